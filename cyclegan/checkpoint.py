@@ -1,0 +1,166 @@
+"""One file a checkpoint: all that is needed to go on training, or to convert."""
+
+import os
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cyclegan.errors import UserError
+from cyclegan.position import Position
+
+FORMAT = 1
+LATEST = "latest.pt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What the file holds, as tensors and plain builtins only."""
+
+    settings: dict[str, Any]
+    """the resolved settings, grouped by part"""
+    state: dict[str, Any]
+    """networks, optimizers, pools and random numbers, by name"""
+    position: Position
+    data: dict[str, int] = field(default_factory=dict)
+    """number of images of each domain"""
+    versions: dict[str, str] = field(default_factory=dict)
+    """of the packages that wrote it"""
+
+
+def path_of(run: Path, epoch: str) -> Path:
+    """The file of `epoch` ('latest' or a number) in a run's folder.
+
+    Raises UserError, naming the epochs there are, where it is missing.
+    """
+    path = run / (LATEST if epoch == "latest" else _epoch_name(epoch))
+    if path.is_file():
+        return path
+    if not run.is_dir():
+        raise UserError(f"{run}: no such run{_neighbours(run)}")
+    there = ["latest"] * (run / LATEST).is_file() + [str(number) for number in saved_epochs(run)]
+    found = f"there are {', '.join(there)}" if there else "it holds no checkpoint"
+    raise UserError(f"{path}: no such checkpoint; {found}")
+
+
+def saved_epochs(run: Path) -> list[int]:
+    """Numbers of the epochs that have a checkpoint of their own, in order."""
+    names = (re.fullmatch(r"epoch_(\d+)\.pt", path.name) for path in run.glob("epoch_*.pt"))
+    return sorted(int(name[1]) for name in names if name)
+
+
+def save(checkpoint: Checkpoint, run: Path, epoch: int | None = None, keep: int = 0) -> Path:
+    """Write `latest.pt`, or the file of `epoch`, whole or not at all; return its path.
+
+    Of the epochs' files only the newest `keep` stay; 0 keeps all. Raises UserError where it can't
+    be written; what was saved before is then as it was.
+    """
+    path = run / (LATEST if epoch is None else _epoch_name(str(epoch)))
+    content = {
+        "format": FORMAT,
+        "settings": checkpoint.settings,
+        "state": checkpoint.state,
+        "position": asdict(checkpoint.position),
+        "data": checkpoint.data,
+        "versions": checkpoint.versions,
+    }
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        _write_through(content, unfinished)
+        unfinished.replace(path)
+        _sync_folder(run)
+    except (OSError, RuntimeError) as error:
+        unfinished.unlink(missing_ok=True)
+        raise UserError(
+            f"{path}: could not be saved ({_cause(error)}); the last good checkpoint is unharmed: "
+            "make room, then go on with --continue_train"
+        ) from error
+    if epoch is not None and keep:
+        for number in saved_epochs(run)[:-keep]:
+            (run / _epoch_name(str(number))).unlink()
+    return path
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint onto the CPU. Raises UserError where it is none, or damaged."""
+    return from_plain(load_plain(path), path)
+
+
+def is_checkpoint(content: Any) -> bool:
+    """Whether what a file holds is a checkpoint of this program."""
+    return isinstance(content, Mapping) and "format" in content
+
+
+def from_plain(content: Any, path: Path) -> Checkpoint:
+    """Take what `path` holds as a checkpoint. Raises UserError where it is none."""
+    if not is_checkpoint(content):
+        raise UserError(f"{path}: no checkpoint of this program")
+    if content["format"] != FORMAT:
+        raise UserError(
+            f"{path}: written in format {content['format']}, this version reads {FORMAT}: "
+            "install the version that wrote it"
+        )
+    return Checkpoint(
+        content["settings"],
+        content["state"],
+        Position(**content["position"]),
+        content["data"],
+        content["versions"],
+    )
+
+
+def load_plain(path: Path) -> Any:
+    """Read tensors and plain builtins onto the CPU; code in the file is never run.
+
+    Raises UserError where the file is missing, damaged or holds anything else.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except pickle.UnpicklingError as error:
+        # The same error stands for a foreign class and for bytes that are no pickle at all.
+        raise UserError(
+            f"{path}: not a file of plain weights (damaged, or it holds code, which is not run)"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        raise UserError(f"{path}: damaged or not a weights file ({_cause(error)})") from error
+
+
+def _epoch_name(epoch: str) -> str:
+    return f"epoch_{epoch}.pt"
+
+
+def _write_through(content: dict[str, Any], path: Path) -> None:
+    with path.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name survive a power cut too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _cause(error: BaseException) -> str:
+    """The system's own word for it; torch hides it behind an error of its writer."""
+    deepest = error
+    while not isinstance(deepest, OSError) and (deepest.__context__ or deepest.__cause__):
+        deepest = deepest.__cause__ or deepest.__context__ or deepest
+    if isinstance(deepest, OSError) and deepest.strerror:
+        return deepest.strerror
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+
+
+def _neighbours(run: Path) -> str:
+    runs = sorted(path.parent.name for path in run.parent.glob(f"*/{LATEST}"))
+    return f"; {run.parent} holds {', '.join(runs)}" if runs else ""

@@ -1,0 +1,208 @@
+"""The command line: parse, delegate, report errors in one line."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import tyro
+
+from cyclegan import classic_flags
+from cyclegan.errors import UsageError, UserError
+from cyclegan.flags import Glance, RunCommand, parse, parse_run, preset_of, refuse_replaced
+from cyclegan.settings import Settings, changes, from_table, is_fixed, load_preset
+from cyclegan.spelling import nearest
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 and 143 stopped."""
+    try:
+        code = run(sys.argv[1:])
+    except UserError as error:
+        sys.stderr.write(f"cyclegan: error: {error}\n")
+        code = error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("cyclegan: interrupted\n")
+        code = 130
+    except BrokenPipeError:
+        code = 1
+    sys.exit(code)
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command; return its exit code. Raises UserError."""
+    if not args or args[0] in ("-h", "--help"):
+        sys.stdout.write(_overview())
+        return 0 if args else 2
+    words = 2 if args[0] == "data" and len(args) > 1 and not args[1].startswith("-") else 1
+    name = " ".join(args[:words])
+    if name == "data":
+        sys.stdout.write(_overview("data "))
+        return 0 if len(args) > 1 else 2
+    if name not in COMMANDS:
+        raise UsageError(
+            f"{name}: no such command{nearest(name, COMMANDS)}; there are {', '.join(COMMANDS)}"
+        )
+    return COMMANDS[name].run(args[words:])
+
+
+def _train(args: Sequence[str]) -> int:
+    glance, _ = Glance(["name", "checkpoints_dir"], ["continue_train"]).parse_known_args(args)
+    preset = preset_of(args)
+    defaults = Settings() if preset is None else load_preset(preset)
+    if glance.continue_train:
+        return _resume(args, glance.checkpoints_dir, glance.name, defaults)
+    command = _parse_train(args, defaults)
+    command.settings.check()
+    folder = command.settings.run.folder
+    if folder.exists():
+        raise UserError(
+            f"{folder}: there already; --continue_train goes on with it, "
+            "another --name starts a new run"
+        )
+    from cyclegan import assemble
+
+    return _end(assemble.train(command.settings, init_weights=command.init_weights), command)
+
+
+def _resume(
+    args: Sequence[str], checkpoints_dir: str | None, name: str | None, defaults: Settings
+) -> int:
+    """Go on with a run: its checkpoint's settings stand, typed flags override."""
+    folder = Path(checkpoints_dir or defaults.run.checkpoints_dir) / (name or defaults.run.name)
+    remembered = folder / "settings.toml"
+    # Without torch first, so that a mistyped flag is answered at once.
+    command = _parse_train(args, load_preset(remembered) if remembered.is_file() else defaults)
+    if command.init_weights is not None:
+        raise UsageError("--init_weights starts a new run: it can't go with --continue_train")
+    command.settings.run.check()
+
+    from cyclegan import assemble, checkpoint
+
+    path = checkpoint.path_of(folder, "latest")
+    saved = checkpoint.load(path)
+    old = from_table(saved.settings, str(path))
+    command = _parse_train(args, old)
+    command.settings.check()
+    _tell_changes(old, command.settings, path)
+    if saved.position.epoch > command.settings.training.last_epoch:
+        sys.stdout.write(
+            f"{folder}: trained to its last epoch, {command.settings.training.last_epoch}; "
+            "a longer --n_epochs or --n_epochs_decay goes on\n"
+        )
+        return 0
+    return _end(assemble.train(command.settings, resume=saved), command)
+
+
+def _tell_changes(old: Settings, new: Settings, path: Path) -> None:
+    """Say what differs from the checkpoint. Raises UsageError where a run can't change it."""
+    for key, before, after in changes(old, new):
+        flag = f"--{key.rpartition('.')[2]}"
+        if is_fixed(key):
+            raise UsageError(
+                f"{flag} {after}: {path} was trained with {before}, which a run can't change: "
+                "leave the flag out, or start a new run with another --name"
+            )
+        sys.stdout.write(f"changed since the checkpoint: {flag} {before} -> {after}\n")
+
+
+def _parse_train(args: Sequence[str], defaults: Settings) -> RunCommand:
+    return parse_run(args, defaults, prog="cyclegan train", about=COMMANDS["train"].help)
+
+
+def _end(signal: int | None, command: RunCommand) -> int:
+    """Say how the run ended; return the exit code."""
+    run = command.settings.run
+    where = f" --checkpoints_dir {run.checkpoints_dir}"
+    flags = f"--name {run.name}" + (where if run.checkpoints_dir != Path("checkpoints") else "")
+    if signal is None:
+        sys.stdout.write(
+            f"trained: {run.folder}\nconvert with: "
+            f"cyclegan convert {flags} --input DIR --output DIR\n"
+        )
+        return 0
+    sys.stdout.write(f"saved; go on with: cyclegan train {flags} --continue_train\n")
+    return 128 + signal
+
+
+def _convert(args: Sequence[str]) -> int:
+    from cyclegan.conversion.settings import ConvertSettings
+
+    refuse_replaced(args, classic_flags.CONVERT, "cyclegan convert")
+    about = COMMANDS["convert"].help
+    settings = parse(args, ConvertSettings, prog="cyclegan convert", about=about)
+    from cyclegan.conversion.job import convert
+
+    return convert(settings)
+
+
+def _settings(args: Sequence[str]) -> int:
+    preset = preset_of(args)
+    defaults = Settings() if preset is None else load_preset(preset)
+    about = COMMANDS["settings"].help
+    command = parse_run(args, defaults, prog="cyclegan settings", about=about)
+    command.settings.check()
+    import tomli_w
+
+    sys.stdout.write(tomli_w.dumps(command.settings.table()))
+    return 0
+
+
+@dataclass(frozen=True)
+class DataCommand:
+    """What the data commands are given."""
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    """folder of the data set"""
+
+
+def _data_folder(args: Sequence[str], command: str) -> Path:
+    about = COMMANDS[command].help
+    return parse(args, DataCommand, prog=f"cyclegan {command}", about=about).folder
+
+
+def _data_sample(args: Sequence[str]) -> int:
+    folder = _data_folder(args, "data sample")
+    from cyclegan.data.sample import make_sample
+
+    written = make_sample(folder)
+    sys.stdout.write(f"{folder}: {written} images written\n")
+    return 0
+
+
+def _data_check(args: Sequence[str]) -> int:
+    folder = _data_folder(args, "data check")
+    from cyclegan.data.check import check
+
+    return check(folder)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: what it does, in a line, and the function that takes its arguments."""
+
+    help: str
+    run: Callable[[Sequence[str]], int]
+
+
+COMMANDS = {
+    "train": Command("train two generators and two discriminators on two folders", _train),
+    "convert": Command("convert images with a trained generator", _convert),
+    "data sample": Command("make a small data set that needs no download", _data_sample),
+    "data check": Command("look for what can't be trained on", _data_check),
+    "settings": Command("print the resolved settings as a TOML preset", _settings),
+}
+
+
+def _overview(start: str = "") -> str:
+    rows = [
+        f"  cyclegan {name:<12} {command.help}\n"
+        for name, command in COMMANDS.items()
+        if name.startswith(start)
+    ]
+    return (
+        "Unpaired style translation between two folders of images.\n\n"
+        + "".join(rows)
+        + "\nEach command has its own --help.\n"
+    )

@@ -1,0 +1,160 @@
+"""Converts an image set."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from PIL import Image
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from cyclegan import checkpoint, images
+from cyclegan.conversion import manifest, memory, weights
+from cyclegan.conversion.files import Job, plan
+from cyclegan.conversion.page import write_page
+from cyclegan.conversion.reference import compare
+from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.conversion.translator import Translator
+from cyclegan.errors import UsageError, UserError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of the pictures."""
+
+    converted: int = 0
+    skipped: int = 0
+    failed: tuple[str, ...] = ()
+
+
+def convert(settings: ConvertSettings) -> int:
+    """Convert `settings.input` into `settings.output`; return the exit code.
+
+    Prints a progress bar, where the page lies, and one line of counts; 1 where pictures failed.
+    Raises UserError where nothing can be converted at all.
+    """
+    jobs = plan(settings.input, settings.output, settings.format)[: settings.num_test]
+    translator = _translator(settings)
+    made_by = _digest(settings, translator)
+    todo = _unfinished(jobs, settings, made_by)
+    failed = _convert_all(todo, translator, settings, made_by)
+    done = Summary(len(todo) - len(failed), len(jobs) - len(todo), tuple(failed))
+    return _report(done, jobs, settings, translator)
+
+
+def _translator(settings: ConvertSettings) -> Translator:
+    if (settings.name is None) == (settings.weights is None):
+        raise UsageError("give either --name RUN or --weights FILE to convert with")
+    if settings.weights is not None and settings.epoch != "latest":
+        raise UsageError(f"--epoch {settings.epoch} goes with --name; --weights names one file")
+    path = settings.weights
+    if settings.name is not None:
+        path = checkpoint.path_of(settings.checkpoints_dir / settings.name, settings.epoch)
+    assert path is not None
+    translator = Translator.load(
+        path,
+        direction=settings.direction,
+        device=settings.device,
+        norm_statistics=settings.norm_statistics,
+    )
+    hint = weights.advice(translator.generator, settings.norm_statistics)
+    if hint:
+        log.warning("%s", hint)
+    return translator
+
+
+def _digest(settings: ConvertSettings, translator: Translator) -> str:
+    """Of all that decides the pixels: an output with the same digest need not be made again."""
+    options = (settings.load_size, settings.norm_statistics)
+    return sha256(f"{translator.generator.digest} {options}".encode()).hexdigest()[:16]
+
+
+def _unfinished(jobs: Sequence[Job], settings: ConvertSettings, made_by: str) -> list[Job]:
+    """Leave out what is finished. Raises UserError before anything else would be overwritten."""
+    if settings.overwrite:
+        return list(jobs)
+    there = [job for job in jobs if job.target.exists()]
+    made = manifest.read(settings.output)
+    foreign = [
+        job
+        for job in there
+        if made.get(job.name.as_posix()) != manifest.Entry.of(job.source, job.name, made_by)
+    ]
+    if foreign:
+        raise UserError(
+            f"{foreign[0].target}: there already, and made from something else or with other "
+            f"options ({len(foreign)} such files): give another --output, or --overwrite"
+        )
+    finished = {job.target for job in there}
+    return [job for job in jobs if job.target not in finished]
+
+
+def _convert_all(
+    todo: Sequence[Job], translator: Translator, settings: ConvertSettings, made_by: str
+) -> list[str]:
+    """Convert picture after picture; return a line for each that failed."""
+    failed = []
+    with _progress() as bar:
+        for job in bar.track(todo, description="converting"):
+            try:
+                _convert_one(job, translator, settings)
+                entry = manifest.Entry.of(job.source, job.name, made_by)
+                manifest.append(settings.output, entry)
+            except UserError as error:
+                failed.append(str(error))
+            except OSError as error:
+                raise UserError(f"{job.target}: can't be written ({error.strerror})") from error
+    return failed
+
+
+def _convert_one(job: Job, translator: Translator, settings: ConvertSettings) -> None:
+    architecture = translator.generator.architecture
+    image = _scaled(images.read(job.source, architecture.input_nc), settings.load_size)
+    try:
+        memory.check(architecture, *image.size, translator.device)
+    except UserError as error:
+        raise UserError(f"{job.source}: {error}") from None
+    converted = translator.convert(images.to_tensor(image))
+    images.write(images.to_image(converted), job.target)
+
+
+def _scaled(image: Image.Image, shorter: int | None) -> Image.Image:
+    if shorter is None:
+        return image
+    scale = shorter / min(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _report(
+    done: Summary, jobs: list[Job], settings: ConvertSettings, translator: Translator
+) -> int:
+    console = Console(soft_wrap=True, highlight=False)
+    for line in done.failed:
+        log.warning("%s", line)
+    if any(job.target.is_file() for job in jobs):
+        title = settings.name or translator.generator.origin
+        page = write_page(jobs, settings.output, f"Converted with {title}")
+        console.print(f"pictures: {page}", markup=False)
+    if settings.reference is not None:
+        for line in compare([job for job in jobs if job.target.is_file()], settings.reference):
+            console.print(line, markup=False)
+    console.print(
+        f"{done.converted} converted, {done.skipped} skipped (finished before), "
+        f"{len(done.failed)} failed"
+    )
+    return int(bool(done.failed))
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )

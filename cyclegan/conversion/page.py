@@ -1,0 +1,36 @@
+"""`index.html` in the output folder: inputs and outputs side by side, without a server."""
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader
+
+from cyclegan.conversion.files import Job
+
+PAGE = "index.html"
+
+
+def write_page(jobs: list[Job], output: Path, title: str) -> Path:
+    """Write the page over all `jobs` whose picture is there; return its path."""
+    template = Environment(
+        loader=PackageLoader("cyclegan.conversion", ""), autoescape=True
+    ).get_template("page.html.j2")
+    pairs = [
+        {
+            "name": job.name.as_posix(),
+            "input": _link(job.source, output),
+            "output": _link(job.target, output),
+        }
+        for job in jobs
+        if job.target.is_file()
+    ]
+    path = output / PAGE
+    unfinished = path.with_name(f".{PAGE}.unfinished")
+    unfinished.write_text(template.render(title=title, pairs=pairs), encoding="utf-8")
+    unfinished.replace(path)
+    return path
+
+
+def _link(path: Path, output: Path) -> str:
+    return quote(Path(os.path.relpath(path.resolve(), output.resolve())).as_posix())

@@ -1,0 +1,1 @@
+"""Data: two folders become batches of tensors."""

@@ -1,0 +1,110 @@
+"""Crops, flips and further augmentation, by albumentations."""
+
+import inspect
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+# Must stand before the import: albumentations looks for updates on the network when imported.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+import albumentations
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cyclegan.data.preprocess import PREPROCESS
+from cyclegan.data.settings import DataSettings
+from cyclegan.errors import UsageError
+from cyclegan.spelling import nearest
+
+Pixels = NDArray[np.uint8]
+
+
+class Augmentation:
+    """What is done to one image of `channels` channels between decoding and the tensor.
+
+    Raises UsageError where a transform of the preset does not exist, does not take its arguments
+    or does not work on images of this run.
+    """
+
+    def __init__(self, settings: DataSettings, channels: int) -> None:
+        self._settings = settings
+        self._preprocess = PREPROCESS[settings.preprocess]
+        side = settings.crop_size
+        self._transforms = albumentations.Compose(
+            [
+                *([albumentations.RandomCrop(side, side)] if self._preprocess.crops else []),
+                *([albumentations.HorizontalFlip(p=0.5)] if settings.flip else []),
+                *(_probed(further, side, channels) for further in settings.augment),
+            ]
+        )
+
+    def __call__(self, image: Image.Image, seed: int) -> Pixels:
+        """8-bit image -> (H, W, C) in [0, 255], both sides multiples of 4; same seed, same result."""
+        scaled = np.asarray(self._preprocess.scale(image, self._settings))
+        pixels = scaled.reshape(*scaled.shape[:2], -1)  # (H, W) -> (H, W, 1)
+        self._transforms.set_random_seed(seed)
+        augmented: Pixels = self._transforms(image=pixels)["image"]
+        height, width = augmented.shape[:2]
+        # The generators halve and double twice: a rest of 1 to 3 pixels would not come back.
+        return augmented.reshape(height, width, -1)[: height - height % 4, : width - width % 4]
+
+
+def _probed(further: Mapping[str, Any], side: int, channels: int) -> albumentations.BasicTransform:
+    """Build one transform of the preset and try it on an image like this run's."""
+    name = str(further.get("name"))
+    transform = _build(name, {key: value for key, value in further.items() if key != "name"})
+    probe = np.random.default_rng(0).integers(0, 256, (side, side, channels), dtype=np.uint8)
+    try:
+        result = albumentations.Compose([transform])(image=probe)["image"]
+    except Exception as error:  # whatever a transform says against such an image
+        raise UsageError(
+            f"[[data.augment]] {name}: fails on 8-bit images of {channels} channels ({_line(error)})"
+        ) from error
+    if result.dtype != probe.dtype or result.size != probe.size:
+        raise UsageError(
+            f"[[data.augment]] {name}: turns {probe.dtype} images of {probe.shape} into "
+            f"{result.dtype} of {result.shape}; choose one that keeps size and type"
+        )
+    return transform
+
+
+def _build(name: str, arguments: Mapping[str, Any]) -> albumentations.BasicTransform:
+    cls = _TRANSFORMS.get(name)
+    if cls is None:
+        raise UsageError(
+            f"[[data.augment]] name = {name!r}: no transform of single images in albumentations "
+            f"{albumentations.__version__}{nearest(name, _TRANSFORMS)}"
+        )
+    known = set(inspect.signature(cls.__init__).parameters) - {"self"}
+    for key in arguments:
+        if key not in known:
+            raise UsageError(
+                f"[[data.augment]] {name}: no argument {key!r}{nearest(key, known)}; "
+                f"it takes {', '.join(sorted(known))}"
+            )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return cls(**{key: _tuples(value) for key, value in arguments.items()})
+    except (ValueError, TypeError, UserWarning) as error:
+        raise UsageError(f"[[data.augment]] {name}: {_line(error)}") from error
+
+
+def _tuples(value: Any) -> Any:
+    """TOML has lists where albumentations takes tuples."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+_TRANSFORMS: dict[str, type[albumentations.BasicTransform]] = {
+    name: cls
+    for name, cls in vars(albumentations).items()
+    if inspect.isclass(cls)
+    and issubclass(cls, albumentations.ImageOnlyTransform | albumentations.DualTransform)
+}

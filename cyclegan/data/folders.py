@@ -1,0 +1,43 @@
+"""Which images a folder holds."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from cyclegan.errors import UserError
+from cyclegan.images import EXTENSIONS
+
+
+def list_images(folder: Path) -> list[Path]:
+    """All images below `folder`, sorted by path; links to folders are followed once.
+
+    Raises UserError where the folder is missing or holds no image.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder")
+    images = sorted(_walk(folder), key=str)
+    if not images:
+        raise UserError(
+            f"{folder}: holds no images ({', '.join(sorted(e[1:] for e in EXTENSIONS))})"
+        )
+    return images
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    entered = {folder.resolve()}
+    for root, folders, files in os.walk(folder, followlinks=True):
+        here = Path(root)
+        folders[:] = [name for name in sorted(folders) if _enters(here / name, entered)]
+        for name in files:
+            # Names that start with a dot are a system's own (macOS writes ._photo.jpg).
+            if Path(name).suffix.lower() in EXTENSIONS and not name.startswith("."):
+                yield here / name
+
+
+def _enters(folder: Path, entered: set[Path]) -> bool:
+    """Whether `folder` is new; a link that leads back up would never end."""
+    target = folder.resolve()
+    if target in entered:
+        return False
+    entered.add(target)
+    return True

@@ -1,0 +1,115 @@
+"""A small data set that needs no download: photographs and colour pencil drawings."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cyclegan import images
+from cyclegan.errors import UserError
+
+SIDE = 96  # of the crops, in pixels
+LONG_SIDE = 480  # photographs are scaled to this: the drawing's strokes have a width in pixels
+STEP = {"trainA": 32, "trainB": 32, "testA": 48, "testB": 48}  # between neighbouring crops
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A photograph that a package ships, under a licence that lets everyone use it."""
+
+    package: str
+    file: str
+    source: str
+
+
+PHOTOGRAPHS = (
+    Photograph("skimage", "data/astronaut.png", "Eileen Collins; NASA, public domain"),
+    Photograph("skimage", "data/chelsea.png", "Chelsea the cat; Stefan van der Walt, CC0"),
+    Photograph("skimage", "data/coffee.png", "Cup of coffee; Rachel Michetti, CC0"),
+    Photograph("skimage", "data/motorcycle_left.png", "Motorcycle; Middlebury 2014 stereo, CC0"),
+    Photograph("sklearn", "datasets/images/flower.jpg", "Dahlia; vultilion, CC BY 2.0"),
+    Photograph("sklearn", "datasets/images/china.jpg", "Temple; danielbuechele, CC BY 2.0"),
+)
+
+
+def make_sample(root: Path) -> int:
+    """Write the sample data set to `root`; return the number of files written.
+
+    A: crops of photographs; B: other crops of them, drawn with coloured pencils. The four folders
+    come from disjoint regions. `twinsA` holds the drawn twins of testA, to measure against.
+    Files that are there already are left alone. Raises UserError where the photographs are missing.
+    """
+    written = 0
+    for number, photograph in enumerate(PHOTOGRAPHS):
+        photo = _load(photograph)
+        drawing = _draw(photo)
+        height, width = photo.shape[:2]
+        for folder, area in _regions(width, height).items():
+            pictures = {folder: drawing if folder.endswith("B") else photo}
+            if folder == "testA":
+                pictures["twinsA"] = drawing
+            for left, top in _corners(area, STEP[folder]):
+                name = f"{number}_{Path(photograph.file).stem}_{left:03}_{top:03}.png"
+                for where, picture in pictures.items():
+                    crop = picture[top : top + SIDE, left : left + SIDE]
+                    written += _write_new(crop, root / where / name)
+    credits = "\n".join(f"{photo.file}: {photo.source}" for photo in PHOTOGRAPHS)
+    (root / "SOURCES.txt").write_text(
+        f"Photographs as shipped by scikit-image and scikit-learn:\n{credits}\n"
+    )
+    return written
+
+
+def _load(photograph: Photograph) -> Pixels:
+    from importlib.util import find_spec
+
+    spec = find_spec(photograph.package)
+    if spec is None or spec.origin is None:
+        raise UserError(
+            "the sample's photographs come with scikit-image and scikit-learn, which are not "
+            'installed: pip install "cyclegan[sample]" (in a checkout: pip install -e ".[sample]")'
+        )
+    image = images.read(Path(spec.origin).parent / photograph.file, 3)
+    scale = LONG_SIDE / max(image.size)
+    size = (round(image.width * scale), round(image.height * scale))
+    return np.asarray(image.resize(size, Image.Resampling.LANCZOS))
+
+
+def _draw(photo: Pixels) -> Pixels:
+    """Colour pencil drawing (H, W, 3) by OpenCV (Gastal and Oliveira 2011)."""
+    import cv2
+
+    _, drawing = cv2.pencilSketch(
+        np.ascontiguousarray(photo[:, :, ::-1]), sigma_s=60, sigma_r=0.07, shade_factor=0.05
+    )
+    return np.asarray(drawing, dtype=np.uint8)[:, :, ::-1]
+
+
+def _regions(width: int, height: int) -> dict[str, tuple[int, int, int, int]]:
+    """Left, top, right, bottom of each folder's part of a photograph; no two overlap."""
+    third, half = width * 7 // 20, height // 2
+    return {
+        "trainA": (0, 0, third, height),
+        "testA": (third, 0, width - third, half),
+        "testB": (third, half, width - third, height),
+        "trainB": (width - third, 0, width, height),
+    }
+
+
+def _corners(area: tuple[int, int, int, int], step: int) -> Iterator[tuple[int, int]]:
+    left, top, right, bottom = area
+    for x in range(left, right - SIDE + 1, step):
+        for y in range(top, bottom - SIDE + 1, step):
+            yield x, y
+
+
+def _write_new(crop: Pixels, path: Path) -> int:
+    if path.exists():
+        return 0
+    images.write(Image.fromarray(np.ascontiguousarray(crop)), path)
+    return 1

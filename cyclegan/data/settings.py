@@ -1,0 +1,72 @@
+"""Settings of the data."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from pydantic import NonNegativeInt, PositiveInt
+from pydantic.dataclasses import dataclass
+
+from cyclegan.errors import UsageError
+from cyclegan.strict import STRICT
+
+DatasetMode = Literal["unaligned"]
+PreprocessMode = Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class DataSettings:
+    """Which images are trained on, and what is done to them first."""
+
+    dataroot: Path | None = None
+    """folder that holds trainA and trainB (and testA, testB)"""
+    domain_A: Path | None = None
+    """any folder of images as domain A, instead of dataroot/trainA"""
+    domain_B: Path | None = None
+    """any folder of images as domain B, instead of dataroot/trainB"""
+    dataset_mode: DatasetMode = "unaligned"
+    """kind of data set: unaligned draws A and B independently"""
+    preprocess: PreprocessMode = "resize_and_crop"
+    """how images are scaled and cut"""
+    load_size: PositiveInt = 286
+    """side in pixels (the width, for scale_width) that images are resized to"""
+    crop_size: PositiveInt = 256
+    """side in pixels of the crop that is trained on; a multiple of 4"""
+    flip: bool = True
+    """mirror every second image"""
+    serial_batches: bool = False
+    """take the images in order, A and B by the same index"""
+    max_dataset_size: PositiveInt | None = None
+    """use at most so many images of each domain"""
+    batch_size: PositiveInt = 1
+    """images of each domain in one step"""
+    num_threads: NonNegativeInt = 2
+    """processes that load images; 0 loads in the training process"""
+    augment: Annotated[tuple[dict[str, Any], ...], tyro.conf.Suppress] = ()
+    """further transforms of albumentations, given in the preset as [[data.augment]]"""
+
+    def folder(self, domain: Literal["A", "B"], phase: str = "train") -> Path:
+        """The folder of one domain. Raises UsageError where no flag says which."""
+        own = self.domain_A if domain == "A" else self.domain_B
+        if own is not None:
+            return own
+        if self.dataroot is None:
+            raise UsageError(
+                f"no images of domain {domain}: give --dataroot DIR (with {phase}{domain} in it) "
+                f"or --domain_{domain} DIR"
+            )
+        return self.dataroot / f"{phase}{domain}"
+
+    def check(self) -> None:
+        """Raise UsageError where two settings contradict each other."""
+        if self.crop_size % 4:
+            near = max(4, round(self.crop_size / 4) * 4)
+            raise UsageError(
+                f"--crop_size {self.crop_size}: must be a multiple of 4, for example {near}"
+            )
+        resized = self.preprocess in ("resize_and_crop", "scale_width_and_crop")
+        if resized and self.crop_size > self.load_size:
+            raise UsageError(
+                f"--crop_size {self.crop_size} is larger than --load_size {self.load_size}: "
+                "give a larger --load_size or a smaller --crop_size"
+            )

@@ -1,0 +1,86 @@
+"""Images of two domains, drawn and augmented independently."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from cyclegan import images
+from cyclegan.data.augment import Augmentation
+from cyclegan.errors import UserError
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which sample: the epoch, counted from 1, and the place within the data set."""
+
+    epoch: int
+    index: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One augmented image, where it came from, and the files that could not be read instead."""
+
+    image: Tensor
+    """(C, H, W) in [-1, 1]"""
+    path: Path
+    unreadable: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The images of one domain and what is done to each of them."""
+
+    name: str
+    paths: Sequence[Path]
+    channels: int
+    augmentation: Augmentation
+
+    def load(self, index: int, seed: int) -> Picture:
+        """Load image `index`, or the next one that can be read. Same arguments, same pixels."""
+        unreadable: list[Path] = []
+        for step in range(len(self.paths)):
+            path = self.paths[(index + step) % len(self.paths)]
+            try:
+                image = images.read(path, self.channels)
+            except images.UnreadableImageError:
+                unreadable.append(path)
+                continue
+            pixels = self.augmentation(image, seed)
+            return Picture(images.to_tensor(pixels), path, tuple(unreadable))
+        raise UserError(f"domain {self.name}: none of its {len(self.paths)} images can be read")
+
+
+class UnpairedImages(Dataset[tuple[Picture, Picture]]):
+    """A by its index, B at random (by the same index when `serial`).
+
+    As long as the larger domain. All that is random in a sample follows from (seed, epoch, index,
+    domain), so the sequence is the same whatever the number of workers.
+    """
+
+    def __init__(self, a: Domain, b: Domain, *, seed: int, serial: bool) -> None:
+        self.a, self.b = a, b
+        self._seed = seed
+        self._serial = serial
+
+    def __len__(self) -> int:
+        return max(len(self.a.paths), len(self.b.paths))
+
+    def __getitem__(self, place: Place) -> tuple[Picture, Picture]:
+        seed_a, _ = self._random(place, 0)
+        seed_b, draw = self._random(place, 1)
+        index_b = place.index if self._serial else draw
+        return (
+            self.a.load(place.index % len(self.a.paths), seed_a),
+            self.b.load(index_b % len(self.b.paths), seed_b),
+        )
+
+    def _random(self, place: Place, domain: int) -> tuple[int, int]:
+        """A seed for the augmentation and a number to draw an image with."""
+        sequence = np.random.SeedSequence((self._seed, place.epoch, place.index, domain))
+        seed, draw = sequence.generate_state(2, np.uint32)
+        return int(seed), int(draw)

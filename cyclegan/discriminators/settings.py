@@ -1,0 +1,75 @@
+"""Settings of the discriminators; `build` imports torch, this module does not."""
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
+
+from cyclegan.layers.settings import Norm
+from cyclegan.strict import STRICT
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, config=STRICT)
+class BasicSettings:
+    """The 70x70 PatchGAN."""
+
+    netD: Literal["basic"] = "basic"
+    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth) or pixel"""
+    ndf: PositiveInt = 64
+    """feature maps of the discriminator's first convolution"""
+
+    @property
+    def smallest_side(self) -> int:
+        """Shortest image side in pixels for which a score comes out."""
+        return NLayersSettings().smallest_side
+
+    def build(self, input_nc: int, norm: Norm) -> "nn.Module":
+        """Return the network, its weights as torch draws them by default."""
+        return NLayersSettings(ndf=self.ndf).build(input_nc, norm)
+
+
+@dataclass(frozen=True, config=STRICT)
+class NLayersSettings:
+    """A PatchGAN of any depth."""
+
+    netD: Literal["n_layers"] = "n_layers"
+    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth) or pixel"""
+    ndf: PositiveInt = 64
+    """feature maps of the discriminator's first convolution"""
+    n_layers_D: PositiveInt = 3
+    """convolutions of stride 2; 3 is the 70x70 PatchGAN"""
+
+    @property
+    def smallest_side(self) -> int:
+        """Shortest image side in pixels for which a score comes out."""
+        return 3 << self.n_layers_D
+
+    def build(self, input_nc: int, norm: Norm) -> "nn.Module":
+        """Return the network, its weights as torch draws them by default."""
+        from cyclegan.discriminators.patch import PatchDiscriminator
+
+        return PatchDiscriminator(input_nc, self.ndf, self.n_layers_D, norm=norm)
+
+
+@dataclass(frozen=True, config=STRICT)
+class PixelSettings:
+    """A discriminator that judges every pixel by itself."""
+
+    netD: Literal["pixel"] = "pixel"
+    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth) or pixel"""
+    ndf: PositiveInt = 64
+    """feature maps of the discriminator's first convolution"""
+
+    @property
+    def smallest_side(self) -> int:
+        """Shortest image side in pixels for which a score comes out."""
+        return 1
+
+    def build(self, input_nc: int, norm: Norm) -> "nn.Module":
+        """Return the network, its weights as torch draws them by default."""
+        from cyclegan.discriminators.pixel import PixelDiscriminator
+
+        return PixelDiscriminator(input_nc, self.ndf, norm=norm)

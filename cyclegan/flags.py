@@ -1,0 +1,141 @@
+"""From a command line to settings; every mistake in it is one line."""
+
+import argparse
+import io
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import tyro
+
+from cyclegan import classic_flags
+from cyclegan.errors import UsageError
+from cyclegan.settings import KINDS, Settings, start_of
+
+T = TypeVar("T")
+
+
+class Glance(argparse.ArgumentParser):
+    """Picks a few flags out of a command line before the rest of it is read."""
+
+    def __init__(self, values: Sequence[str] = (), switches: Sequence[str] = ()) -> None:
+        super().__init__(add_help=False, allow_abbrev=False)
+        for name in values:
+            self.add_argument(*_spellings(name), dest=name, default=None)
+        for name in switches:
+            self.add_argument(*_spellings(name), dest=name, action="store_true")
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+@dataclass(frozen=True)
+class RunCommand:
+    """What `train` and `settings` are given."""
+
+    preset: tyro.conf.Positional[Path | None] = None
+    """TOML file of settings that differ from the defaults, for example options/quick.toml"""
+    continue_train: tyro.conf.FlagCreatePairsOff[bool] = False
+    """go on with the run of this --name where its latest checkpoint stands"""
+    init_weights: Path | None = None
+    """start from these weights: a folder of the classic's four files, or a checkpoint"""
+    settings: Settings = field(default_factory=Settings)
+
+
+def preset_of(args: Sequence[str]) -> Path | None:
+    """The preset among the arguments: the only thing that ends in .toml."""
+    presets = [arg for arg in args if arg.endswith(".toml") and not arg.startswith("-")]
+    return Path(presets[0]) if presets else None
+
+
+def parse_run(args: Sequence[str], defaults: Settings, *, prog: str, about: str) -> RunCommand:
+    """Lay typed flags over `defaults`. Raises UsageError."""
+    refuse_replaced(args, classic_flags.TRAIN, prog)
+    kinds, rest = Glance([key for key, _ in KINDS.values()]).parse_known_args(args)
+    parts = {
+        part: start_of(part, {key: getattr(kinds, key)}, f"--{key}")
+        for part, (key, _) in KINDS.items()
+        if getattr(kinds, key) is not None
+    }
+    default = Settings(
+        **{part.name: getattr(defaults, part.name) for part in fields(Settings)} | parts
+    )
+    _refuse_other_kinds(rest, default)
+    return parse(rest, RunCommand, prog=prog, about=about, default=RunCommand(settings=default))
+
+
+def parse(
+    args: Sequence[str], kind: type[T], *, prog: str, about: str, default: T | None = None
+) -> T:
+    """Read `args` as the fields of `kind`. Raises UsageError with the one line that says why."""
+    shown = io.StringIO()
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands)
+    extra: dict[str, Any] = {} if default is None else {"default": default}
+    try:
+        with redirect_stderr(shown):
+            parsed: T = tyro.cli(
+                kind,
+                args=list(args),
+                prog=prog,
+                description=about,
+                config=config,
+                use_underscores=True,
+                **extra,
+            )
+            return parsed
+    except SystemExit as end:
+        if not end.code:
+            raise
+        raise UsageError(f"{_one_line(shown.getvalue())} (see {prog} --help)") from None
+
+
+def refuse_replaced(args: Sequence[str], replaced: Mapping[str, str], prog: str) -> None:
+    """Raise UsageError for a flag of the classic scripts that is gone, naming its replacement."""
+    for arg in args:
+        name = arg.partition("=")[0].removeprefix("--").replace("-", "_")
+        if arg.startswith("--") and name in replaced:
+            raise UsageError(f"--{name} is not a flag of {prog}: {replaced[name]}")
+
+
+#: pydantic's report of a value out of range: field, what is wrong, the value.
+_INVALID = re.compile(
+    r"validation errors? for \w+ (\w+) (.*?) \[type=\w+, input_value=(.*?), input"
+)
+
+
+def _refuse_other_kinds(args: Sequence[str], settings: Settings) -> None:
+    """A flag of another generator or discriminator than the chosen one says whose it is."""
+    for part, (key, kinds) in KINDS.items():
+        own = {item.name for item in fields(getattr(settings, part))}
+        for name, start in kinds.items():
+            for item in fields(start):
+                typed = any(_is_flag(arg, item.name) for arg in args)
+                if typed and item.name not in own:
+                    raise UsageError(f"--{item.name} goes with --{key} {name}")
+
+
+def _is_flag(arg: str, name: str) -> bool:
+    return arg.partition("=")[0] in _spellings(name)
+
+
+def _spellings(name: str) -> list[str]:
+    return sorted({f"--{name}", f"--{name.replace('_', '-')}"})
+
+
+def _one_line(box: str) -> str:
+    """The message and the suggested flag out of the framed text that tyro prints."""
+    lines = [line.strip("│ ").strip() for line in box.splitlines()]
+    lines = [line for line in lines if line and line[0] not in "╭╰"]
+    rules = [number for number, line in enumerate(lines) if set(line) == {"─"}]
+    message = " ".join(lines[: rules[0] if rules else None])
+    invalid = _INVALID.search(message)
+    if invalid:
+        return f"--{invalid[1]} {invalid[3]}: {invalid[2].lower()}"
+    meant = [re.match(r"--\w+", line) for line in lines[rules[0] :]] if rules else []
+    flag = next((match[0] for match in meant if match), None)
+    if flag and "Unrecognized" in message:
+        message += f"; perhaps you meant {flag}"
+    return message or "wrong arguments"

@@ -1,0 +1,28 @@
+"""Generators by the names that `--netG` takes."""
+
+from typing import TYPE_CHECKING, Protocol, Union
+
+from cyclegan.generators.settings import ResnetSettings
+from cyclegan.layers.settings import Norm
+
+if TYPE_CHECKING:
+    from torch import nn
+
+#: The one table of generators: a name and the settings it starts from. Names that the classic
+#: scripts use for a certain size are further starting points of the same kind.
+GENERATORS = {
+    "resnet": ResnetSettings(),
+    "resnet_9blocks": ResnetSettings(n_blocks=9),
+    "resnet_6blocks": ResnetSettings(n_blocks=6),
+}
+
+if TYPE_CHECKING:
+
+    class GeneratorSettings(Protocol):
+        """Settings that build a generator."""
+
+        @property
+        def netG(self) -> str: ...
+        def build(self, input_nc: int, output_nc: int, norm: Norm) -> nn.Module: ...
+else:
+    GeneratorSettings = Union[tuple({type(settings) for settings in GENERATORS.values()})]  # noqa: UP007

@@ -1,0 +1,86 @@
+"""The ResNet generator."""
+
+from typing import cast
+
+from torch import Tensor, nn
+
+from cyclegan.layers.normalization import NORMS, convolution_has_bias
+from cyclegan.layers.settings import Norm
+
+
+class ResnetBlock(nn.Module):
+    """Two 3x3 convolutions around which the input is carried (N, C, H, W) -> (N, C, H, W).
+
+    The blocks of Johnson et al. 2016, "Perceptual Losses for Real-Time Style Transfer", with
+    reflection padding.
+    """
+
+    def __init__(self, channels: int, norm: Norm, *, dropout: bool) -> None:
+        super().__init__()
+        bias = convolution_has_bias(norm)
+        self.conv_block = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            NORMS[norm](channels),
+            nn.ReLU(inplace=True),
+            *([nn.Dropout(0.5)] if dropout else []),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            NORMS[norm](channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + cast(Tensor, self.conv_block(x))
+
+
+class ResnetGenerator(nn.Module):
+    """Translate images (N, input_nc, H, W) in [-1, 1] to (N, output_nc, H, W) in [-1, 1].
+
+    H and W are multiples of 4 and at least 8. Zhu et al. 2017, "Unpaired Image-to-Image
+    Translation using Cycle-Consistent Adversarial Networks", appendix 7.2. The layers' places in
+    `model` are those of the classic state dicts.
+    """
+
+    def __init__(
+        self,
+        input_nc: int,
+        output_nc: int,
+        ngf: int = 64,
+        n_blocks: int = 9,
+        *,
+        norm: Norm = "instance",
+        dropout: bool = False,
+    ) -> None:
+        super().__init__()
+        self.model = nn.Sequential(
+            nn.ReflectionPad2d(3),
+            *_normalized(nn.Conv2d(input_nc, ngf, 7, bias=convolution_has_bias(norm)), norm),
+            *_halve(ngf, norm),
+            *_halve(ngf * 2, norm),
+            *(ResnetBlock(ngf * 4, norm, dropout=dropout) for _ in range(n_blocks)),
+            *_double(ngf * 4, norm),
+            *_double(ngf * 2, norm),
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(ngf, output_nc, 7),
+            nn.Tanh(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.model(x))
+
+
+def _normalized(convolution: nn.Conv2d | nn.ConvTranspose2d, norm: Norm) -> list[nn.Module]:
+    return [convolution, NORMS[norm](convolution.out_channels), nn.ReLU(inplace=True)]
+
+
+def _halve(channels: int, norm: Norm) -> list[nn.Module]:
+    """(N, C, H, W) -> (N, 2C, H/2, W/2)"""
+    bias = convolution_has_bias(norm)
+    return _normalized(nn.Conv2d(channels, channels * 2, 3, 2, padding=1, bias=bias), norm)
+
+
+def _double(channels: int, norm: Norm) -> list[nn.Module]:
+    """(N, C, H, W) -> (N, C/2, 2H, 2W)"""
+    bias = convolution_has_bias(norm)
+    up = nn.ConvTranspose2d(channels, channels // 2, 3, 2, padding=1, output_padding=1, bias=bias)
+    return _normalized(up, norm)

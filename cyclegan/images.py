@@ -1,0 +1,134 @@
+"""The only place where image files become tensors in [-1, 1], and tensors files."""
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from cyclegan.errors import UserError
+
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+
+# Large pictures are what people convert; only what Pillow calls an attack stays an error.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+
+class UnreadableImageError(UserError):
+    """A file that is no image, or not a whole one."""
+
+
+def read(path: Path, channels: int) -> Image.Image:
+    """Decode a file as 8-bit grayscale (`channels` 1) or RGB (3), upright.
+
+    EXIF orientation is applied, transparency laid on white, 16-bit values scaled to 8.
+    Raises UnreadableImageError, naming the file and the reason.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return as_mode(image, channels)
+    except Exception as error:  # decoders raise nearly every kind of exception
+        raise UnreadableImageError(f"{path}: {_reason(path, error)}") from error
+
+
+def as_mode(image: Image.Image, channels: int) -> Image.Image:
+    """Turn a decoded picture of any mode into 8-bit grayscale (`channels` 1) or RGB (3), upright.
+
+    Raises ValueError where its values have no known range.
+    """
+    upright = ImageOps.exif_transpose(image)
+    return _on_white(_eight_bit(upright)).convert(_MODES[channels])
+
+
+def size(path: Path) -> tuple[int, int]:
+    """Width and height of the upright picture, from the file's header alone.
+
+    Raises UnreadableImageError, naming the file and the reason.
+    """
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
+            return (image.height, image.width) if turned else (image.width, image.height)
+    except Exception as error:  # as above
+        raise UnreadableImageError(f"{path}: {_reason(path, error)}") from error
+
+
+def to_tensor(pixels: "Image.Image | np.ndarray[tuple[int, ...], np.dtype[np.uint8]]") -> Tensor:
+    """8-bit pixels (H, W) or (H, W, C) in [0, 255] -> float32 (C, H, W) in [-1, 1]."""
+    array = np.array(pixels, dtype=np.uint8)  # a copy: torch must not share Pillow's memory
+    if array.ndim == 2:
+        array = array[:, :, None]
+    return torch.from_numpy(array).permute(2, 0, 1).contiguous().float() / 127.5 - 1
+
+
+def to_image(tensor: Tensor) -> Image.Image:
+    """(C, H, W) in [-1, 1], C 1 or 3 -> an 8-bit picture; values are rounded, not cut off."""
+    levels = ((tensor.detach().float() + 1) * 127.5).round().clamp(0, 255)
+    array = levels.to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def write(image: Image.Image, path: Path) -> None:
+    """Write the format that the name ends in; the file appears under its name whole or never."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            image.save(file, format=_FORMATS[path.suffix.lower()], **_QUALITY[path.suffix.lower()])
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+_MODES = {1: "L", 3: "RGB"}
+_ORIENTATION = 0x0112
+_SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+_JPEG = {"quality": 95, "subsampling": 0}
+_QUALITY: dict[str, dict[str, int]] = {
+    ".png": {},
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".webp": {"quality": 95},
+}
+#: Endings that can be written.
+WRITABLE = frozenset(_FORMATS)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Scale the 16-bit grayscale modes to 8 bits: Pillow's own conversion cuts them off at 255."""
+    if image.mode == "F":
+        raise ValueError("32-bit float pixels have no known range: save it with 8 or 16 bits")
+    if not image.mode.startswith("I"):
+        return image
+    values = np.asarray(image).astype(np.float64)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("32-bit integer pixels have no known range: save it with 8 or 16 bits")
+    return Image.fromarray((values / 257).round().astype(np.uint8))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Lay transparent pictures on white: what hides under full transparency is no picture."""
+    if not image.has_transparency_data:
+        return image
+    opaque = image.convert("RGBA")
+    white = Image.new("RGBA", opaque.size, "white")
+    return Image.alpha_composite(white, opaque).convert("RGB")
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, PermissionError | IsADirectoryError):
+        return error.strerror or "cannot be opened"
+    if isinstance(error, Image.DecompressionBombError):
+        return "too many pixels (a decompression bomb?): scale it down first"
+    if path.is_file() and path.stat().st_size == 0:
+        return "empty file"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image of a known kind"
+    return f"damaged image ({str(error).splitlines()[0] if str(error) else type(error).__name__})"

@@ -1,0 +1,1 @@
+"""What generators and discriminators are both made of: normalisation and initialisation."""

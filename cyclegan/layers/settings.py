@@ -1,0 +1,27 @@
+"""Settings that the generators and the discriminators share."""
+
+from typing import Literal
+
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
+
+from cyclegan.strict import STRICT
+
+Norm = Literal["instance", "batch", "none"]
+InitType = Literal["normal", "xavier", "kaiming", "orthogonal"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class NetworkSettings:
+    """Channels, normalisation and initialisation of all four networks."""
+
+    input_nc: PositiveInt = 3
+    """channels of the images of A: 3 for colour, 1 for grayscale"""
+    output_nc: PositiveInt = 3
+    """channels of the images of B"""
+    norm: Norm = "instance"
+    """normalisation layers of all networks"""
+    init_type: InitType = "normal"
+    """distribution of the initial weights"""
+    init_gain: float = 0.02
+    """scale of the initial weights (standard deviation for normal)"""

@@ -1,0 +1,1 @@
+"""Loggers: what is shown and kept while training."""

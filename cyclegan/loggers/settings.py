@@ -1,0 +1,24 @@
+"""Settings of what is shown and written while training."""
+
+from pydantic import NonNegativeInt, PositiveInt
+from pydantic.dataclasses import dataclass
+
+from cyclegan.strict import STRICT
+
+
+@dataclass(frozen=True, config=STRICT)
+class LoggerSettings:
+    """How often losses and pictures come, and where they go."""
+
+    print_freq: PositiveInt = 100
+    """images between two entries of losses"""
+    display_freq: NonNegativeInt = 400
+    """images between two grids of pictures; 0: none"""
+    visdom: bool = True
+    """send losses and pictures to a Visdom server, if one is running"""
+    display_server: str = "http://localhost"
+    """address of the Visdom server"""
+    display_port: PositiveInt = 8097
+    """port of the Visdom server"""
+    display_env: str | None = None
+    """Visdom environment; by default the name of the run"""

@@ -1,0 +1,1 @@
+"""Losses: the terms that generators minimise and the adversarial objectives."""

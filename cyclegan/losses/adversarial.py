@@ -1,0 +1,100 @@
+"""Adversarial objectives: what the discriminators and the generators want of the scores."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cyclegan.losses.settings import GanMode
+from cyclegan.translation import Translation
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """One objective; each function takes scores (N, 1, h, w) and returns a scalar."""
+
+    real: Callable[[Tensor], Tensor]
+    """the discriminator's loss on real images"""
+    fake: Callable[[Tensor], Tensor]
+    """the discriminator's loss on converted images"""
+    generator: Callable[[Tensor], Tensor]
+    """the generator's loss on its converted images"""
+    penalized: bool = False
+    """whether the discriminator also gets the gradient penalty"""
+
+
+def _squared_to(target: float) -> Callable[[Tensor], Tensor]:
+    return lambda scores: (scores - target).square().mean()
+
+
+def _cross_entropy_to(target: float) -> Callable[[Tensor], Tensor]:
+    return lambda scores: functional.binary_cross_entropy_with_logits(
+        scores, torch.full_like(scores, target)
+    )
+
+
+def _mean(scores: Tensor) -> Tensor:
+    return scores.mean()
+
+
+def _negated_mean(scores: Tensor) -> Tensor:
+    return -scores.mean()
+
+
+#: The one table of objectives (`--gan_mode`).
+ADVERSARIAL: dict[GanMode, Adversarial] = {
+    # Mao et al. 2017, "Least Squares Generative Adversarial Networks"
+    "lsgan": Adversarial(_squared_to(1.0), _squared_to(0.0), _squared_to(1.0)),
+    # Goodfellow et al. 2014, with the non-saturating loss of its section 3
+    "vanilla": Adversarial(_cross_entropy_to(1.0), _cross_entropy_to(0.0), _cross_entropy_to(1.0)),
+    # Lim and Ye 2017, "Geometric GAN"
+    "hinge": Adversarial(
+        lambda scores: functional.relu(1 - scores).mean(),
+        lambda scores: functional.relu(1 + scores).mean(),
+        _negated_mean,
+    ),
+    # Gulrajani et al. 2017, "Improved Training of Wasserstein GANs"
+    "wgangp": Adversarial(_negated_mean, _mean, _negated_mean, penalized=True),
+}
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A discriminator together with the objective by which its scores count."""
+
+    discriminator: nn.Module
+    adversarial: Adversarial
+    lambda_gp: float
+
+    def loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The discriminator's own loss on images (N, C, H, W): half of real plus fake."""
+        loss = 0.5 * (
+            self.adversarial.real(self.discriminator(real))
+            + self.adversarial.fake(self.discriminator(fake))
+        )
+        if self.adversarial.penalized:
+            loss = loss + self.lambda_gp * gradient_penalty(self.discriminator, real, fake)
+        return loss
+
+
+def adversarial(translation: Translation, judge: Judge) -> Tensor:
+    """How far the converted images are from passing as real. Zhu et al. 2017, section 3.1."""
+    return judge.adversarial.generator(judge.discriminator(translation.fake))
+
+
+def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """Squared distance of the gradient norm to 1 between real and fake (N, C, H, W).
+
+    Gulrajani et al. 2017, section 4: points on the line between a real and a converted image,
+    drawn uniformly per image from torch's generator of that device. Returns a scalar.
+    """
+    share = torch.rand(real.shape[0], 1, 1, 1, device=real.device, dtype=real.dtype)
+    between = (share * real + (1 - share) * fake).requires_grad_(True)
+    scores = discriminator(between)
+    (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
+    # The tiny addend keeps the norm's own gradient finite where the gradient is exactly 0.
+    norms = (gradient.flatten(1) + 1e-16).norm(2, dim=1)
+    penalty: Tensor = (norms - 1).square().mean()
+    return penalty

@@ -1,0 +1,36 @@
+"""The one place where loss terms get their weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from cyclegan.errors import UsageError
+from cyclegan.losses.adversarial import Judge
+from cyclegan.losses.terms import TERMS
+from cyclegan.spelling import nearest
+from cyclegan.translation import Translation
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The weighted loss terms of one direction, by name."""
+
+    weights: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        for name in self.weights:
+            if name not in TERMS:
+                raise UsageError(
+                    f"--weights {name}: no such loss term{nearest(name, TERMS)}; "
+                    f"there are {', '.join(TERMS)}"
+                )
+
+    def __contains__(self, term: str) -> bool:
+        return term in self.weights
+
+    def __call__(self, translation: Translation, judge: Judge) -> dict[str, Tensor]:
+        """Return every term of `translation` times its weight; their sum is minimised."""
+        return {
+            name: TERMS[name](translation, judge) * weight for name, weight in self.weights.items()
+        }

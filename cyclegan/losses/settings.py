@@ -1,0 +1,42 @@
+"""Settings of the losses."""
+
+from dataclasses import field
+from typing import Literal
+
+from pydantic import NonNegativeFloat
+from pydantic.dataclasses import dataclass
+
+from cyclegan.strict import STRICT
+
+GanMode = Literal["lsgan", "vanilla", "hinge", "wgangp"]
+Direction = Literal["a_to_b", "b_to_a"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class LossSettings:
+    """What is minimised, and with which weights."""
+
+    gan_mode: GanMode = "lsgan"
+    """adversarial objective"""
+    lambda_A: NonNegativeFloat = 10.0
+    """weight of the cycle A -> B -> A"""
+    lambda_B: NonNegativeFloat = 10.0
+    """weight of the cycle B -> A -> B"""
+    lambda_identity: NonNegativeFloat = 0.5
+    """weight of the identity losses, relative to lambda_B (for A to B) and lambda_A; 0: none"""
+    lambda_gp: NonNegativeFloat = 10.0
+    """weight of the gradient penalty (wgangp)"""
+    weights: dict[str, float] = field(default_factory=dict)
+    """weights of further loss terms by their names in the table, the same in both directions"""
+
+    def term_weights(self, direction: Direction) -> dict[str, float]:
+        """The weight of each loss term of one direction; those of weight 0 are left out.
+
+        The cycle A -> B -> A has lambda_A. The identity |G_A(B) - B| belongs to the direction
+        A -> B but is about images of B: lambda_B * lambda_identity, as in the classic.
+        """
+        own, other = self.lambda_A, self.lambda_B
+        if direction == "b_to_a":
+            own, other = other, own
+        weights = {"adversarial": 1.0, "cycle": own, "identity": other * self.lambda_identity}
+        return {name: weight for name, weight in (weights | self.weights).items() if weight}

@@ -1,0 +1,43 @@
+"""Settings of a run as a whole."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import NonNegativeInt
+from pydantic.dataclasses import dataclass
+
+from cyclegan.errors import UsageError
+from cyclegan.strict import STRICT
+
+FolderDirection = Literal["AtoB", "BtoA"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunSettings:
+    """Which run it is, where it is kept and what computes it."""
+
+    name: str = "cyclegan"
+    """name of the run, and of its folder in checkpoints_dir"""
+    checkpoints_dir: Path = Path("checkpoints")
+    """folder that holds the runs"""
+    model: Literal["cycle_gan"] = "cycle_gan"
+    """what is trained: cycle_gan is two generators and two discriminators"""
+    direction: FolderDirection = "AtoB"
+    """AtoB, or BtoA to let the folders change places"""
+    seed: NonNegativeInt = 0
+    """the same seed gives the same run"""
+    device: str = "auto"
+    """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
+
+    @property
+    def folder(self) -> Path:
+        """The run's own folder."""
+        return self.checkpoints_dir / self.name
+
+    def check(self) -> None:
+        """Raise UsageError where the name is no name of a folder."""
+        if self.name in ("", ".", "..") or any(sign in self.name for sign in "/\\\0"):
+            raise UsageError(
+                f"--name {self.name!r}: a plain name without a path; "
+                "where runs are kept is --checkpoints_dir"
+            )

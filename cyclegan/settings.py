@@ -1,0 +1,177 @@
+"""The whole tree of settings: typed defaults <- a TOML preset <- the command line."""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, field, fields
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import RootModel, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from cyclegan.data.settings import DataSettings
+from cyclegan.discriminators import DISCRIMINATORS, DiscriminatorSettings
+from cyclegan.discriminators.settings import BasicSettings
+from cyclegan.errors import UsageError
+from cyclegan.generators import GENERATORS, GeneratorSettings
+from cyclegan.generators.settings import ResnetSettings
+from cyclegan.layers.settings import NetworkSettings
+from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.losses.settings import LossSettings
+from cyclegan.run import RunSettings
+from cyclegan.spelling import nearest
+from cyclegan.strict import STRICT
+from cyclegan.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True, config=STRICT)
+class Settings:
+    """All settings of a run, grouped by the part that each belongs to."""
+
+    run: RunSettings = field(default_factory=RunSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    networks: NetworkSettings = field(default_factory=NetworkSettings)
+    generator: GeneratorSettings = field(default_factory=ResnetSettings)
+    discriminator: DiscriminatorSettings = field(default_factory=BasicSettings)
+    losses: LossSettings = field(default_factory=LossSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    loggers: LoggerSettings = field(default_factory=LoggerSettings)
+
+    def check(self) -> None:
+        """Raise UsageError where settings contradict each other."""
+        self.run.check()
+        self.data.check()
+        identity = self.losses.lambda_identity
+        if identity and self.networks.input_nc != self.networks.output_nc:
+            raise UsageError(
+                f"--lambda_identity {identity:g}: an identity loss is undefined between "
+                f"--input_nc {self.networks.input_nc} and --output_nc {self.networks.output_nc}; "
+                "give --lambda_identity 0"
+            )
+        smallest = self.discriminator.smallest_side
+        if self.data.crop_size < smallest:
+            raise UsageError(
+                f"--crop_size {self.data.crop_size} is too small for --netD "
+                f"{self.discriminator.netD}, which needs {smallest} pixels"
+            )
+        for channels in (self.networks.input_nc, self.networks.output_nc):
+            if channels not in (1, 3):
+                raise UsageError(f"--input_nc and --output_nc are 1 or 3, not {channels}")
+
+    def table(self) -> dict[str, Any]:
+        """The settings as plain builtins, grouped by part; what is not set is left out."""
+        plain = RootModel[Settings](self).model_dump(mode="json", exclude_none=True)
+        return cast(dict[str, Any], plain)
+
+
+#: Parts of several kinds: the key that names the kind, and the table of kinds.
+KINDS: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "generator": ("netG", GENERATORS),
+    "discriminator": ("netD", DISCRIMINATORS),
+}
+
+#: What can't change once a run has begun; a part, or one key of a part.
+FIXED = (
+    "run.model",
+    "run.direction",
+    "run.seed",
+    "data.dataset_mode",
+    "networks",
+    "generator",
+    "discriminator",
+    "training.pool_size",
+    "training.epoch_count",
+)
+
+
+def from_table(table: Mapping[str, Any], source: str) -> Settings:
+    """Build settings from plain builtins grouped by part, defaults for what is left out.
+
+    Raises UsageError, naming `source`, the key, what is accepted and the nearest match.
+    """
+    parts = {part.name: part.type for part in fields(Settings)}
+    for name in table:
+        if name not in parts:
+            raise UsageError(
+                f"{source}: no part [{name}]{nearest(name, parts)}; there are {', '.join(parts)}"
+            )
+    values = {
+        name: _part(start_of(name, given, source), given, f"{source}: [{name}]", KINDS.get(name))
+        for name, given in table.items()
+    }
+    return Settings(**values)
+
+
+def load_preset(path: Path) -> Settings:
+    """Read a TOML preset. Raises UsageError, naming the file and the key."""
+    try:
+        table = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        there = sorted(str(preset) for preset in path.parent.glob("*.toml"))
+        known = f"; there are {', '.join(there)}" if there else ""
+        raise UsageError(f"{path}: no such preset{known}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: can't be read ({error})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not TOML ({error})") from None
+    return from_table(table, str(path))
+
+
+def start_of(part: str, given: Any, source: str) -> Any:
+    """The settings that the values of a part are laid over, by its kind if it has several."""
+    if part not in KINDS:
+        return getattr(Settings(), part)
+    key, kinds = KINDS[part]
+    name = given.get(key) if isinstance(given, Mapping) else None
+    if name is None:
+        return getattr(Settings(), part)
+    if name not in kinds:
+        raise UsageError(
+            f"{source}: {key} {name!r}: unknown{nearest(str(name), kinds)}; "
+            f"there are {', '.join(kinds)}"
+        )
+    return kinds[name]
+
+
+def changes(old: Settings, new: Settings) -> Iterator[tuple[str, Any, Any]]:
+    """Dotted key, old and new value of every setting that differs."""
+    before, after = _flat(old), _flat(new)
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) != after.get(key):
+            yield key, before.get(key), after.get(key)
+
+
+def is_fixed(key: str) -> bool:
+    """Whether a dotted key can't change once a run has begun."""
+    return any(key == fixed or key.startswith(f"{fixed}.") for fixed in FIXED)
+
+
+def _part(start: Any, given: Any, where: str, kind: tuple[str, Any] | None) -> Any:
+    if not isinstance(given, Mapping):
+        raise UsageError(f"{where} is a table of keys and values, not {given!r}")
+    kept = {key: value for key, value in given.items() if not kind or key != kind[0]}
+    merged = asdict(start) | kept
+    try:
+        # By way of JSON: there a strict reader still takes a string for a path.
+        return TypeAdapter(type(start)).validate_json(json.dumps(merged, default=str))
+    except ValidationError as error:
+        raise UsageError(f"{where} {_first_problem(error, asdict(start))}") from None
+    except TypeError as error:
+        raise UsageError(f"{where} {error}") from None
+
+
+def _first_problem(error: ValidationError, known: Mapping[str, Any]) -> str:
+    problem = error.errors(include_url=False)[0]
+    key = ".".join(str(place) for place in problem["loc"])
+    if problem["type"] == "unexpected_keyword_argument":
+        return f"{key}: no such key{nearest(key, known)}; there are {', '.join(known)}"
+    return f"{key} = {problem['input']!r}: {problem['msg'].lower()}"
+
+
+def _flat(settings: Settings) -> dict[str, Any]:
+    return {
+        f"{part}.{key}": value
+        for part, values in asdict(cast(Any, settings)).items()
+        for key, value in values.items()
+    }

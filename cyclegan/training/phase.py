@@ -1,0 +1,36 @@
+"""What a recipe gives to the trainer: phases, and the parts that each is made of."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from cyclegan.data.feed import Batch
+from cyclegan.translation import Translation
+
+Translations = Mapping[str, Translation]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The losses of one backward pass, and what was made on the way for later phases to use."""
+
+    losses: dict[str, Tensor]
+    """scalars by the names that are logged; their sum is minimised"""
+    translations: Translations = field(default_factory=dict)
+    """by direction, without graphs"""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One optimizer's share of a step.
+
+    `parts` takes the batch and all translations made so far in the step, and yields one part per
+    backward pass, so that the graphs of two parts never live together.
+    """
+
+    name: str
+    optimizer: Optimizer
+    trains: tuple[str, ...]
+    parts: Callable[[Batch, Translations], Iterator[Part]]

@@ -1,0 +1,43 @@
+"""Settings of the training itself."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
+
+from cyclegan.strict import STRICT
+
+LrPolicy = Literal["linear", "cosine", "step", "constant"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainingSettings:
+    """How long and how fast is trained, and what is kept of it."""
+
+    n_epochs: NonNegativeInt = 100
+    """epochs at the full learning rate"""
+    n_epochs_decay: NonNegativeInt = 100
+    """epochs after them, in which the linear policy brings the learning rate to zero"""
+    epoch_count: PositiveInt = 1
+    """number of the first epoch, for runs that start from weights trained before"""
+    lr: PositiveFloat = 0.0002
+    """learning rate of Adam"""
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """momentum of Adam"""
+    lr_policy: LrPolicy = "linear"
+    """how the learning rate falls"""
+    lr_decay_iters: PositiveInt = 50
+    """epochs between two falls to a tenth (lr_policy step)"""
+    pool_size: NonNegativeInt = 50
+    """converted images that are kept for the discriminators"""
+    save_latest_freq: NonNegativeInt = 5000
+    """images between two saves of latest.pt; 0: only at the end of an epoch"""
+    save_epoch_freq: NonNegativeInt = 5
+    """epochs between two checkpoints that are kept; 0: none but latest.pt"""
+    keep: NonNegativeInt = 0
+    """keep only the newest so many of them; 0 keeps all"""
+
+    @property
+    def last_epoch(self) -> int:
+        """Number of the last epoch, counted from 1."""
+        return self.n_epochs + self.n_epochs_decay

@@ -1,0 +1,49 @@
+"""Everything that changes while training."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from cyclegan.training.pool import ImagePool
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Networks, optimizers and pools by name; torch's random numbers go with them."""
+
+    networks: dict[str, nn.Module]
+    optimizers: dict[str, Optimizer]
+    pools: dict[str, ImagePool]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it as tensors and plain builtins."""
+        return {
+            "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "optimizers": {
+                # Rates and betas follow from the settings; only what Adam has learnt is state.
+                name: optimizer.state_dict()["state"]
+                for name, optimizer in self.optimizers.items()
+            },
+            "pools": {name: pool.state_dict() for name, pool in self.pools.items()},
+            "random": {
+                "cpu": torch.get_rng_state(),
+                "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            },
+        }
+
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        """Go on where `state` was taken, on another device too."""
+        for name, network in self.networks.items():
+            network.load_state_dict(state["networks"][name])
+        for name, optimizer in self.optimizers.items():
+            groups = optimizer.state_dict()["param_groups"]
+            learnt = state["optimizers"][name]
+            optimizer.load_state_dict({"state": learnt, "param_groups": groups})
+        for name, pool in self.pools.items():
+            pool.load_state_dict(state["pools"][name], device)
+        torch.set_rng_state(state["random"]["cpu"])
+        if torch.cuda.is_available() and len(state["random"]["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(state["random"]["cuda"])

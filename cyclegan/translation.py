@@ -1,0 +1,67 @@
+"""One direction of the translation, as a value."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+Convert = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What one direction made of a batch; all tensors (N, C, H, W) in [-1, 1]."""
+
+    source: Tensor
+    """real images of the domain that is translated"""
+    target: Tensor
+    """real images of the domain that is translated to"""
+    fake: Tensor
+    """the source, translated"""
+    cycled: Tensor | None
+    """the fake, translated back; None where nothing asked for it"""
+    identity: Tensor | None
+    """the target, put through the same generator; None where nothing asked for it"""
+
+    def detach(self) -> "Translation":
+        """The same pictures without their graph."""
+        return Translation(
+            self.source,
+            self.target,
+            self.fake.detach(),
+            None if self.cycled is None else self.cycled.detach(),
+            None if self.identity is None else self.identity.detach(),
+        )
+
+    def pictures(self) -> dict[str, Tensor]:
+        """The pictures of this direction by the names a person reads."""
+        named = {
+            "real": self.source,
+            "fake": self.fake,
+            "cycled": self.cycled,
+            "identity": self.identity,
+        }
+        return {name: images for name, images in named.items() if images is not None}
+
+
+def translate(
+    forward: Convert,
+    backward: Convert,
+    source: Tensor,
+    target: Tensor,
+    *,
+    cycle: bool = True,
+    identity: bool = True,
+) -> Translation:
+    """Translate `source` by `forward`; back again by `backward` and `target` too, if asked for.
+
+    `source` and `target` are (N, C, H, W) in [-1, 1]. Zhu et al. 2017, sections 3.2 and 5.2.
+    """
+    fake = forward(source)
+    return Translation(
+        source,
+        target,
+        fake,
+        backward(fake) if cycle else None,
+        forward(target) if identity else None,
+    )
