@@ -1,0 +1,1 @@
+"""Conversion: a trained generator makes image sets out of image sets."""

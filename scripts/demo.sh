@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Everything at once: install, make a sample data set, train on it, convert its test images.
+set -euo pipefail
+source "$(dirname "$0")/environment.sh"
+environment sample
+
+.venv/bin/cyclegan data sample datasets/sample
+if [ -d checkpoints/demo ]; then
+  .venv/bin/cyclegan train --name demo --continue_train
+else
+  .venv/bin/cyclegan train options/quick.toml --dataroot datasets/sample --name demo
+fi
+.venv/bin/cyclegan convert --name demo --input datasets/sample/testA --output results/demo \
+  --reference datasets/sample/twinsA --overwrite
+echo "look at it: file://$PWD/results/demo/index.html"

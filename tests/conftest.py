@@ -1,0 +1,69 @@
+"""Small data sets and settings that many tests use."""
+
+import os
+from pathlib import Path
+
+# Before anything imports it: no test may look for updates on the network.
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+# Networks of 2 feature maps are faster on one thread, here and in the processes that tests start.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cyclegan.settings import Settings, from_table
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def smooth_image(seed: int, size: tuple[int, int] = (40, 36), mode: str = "RGB") -> Image.Image:
+    """A picture with soft structure, as photographs have, different for every seed."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).convert(mode)
+
+
+@pytest.fixture
+def dataroot(tmp_path: Path) -> Path:
+    """trainA with 6 pictures, trainB with 4, testA with 3."""
+    root = tmp_path / "data"
+    for folder, count in {"trainA": 6, "trainB": 4, "testA": 3}.items():
+        (root / folder).mkdir(parents=True)
+        for number in range(count):
+            image = smooth_image(number + 100 * (folder[-1] == "B"))
+            image.save(root / folder / f"{number}.png")
+    return root
+
+
+@pytest.fixture
+def tiny(dataroot: Path, tmp_path: Path) -> dict[str, dict[str, object]]:
+    """A table of settings that trains in moments: 24 px, 2 feature maps, 1 block, 2 epochs."""
+    return {
+        "run": {"name": "tiny", "checkpoints_dir": str(tmp_path / "checkpoints"), "device": "cpu"},
+        "data": {
+            "dataroot": str(dataroot),
+            "load_size": 28,
+            "crop_size": 24,
+            "num_threads": 0,
+        },
+        "generator": {"ngf": 2, "n_blocks": 1},
+        "discriminator": {"ndf": 2},
+        "training": {"n_epochs": 1, "n_epochs_decay": 1, "pool_size": 3, "save_epoch_freq": 1},
+        "loggers": {"print_freq": 1, "display_freq": 4, "visdom": False},
+    }
+
+
+@pytest.fixture
+def tiny_settings(tiny: dict[str, dict[str, object]]) -> Settings:
+    """The settings of `tiny`."""
+    return from_table(tiny, "tiny")
+
+
+@pytest.fixture
+def tiny_flags(tiny: dict[str, dict[str, object]]) -> list[str]:
+    """The same as flags of `cyclegan train`."""
+    flags: list[str] = []
+    for values in tiny.values():
+        for key, value in values.items():
+            flags += ["--no_visdom"] if key == "visdom" else [f"--{key}", str(value)]
+    return flags

@@ -1,0 +1,122 @@
+"""The five modes against the classic's own computation, written out with Pillow."""
+
+import numpy as np
+import pytest
+from conftest import smooth_image
+from PIL import Image
+
+from cyclegan.data.augment import Augmentation
+from cyclegan.data.preprocess import PREPROCESS
+from cyclegan.data.settings import DataSettings
+from cyclegan.errors import UsageError
+
+BICUBIC = Image.Resampling.BICUBIC
+
+
+def classic_square(image: Image.Image) -> Image.Image:
+    return image.resize((64, 64), BICUBIC)
+
+
+def classic_width(image: Image.Image) -> Image.Image:
+    width, height = image.size
+    if width == 64 and height >= 40:
+        return image
+    return image.resize((64, int(max(64 * height / width, 40))), BICUBIC)
+
+
+def classic_none(image: Image.Image) -> Image.Image:
+    width, height = (int(round(side / 4) * 4) for side in image.size)
+    return image if (width, height) == image.size else image.resize((width, height), BICUBIC)
+
+
+@pytest.mark.parametrize("size", [(200, 150), (150, 200), (64, 80), (61, 50), (400, 90)])
+@pytest.mark.parametrize(
+    ("mode", "classic"),
+    [
+        ("resize_and_crop", classic_square),
+        ("crop", lambda image: image),
+        ("scale_width", classic_width),
+        ("scale_width_and_crop", classic_width),
+        ("none", classic_none),
+    ],
+)
+def test_pixels_are_the_classics(mode: str, classic: object, size: tuple[int, int]) -> None:
+    image = smooth_image(1, size)
+    settings = DataSettings(preprocess=mode, load_size=64, crop_size=40)
+    ours, theirs = PREPROCESS[mode].scale(image, settings), classic(image)
+    assert ours.size == theirs.size
+    difference = np.abs(np.asarray(ours, dtype=int) - np.asarray(theirs, dtype=int)).mean()
+    assert difference <= 1
+
+
+@pytest.mark.parametrize("mode", PREPROCESS)
+def test_the_crop_is_a_piece_of_the_scaled_image(mode: str) -> None:
+    settings = DataSettings(preprocess=mode, load_size=64, crop_size=40, flip=False)
+    image = smooth_image(2, (90, 70))
+    scaled = np.asarray(PREPROCESS[mode].scale(image, settings))
+    crop = Augmentation(settings, 3)(image, seed=5)
+    assert (crop.shape[1], crop.shape[0]) == PREPROCESS[mode].result(image.size, settings)
+    height, width = crop.shape[:2]
+    assert any(
+        (scaled[top : top + height, left : left + width] == crop).all()
+        for top in range(scaled.shape[0] - height + 1)
+        for left in range(scaled.shape[1] - width + 1)
+    )
+
+
+def test_shrinking_is_antialiased() -> None:
+    stripes = np.zeros((256, 256, 3), dtype=np.uint8)
+    stripes[:, ::2] = 255
+    settings = DataSettings(load_size=32, crop_size=32)
+    shrunk = np.asarray(PREPROCESS["resize_and_crop"].scale(Image.fromarray(stripes), settings))
+    assert shrunk.std() < 5  # even gray; plain cubic sampling would keep stripes
+
+
+def test_the_same_seed_gives_the_same_pixels() -> None:
+    augmentation = Augmentation(DataSettings(load_size=64, crop_size=40), 3)
+    image = smooth_image(3, (90, 70))
+    results = [augmentation(image, seed).tobytes() for seed in (1, 2, 1, 3, 4)]
+    assert results[0] == results[2]
+    assert len(set(results)) == 4
+
+
+def test_flip_mirrors_half_of_the_images_and_can_be_switched_off() -> None:
+    image = smooth_image(4, (40, 40))
+    still = DataSettings(preprocess="crop", crop_size=40, flip=False)
+    flipping = DataSettings(preprocess="crop", crop_size=40)
+    pixels, mirrored = np.asarray(image), np.asarray(image)[:, ::-1]
+    results = [Augmentation(flipping, 3)(image, seed) for seed in range(40)]
+    mirrors = sum((result == mirrored).all() for result in results)
+    assert sum((result == pixels).all() for result in results) + mirrors == 40
+    assert 10 <= mirrors <= 30
+    assert all((Augmentation(still, 3)(image, seed) == pixels).all() for seed in range(8))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_further_transforms_by_name(channels: int) -> None:
+    augment = ({"name": "RandomBrightnessContrast", "brightness_limit": [0.3, 0.3], "p": 1.0},)
+    settings = DataSettings(load_size=64, crop_size=40, flip=False, augment=augment)
+    plain = DataSettings(load_size=64, crop_size=40, flip=False)
+    image = smooth_image(5, (90, 70), "RGB" if channels == 3 else "L")
+    brighter = Augmentation(settings, channels)(image, 7)
+    assert brighter.shape == (40, 40, channels)
+    assert brighter.mean() > Augmentation(plain, channels)(image, 7).mean() + 10
+
+
+@pytest.mark.parametrize(
+    ("further", "words"),
+    [
+        ({"name": "ColourJitter"}, ["ColourJitter", "perhaps you meant ColorJitter"]),
+        ({"name": "Compose"}, ["Compose", "no transform of single images"]),
+        ({"name": "ColorJitter", "brightnes": 0.5}, ["brightnes", "perhaps you meant brightness"]),
+        ({"name": "ColorJitter", "brightness": "much"}, ["ColorJitter", "brightness"]),
+        ({"name": "RandomCrop", "height": 8, "width": 8}, ["RandomCrop", "size"]),
+        ({"name": "ChannelShuffle", "p": 3}, ["ChannelShuffle", "p"]),
+        ({}, ["no transform"]),
+    ],
+)
+def test_wrong_transforms_are_errors_before_training(further: dict, words: list[str]) -> None:
+    with pytest.raises(UsageError) as error:
+        Augmentation(DataSettings(augment=(further,)), 3)
+    assert all(word in str(error.value) for word in words), error.value
+    assert "\n" not in str(error.value)

@@ -1,0 +1,112 @@
+"""The sequence of samples: seeded, independent of workers, resumable."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import smooth_image
+
+from cyclegan.data.augment import Augmentation
+from cyclegan.data.feed import Batch, Feed
+from cyclegan.data.folders import list_images
+from cyclegan.data.settings import DataSettings
+from cyclegan.data.unpaired import Domain, UnpairedImages
+from cyclegan.errors import UserError
+
+SETTINGS = DataSettings(load_size=28, crop_size=24)
+
+
+def feed_of(
+    root: Path, *, seed: int = 0, workers: int = 0, batch: int = 1, serial: bool = False
+) -> Feed:
+    a, b = (
+        Domain(name, list_images(root / f"train{name}"), 3, Augmentation(SETTINGS, 3))
+        for name in "AB"
+    )
+    images = UnpairedImages(a, b, seed=seed, serial=serial)
+    return Feed(images, batch_size=batch, workers=workers, seed=seed, serial=serial)
+
+
+def same(one: list[Batch], other: list[Batch]) -> bool:
+    return len(one) == len(other) and all(
+        torch.equal(x.a, y.a) and torch.equal(x.b, y.b) for x, y in zip(one, other, strict=True)
+    )
+
+
+def test_as_long_as_the_larger_domain(dataroot: Path) -> None:
+    feed = feed_of(dataroot)
+    assert len(feed) == 6
+    batches = list(feed.epoch(1))
+    assert len(batches) == 6
+    assert batches[0].a.shape == (1, 3, 24, 24)
+    assert batches[0].a.abs().max() <= 1
+
+
+def test_the_last_batch_may_be_smaller(dataroot: Path) -> None:
+    assert [len(batch) for batch in feed_of(dataroot, batch=4).epoch(1)] == [4, 2]
+
+
+def test_the_number_of_workers_changes_nothing(dataroot: Path) -> None:
+    alone, two = feed_of(dataroot, workers=0), feed_of(dataroot, workers=2)
+    for epoch in (1, 2):
+        assert same(list(alone.epoch(epoch)), list(two.epoch(epoch)))
+
+
+def test_the_seed_and_the_epoch_change_the_sequence(dataroot: Path) -> None:
+    first = list(feed_of(dataroot, seed=1).epoch(1))
+    assert same(first, list(feed_of(dataroot, seed=1).epoch(1)))
+    assert not same(first, list(feed_of(dataroot, seed=2).epoch(1)))
+    assert not same(first, list(feed_of(dataroot, seed=1).epoch(2)))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_goes_on_where_it_was_left(dataroot: Path, workers: int) -> None:
+    whole = list(feed_of(dataroot, workers=workers).epoch(3))
+    rest = list(feed_of(dataroot, workers=workers).epoch(3, skip=4))
+    assert same(whole[4:], rest)
+
+
+def test_loading_leaves_torchs_random_numbers_alone(dataroot: Path) -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    list(feed_of(dataroot).epoch(1))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_serial_pairs_by_index_in_order(dataroot: Path) -> None:
+    feed = feed_of(dataroot, serial=True)
+    pairs = [feed.images[place] for place in feed._order]
+    assert [a.path.name for a, _ in pairs] == [f"{number}.png" for number in range(6)]
+    assert [b.path.name for _, b in pairs] == [f"{number % 4}.png" for number in range(6)]
+
+
+def test_b_is_drawn_independently(dataroot: Path) -> None:
+    feed = feed_of(dataroot)
+    drawn = set()
+    for epoch in range(1, 30):
+        feed._order.epoch = epoch
+        for place in feed._order:
+            a, b = feed.images[place]
+            drawn.add((a.path.name, b.path.name))
+    assert len(drawn) == 6 * 4
+
+
+def test_unreadable_files_are_passed_over_and_told(dataroot: Path) -> None:
+    bad = dataroot / "trainA" / "3.png"
+    bad.write_bytes(bad.read_bytes()[:50])
+    batches = list(feed_of(dataroot, workers=2).epoch(1))
+    assert len(batches) == 6
+    assert frozenset().union(*(batch.unreadable for batch in batches)) == {bad}
+
+
+def test_nothing_readable_is_an_error(dataroot: Path) -> None:
+    for path in (dataroot / "trainB").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match="domain B: none of its 4 images"):
+        next(iter(feed_of(dataroot).epoch(1)))
+
+
+def test_grayscale_domains(dataroot: Path) -> None:
+    smooth_image(9, mode="L").save(dataroot / "trainA" / "gray.png")
+    domain = Domain("A", list_images(dataroot / "trainA"), 1, Augmentation(SETTINGS, 1))
+    assert domain.load(0, seed=1).image.shape == (1, 24, 24)

@@ -1,0 +1,63 @@
+"""Every generator of the table keeps the contract; the ResNet has the classic's keys."""
+
+import pytest
+import torch
+
+from cyclegan.generators import GENERATORS
+from cyclegan.generators.settings import ResnetSettings
+
+
+def small(name: str) -> object:
+    start = GENERATORS[name]
+    return type(start)(**{**vars_of(start), "ngf": 2})
+
+
+def vars_of(settings: object) -> dict:
+    return {key: getattr(settings, key) for key in settings.__dataclass_fields__}
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("norm", ["instance", "batch", "none"])
+@pytest.mark.parametrize("channels", [(3, 3), (1, 3), (3, 1)])
+def test_contract(name: str, norm: str, channels: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    network = small(name).build(*channels, norm)
+    x = torch.rand(2, channels[0], 24, 16) * 2 - 1
+    y = network(x)
+    assert y.shape == (2, channels[1], 24, 16)
+    assert y.abs().max() <= 1
+    y.mean().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks", "rest"),
+    [
+        ("resnet_9blocks", range(10, 19), (19, 22, 26)),
+        ("resnet_6blocks", range(10, 16), (16, 19, 23)),
+    ],
+)
+def test_keys_are_the_classics(name: str, blocks: range, rest: tuple[int, ...]) -> None:
+    layers = {key.rpartition(".")[0] for key in small(name).build(3, 3, "instance").state_dict()}
+    ends = {f"model.{number}" for number in (1, 4, 7, *rest)}
+    inner = {f"model.{number}.conv_block.{place}" for number in blocks for place in (1, 5)}
+    assert layers == ends | inner
+
+
+def test_dropout_moves_the_second_convolution() -> None:
+    state = ResnetSettings(ngf=2, n_blocks=1, dropout=True).build(3, 3, "instance").state_dict()
+    assert "model.10.conv_block.6.weight" in state
+    assert "model.10.conv_block.5.weight" not in state
+
+
+@pytest.mark.parametrize(("norm", "biases"), [("instance", True), ("batch", False)])
+def test_biases_as_in_the_classic(norm: str, biases: bool) -> None:
+    state = ResnetSettings(ngf=2, n_blocks=1).build(3, 3, norm).state_dict()
+    assert ("model.1.bias" in state) == biases
+    assert "model.18.bias" in state  # the last convolution always has one
+
+
+@pytest.mark.parametrize("n_blocks", [0, 1, 4])
+def test_any_number_of_blocks(n_blocks: int) -> None:
+    network = ResnetSettings(ngf=2, n_blocks=n_blocks).build(3, 3, "instance")
+    assert sum("conv_block.1.weight" in key for key in network.state_dict()) == n_blocks

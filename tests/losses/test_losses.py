@@ -1,0 +1,137 @@
+"""Loss terms and objectives against values worked out by hand."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from cyclegan.errors import UsageError
+from cyclegan.losses.adversarial import ADVERSARIAL, Judge, gradient_penalty
+from cyclegan.losses.objective import Objective
+from cyclegan.losses.settings import LossSettings
+from cyclegan.losses.terms import TERMS
+from cyclegan.translation import Translation, translate
+
+
+def constant(value: float) -> torch.Tensor:
+    return torch.full((1, 3, 4, 4), value)
+
+
+@pytest.fixture
+def translation() -> Translation:
+    return Translation(constant(0.5), constant(-0.5), constant(0.1), constant(0.25), constant(-0.1))
+
+
+def judge(mode: str, lambda_gp: float = 10.0) -> Judge:
+    """A discriminator that scores a pixel with its own value."""
+    return Judge(nn.Identity(), ADVERSARIAL[mode], lambda_gp)
+
+
+@pytest.mark.parametrize(
+    ("mode", "generator", "discriminator"),
+    [
+        ("lsgan", 0.5**2, (0.5**2 + 0.5**2) / 2),
+        (
+            "vanilla",
+            math.log(1 + math.exp(-0.5)),
+            (math.log(1 + math.exp(-0.5)) + math.log(1 + math.exp(0.5))) / 2,
+        ),
+        ("hinge", -0.5, (0.5 + 1.5) / 2),
+    ],
+)
+def test_objectives(mode: str, generator: float, discriminator: float) -> None:
+    scores = constant(0.5)
+    assert ADVERSARIAL[mode].generator(scores).item() == pytest.approx(generator)
+    assert judge(mode).loss(scores, scores).item() == pytest.approx(discriminator)
+
+
+@pytest.mark.parametrize("mode", ADVERSARIAL)
+def test_each_side_wants_the_opposite(mode: str) -> None:
+    """Better scores for fakes please the generator and cost the discriminator, and so on."""
+    low, high = constant(0.1), constant(0.9)
+    objective = ADVERSARIAL[mode]
+    assert objective.generator(high) < objective.generator(low)
+    assert objective.real(high) < objective.real(low)
+    assert objective.fake(low) < objective.fake(high)
+
+
+def test_gradient_penalty_by_hand() -> None:
+    """Scores that are k times the pixels' sum have a gradient of norm k * sqrt(pixels)."""
+
+    class Sum(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return 0.5 * x.flatten(1).sum(1)
+
+    penalty = gradient_penalty(Sum(), constant(0.3), constant(-0.2))
+    assert penalty.item() == pytest.approx((0.5 * math.sqrt(48) - 1) ** 2, rel=1e-5)
+
+
+def test_wgangp_applies_its_penalty() -> None:
+    network = nn.Conv2d(3, 1, 4)
+    real, fake = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
+    with_penalty = Judge(network, ADVERSARIAL["wgangp"], 10.0).loss(real, fake)
+    without = Judge(network, ADVERSARIAL["wgangp"], 0.0).loss(real, fake)
+    expected = 10 * (network.weight.flatten().norm() - 1) ** 2
+    assert (with_penalty - without).item() == pytest.approx(expected.item(), rel=1e-4)
+    with_penalty.backward()
+    assert network.weight.grad is not None
+
+
+def test_cycle_and_identity_are_mean_absolute_differences(translation: Translation) -> None:
+    assert TERMS["cycle"](translation, judge("lsgan")).item() == pytest.approx(0.25)
+    assert TERMS["identity"](translation, judge("lsgan")).item() == pytest.approx(0.4)
+    assert TERMS["adversarial"](translation, judge("lsgan")).item() == pytest.approx(0.81)
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_every_term_is_a_scalar_with_a_gradient(name: str) -> None:
+    scale = torch.ones((), requires_grad=True)
+    made = translate(lambda x: x * scale, lambda x: x * scale, constant(0.5), constant(-0.3))
+    value = TERMS[name](made, Judge(nn.Conv2d(3, 1, 3), ADVERSARIAL["lsgan"], 10.0))
+    assert value.shape == ()
+    value.backward()
+    assert scale.grad is not None
+
+
+def test_weights_of_both_directions_as_in_the_classic() -> None:
+    settings = LossSettings(lambda_A=10.0, lambda_B=4.0, lambda_identity=0.5)
+    assert settings.term_weights("a_to_b") == {"adversarial": 1, "cycle": 10, "identity": 2}
+    assert settings.term_weights("b_to_a") == {"adversarial": 1, "cycle": 4, "identity": 5}
+
+
+def test_objective_applies_the_weights(translation: Translation) -> None:
+    losses = Objective({"cycle": 10.0, "identity": 2.0})(translation, judge("lsgan"))
+    assert {name: round(loss.item(), 5) for name, loss in losses.items()} == {
+        "cycle": 2.5,
+        "identity": 0.8,
+    }
+
+
+def test_without_weight_nothing_is_computed() -> None:
+    objective = Objective(LossSettings(lambda_identity=0.0).term_weights("a_to_b"))
+    assert "identity" not in objective
+    assert "cycle" in objective
+    calls = []
+
+    def convert(x: torch.Tensor) -> torch.Tensor:
+        calls.append(x)
+        return x
+
+    made = translate(
+        convert, convert, constant(0), constant(1), cycle=True, identity="identity" in objective
+    )
+    assert made.identity is None
+    assert len(calls) == 2
+
+
+def test_unknown_term_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="perhaps you meant identity"):
+        Objective({"identitty": 1.0})
+
+
+def test_a_new_term_needs_one_line_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TERMS, "mean", lambda translation, judge: translation.fake.mean())
+    weights = LossSettings(weights={"mean": 2.0}).term_weights("b_to_a")
+    made = Translation(constant(0.5), constant(-0.5), constant(0.1), constant(0), constant(0))
+    assert Objective(weights)(made, judge("lsgan"))["mean"].item() == pytest.approx(0.2)

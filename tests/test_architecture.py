@@ -1,0 +1,159 @@
+"""The house rules: imports point one way, tables are complete, names are exported."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+import cyclegan
+from cyclegan.data.datasets import DATASETS
+from cyclegan.data.preprocess import PREPROCESS
+from cyclegan.data.settings import DatasetMode, PreprocessMode
+from cyclegan.layers.initialization import INITS
+from cyclegan.layers.normalization import NORMS
+from cyclegan.layers.settings import InitType, Norm
+from cyclegan.losses.adversarial import ADVERSARIAL
+from cyclegan.losses.settings import GanMode
+from cyclegan.recipes import RECIPES
+from cyclegan.run import RunSettings
+from cyclegan.training.schedule import POLICIES
+from cyclegan.training.settings import LrPolicy
+
+PACKAGE = Path(cyclegan.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Who may import whom, by the first part of the name below `cyclegan`; lower never imports higher.
+RANKS = {
+    "errors": 0, "strict": 0, "spelling": 0, "position": 0, "translation": 0, "classic_flags": 0,
+    "images": 1, "run": 1, "device": 1,
+    "layers": 2, "generators": 3, "discriminators": 3, "losses": 3, "data": 3, "loggers": 3,
+    "metrics": 3,
+    "checkpoint": 4, "settings": 4, "classic": 5, "training": 6, "recipes": 7,
+    "conversion": 8, "assemble": 8,
+    "flags": 9, "cli": 10, "__main__": 11, "__init__": 11,
+}  # fmt: skip
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 2 else parts)
+
+
+def imports(path: Path) -> set[str]:
+    """Modules of the package that a file imports; names imported from packages count as modules.
+
+    A part's `build` imports the network that its settings describe: that is not counted.
+    """
+    found = set()
+    for node in walk_without(ast.parse(path.read_text()), "build"):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            below = {f"{node.module}.{alias.name}" for alias in node.names}
+            known = {module_name(file) for file in FILES}
+            found |= (below & known) or {node.module}
+    return found
+
+
+def walk_without(node: ast.AST, function: str) -> Iterator[ast.AST]:
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.FunctionDef) and child.name == function):
+            yield from walk_without(child, function)
+
+
+def rank(module: str) -> int:
+    parts = module.split(".")
+    if len(parts) > 2 and parts[-1] == "settings":
+        return 2  # a part's settings: below every part, so that the root settings can hold them
+    return RANKS[parts[1] if len(parts) > 1 else "__init__"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_imports_point_downwards(path: Path) -> None:
+    here = module_name(path)
+    for target in imports(path):
+        if target.split(".")[0] == "cyclegan" and here != "cyclegan.__init__":
+            assert rank(target) <= rank(here), f"{here} imports {target}"
+
+
+@pytest.mark.parametrize("name", ["training/step.py", "training/loop.py", "training/phase.py"])
+def test_step_and_loop_know_neither_the_root_settings_nor_a_recipe(name: str) -> None:
+    imported = imports(PACKAGE / name)
+    assert "cyclegan.settings" not in imported
+    assert not any(target.startswith("cyclegan.recipes") for target in imported)
+
+
+def test_parts_do_not_know_the_root_settings() -> None:
+    parts = ("layers", "generators", "discriminators", "losses", "data", "loggers", "metrics")
+    for path in FILES:
+        if path.relative_to(PACKAGE).parts[0] in (*parts, "training", "recipes"):
+            assert "cyclegan.settings" not in imports(path), path
+
+
+def test_only_the_cli_and_python_users_reach_the_composition_root() -> None:
+    importers = {module_name(path) for path in FILES if "cyclegan.assemble" in imports(path)}
+    assert importers == {"cyclegan.cli"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_files_and_functions_stay_small(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    assert len(path.read_text().splitlines()) <= 400
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < 60, node.name
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_public_things_have_docstrings(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree)
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), node.name
+
+
+def test_exported_names() -> None:
+    assert cyclegan.__all__ == ["Settings", "Translator", "UserError", "load_preset"]
+    for name in cyclegan.__all__:
+        assert getattr(cyclegan, name).__name__ == name
+    with pytest.raises(AttributeError):
+        _ = cyclegan.Nonsense
+
+
+@pytest.mark.parametrize(
+    ("names", "table"),
+    [
+        (DatasetMode, DATASETS),
+        (PreprocessMode, PREPROCESS),
+        (InitType, INITS),
+        (Norm, NORMS),
+        (GanMode, ADVERSARIAL),
+        (LrPolicy, POLICIES),
+        (RunSettings.__annotations__["model"], RECIPES),
+    ],
+)
+def test_tables_hold_exactly_what_the_settings_accept(names: object, table: dict) -> None:
+    assert set(get_args(names)) == set(table)
+
+
+def modules_after(code: str) -> set[str]:
+    command = [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_the_command_line_imports_nothing_heavy() -> None:
+    heavy = {"torch", "torchvision", "albumentations", "cv2", "visdom", "numpy"}
+    assert not heavy & modules_after("import cyclegan.cli, cyclegan.conversion.settings")
+
+
+def test_conversion_needs_torch_only() -> None:
+    loaded = modules_after("import cyclegan.conversion.job")
+    assert "torch" in loaded
+    assert not {"torchvision", "albumentations", "cv2", "visdom"} & loaded

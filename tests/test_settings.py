@@ -1,0 +1,119 @@
+"""Settings: defaults, presets, errors that name the key."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from cyclegan.errors import UsageError
+from cyclegan.settings import Settings, changes, from_table, is_fixed, load_preset
+
+PRESETS = sorted((Path(__file__).parents[1] / "options").glob("*.toml"))
+
+
+def test_defaults_are_the_classics() -> None:
+    settings = Settings()
+    settings.check()
+    assert (settings.data.load_size, settings.data.crop_size) == (286, 256)
+    assert (settings.generator.ngf, settings.generator.n_blocks) == (64, 9)
+    assert settings.training.lr == 0.0002
+    assert settings.losses.lambda_identity == 0.5
+    assert settings.networks.norm == "instance"
+    assert not settings.generator.dropout
+
+
+def test_there_are_presets() -> None:
+    names = {path.name for path in PRESETS}
+    assert {"quick.toml", "small.toml", "photo2vangogh.toml", "horse2zebra.toml"} <= names
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_presets_are_valid_short_and_say_how_to_use_them(path: Path) -> None:
+    load_preset(path).check()
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 25
+    header = [line for line in lines[:4] if line.startswith("#")]
+    assert any(f"cyclegan train options/{path.name}" in line for line in header)
+    assert any("Expect" in line for line in header)
+
+
+def test_the_authors_identity_weights() -> None:
+    by_name = {path.stem: load_preset(path) for path in PRESETS}
+    assert by_name["photo2vangogh"].losses.lambda_identity == 0.5
+    assert by_name["horse2zebra"].losses.lambda_identity == 0
+
+
+def test_a_table_comes_back_the_same(tiny: dict) -> None:
+    tiny["data"]["augment"] = [{"name": "ColorJitter", "p": 0.5}]
+    settings = from_table(tiny, "tiny")
+    written = tomllib.loads(tomli_w.dumps(settings.table()))
+    assert from_table(written, "written") == settings
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"generater": {}}, ["[generater]", "generator"]),
+        ({"generator": {"ngff": 3}}, ["ngff", "perhaps you meant ngf", "n_blocks"]),
+        ({"generator": {"ngf": "64"}}, ["ngf", "'64'", "integer"]),
+        ({"generator": {"ngf": True}}, ["ngf", "integer"]),
+        ({"generator": {"netG": "resnet_8blocks"}}, ["resnet_8blocks", "resnet_9blocks"]),
+        ({"training": {"lr": -1.0}}, ["lr", "-1.0", "greater than 0"]),
+        ({"losses": {"gan_mode": "lsgam"}}, ["gan_mode", "lsgam", "lsgan", "wgangp"]),
+        ({"data": 3}, ["[data]", "table"]),
+    ],
+)
+def test_wrong_keys_and_values_are_named(table: dict, words: list[str]) -> None:
+    with pytest.raises(UsageError) as error:
+        from_table(table, "my.toml")
+    for word in ["my.toml", *words]:
+        assert word in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "words"),
+    [
+        ("data", {"crop_size": 300}, "--load_size"),
+        ("data", {"crop_size": 254}, "multiple of 4"),
+        ("data", {"crop_size": 20, "load_size": 30}, "--netD"),
+        ("networks", {"input_nc": 1}, "--lambda_identity 0"),
+        ("networks", {"input_nc": 4, "output_nc": 4}, "1 or 3"),
+        ("run", {"name": "a/b"}, "--name"),
+        ("run", {"name": ".."}, "--name"),
+    ],
+)
+def test_contradictions_are_told(part: str, values: dict, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        from_table({part: values}, "x").check()
+
+
+def test_names_of_the_classic_stand_for_sizes() -> None:
+    settings = from_table({"generator": {"netG": "resnet_6blocks", "ngf": 8}}, "x")
+    assert settings.generator.netG == "resnet"
+    assert (settings.generator.n_blocks, settings.generator.ngf) == (6, 8)
+
+
+def test_changes_name_keys() -> None:
+    new = from_table({"generator": {"ngf": 32}, "training": {"lr": 0.1}}, "x")
+    assert list(changes(Settings(), new)) == [
+        ("generator.ngf", 64, 32),
+        ("training.lr", 0.0002, 0.1),
+    ]
+    assert is_fixed("generator.ngf")
+    assert is_fixed("run.seed")
+    assert not is_fixed("training.lr")
+    assert not is_fixed("data.dataroot")
+    assert not is_fixed("run.device")
+
+
+def test_missing_preset_names_the_ones_there_are() -> None:
+    with pytest.raises(UsageError, match=r"quick\.toml"):
+        load_preset(PRESETS[0].parent / "none.toml")
+
+
+def test_broken_toml(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text("[data\n")
+    with pytest.raises(UsageError, match="not TOML"):
+        load_preset(tmp_path / "x.toml")
