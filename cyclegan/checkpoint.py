@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -119,7 +120,9 @@ def load_plain(path: Path) -> Any:
     Raises UserError where the file is missing, damaged or holds anything else.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the reader says of odd pickles is said below
+            return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except pickle.UnpicklingError as error:
@@ -163,4 +166,5 @@ def _cause(error: BaseException) -> str:
 
 def _neighbours(run: Path) -> str:
     runs = sorted(path.parent.name for path in run.parent.glob(f"*/{LATEST}"))
-    return f"; {run.parent} holds {', '.join(runs)}" if runs else ""
+    more = ", ..." if len(runs) > 10 else ""
+    return f"; {run.parent} holds {', '.join(runs[:10])}{more}" if runs else ""

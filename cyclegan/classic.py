@@ -71,7 +71,11 @@ def infer_architecture(weights: Mapping[str, Tensor], path: Path) -> Architectur
     generator = ResnetSettings(
         ngf=first.shape[0],
         n_blocks=len(blocks),
-        dropout=any(".conv_block.6." in key for key in weights),
+        # Dropout moves the second convolution from place 5 to 6, where else a norm may stand.
+        dropout=any(
+            key.endswith(".conv_block.6.weight") and tensor.ndim == 4
+            for key, tensor in weights.items()
+        ),
     )
     return Architecture(generator, first.shape[1], last.shape[0], norm)
 

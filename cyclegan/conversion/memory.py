@@ -9,7 +9,7 @@ from cyclegan.errors import UserError
 
 # Maps of ngf channels at full resolution, in float32, that live at the peak (in the first and the
 # last stages: a convolution's input, its output and the normalised copy). Measured; see the test.
-FULL_MAPS = 3.3
+FULL_MAPS = 3.6
 
 
 def estimate(architecture: Architecture, width: int, height: int) -> int:

@@ -1,0 +1,224 @@
+"""Image sets: names, trees, second runs, failures."""
+
+import json
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+import torch
+from conftest import GOLDEN, smooth_image
+from PIL import Image
+
+from cyclegan import Translator
+from cyclegan.conversion import manifest, memory
+from cyclegan.conversion.files import plan
+from cyclegan.conversion.job import convert
+from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.errors import UsageError, UserError
+
+FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
+OTHER = GOLDEN / "resnet9_nopool" / "initial_net_G_B.pth"
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    root = tmp_path / "in"
+    names = ["a.jpg", "deep/er/b.PNG", "deep/c.webp", "d.bmp", "e.tif", "with space #1.jpeg"]
+    for number, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        smooth_image(number, (20 + number, 17)).save(root / name)
+    return root
+
+
+def settings(source: Path, output: Path, **more: object) -> ConvertSettings:
+    return ConvertSettings(**{"input": source, "output": output, "weights": FILE, **more})
+
+
+def tree(root: Path) -> set[str]:
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+
+
+def test_the_output_mirrors_the_input(pictures: Path, tmp_path: Path, capsys: object) -> None:
+    out = tmp_path / "out"
+    assert convert(settings(pictures, out)) == 0
+    assert tree(out) == {
+        "a.jpg", "deep/er/b.PNG", "deep/c.webp", "d.png", "e.png", "with space #1.jpeg",
+        "index.html", "manifest.jsonl",
+    }  # fmt: skip
+    for name in ("a.jpg", "deep/er/b.PNG"):
+        with Image.open(pictures / name) as before, Image.open(out / name) as after:
+            assert (after.size, after.format) == (before.size, before.format)
+    assert "6 converted, 0 skipped (finished before), 0 failed" in capsys.readouterr().out
+
+
+def test_pixels_are_the_translators(pictures: Path, tmp_path: Path) -> None:
+    convert(settings(pictures, tmp_path / "out"))
+    with Image.open(pictures / "d.bmp") as image, Image.open(tmp_path / "out" / "d.png") as made:
+        assert (np.asarray(made) == np.asarray(Translator.load(FILE)(image))).all()
+
+
+def test_one_file(pictures: Path, tmp_path: Path) -> None:
+    assert convert(settings(pictures / "a.jpg", tmp_path / "out")) == 0
+    assert tree(tmp_path / "out") == {"a.jpg", "index.html", "manifest.jsonl"}
+
+
+def test_load_size_scales_the_shorter_side(pictures: Path, tmp_path: Path) -> None:
+    convert(settings(pictures / "a.jpg", tmp_path / "out", load_size=34))
+    with Image.open(tmp_path / "out" / "a.jpg") as image:
+        assert image.size == (40, 34)
+
+
+def names(root: Path, **formats: str) -> list[str]:
+    return [job.name.as_posix() for job in plan(root, Path("out"), formats.get("format"))]
+
+
+def test_shared_names_keep_their_endings(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.PNG", "a.jpg.png", "b.bmp", "c.tif", "c.png"):
+        (tmp_path / name).touch()
+    assert names(tmp_path) == ["a.PNG", "a.jpg", "a.jpg.png", "b.png", "c.png.png", "c.tif.png"]
+    as_png = names(tmp_path, format="png")
+    assert len(set(as_png)) == 6
+    assert "a.jpg.png" in as_png
+    assert names(tmp_path, format="jpg")[:2] == ["a.PNG.jpg", "a.jpg.jpg"]
+
+
+def test_a_second_run_skips_what_is_finished(
+    pictures: Path, tmp_path: Path, capsys: object
+) -> None:
+    out = tmp_path / "out"
+    convert(settings(pictures, out))
+    before = {name: (out / name).stat().st_mtime_ns for name in tree(out) if name[-4:] != "html"}
+    (out / "a.jpg").unlink()
+    assert convert(settings(pictures, out)) == 0
+    assert "1 converted, 5 skipped" in capsys.readouterr().out
+    after = {name: (out / name).stat().st_mtime_ns for name in before}
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"a.jpg", "manifest.jsonl"}
+    assert (out / "index.html").read_text().count("<figure>") == 6
+
+
+@pytest.mark.parametrize("change", [{"weights": OTHER}, {"load_size": 12}])
+def test_other_options_overwrite_nothing_unasked(
+    pictures: Path, tmp_path: Path, change: dict
+) -> None:
+    out = tmp_path / "out"
+    convert(settings(pictures, out))
+    before = (out / "d.png").read_bytes()
+    with pytest.raises(UserError, match=r"other options \(6 such files\).*--overwrite"):
+        convert(settings(pictures, out, **change))
+    assert (out / "d.png").read_bytes() == before
+    assert convert(settings(pictures, out, overwrite=True, **change)) == 0
+    assert (out / "d.png").read_bytes() != before
+
+
+def test_a_foreign_file_is_not_overwritten(pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a.jpg").write_text("mine")
+    with pytest.raises(UserError, match=r"a\.jpg: there already"):
+        convert(settings(pictures, out))
+    assert tree(out) == {"a.jpg"}
+
+
+def test_a_changed_input_is_noticed(pictures: Path, tmp_path: Path) -> None:
+    convert(settings(pictures, tmp_path / "out"))
+    smooth_image(77, (22, 22)).save(pictures / "a.jpg")
+    with pytest.raises(UserError, match=r"a\.jpg: there already.*1 such files"):
+        convert(settings(pictures, tmp_path / "out"))
+
+
+def test_never_into_the_input_folder(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the input folder itself"):
+        convert(settings(pictures, pictures))
+    with pytest.raises(UsageError, match="the input folder itself"):
+        convert(settings(pictures / "a.jpg", pictures / "deep" / ".."))
+    with pytest.raises(UsageError, match="is a file"):
+        convert(settings(pictures, pictures / "a.jpg"))
+
+
+def test_an_output_within_the_input_is_not_converted_again(pictures: Path) -> None:
+    convert(settings(pictures, pictures / "out"))
+    first = tree(pictures / "out")
+    convert(settings(pictures, pictures / "out"))
+    assert tree(pictures / "out") == first
+
+
+def test_bad_files_are_listed_and_the_rest_done(
+    pictures: Path, tmp_path: Path, capsys: object, caplog: object
+) -> None:
+    (pictures / "bad.png").write_bytes(b"")
+    (pictures / "cut.jpg").write_bytes((pictures / "a.jpg").read_bytes()[:200])
+    assert convert(settings(pictures, tmp_path / "out")) == 1
+    assert "6 converted, 0 skipped (finished before), 2 failed" in capsys.readouterr().out
+    assert "bad.png: empty file" in caplog.text
+    assert "cut.jpg: damaged image" in caplog.text
+    assert not (tmp_path / "out" / "bad.png").exists()
+
+
+def test_too_large_pictures_fail_alone(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: object
+) -> None:
+    # Only the free memory is made up: 100 KiB.
+    monkeypatch.setattr(memory, "_free", lambda device: 100 * 1024)
+    smooth_image(1, (300, 200)).save(pictures / "large.png")
+    assert convert(settings(pictures, tmp_path / "out")) == 1
+    assert "large.png: 300x200 pixels need about" in caplog.text
+    assert len([name for name in tree(tmp_path / "out") if name[-4:] not in ("html", "onl")]) >= 6
+
+
+def test_num_test_is_an_upper_bound(pictures: Path, tmp_path: Path) -> None:
+    convert(settings(pictures, tmp_path / "out", num_test=2))
+    assert len(tree(tmp_path / "out")) == 2 + 2
+
+
+def test_what_to_convert_with_must_be_said(pictures: Path, tmp_path: Path) -> None:
+    for more in ({"weights": None}, {"name": "x"}):
+        with pytest.raises(UsageError, match="--name RUN or --weights FILE"):
+            convert(settings(pictures, tmp_path / "out", **more))
+    with pytest.raises(UserError, match="no such file or folder"):
+        convert(settings(tmp_path / "none", tmp_path / "out"))
+
+
+def test_the_page_links_every_pair(pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    convert(settings(pictures, out))
+    page = (out / "index.html").read_text()
+    links = [part.partition('"')[0] for part in page.split('src="')[1:]]
+    assert len(links) == 12
+    assert all((out / unquote(link)).is_file() for link in links)
+    assert "http" not in page
+
+
+def test_the_manifest_says_what_was_made(pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    convert(settings(pictures, out))
+    with (out / "manifest.jsonl").open("a") as file:
+        file.write('{"output": "ha')  # as a kill may leave it
+    entries = manifest.read(out)
+    assert set(entries) == tree(out) - {"index.html", "manifest.jsonl"}
+    assert json.loads((out / "manifest.jsonl").read_text().splitlines()[0])["made_by"]
+
+
+def test_reference_prints_the_difference(pictures: Path, tmp_path: Path, capsys: object) -> None:
+    out = tmp_path / "out"
+    assert convert(settings(pictures / "d.bmp", out, reference=out)) == 0
+    text = capsys.readouterr().out
+    assert "mean absolute difference" in text
+    assert "over 1 images: 0.0000 (the unconverted input: 0." in text
+
+
+def test_an_output_that_cannot_be_written(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="can't be written"):
+        convert(settings(pictures, tmp_path / "file" / "out"))
+
+
+def test_grayscale_models_write_grayscale(tmp_path: Path, pictures: Path) -> None:
+    from cyclegan.generators.settings import ResnetSettings
+
+    network = ResnetSettings(ngf=2, n_blocks=1).build(3, 1, "instance")
+    torch.save(network.state_dict(), tmp_path / "gray.pth")
+    convert(settings(pictures / "a.jpg", tmp_path / "out", weights=tmp_path / "gray.pth"))
+    with Image.open(tmp_path / "out" / "a.jpg") as image:
+        assert image.mode == "L"

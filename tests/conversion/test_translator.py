@@ -1,0 +1,161 @@
+"""A generator as a function of pictures."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import GOLDEN, smooth_image
+from PIL import Image
+from torch import nn
+
+from cyclegan import Translator, assemble, images
+from cyclegan.classic import Architecture
+from cyclegan.conversion import memory, weights
+from cyclegan.conversion.translator import padded_side
+from cyclegan.conversion.weights import Generator
+from cyclegan.errors import UserError
+from cyclegan.generators.settings import ResnetSettings
+from cyclegan.settings import Settings
+
+FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
+
+
+def identity() -> Translator:
+    """A translator that changes nothing, to see what happens around the network."""
+    architecture = Architecture(ResnetSettings(ngf=2), 3, 3, "instance")
+    return Translator(Generator(nn.Identity(), architecture, "x", "x"), torch.device("cpu"))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 9), (7, 5), (13, 50), (64, 64), (65, 67)])
+def test_every_size_comes_back(size: tuple[int, int]) -> None:
+    image = smooth_image(1, size)
+    converted = Translator.load(FILE)(image)
+    assert converted.size == size
+    assert (np.asarray(identity()(image)) == np.asarray(image)).all(), "padded and cut alike"
+
+
+def test_padding_reflects() -> None:
+    seen = []
+
+    class Spy(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(x)
+            return x
+
+    translator = identity()
+    translator._network = Spy()
+    translator.convert(torch.arange(5.0).reshape(1, 1, 5).expand(3, 1, 5) / 5)
+    assert seen[0].shape == (1, 3, 8, 8)
+    assert (seen[0][0, 0, 0] * 5).round().tolist() == [1, 0, 1, 2, 3, 4, 3, 2]
+
+
+def test_multiples_of_four_go_through_unchanged() -> None:
+    known = np.load(GOLDEN / "resnet9_nopool" / "forward.npz")
+    converted = Translator.load(FILE).convert(torch.from_numpy(known["input"][0]).float())
+    assert np.abs(converted.numpy() - known["G_A"][0]).max() < 1e-5
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "1", "I;16"])
+def test_pictures_of_any_mode(mode: str) -> None:
+    image = smooth_image(2)
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+    else:
+        image = image.convert(mode)
+    converted = Translator.load(FILE)(image)
+    assert (converted.size, converted.mode) == (image.size, "RGB")
+
+
+@pytest.fixture
+def run(tiny_settings: Settings) -> Path:
+    assemble.train(tiny_settings)
+    return tiny_settings.run.folder
+
+
+def test_a_run_converts_both_ways(run: Path) -> None:
+    image = smooth_image(3)
+    there, back = Translator.load(run), Translator.load(str(run), direction="BtoA")
+    assert there(image).size == back(image).size == image.size
+    assert there(image).tobytes() != back(image).tobytes()
+    assert there(image).tobytes() == Translator.load(run, direction="AtoB")(image).tobytes()
+    assert Translator.load(run, epoch=1)(image).tobytes() != there(image).tobytes()
+
+
+def test_directions_count_by_the_folders(tiny: dict) -> None:
+    """Trained from B to A, the first generator makes A out of B."""
+    from cyclegan.settings import from_table
+
+    tiny["run"]["direction"] = "BtoA"
+    settings = from_table(tiny, "x")
+    assemble.train(settings)
+    image = smooth_image(4)
+    default = Translator.load(settings.run.folder)(image).tobytes()
+    assert default == Translator.load(settings.run.folder, direction="BtoA")(image).tobytes()
+    assert default != Translator.load(settings.run.folder, direction="AtoB")(image).tobytes()
+
+
+def test_norm_statistics_of_the_image(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    settings = ResnetSettings(ngf=2, n_blocks=1)
+    network = settings.build(3, 3, "batch")
+    torch.save(network.state_dict(), tmp_path / "x.pth")
+    image = images.to_tensor(smooth_image(5))
+    trained = Translator.load(tmp_path / "x.pth").convert(image)
+    ours = Translator.load(tmp_path / "x.pth", norm_statistics="image").convert(image)
+    with torch.no_grad():
+        classic = network.train()(image[None])[0]
+    assert torch.allclose(ours, classic, atol=1e-6)
+    assert not torch.allclose(trained, classic, atol=1e-3)
+    hint = weights.advice(weights.load(tmp_path / "x.pth", None), "trained")
+    assert "--norm_statistics image" in hint
+
+
+def test_what_converting_does_not_need_is_not_there() -> None:
+    generator = weights.load(FILE, None)
+    assert not generator.network.training
+    assert not any(parameter.requires_grad for parameter in generator.network.parameters())
+    assert weights.advice(generator, "trained") is None
+
+
+def test_an_empty_run_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no checkpoint"):
+        Translator.load(tmp_path)
+
+
+@pytest.mark.parametrize(("side", "padded"), [(1, 8), (8, 8), (9, 12), (16, 16), (286, 288)])
+def test_padded_side(side: int, padded: int) -> None:
+    assert padded_side(side) == padded
+
+
+PEAK = """
+import psutil, resource, torch
+from cyclegan.generators.settings import ResnetSettings
+torch.set_num_threads(1)
+network = ResnetSettings(ngf={ngf}, n_blocks=2).build(3, 3, "{norm}").eval()
+with torch.inference_mode():
+    network(torch.zeros(1, 3, 16, 16))
+    before = psutil.Process().memory_info().rss
+    network(torch.zeros(1, 3, {side}, {side}))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
+"""
+
+
+@pytest.mark.parametrize(
+    ("ngf", "side", "norm"), [(32, 768, "instance"), (64, 512, "instance"), (32, 768, "batch")]
+)
+def test_the_memory_estimate_is_near_the_real_peak(ngf: int, side: int, norm: str) -> None:
+    code = PEAK.format(ngf=ngf, side=side, norm=norm)
+    command = [sys.executable, "-c", code]
+    peak = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    architecture = Architecture(ResnetSettings(ngf=ngf), 3, 3, norm)
+    assert 0.95 <= memory.estimate(architecture, side, side) / peak <= 1.4
+
+
+def test_too_large_pictures_are_refused_before() -> None:
+    architecture = Architecture(ResnetSettings(ngf=64), 3, 3, "instance")
+    with pytest.raises(UserError, match=r"GiB of memory, .* GiB are free: scale down"):
+        memory.check(architecture, 200_000, 200_000, torch.device("cpu"))
+    memory.check(architecture, 64, 64, torch.device("cpu"))

@@ -1,0 +1,250 @@
+"""Training as a whole, in this process: logging, saving, stopping, resuming."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from cyclegan import assemble, checkpoint
+from cyclegan.errors import UserError
+from cyclegan.loggers.table import LOGGERS
+from cyclegan.position import Position
+from cyclegan.settings import Settings, from_table
+
+
+class StopAt:
+    """A logger that sends this process a signal after so many images."""
+
+    def __init__(self, images: int, number: int = signal.SIGTERM) -> None:
+        self.images, self.number = images, number
+
+    def __call__(self, settings: object, journey: object) -> "StopAt":
+        return self
+
+    def step(self, position: Position) -> None:
+        if position.images == self.images:
+            signal.raise_signal(self.number)
+
+    def record(self, record: object) -> None: ...
+    def pictures(self, position: Position, grid: Image.Image) -> None: ...
+    def close(self) -> None: ...
+
+
+def with_changes(table: dict, **parts: dict) -> Settings:
+    return from_table(
+        {**table, **{key: {**table.get(key, {}), **parts[key]} for key in parts}}, "x"
+    )
+
+
+def losses(folder: Path) -> list[dict]:
+    lines = [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
+    for line in lines:
+        line.pop("images_per_second")
+    return lines
+
+
+def flat(value: Any, name: str = "") -> dict[str, Any]:
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    else:
+        return {name: value}
+    return {k: v for key, child in items for k, v in flat(child, f"{name}/{key}").items()}
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    assert losses(one) == losses(other)
+    a, b = (checkpoint.load(folder / "latest.pt") for folder in (one, other))
+    assert a.position == b.position
+    a, b = flat(a.state), flat(b.state)
+    assert a.keys() == b.keys()
+    for key, value in a.items():
+        equal = torch.equal(value, b[key]) if isinstance(value, torch.Tensor) else value == b[key]
+        assert equal, key
+
+
+def test_a_run_leaves_what_it_should(tiny_settings: Settings) -> None:
+    assert assemble.train(tiny_settings) is None
+    folder = tiny_settings.run.folder
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "epoch_1.pt",
+        "epoch_2.pt",
+        "latest.pt",
+        "losses.jsonl",
+        "pictures",
+        "settings.toml",
+    ]
+    saved = checkpoint.load(folder / "latest.pt")
+    assert saved.position == Position(epoch=3, images_in_epoch=0, images=12)
+    assert saved.settings == tiny_settings.table()
+    assert saved.data == {"A": 6, "B": 4}
+    assert saved.versions["torch"] == torch.__version__.partition("+")[0]
+    assert [line["images"] for line in losses(folder)] == list(range(1, 13))
+    assert sorted(path.name for path in (folder / "pictures").iterdir()) == [
+        "epoch_001_images_0000004.png",
+        "epoch_002_images_0000008.png",
+        "epoch_002_images_0000012.png",
+    ]
+
+
+def test_losses_have_names_that_say_what_they_are(tiny_settings: Settings) -> None:
+    assemble.train(tiny_settings)
+    assert set(losses(tiny_settings.run.folder)[0]) == {
+        "epoch", "images", "learning_rate", "discriminator_a", "discriminator_b",
+        "adversarial_a_to_b", "adversarial_b_to_a", "cycle_a_to_b", "cycle_b_to_a",
+        "identity_a_to_b", "identity_b_to_a",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 5])
+def test_frequencies_count_images_whatever_the_batch(tiny: dict, batch_size: int) -> None:
+    settings = with_changes(
+        tiny,
+        data={"batch_size": batch_size},
+        loggers={"print_freq": 4, "display_freq": 6},
+        training={"n_epochs": 3},
+    )
+    assemble.train(settings)
+    seen = [line["images"] for line in losses(settings.run.folder)]
+    assert len(seen) == 24 // 4 if batch_size <= 4 else len(seen) >= 5
+    pictures = list((settings.run.folder / "pictures").iterdir())
+    assert len(pictures) == 24 // 6
+
+
+def test_the_same_seed_gives_the_same_run(tiny: dict) -> None:
+    runs = [
+        with_changes(tiny, run={"name": name, "seed": seed})
+        for name, seed in (("one", 3), ("two", 3), ("other", 4))
+    ]
+    for settings in runs:
+        assemble.train(settings)
+    one, two, other = (settings.run.folder for settings in runs)
+    assert_same_run(one, two)
+    assert losses(one) != losses(other)
+
+
+VARIANTS = {
+    "plain": {},
+    "batches and workers": {"data": {"batch_size": 2, "num_threads": 2}},
+    "dropout and batch norm": {"generator": {"dropout": True}, "networks": {"norm": "batch"}},
+    "gradient penalty": {"losses": {"gan_mode": "wgangp"}},
+    "save within epochs": {"training": {"save_latest_freq": 2}},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("stop_at", [4, 6, 8])
+def test_resuming_equals_never_stopping(
+    tiny: dict, variant: str, stop_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = with_changes(tiny, **{**VARIANTS[variant], "run": {"name": "whole"}})
+    parts = with_changes(tiny, **{**VARIANTS[variant], "run": {"name": "parts"}})
+    assemble.train(whole)
+    monkeypatch.setitem(LOGGERS, "stop", StopAt(stop_at))
+    assert assemble.train(parts) == signal.SIGTERM
+    monkeypatch.delitem(LOGGERS, "stop")
+    saved = checkpoint.load(parts.run.folder / "latest.pt")
+    assert saved.position.images == stop_at
+    torch.manual_seed(1234)  # whatever the new process has drawn before
+    assert assemble.train(parts, resume=saved) is None
+    assert_same_run(whole.run.folder, parts.run.folder)
+
+
+def test_what_was_logged_after_the_checkpoint_is_cut_off(tiny: dict) -> None:
+    """As after kill -9: the files are ahead of the checkpoint, the last line is half."""
+    whole = with_changes(tiny, run={"name": "whole"})
+    killed = with_changes(tiny, run={"name": "killed"})
+    assemble.train(whole)
+    assemble.train(killed)
+    folder = killed.run.folder
+    (folder / "epoch_1.pt").replace(folder / "latest.pt")
+    with (folder / "losses.jsonl").open("a") as file:
+        file.write('{"epoch": 3, "ima')
+    assemble.train(killed, resume=checkpoint.load(folder / "latest.pt"))
+    assert_same_run(whole.run.folder, folder)
+
+
+def test_nan_stops_and_keeps_the_last_good_checkpoint(tiny: dict) -> None:
+    settings = with_changes(
+        tiny, training={"lr": 1e30, "save_latest_freq": 1, "n_epochs": 50}, loggers={}
+    )
+    with pytest.raises(UserError, match=r"_[ab].*: NaN or infinite in epoch 1, after \d+ images"):
+        assemble.train(settings)
+    saved = checkpoint.load(settings.run.folder / "latest.pt")
+    assert all(value == value for line in losses(settings.run.folder) for value in line.values())
+    assert saved.position.images < 6
+
+
+def test_only_the_newest_checkpoints_are_kept(tiny: dict) -> None:
+    settings = with_changes(tiny, training={"n_epochs": 11, "keep": 2})
+    assemble.train(settings)
+    assert checkpoint.saved_epochs(settings.run.folder) == [11, 12]
+
+
+def test_unreadable_images_are_counted_once(
+    tiny_settings: Settings, dataroot: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (dataroot / "trainA" / "2.png").write_bytes(b"")
+    assemble.train(tiny_settings)
+    assert caplog.text.count("2.png can't be read") == 1
+    assert "1 unreadable images were passed over" in caplog.text
+
+
+def test_directions_change_the_folders_places(tiny: dict) -> None:
+    settings = with_changes(tiny, run={"direction": "BtoA"})
+    assemble.train(settings)
+    assert checkpoint.load(settings.run.folder / "latest.pt").data == {"A": 4, "B": 6}
+
+
+def test_one_channel_to_three(tiny: dict) -> None:
+    settings = with_changes(tiny, networks={"input_nc": 1}, losses={"lambda_identity": 0.0})
+    settings.check()
+    assert assemble.train(settings) is None
+
+
+@pytest.mark.parametrize("gan_mode", ["vanilla", "hinge", "wgangp"])
+@pytest.mark.parametrize("netD", ["n_layers", "pixel"])
+def test_objectives_and_discriminators_train(tiny: dict, gan_mode: str, netD: str) -> None:
+    settings = with_changes(tiny, losses={"gan_mode": gan_mode}, discriminator={"netD": netD})
+    assert assemble.train(settings) is None
+
+
+def test_init_weights_from_a_checkpoint(tiny: dict) -> None:
+    first = with_changes(tiny, run={"name": "first"})
+    assemble.train(first)
+    second = with_changes(
+        tiny, run={"name": "second"}, training={"n_epochs": 0, "n_epochs_decay": 0}
+    )
+    assemble.train(second, init_weights=first.run.folder / "epoch_1.pt")
+    saved = [
+        checkpoint.load(path).state["networks"]
+        for path in (first.run.folder / "epoch_1.pt", second.run.folder / "latest.pt")
+    ]
+    assert all(torch.equal(value, flat(saved[1])[key]) for key, value in flat(saved[0]).items())
+
+
+def test_init_weights_of_another_architecture(tiny: dict) -> None:
+    first = with_changes(tiny, run={"name": "first"})
+    assemble.train(first)
+    wider = with_changes(tiny, run={"name": "wider"}, generator={"ngf": 4})
+    with pytest.raises(UserError, match="another architecture"):
+        assemble.train(wider, init_weights=first.run.folder)
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_was_saved(
+    tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_settings.run.folder
+    assemble.train(tiny_settings)
+    before = (folder / "latest.pt").read_bytes()
+    # The kernel's own answer of a full disk: the file to be written leads to /dev/full.
+    (folder / ".latest.pt.unfinished").symlink_to("/dev/full")
+    with pytest.raises(UserError, match="No space left on device.*--continue_train"):
+        assemble.train(tiny_settings, resume=checkpoint.load(folder / "latest.pt"))
+    assert (folder / "latest.pt").read_bytes() == before
+    assert not (folder / ".latest.pt.unfinished").is_symlink()

@@ -1,0 +1,78 @@
+"""What a step does beyond the golden traces."""
+
+import torch
+from torch import nn
+
+from cyclegan.data.feed import Batch
+from cyclegan.recipes import RECIPES
+from cyclegan.settings import Settings
+from cyclegan.training.phase import Part, Phase
+from cyclegan.training.step import StepResult, run_step
+
+BATCH = Batch(torch.zeros(1, 3, 24, 24), torch.ones(1, 3, 24, 24))
+
+
+def build(settings: Settings) -> tuple:
+    torch.manual_seed(0)
+    return RECIPES["cycle_gan"](
+        settings.networks,
+        settings.generator,
+        settings.discriminator,
+        settings.losses,
+        settings.training,
+        seed=0,
+        device=torch.device("cpu"),
+    )
+
+
+def test_every_network_changes(tiny_settings: Settings) -> None:
+    state, phases = build(tiny_settings)
+    before = {
+        name: [p.clone() for p in network.parameters()] for name, network in state.networks.items()
+    }
+    run_step(phases, state.networks, BATCH)
+    for name, network in state.networks.items():
+        pairs = zip(before[name], network.parameters(), strict=True)
+        assert any(not torch.equal(old, new) for old, new in pairs), name
+
+
+def test_generators_learn_nothing_from_the_discriminators_phase(tiny_settings: Settings) -> None:
+    state, phases = build(tiny_settings)
+    run_step(phases[:1], state.networks, BATCH)
+    gradients = [p.grad for p in state.networks["discriminator_a"].parameters()]
+    assert gradients == [None] * len(gradients), "discriminators are frozen meanwhile"
+
+
+def test_the_result_holds_values_without_graphs(tiny_settings: Settings) -> None:
+    state, phases = build(tiny_settings)
+    result = run_step(phases, state.networks, BATCH)
+    tensors = [*result.losses.values()]
+    for translation in result.translations.values():
+        tensors += translation.pictures().values()
+    assert not any(tensor.requires_grad for tensor in tensors)
+    assert list(result.translations) == ["a_to_b", "b_to_a"]
+
+
+def test_a_step_knows_no_recipe() -> None:
+    """One network, one phase of two parts: gradients add up before the optimizer steps."""
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(network.weight)
+    optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
+
+    def parts(batch: Batch, made: object) -> object:
+        yield Part({"first": network(torch.ones(1, 1)).sum() * 0.25})
+        yield Part({"second": network(torch.ones(1, 1)).sum() * 0.5})
+
+    result = run_step((Phase("only", optimizer, ("net",), parts),), {"net": network}, BATCH)
+    assert network.weight.item() == 0.25
+    assert {name: loss.item() for name, loss in result.losses.items()} == {
+        "first": 0.25,
+        "second": 0.5,
+    }
+
+
+def test_the_broken_loss_is_named() -> None:
+    losses = {"good": torch.tensor(1.0), "bad": torch.tensor(float("nan"))}
+    assert StepResult(losses, {}).not_finite() == ["bad"]
+    assert StepResult({"inf": torch.tensor(float("inf"))}, {}).not_finite() == ["inf"]
+    assert StepResult({"good": torch.tensor(1.0)}, {}).not_finite() == []
