@@ -13,7 +13,7 @@ import tyro
 
 from cyclegan import classic_flags
 from cyclegan.errors import UsageError
-from cyclegan.settings import KINDS, Settings, start_of
+from cyclegan.settings import KINDS, Settings, of_kind
 
 T = TypeVar("T")
 
@@ -55,14 +55,11 @@ def parse_run(args: Sequence[str], defaults: Settings, *, prog: str, about: str)
     """Lay typed flags over `defaults`. Raises UsageError."""
     refuse_replaced(args, classic_flags.TRAIN, prog)
     kinds, rest = Glance([key for key, _ in KINDS.values()]).parse_known_args(args)
-    parts = {
-        part: start_of(part, {key: getattr(kinds, key)}, f"--{key}")
-        for part, (key, _) in KINDS.items()
-        if getattr(kinds, key) is not None
-    }
-    default = Settings(
-        **{part.name: getattr(defaults, part.name) for part in fields(Settings)} | parts
-    )
+    parts = {part.name: getattr(defaults, part.name) for part in fields(Settings)}
+    for part, (key, _) in KINDS.items():
+        if getattr(kinds, key) is not None:
+            parts[part] = of_kind(part, getattr(kinds, key), parts[part], f"--{key}")
+    default = Settings(**parts)
     _refuse_other_kinds(rest, default)
     return parse(rest, RunCommand, prog=prog, about=about, default=RunCommand(settings=default))
 
@@ -110,8 +107,8 @@ def _refuse_other_kinds(args: Sequence[str], settings: Settings) -> None:
     """A flag of another generator or discriminator than the chosen one says whose it is."""
     for part, (key, kinds) in KINDS.items():
         own = {item.name for item in fields(getattr(settings, part))}
-        for name, start in kinds.items():
-            for item in fields(start):
+        for name, kind in kinds.items():
+            for item in fields(kind.settings):
                 typed = any(_is_flag(arg, item.name) for arg in args)
                 if typed and item.name not in own:
                     raise UsageError(f"--{item.name} goes with --{key} {name}")

@@ -16,6 +16,7 @@ from cyclegan.discriminators.settings import BasicSettings
 from cyclegan.errors import UsageError
 from cyclegan.generators import GENERATORS, GeneratorSettings
 from cyclegan.generators.settings import ResnetSettings
+from cyclegan.kinds import Kind
 from cyclegan.layers.settings import NetworkSettings
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.losses.settings import LossSettings
@@ -66,7 +67,7 @@ class Settings:
 
 
 #: Parts of several kinds: the key that names the kind, and the table of kinds.
-KINDS: dict[str, tuple[str, Mapping[str, Any]]] = {
+KINDS: dict[str, tuple[str, Mapping[str, Kind]]] = {
     "generator": ("netG", GENERATORS),
     "discriminator": ("netD", DISCRIMINATORS),
 }
@@ -96,10 +97,7 @@ def from_table(table: Mapping[str, Any], source: str) -> Settings:
             raise UsageError(
                 f"{source}: no part [{name}]{nearest(name, parts)}; there are {', '.join(parts)}"
             )
-    values = {
-        name: _part(start_of(name, given, source), given, f"{source}: [{name}]", KINDS.get(name))
-        for name, given in table.items()
-    }
+    values = {name: _part(name, given, source) for name, given in table.items()}
     return Settings(**values)
 
 
@@ -118,20 +116,17 @@ def load_preset(path: Path) -> Settings:
     return from_table(table, str(path))
 
 
-def start_of(part: str, given: Any, source: str) -> Any:
-    """The settings that the values of a part are laid over, by its kind if it has several."""
-    if part not in KINDS:
-        return getattr(Settings(), part)
+def of_kind(part: str, name: str, current: Any, source: str) -> Any:
+    """The settings of a part as the kind called `name`, with what `current` says of the same keys.
+
+    Raises UsageError, naming `source` and the kinds there are.
+    """
     key, kinds = KINDS[part]
-    name = given.get(key) if isinstance(given, Mapping) else None
-    if name is None:
-        return getattr(Settings(), part)
     if name not in kinds:
         raise UsageError(
-            f"{source}: {key} {name!r}: unknown{nearest(str(name), kinds)}; "
-            f"there are {', '.join(kinds)}"
+            f"{source}: {key} {name!r}: unknown{nearest(name, kinds)}; there are {', '.join(kinds)}"
         )
-    return kinds[name]
+    return kinds[name].over(current, key)
 
 
 def changes(old: Settings, new: Settings) -> Iterator[tuple[str, Any, Any]]:
@@ -147,18 +142,20 @@ def is_fixed(key: str) -> bool:
     return any(key == fixed or key.startswith(f"{fixed}.") for fixed in FIXED)
 
 
-def _part(start: Any, given: Any, where: str, kind: tuple[str, Any] | None) -> Any:
+def _part(name: str, given: Any, source: str) -> Any:
+    """Lay the values of one part over its defaults, those of its kind if it has several."""
+    where = f"{source}: [{name}]"
     if not isinstance(given, Mapping):
         raise UsageError(f"{where} is a table of keys and values, not {given!r}")
-    kept = {key: value for key, value in given.items() if not kind or key != kind[0]}
-    merged = asdict(start) | kept
+    start, values = getattr(Settings(), name), dict(given)
+    if name in KINDS and KINDS[name][0] in values:
+        start = of_kind(name, str(values.pop(KINDS[name][0])), start, source)
     try:
         # By way of JSON: there a strict reader still takes a string for a path.
-        return TypeAdapter(type(start)).validate_json(json.dumps(merged, default=str))
+        merged = json.dumps(asdict(start) | values, default=str)
+        return TypeAdapter(type(start)).validate_json(merged)
     except ValidationError as error:
         raise UsageError(f"{where} {_first_problem(error, asdict(start))}") from None
-    except TypeError as error:
-        raise UsageError(f"{where} {error}") from None
 
 
 def _first_problem(error: ValidationError, known: Mapping[str, Any]) -> str:

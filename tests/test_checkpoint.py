@@ -112,5 +112,5 @@ def test_a_missing_one_names_those_there_are(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         checkpoint.save(CONTENT, tmp_path / name)
-    with pytest.raises(UserError, match="nothing: no such run; .* holds one, two"):
+    with pytest.raises(UserError, match=r"nothing: no such run; .* holds one, two"):
         checkpoint.path_of(tmp_path / "nothing", "latest")

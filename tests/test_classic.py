@@ -30,7 +30,7 @@ def test_architecture_is_inferred(
 
 
 def old_file(path: Path) -> dict[str, torch.Tensor]:
-    """A generator as PyTorch before 0.4 wrote it behind DataParallel: InstanceNorm had statistics."""
+    """A generator as old PyTorch wrote it behind DataParallel: InstanceNorm had statistics."""
     weights = ResnetSettings(ngf=2, n_blocks=1).build(3, 3, "instance").state_dict()
     aged = OrderedDict()
     for key, value in weights.items():
@@ -108,7 +108,7 @@ def test_the_four_files_are_found(tmp_path: Path) -> None:
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="latest_net_G_A.pth"):
+    with pytest.raises(UserError, match=r"latest_net_G_A\.pth"):
         classic.find_files(tmp_path)
 
 

@@ -7,7 +7,7 @@ import pytest
 import tomli_w
 
 from cyclegan.errors import UsageError
-from cyclegan.settings import Settings, changes, from_table, is_fixed, load_preset
+from cyclegan.settings import Settings, changes, from_table, is_fixed, load_preset, of_kind
 
 PRESETS = sorted((Path(__file__).parents[1] / "options").glob("*.toml"))
 
@@ -93,6 +93,14 @@ def test_names_of_the_classic_stand_for_sizes() -> None:
     settings = from_table({"generator": {"netG": "resnet_6blocks", "ngf": 8}}, "x")
     assert settings.generator.netG == "resnet"
     assert (settings.generator.n_blocks, settings.generator.ngf) == (6, 8)
+
+
+def test_another_kind_keeps_what_both_know() -> None:
+    small = load_preset(PRESETS[0].parent / "small.toml")
+    deeper = of_kind("generator", "resnet_9blocks", small.generator, "x")
+    assert (deeper.n_blocks, deeper.ngf) == (9, small.generator.ngf)
+    pixel = of_kind("discriminator", "pixel", small.discriminator, "x")
+    assert (pixel.netD, pixel.ndf) == ("pixel", small.discriminator.ndf)
 
 
 def test_changes_name_keys() -> None:

@@ -42,7 +42,7 @@ class Augmentation:
         )
 
     def __call__(self, image: Image.Image, seed: int) -> Pixels:
-        """8-bit image -> (H, W, C) in [0, 255], both sides multiples of 4; same seed, same result."""
+        """8-bit image -> (H, W, C) in [0, 255], sides multiples of 4; same seed, same result."""
         scaled = np.asarray(self._preprocess.scale(image, self._settings))
         pixels = scaled.reshape(*scaled.shape[:2], -1)  # (H, W) -> (H, W, 1)
         self._transforms.set_random_seed(seed)
@@ -61,7 +61,8 @@ def _probed(further: Mapping[str, Any], side: int, channels: int) -> albumentati
         result = albumentations.Compose([transform])(image=probe)["image"]
     except Exception as error:  # whatever a transform says against such an image
         raise UsageError(
-            f"[[data.augment]] {name}: fails on 8-bit images of {channels} channels ({_line(error)})"
+            f"[[data.augment]] {name}: fails on 8-bit images of {channels} channels "
+            f"({_line(error)})"
         ) from error
     if result.dtype != probe.dtype or result.size != probe.size:
         raise UsageError(

@@ -3,16 +3,17 @@
 from typing import TYPE_CHECKING, Protocol, Union
 
 from cyclegan.discriminators.settings import BasicSettings, NLayersSettings, PixelSettings
+from cyclegan.kinds import Kind
 from cyclegan.layers.settings import Norm
 
 if TYPE_CHECKING:
     from torch import nn
 
-#: The one table of discriminators: a name and the settings it starts from.
+#: The one table of discriminators.
 DISCRIMINATORS = {
-    "basic": BasicSettings(),
-    "n_layers": NLayersSettings(),
-    "pixel": PixelSettings(),
+    "basic": Kind(BasicSettings),
+    "n_layers": Kind(NLayersSettings),
+    "pixel": Kind(PixelSettings),
 }
 
 if TYPE_CHECKING:
@@ -26,4 +27,4 @@ if TYPE_CHECKING:
         def smallest_side(self) -> int: ...
         def build(self, input_nc: int, norm: Norm) -> nn.Module: ...
 else:
-    DiscriminatorSettings = Union[tuple({type(s) for s in DISCRIMINATORS.values()})]  # noqa: UP007
+    DiscriminatorSettings = Union[tuple({kind.settings for kind in DISCRIMINATORS.values()})]  # noqa: UP007

@@ -3,17 +3,18 @@
 from typing import TYPE_CHECKING, Protocol, Union
 
 from cyclegan.generators.settings import ResnetSettings
+from cyclegan.kinds import Kind
 from cyclegan.layers.settings import Norm
 
 if TYPE_CHECKING:
     from torch import nn
 
-#: The one table of generators: a name and the settings it starts from. Names that the classic
-#: scripts use for a certain size are further starting points of the same kind.
+#: The one table of generators. Names that the classic scripts use for a certain size stand for the
+#: same kind and that size.
 GENERATORS = {
-    "resnet": ResnetSettings(),
-    "resnet_9blocks": ResnetSettings(n_blocks=9),
-    "resnet_6blocks": ResnetSettings(n_blocks=6),
+    "resnet": Kind(ResnetSettings),
+    "resnet_9blocks": Kind(ResnetSettings, {"n_blocks": 9}),
+    "resnet_6blocks": Kind(ResnetSettings, {"n_blocks": 6}),
 }
 
 if TYPE_CHECKING:
@@ -25,4 +26,4 @@ if TYPE_CHECKING:
         def netG(self) -> str: ...
         def build(self, input_nc: int, output_nc: int, norm: Norm) -> nn.Module: ...
 else:
-    GeneratorSettings = Union[tuple({type(settings) for settings in GENERATORS.values()})]  # noqa: UP007
+    GeneratorSettings = Union[tuple({kind.settings for kind in GENERATORS.values()})]  # noqa: UP007

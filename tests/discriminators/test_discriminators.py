@@ -8,7 +8,7 @@ from cyclegan.discriminators.settings import BasicSettings, NLayersSettings
 
 
 def small(name: str) -> object:
-    return type(DISCRIMINATORS[name])(ndf=2)
+    return DISCRIMINATORS[name].settings(ndf=2)
 
 
 @pytest.mark.parametrize("name", DISCRIMINATORS)

@@ -8,12 +8,7 @@ from cyclegan.generators.settings import ResnetSettings
 
 
 def small(name: str) -> object:
-    start = GENERATORS[name]
-    return type(start)(**{**vars_of(start), "ngf": 2})
-
-
-def vars_of(settings: object) -> dict:
-    return {key: getattr(settings, key) for key in settings.__dataclass_fields__}
+    return GENERATORS[name].over(ResnetSettings(ngf=2), "netG")
 
 
 @pytest.mark.parametrize("name", GENERATORS)

@@ -244,7 +244,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_saved(
     before = (folder / "latest.pt").read_bytes()
     # The kernel's own answer of a full disk: the file to be written leads to /dev/full.
     (folder / ".latest.pt.unfinished").symlink_to("/dev/full")
-    with pytest.raises(UserError, match="No space left on device.*--continue_train"):
+    with pytest.raises(UserError, match=r"No space left on device.*--continue_train"):
         assemble.train(tiny_settings, resume=checkpoint.load(folder / "latest.pt"))
     assert (folder / "latest.pt").read_bytes() == before
     assert not (folder / ".latest.pt.unfinished").is_symlink()

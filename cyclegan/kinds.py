@@ -1,0 +1,24 @@
+"""Entries of the tables of networks: a name stands for a settings class and some of its values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One name that a flag such as `--netG` takes."""
+
+    settings: Any
+    """the settings class, made by pydantic's dataclass"""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """what the name itself says, such as the number of blocks"""
+
+    def over(self, current: Any, key: str) -> Any:
+        """Settings of this kind: what the name says, else what `current` says, else the defaults.
+
+        `key` is the field that names the kind.
+        """
+        known = {item.name for item in fields(self.settings)} - {key}
+        shared = {name: getattr(current, name) for name in known if hasattr(current, name)}
+        return self.settings(**(shared | dict(self.values)))

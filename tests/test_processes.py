@@ -1,0 +1,105 @@
+"""Real processes: stopped, killed, resumed."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from training.test_loop import assert_same_run
+
+from cyclegan import checkpoint
+
+
+def start(*args: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "cyclegan", "train", *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], words: str) -> None:
+    """Read what the process prints until a line holds `words`: an event, no sleep."""
+    assert process.stdout
+    for line in process.stdout:
+        if words in line:
+            return
+    raise AssertionError(f"{words!r} never came: {process.communicate()}")
+
+
+def train(*args: str) -> str:
+    with start(*args) as process:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        return out
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_and_the_resumed_run_is_the_same(
+    tiny_flags: list[str], tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """To the whole process group, as Ctrl-C does: the loading processes must not mind."""
+    flags = [*tiny_flags, "--num_threads", "1", "--lr_policy", "constant", "--save_epoch_freq", "0"]
+    with start(*flags, "--n_epochs", "3000") as process:
+        wait_for(process, " 8/")
+        os.killpg(process.pid, number)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "saved; go on with: cyclegan train --name tiny" in out
+    assert "Traceback" not in err
+    saved = checkpoint.load(tmp_path / "checkpoints" / "tiny" / "latest.pt")
+    assert saved.position.images >= 8
+    epochs = str(saved.position.epoch)
+    where = ["--checkpoints_dir", str(tmp_path / "checkpoints"), "--n_epochs", epochs]
+    train("--name", "tiny", "--continue_train", *where)
+    train(*flags, "--name", "whole", "--n_epochs", epochs)
+    assert_same_run(tmp_path / "checkpoints" / "whole", tmp_path / "checkpoints" / "tiny")
+
+
+def test_kill_9_costs_at_most_the_work_since_the_last_save(
+    tiny_flags: list[str], tmp_path: Path
+) -> None:
+    flags = [*tiny_flags, "--lr_policy", "constant", "--save_latest_freq", "4"]
+    flags += ["--save_epoch_freq", "0"]
+    with start(*flags, "--n_epochs", "3000") as process:
+        wait_for(process, " 11/")
+        process.kill()
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    folder = tmp_path / "checkpoints" / "tiny"
+    saved = checkpoint.load(folder / "latest.pt")
+    assert saved.position.images >= 8
+    logged = len((folder / "losses.jsonl").read_text().splitlines())
+    assert logged - saved.position.images <= 4
+    epochs = str(saved.position.epoch)
+    where = ["--checkpoints_dir", str(tmp_path / "checkpoints"), "--n_epochs", epochs]
+    train("--name", "tiny", "--continue_train", *where)
+    train(*flags, "--name", "whole", "--n_epochs", epochs)
+    assert_same_run(tmp_path / "checkpoints" / "whole", folder)
+
+
+WAITING = """
+import time
+from cyclegan.training.interrupt import StopRequest
+with StopRequest() as stop:
+    print("ready", flush=True)
+    while True:
+        time.sleep(60)
+"""
+
+
+def test_a_second_ctrl_c_quits_at_once() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert "once more quits" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 130
