@@ -24,8 +24,10 @@ from cyclegan.loggers.table import LOGGERS
 from cyclegan.position import Position
 from cyclegan.recipes import RECIPES
 from cyclegan.settings import Settings
+from cyclegan.training.lock import only_trainer
 from cyclegan.training.loop import Training
 from cyclegan.training.loop import train as run_loop
+from cyclegan.training.phase import Phase
 from cyclegan.training.state import TrainingState
 
 
@@ -55,8 +57,27 @@ def train(
     if resume is not None:
         state.load_state_dict(resume.state, device)
         start = resume.position
-    _write_settings(settings)
-    training = Training(
+    _make_folder(settings.run.folder)
+    with only_trainer(settings.run.folder):
+        return run_loop(_training(settings, state, phases, feed, device, start), start)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a run rests on."""
+    names = ("cyclegan", "torch", "torchvision", "pillow", "numpy", "albumentations")
+    return {"python": platform.python_version()} | {name: _version(name) for name in names}
+
+
+def _training(
+    settings: Settings,
+    state: TrainingState,
+    phases: Sequence[Phase],
+    feed: Feed,
+    device: torch.device,
+    start: Position,
+) -> Training:
+    (settings.run.folder / "settings.toml").write_text(tomli_w.dumps(settings.table()))
+    return Training(
         state,
         phases,
         feed,
@@ -68,13 +89,6 @@ def train(
         settings.table(),
         versions(),
     )
-    return run_loop(training, start)
-
-
-def versions() -> dict[str, str]:
-    """Versions of what a run rests on."""
-    names = ("cyclegan", "torch", "torchvision", "pillow", "numpy", "albumentations")
-    return {"python": platform.python_version()} | {name: _version(name) for name in names}
 
 
 def _version(package: str) -> str:
@@ -121,11 +135,9 @@ def _loggers(settings: Settings, start: Position, images_per_epoch: int) -> list
     return [make(settings.loggers, journey) for make in LOGGERS.values()]
 
 
-def _write_settings(settings: Settings) -> None:
-    folder = settings.run.folder
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "settings.toml").write_text(tomli_w.dumps(settings.table()))
     except OSError as error:
         raise UserError(f"{folder}: can't be written ({error.strerror})") from None
 

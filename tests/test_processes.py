@@ -82,6 +82,21 @@ def test_kill_9_costs_at_most_the_work_since_the_last_save(
     assert_same_run(tmp_path / "checkpoints" / "whole", folder)
 
 
+def test_a_run_has_one_trainer_at_a_time(tiny_flags: list[str], tmp_path: Path) -> None:
+    where = ["--checkpoints_dir", str(tmp_path / "checkpoints"), "--name", "tiny"]
+    with start(*tiny_flags, "--n_epochs", "3000") as process:
+        wait_for(process, " 2/")
+        with start(*where, "--continue_train") as second:
+            _, err = second.communicate(timeout=60)
+            assert second.returncode == 1
+        assert err.splitlines()[-1].endswith(
+            "another process is training this run: wait until it has ended"
+        )
+        process.kill()
+        process.communicate()
+    train(*where, "--continue_train", "--n_epochs", "1", "--n_epochs_decay", "0")
+
+
 WAITING = """
 import time
 from cyclegan.training.interrupt import StopRequest

@@ -72,6 +72,7 @@ def test_a_run_leaves_what_it_should(tiny_settings: Settings) -> None:
     assert assemble.train(tiny_settings) is None
     folder = tiny_settings.run.folder
     assert sorted(path.name for path in folder.iterdir()) == [
+        ".lock",
         "epoch_1.pt",
         "epoch_2.pt",
         "latest.pt",

@@ -1,0 +1,76 @@
+"""What the README shows works."""
+
+import re
+import shlex
+import types
+from pathlib import Path
+
+import pytest
+import torch
+
+from cyclegan import assemble, cli
+from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.flags import parse, parse_run, preset_of
+from cyclegan.losses.terms import TERMS
+from cyclegan.settings import Settings, from_table, load_preset
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", TEXT, re.DOTALL)
+COMMANDS = [
+    line
+    for kind, block in BLOCKS
+    if kind == "bash"
+    for line in block.replace("\\\n", " ").splitlines()
+    if line.startswith(("cyclegan ", "bash "))
+]
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    program, *args = shlex.split(line, comments=True)
+    if program == "bash":
+        assert (ROOT / args[0]).is_file()
+        return
+    name = " ".join(args[:2]) if args[0] == "data" else args[0]
+    rest = args[len(name.split()) :]
+    assert name in cli.COMMANDS
+    if name in ("train", "settings"):
+        preset = preset_of(rest)
+        defaults = load_preset(preset) if preset else Settings()
+        parse_run(rest, defaults, prog="cyclegan", about="").settings.check()
+    if name == "convert":
+        parse(rest, ConvertSettings, prog="cyclegan", about="")
+
+
+def test_the_readme_shows_commands_of_every_kind() -> None:
+    shown = {line.split("#")[0].split()[1] for line in COMMANDS if line.startswith("cyclegan")}
+    assert {"train", "convert", "data", "settings"} <= shown
+    assert "bash scripts/demo.sh" in TEXT
+    assert "bash scripts/test.sh" in TEXT
+
+
+def test_the_new_loss_term_trains(
+    tiny: dict[str, dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The example is taken as it stands: the file, and its line in the table."""
+    source = next(block for _, block in BLOCKS if "cyclegan/losses/luminance.py" in block)
+    module = types.ModuleType("luminance")
+    exec(compile(source, "luminance.py", "exec"), module.__dict__)
+    assert '"luminance": luminance,' in TEXT
+    monkeypatch.setitem(TERMS, "luminance", module.luminance)
+    command = parse_run(
+        ["--weights", "luminance", "2.0"], from_table(tiny, "x"), prog="cyclegan", about=""
+    )
+    assert command.settings.losses.weights == {"luminance": 2.0}
+    torch.manual_seed(0)
+    assert assemble.train(command.settings) is None
+    log = (command.settings.run.folder / "losses.jsonl").read_text()
+    assert "luminance_a_to_b" in log
+
+
+def test_linked_pictures_exist() -> None:
+    links = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", TEXT)
+    assert links
+    assert all((ROOT / link).is_file() for link in links)
