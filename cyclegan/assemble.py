@@ -59,7 +59,12 @@ def train(
         start = resume.position
     _make_folder(settings.run.folder)
     with only_trainer(settings.run.folder):
-        return run_loop(_training(settings, state, phases, feed, device, start), start)
+        try:
+            return run_loop(_training(settings, state, phases, feed, device, start), start)
+        except torch.OutOfMemoryError:
+            raise UserError(
+                f"out of memory on {device}: give a smaller --batch_size, --crop_size or --ngf"
+            ) from None
 
 
 def versions() -> dict[str, str]:

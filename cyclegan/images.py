@@ -1,6 +1,5 @@
 """The only place where image files become tensors in [-1, 1], and tensors files."""
 
-import os
 import warnings
 from pathlib import Path
 
@@ -75,7 +74,7 @@ def to_image(tensor: Tensor) -> Image.Image:
 def write(image: Image.Image, path: Path) -> None:
     """Write the format that the name ends in; the file appears under its name whole or never."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         with unfinished.open("wb") as file:
             image.save(file, format=_FORMATS[path.suffix.lower()], **_QUALITY[path.suffix.lower()])

@@ -117,4 +117,7 @@ def test_a_second_ctrl_c_quits_at_once() -> None:
         process.send_signal(signal.SIGINT)
         assert "once more quits" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 130
+        try:
+            assert process.wait(timeout=10) == 130
+        finally:
+            process.kill()

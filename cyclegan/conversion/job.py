@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+import torch
 from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -105,6 +106,9 @@ def _convert_all(
                 manifest.append(settings.output, entry)
             except UserError as error:
                 failed.append(str(error))
+            except KeyboardInterrupt:
+                log.warning("stopped; the same command goes on with the rest")
+                raise
             except OSError as error:
                 raise UserError(f"{job.target}: can't be written ({error.strerror})") from error
     return failed
@@ -117,7 +121,10 @@ def _convert_one(job: Job, translator: Translator, settings: ConvertSettings) ->
         memory.check(architecture, *image.size, translator.device)
     except UserError as error:
         raise UserError(f"{job.source}: {error}") from None
-    converted = translator.convert(images.to_tensor(image))
+    try:
+        converted = translator.convert(images.to_tensor(image))
+    except (MemoryError, torch.OutOfMemoryError):
+        raise UserError(f"{job.source}: out of memory: scale down with --load_size") from None
     images.write(images.to_image(converted), job.target)
 
 

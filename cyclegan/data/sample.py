@@ -11,9 +11,9 @@ from PIL import Image
 from cyclegan import images
 from cyclegan.errors import UserError
 
-SIDE = 96  # of the crops, in pixels
-LONG_SIDE = 480  # photographs are scaled to this: the drawing's strokes have a width in pixels
-STEP = {"trainA": 32, "trainB": 32, "testA": 48, "testB": 48}  # between neighbouring crops
+SIDE = 72  # of the crops, in pixels
+LONG_SIDE = 320  # photographs are scaled to this: the drawing's strokes have a width in pixels
+STEP = {"trainA": 16, "trainB": 16, "testA": 24, "testB": 24}  # between neighbouring crops
 
 Pixels = NDArray[np.uint8]
 
@@ -85,7 +85,7 @@ def _draw(photo: Pixels) -> Pixels:
     import cv2
 
     _, drawing = cv2.pencilSketch(
-        np.ascontiguousarray(photo[:, :, ::-1]), sigma_s=60, sigma_r=0.07, shade_factor=0.05
+        np.ascontiguousarray(photo[:, :, ::-1]), sigma_s=60, sigma_r=0.4, shade_factor=0.03
     )
     return np.asarray(drawing, dtype=np.uint8)[:, :, ::-1]
 

@@ -19,6 +19,11 @@ class ConsoleLogger:
         self._journey = journey
         self._began = time.monotonic()
         self._console = Console(soft_wrap=True, highlight=False)
+        self._console.print(
+            f"{journey.name}: {journey.images_per_epoch} images an epoch, up to epoch "
+            f"{journey.last_epoch}; everything goes to {journey.folder}; Ctrl-C saves and stops",
+            markup=False,
+        )
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),

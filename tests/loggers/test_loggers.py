@@ -72,7 +72,15 @@ def test_plain_lines_without_a_terminal(tmp_path: Path, capsys: pytest.CaptureFi
     logger.record(Record(Position(1, 5, 5), {"cycle_a_to_b": 0.25, "images_per_second": 3.0}))
     logger.close()
     line = capsys.readouterr().out
-    for words in ("epoch 1/2", "5/20 images", "3.00 images/s", "left 0:00", "cycle A>B 0.250"):
+    for words in (
+        "run: 10 images an epoch, up to epoch 2",
+        str(tmp_path),
+        "epoch 1/2",
+        "5/20 images",
+        "3.00 images/s",
+        "left 0:00",
+        "cycle A>B 0.250",
+    ):
         assert words in line
 
 
