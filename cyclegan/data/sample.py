@@ -92,12 +92,12 @@ def _draw(photo: Pixels) -> Pixels:
 
 def _regions(width: int, height: int) -> dict[str, tuple[int, int, int, int]]:
     """Left, top, right, bottom of each folder's part of a photograph; no two overlap."""
-    third, half = width * 7 // 20, height // 2
+    middle, low = width // 2, height * 13 // 20
     return {
-        "trainA": (0, 0, third, height),
-        "testA": (third, 0, width - third, half),
-        "testB": (third, half, width - third, height),
-        "trainB": (width - third, 0, width, height),
+        "trainA": (0, 0, middle, low),
+        "trainB": (middle, 0, width, low),
+        "testA": (0, low, middle, height),
+        "testB": (middle, low, width, height),
     }
 
 
