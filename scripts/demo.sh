@@ -3,6 +3,7 @@
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 environment sample
+export OMP_NUM_THREADS=1 # networks this small gain nothing from more threads
 
 .venv/bin/cyclegan data sample datasets/sample
 if [ -d checkpoints/demo ]; then
