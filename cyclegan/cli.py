@@ -27,6 +27,9 @@ def main() -> NoReturn:
         code = 130
     except BrokenPipeError:
         code = 1
+    except OSError as error:  # what the system refuses: it knows the file and the reason best
+        sys.stderr.write(f"cyclegan: error: {error.filename}: {error.strerror}\n")
+        code = 1
     sys.exit(code)
 
 

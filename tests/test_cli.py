@@ -218,6 +218,13 @@ def test_help_and_mistakes_answer_at_once(args: tuple[str, ...], code: int) -> N
     assert printed.stdout.endswith("False\n")
 
 
+def test_what_the_system_refuses_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run("data", "sample", str(tmp_path / "file"))
+    assert result.returncode == 1
+    assert result.stderr == f"cyclegan: error: {tmp_path}/file/trainA: Not a directory\n"
+
+
 def test_an_existing_name_is_not_trained_over(tiny_flags: list[str], tmp_path: Path) -> None:
     assert cli.run(["train", *tiny_flags]) == 0
     with pytest.raises(UserError, match="there already; --continue_train"):
