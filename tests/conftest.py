@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Before anything imports it: no test may look for updates on the network.
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
@@ -14,6 +15,10 @@ from PIL import Image
 
 from cyclegan.settings import Settings, from_table
 
+if TYPE_CHECKING:
+    from cyclegan.training.phase import Phase
+    from cyclegan.training.state import TrainingState
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -21,6 +26,24 @@ def smooth_image(seed: int, size: tuple[int, int] = (40, 36), mode: str = "RGB")
     """A picture with soft structure, as photographs have, different for every seed."""
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).convert(mode)
+
+
+def build_recipe(settings: Settings) -> "tuple[TrainingState, tuple[Phase, ...]]":
+    """Networks and phases of `settings`, always with the same first weights."""
+    import torch
+
+    from cyclegan.recipes import RECIPES
+
+    torch.manual_seed(0)
+    return RECIPES[settings.run.model](
+        settings.networks,
+        settings.generator,
+        settings.discriminator,
+        settings.losses,
+        settings.training,
+        seed=0,
+        device=torch.device("cpu"),
+    )
 
 
 @pytest.fixture

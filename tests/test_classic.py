@@ -65,6 +65,7 @@ def test_batch_norm_of_before_the_counter(tmp_path: Path) -> None:
     old = {key: value for key, value in weights.items() if "num_batches" not in key}
     network = classic.infer_architecture(old, Path("x")).build()
     classic.load_into(network, old, Path("x"))
+    assert torch.equal(network.state_dict()["model.2.weight"], weights["model.2.weight"])
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import GOLDEN
+from conftest import GOLDEN, build_recipe
 
 from cyclegan import classic
 from cyclegan.data.feed import Batch
-from cyclegan.recipes import RECIPES
 from cyclegan.settings import from_table
 from cyclegan.training.phase import Phase
 from cyclegan.training.schedule import learning_rate
@@ -48,15 +47,7 @@ def load(run: str) -> tuple[Path, dict, TrainingState, tuple[Phase, ...]]:
         },
         run,
     )
-    state, phases = RECIPES["cycle_gan"](
-        settings.networks,
-        settings.generator,
-        settings.discriminator,
-        settings.losses,
-        settings.training,
-        seed=0,
-        device=torch.device("cpu"),
-    )
+    state, phases = build_recipe(settings)
     for short, name in classic.NETWORKS.items():
         path = folder / f"initial_net_{short}.pth"
         classic.load_into(state.networks[name], classic.read_weights(path), path)

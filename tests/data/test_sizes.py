@@ -40,10 +40,12 @@ def test_too_small_for_the_networks(paths: list[Path]) -> None:
 
 
 def test_scaling_to_a_square_needs_no_look(paths: list[Path]) -> None:
-    check_sizes([Path("missing.png"), *paths], DataSettings(), smallest_side=24, alike=True)
+    missing = [Path("missing.png"), *paths]
+    assert check_sizes(missing, DataSettings(), smallest_side=24, alike=True) is None
 
 
 def test_unreadable_files_are_left_for_later(paths: list[Path], tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_text("no image")
     settings = DataSettings(preprocess="crop", crop_size=24)
-    check_sizes([tmp_path / "bad.png", *paths], settings, smallest_side=24, alike=True)
+    with_bad = [tmp_path / "bad.png", *paths]
+    assert check_sizes(with_bad, settings, smallest_side=24, alike=True) is None

@@ -36,8 +36,8 @@ def test_contract(name: str, tmp_path: Path) -> None:
         position = Position(1, images, images)
         logger.step(position)
         logger.record(Record(position, {"some_metric": 0.5, "learning_rate": 1e-4}))
-        logger.pictures(position, Image.new("RGB", (8, 8)))
-    logger.close()
+        assert logger.pictures(position, Image.new("RGB", (8, 8))) is None
+    assert logger.close() is None
 
 
 def test_how_far_a_run_goes(tmp_path: Path) -> None:

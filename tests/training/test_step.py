@@ -1,10 +1,10 @@
 """What a step does beyond the golden traces."""
 
 import torch
+from conftest import build_recipe
 from torch import nn
 
 from cyclegan.data.feed import Batch
-from cyclegan.recipes import RECIPES
 from cyclegan.settings import Settings
 from cyclegan.training.phase import Part, Phase
 from cyclegan.training.step import StepResult, run_step
@@ -12,21 +12,8 @@ from cyclegan.training.step import StepResult, run_step
 BATCH = Batch(torch.zeros(1, 3, 24, 24), torch.ones(1, 3, 24, 24))
 
 
-def build(settings: Settings) -> tuple:
-    torch.manual_seed(0)
-    return RECIPES["cycle_gan"](
-        settings.networks,
-        settings.generator,
-        settings.discriminator,
-        settings.losses,
-        settings.training,
-        seed=0,
-        device=torch.device("cpu"),
-    )
-
-
 def test_every_network_changes(tiny_settings: Settings) -> None:
-    state, phases = build(tiny_settings)
+    state, phases = build_recipe(tiny_settings)
     before = {
         name: [p.clone() for p in network.parameters()] for name, network in state.networks.items()
     }
@@ -37,14 +24,14 @@ def test_every_network_changes(tiny_settings: Settings) -> None:
 
 
 def test_generators_learn_nothing_from_the_discriminators_phase(tiny_settings: Settings) -> None:
-    state, phases = build(tiny_settings)
+    state, phases = build_recipe(tiny_settings)
     run_step(phases[:1], state.networks, BATCH)
     gradients = [p.grad for p in state.networks["discriminator_a"].parameters()]
     assert gradients == [None] * len(gradients), "discriminators are frozen meanwhile"
 
 
 def test_the_result_holds_values_without_graphs(tiny_settings: Settings) -> None:
-    state, phases = build(tiny_settings)
+    state, phases = build_recipe(tiny_settings)
     result = run_step(phases, state.networks, BATCH)
     tensors = [*result.losses.values()]
     for translation in result.translations.values():
