@@ -61,7 +61,14 @@ def parse_run(args: Sequence[str], defaults: Settings, *, prog: str, about: str)
             parts[part] = of_kind(part, getattr(kinds, key), parts[part], f"--{key}")
     default = Settings(**parts)
     _refuse_other_kinds(rest, default)
-    return parse(rest, RunCommand, prog=prog, about=about, default=RunCommand(settings=default))
+    start = RunCommand(settings=default)
+    command = parse(rest, RunCommand, prog=prog, about=about, default=start)
+    if command.preset != preset_of(args):
+        raise UsageError(
+            f"{command.preset}: not a preset (a file that ends in .toml); "
+            "a folder of images is given by --dataroot"
+        )
+    return command
 
 
 def parse(
@@ -131,6 +138,9 @@ def _one_line(box: str) -> str:
     invalid = _INVALID.search(message)
     if invalid:
         return f"--{invalid[1]} {invalid[3]}: {invalid[2].lower()}"
+    missing = re.findall(r"(?<!\S)--\w+", message) if message.startswith("Missing from") else []
+    if missing:
+        return f"missing {' and '.join(missing)}"
     meant = [re.match(r"--\w+", line) for line in lines[rules[0] :]] if rules else []
     flag = next((match[0] for match in meant if match), None)
     if flag and "Unrecognized" in message:

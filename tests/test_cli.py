@@ -130,6 +130,7 @@ def test_replacements_are_flags_that_exist() -> None:
         (["--n_layers_D", "4"], ["--n_layers_D", "--netD n_layers"]),
         (["--lambda_a", "4"], ["--lambda_a", "--lambda_A"]),
         (["--beta1", "1.5"], ["--beta1 1.5", "less than 1"]),
+        (["mydata"], ["mydata", "not a preset", "--dataroot"]),
     ],
 )
 def test_mistyped_flags_are_one_line(args: list[str], words: list[str]) -> None:
@@ -161,6 +162,13 @@ def test_unknown_commands_name_the_nearest() -> None:
         cli.run(["trian"])
     with pytest.raises(UsageError, match="data smaple"):
         cli.run(["data", "smaple"])
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(UsageError, match=r"^missing --input and --output \("):
+        cli.run(["convert", "--name", "x"])
+    with pytest.raises(UsageError, match="folder of the data set"):
+        cli.run(["data", "check"])
 
 
 def test_overview(capsys: pytest.CaptureFixture[str]) -> None:
