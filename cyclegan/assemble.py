@@ -65,6 +65,8 @@ def train(
             raise UserError(
                 f"out of memory on {device}: give a smaller --batch_size, --crop_size or --ngf"
             ) from None
+        finally:
+            feed.close()
 
 
 def versions() -> dict[str, str]:
@@ -81,7 +83,9 @@ def _training(
     device: torch.device,
     start: Position,
 ) -> Training:
-    (settings.run.folder / "settings.toml").write_text(tomli_w.dumps(settings.table()))
+    unfinished = settings.run.folder / ".settings.toml.unfinished"
+    unfinished.write_text(tomli_w.dumps(settings.table()))
+    unfinished.replace(settings.run.folder / "settings.toml")
     return Training(
         state,
         phases,

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -59,7 +59,7 @@ def _train(args: Sequence[str]) -> int:
     command = _parse_train(args, defaults)
     command.settings.check()
     folder = command.settings.run.folder
-    if folder.exists():
+    if folder.exists() and not {path.name for path in folder.iterdir()} <= _BEGINNINGS:
         raise UserError(
             f"{folder}: there already; --continue_train goes on with it, "
             "another --name starts a new run"
@@ -76,7 +76,7 @@ def _resume(
     folder = Path(checkpoints_dir or defaults.run.checkpoints_dir) / (name or defaults.run.name)
     remembered = folder / "settings.toml"
     # Without torch first, so that a mistyped flag is answered at once.
-    command = _parse_train(args, load_preset(remembered) if remembered.is_file() else defaults)
+    command = _parse_train(args, _remembered(remembered, defaults))
     if command.init_weights is not None:
         raise UsageError("--init_weights starts a new run: it can't go with --continue_train")
     command.settings.run.check()
@@ -86,6 +86,9 @@ def _resume(
     path = checkpoint.path_of(folder, "latest")
     saved = checkpoint.load(path)
     old = from_table(saved.settings, str(path))
+    # The run is where its checkpoint was found, whatever it was called when it was saved.
+    here = replace(old.run, name=folder.name, checkpoints_dir=folder.parent)
+    old = replace(old, run=here)
     command = _parse_train(args, old)
     command.settings.check()
     _tell_changes(old, command.settings, path)
@@ -96,6 +99,21 @@ def _resume(
         )
         return 0
     return _end(assemble.train(command.settings, resume=saved), command)
+
+
+#: What a run leaves that ended before its first save: a new one may take its place.
+_BEGINNINGS = {
+    *(".lock", "settings.toml", ".settings.toml.unfinished"),
+    *("losses.jsonl", ".latest.pt.unfinished"),
+}
+
+
+def _remembered(path: Path, defaults: Settings) -> Settings:
+    """The settings beside the checkpoint, to read flags by until it is loaded."""
+    try:
+        return load_preset(path)
+    except UsageError:  # missing or damaged: the checkpoint holds them too
+        return defaults
 
 
 def _tell_changes(old: Settings, new: Settings, path: Path) -> None:

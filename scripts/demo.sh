@@ -6,7 +6,7 @@ environment sample
 export OMP_NUM_THREADS=1 # networks this small gain nothing from more threads
 
 .venv/bin/cyclegan data sample datasets/sample
-if [ -d checkpoints/demo ]; then
+if [ -f checkpoints/demo/latest.pt ]; then
   .venv/bin/cyclegan train --name demo --continue_train
 else
   .venv/bin/cyclegan train options/quick.toml --dataroot datasets/sample --name demo

@@ -270,6 +270,32 @@ def test_the_run_may_move(tiny_flags: list[str], tmp_path: Path, dataroot: Path)
     )
 
 
+def test_a_copied_run_leaves_the_old_one_alone(tiny_flags: list[str], tmp_path: Path) -> None:
+    import shutil
+
+    cli.run(["train", *tiny_flags])
+    old, new = tmp_path / "checkpoints" / "tiny", tmp_path / "elsewhere" / "other"
+    shutil.copytree(old, new)
+    before = {path.name: path.read_bytes() for path in old.iterdir() if path.is_file()}
+    where = ["--checkpoints_dir", str(new.parent), "--name", "other"]
+    assert cli.run(["train", "--continue_train", *where, "--n_epochs", "2"]) == 0
+    assert before == {path.name: path.read_bytes() for path in old.iterdir() if path.is_file()}
+    assert checkpoint.load(new / "latest.pt").position.epoch == 4
+
+
+def test_a_damaged_settings_file_stops_no_resume(tiny_flags: list[str], tmp_path: Path) -> None:
+    cli.run(["train", *tiny_flags])
+    (tmp_path / "checkpoints" / "tiny" / "settings.toml").write_text("[run\nna")
+    assert resume(tmp_path, "--n_epochs", "2") == 0
+
+
+def test_a_run_that_never_saved_can_be_started_again(tiny_flags: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "settings.toml").write_text("")
+    assert cli.run(["train", *tiny_flags]) == 0
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

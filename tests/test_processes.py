@@ -82,6 +82,21 @@ def test_kill_9_costs_at_most_the_work_since_the_last_save(
     assert_same_run(tmp_path / "checkpoints" / "whole", folder)
 
 
+def test_a_failure_in_a_loading_process_is_one_line_and_ends(
+    tiny_flags: list[str], dataroot: Path
+) -> None:
+    for path in (dataroot / "trainB").iterdir():
+        path.write_bytes(b"")
+    with start(*tiny_flags, "--num_threads", "2") as process:
+        try:
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 1
+    assert err.splitlines()[-1].startswith("cyclegan: error: domain B: none of its 4 images")
+    assert "Traceback" not in err
+
+
 def test_a_run_has_one_trainer_at_a_time(tiny_flags: list[str], tmp_path: Path) -> None:
     where = ["--checkpoints_dir", str(tmp_path / "checkpoints"), "--name", "tiny"]
     with start(*tiny_flags, "--n_epochs", "3000") as process:

@@ -8,9 +8,18 @@ from pathlib import Path
 import cv2
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from cyclegan.data.unpaired import Picture, Place, UnpairedImages
+from cyclegan.errors import UserError
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong in a loading process; an exception there would drag its traceback along."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class Feed:
         self.images = images
         self._order = EpochOrder(len(images), seed=seed, serial=serial)
         self._loader = DataLoader(
-            images,
+            _Guarded(images),
             batch_size=batch_size,
             sampler=self._order,
             num_workers=workers,
@@ -84,11 +93,44 @@ class Feed:
         """The batches of an epoch, counted from 1, without its first `skip` images."""
         self._order.epoch = epoch
         self._order.skip = skip
-        yield from self._loader
+        for batch in self._loader:
+            if isinstance(batch, Failure):
+                raise UserError(batch.text)
+            yield batch
+
+    def close(self) -> None:
+        """End the loading processes: they ignore the signal that Python's own exit sends them."""
+        iterator = self._loader._iterator
+        if isinstance(iterator, _MultiProcessingDataLoaderIter):
+            iterator._shutdown_workers()
 
 
-def _collate(samples: Sequence[tuple[Picture, Picture]]) -> Batch:
-    a, b = zip(*samples, strict=True)
+class _Guarded(Dataset[tuple[Picture, Picture] | Failure]):
+    """The data set, its exceptions as values."""
+
+    def __init__(self, images: UnpairedImages) -> None:
+        self._images = images
+
+    def __getitem__(self, place: Place) -> tuple[Picture, Picture] | Failure:
+        try:
+            return self._images[place]
+        except UserError as error:
+            return Failure(str(error))
+        except Exception as error:  # a transform may raise anything
+            line = " ".join(str(error).split())[:200]
+            return Failure(f"loading an image failed: {type(error).__name__}: {line}")
+
+
+def _collate(samples: Sequence[tuple[Picture, Picture] | Failure]) -> Batch | Failure:
+    pairs = []
+    for sample in samples:
+        if isinstance(sample, Failure):
+            return sample
+        pairs.append(sample)
+    a, b = zip(*pairs, strict=True)
+    sizes = {tuple(picture.image.shape[1:]) for picture in (*a, *b)}
+    if len(pairs) > 1 and len(sizes) > 1:
+        return Failure(f"images of {len(sizes)} sizes can't form a batch: give --batch_size 1")
     return Batch(
         torch.stack([picture.image for picture in a]),
         torch.stack([picture.image for picture in b]),

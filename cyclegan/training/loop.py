@@ -45,6 +45,13 @@ class Training:
 
     def save(self, position: Position, epoch: int | None = None) -> Path:
         """Write `latest.pt`, or the checkpoint of `epoch`."""
+        broken = self.state.not_finite()
+        if broken:
+            raise UserError(
+                f"{', '.join(broken)}: weights are NaN or infinite after {position.images} images; "
+                f"{self.folder / checkpoint.LATEST} is from before: go on from it with "
+                "--continue_train and a smaller --lr"
+            )
         images = self.feed.images
         content = Checkpoint(
             dict(self.written_settings),

@@ -18,6 +18,14 @@ class TrainingState:
     optimizers: dict[str, Optimizer]
     pools: dict[str, ImagePool]
 
+    def not_finite(self) -> list[str]:
+        """The networks that hold NaN or infinite weights: nothing can go on from them."""
+        return [
+            name
+            for name, network in self.networks.items()
+            if not all(bool(values.isfinite().all()) for values in network.state_dict().values())
+        ]
+
     def state_dict(self) -> dict[str, Any]:
         """All of it as tensors and plain builtins."""
         return {

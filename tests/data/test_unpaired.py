@@ -99,11 +99,14 @@ def test_unreadable_files_are_passed_over_and_told(dataroot: Path) -> None:
     assert frozenset().union(*(batch.unreadable for batch in batches)) == {bad}
 
 
-def test_nothing_readable_is_an_error(dataroot: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_nothing_readable_is_an_error(dataroot: Path, workers: int) -> None:
     for path in (dataroot / "trainB").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(UserError, match="domain B: none of its 4 images"):
-        next(iter(feed_of(dataroot).epoch(1)))
+    feed = feed_of(dataroot, workers=workers)
+    with pytest.raises(UserError, match=r"^domain B: none of its 4 images can be read$"):
+        next(iter(feed.epoch(1)))
+    feed.close()
 
 
 def test_grayscale_domains(dataroot: Path) -> None:
