@@ -130,7 +130,7 @@ def load_plain(path: Path) -> Any:
         raise UserError(
             f"{path}: not a file of plain weights (damaged, or it holds code, which is not run)"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # a damaged file makes the reader raise nearly anything
         raise UserError(f"{path}: damaged or not a weights file ({_cause(error)})") from error
 
 

@@ -83,6 +83,8 @@ def infer_architecture(weights: Mapping[str, Tensor], path: Path) -> Architectur
 def load_into(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     """Load strictly. Raises UserError, naming the first layer that doesn't fit."""
     expected = network.state_dict()
+    if not expected.keys() & weights.keys():
+        raise UserError(f"{path}: {_what_else(weights)}, which these settings do not build")
     for key in [*expected, *weights]:
         # A counter of BatchNorm that files from before torch 0.4.1 lack; it changes no picture.
         if key.endswith("num_batches_tracked"):

@@ -28,7 +28,8 @@ def main() -> NoReturn:
     except BrokenPipeError:
         code = 1
     except OSError as error:  # what the system refuses: it knows the file and the reason best
-        sys.stderr.write(f"cyclegan: error: {error.filename}: {error.strerror}\n")
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"cyclegan: error: {where}{error.strerror or error}\n")
         code = 1
     sys.exit(code)
 

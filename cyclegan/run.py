@@ -1,9 +1,9 @@
 """Settings of a run as a whole."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeInt
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
@@ -24,7 +24,7 @@ class RunSettings:
     """what is trained: cycle_gan is two generators and two discriminators"""
     direction: FolderDirection = "AtoB"
     """AtoB, or BtoA to let the folders change places"""
-    seed: NonNegativeInt = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """the same seed gives the same run"""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
@@ -36,8 +36,13 @@ class RunSettings:
 
     def check(self) -> None:
         """Raise UsageError where the name is no name of a folder."""
-        if self.name in ("", ".", "..") or any(sign in self.name for sign in "/\\\0"):
-            raise UsageError(
-                f"--name {self.name!r}: a plain name without a path; "
-                "where runs are kept is --checkpoints_dir"
-            )
+        check_name(self.name)
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError where a run's name is no name of a folder."""
+    if name in ("", ".", "..") or any(sign in name for sign in "/\\\0"):
+        raise UsageError(
+            f"--name {name!r}: a plain name without a path; "
+            "where runs are kept is --checkpoints_dir"
+        )

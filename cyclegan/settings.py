@@ -50,7 +50,7 @@ class Settings:
                 f"--input_nc {self.networks.input_nc} and --output_nc {self.networks.output_nc}; "
                 "give --lambda_identity 0"
             )
-        smallest = self.discriminator.smallest_side
+        smallest = max(8, self.discriminator.smallest_side)
         if self.data.crop_size < smallest:
             raise UsageError(
                 f"--crop_size {self.data.crop_size} is too small for --netD "
@@ -78,6 +78,9 @@ FIXED = (
     "run.direction",
     "run.seed",
     "data.dataset_mode",
+    "data.preprocess",
+    "data.load_size",
+    "data.crop_size",
     "networks",
     "generator",
     "discriminator",

@@ -3,6 +3,7 @@
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -69,6 +70,21 @@ def test_truncated(tmp_path: Path, share: float) -> None:
     with pytest.raises(UserError, match=r"latest\.pt: .*(damaged|not a)") as error:
         checkpoint.load(path)
     assert "\n" not in str(error.value)
+
+
+def test_flipped_bytes_are_one_line(tmp_path: Path) -> None:
+    path = checkpoint.save(CONTENT, tmp_path)
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(200):
+        damaged = bytearray(whole)
+        for place in random.integers(0, len(whole), 3):
+            damaged[place] ^= int(random.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            checkpoint.load_plain(path)
+        except UserError as error:
+            assert "\n" not in str(error)
+    assert path.read_bytes() != whole
 
 
 def test_not_a_checkpoint(tmp_path: Path) -> None:

@@ -38,7 +38,12 @@ def plan(source: Path, output: Path, format: Format | None) -> list[Job]:
         raise UsageError(f"--output {output} is a file: give a folder")
     relative = [path.relative_to(root) for path in found]
     names = _distinct(relative, format)
-    return [Job(path, output / name, name) for path, name in zip(found, names, strict=True)]
+    jobs = [Job(path, output / name, name) for path, name in zip(found, names, strict=True)]
+    sources = {path.resolve() for path in found}
+    for job in jobs:
+        if job.target.resolve() in sources:
+            raise UsageError(f"--output {output}: {job.target} is an input: give another folder")
+    return jobs
 
 
 def _outside(found: list[Path], source: Path, output: Path) -> list[Path]:

@@ -13,11 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cyclegan import checkpoint, images
 from cyclegan.conversion import manifest, memory, weights
 from cyclegan.conversion.files import Job, plan
-from cyclegan.conversion.page import write_page
+from cyclegan.conversion.page import PAGE, write_page
 from cyclegan.conversion.reference import compare
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.translator import Translator
 from cyclegan.errors import UsageError, UserError
+from cyclegan.run import check_name
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ def _translator(settings: ConvertSettings) -> Translator:
         raise UsageError(f"--epoch {settings.epoch} goes with --name; --weights names one file")
     path = settings.weights
     if settings.name is not None:
+        check_name(settings.name)
         path = checkpoint.path_of(settings.checkpoints_dir / settings.name, settings.epoch)
     assert path is not None
     translator = Translator.load(
@@ -89,6 +91,11 @@ def _unfinished(jobs: Sequence[Job], settings: ConvertSettings, made_by: str) ->
             f"{foreign[0].target}: there already, and made from something else or with other "
             f"options ({len(foreign)} such files): give another --output, or --overwrite"
         )
+    if (settings.output / PAGE).exists() and not made:
+        raise UserError(
+            f"{settings.output / PAGE}: there already, and not ours: give another --output, "
+            "or --overwrite"
+        )
     finished = {job.target for job in there}
     return [job for job in jobs if job.target not in finished]
 
@@ -101,9 +108,14 @@ def _convert_all(
     with _progress() as bar:
         for job in bar.track(todo, description="converting"):
             try:
-                _convert_one(job, translator, settings)
+                converted = _convert_one(job, translator, settings)
+                # Noted first: a picture under its name is then always known as ours. One that
+                # may be replaced goes before, or it would pass for the new one after a kill.
+                job.target.parent.mkdir(parents=True, exist_ok=True)
+                job.target.unlink(missing_ok=True)
                 entry = manifest.Entry.of(job.source, job.name, made_by)
                 manifest.append(settings.output, entry)
+                images.write(converted, job.target)
             except UserError as error:
                 failed.append(str(error))
             except KeyboardInterrupt:
@@ -114,7 +126,7 @@ def _convert_all(
     return failed
 
 
-def _convert_one(job: Job, translator: Translator, settings: ConvertSettings) -> None:
+def _convert_one(job: Job, translator: Translator, settings: ConvertSettings) -> Image.Image:
     architecture = translator.generator.architecture
     image = _scaled(images.read(job.source, architecture.input_nc), settings.load_size)
     try:
@@ -125,7 +137,7 @@ def _convert_one(job: Job, translator: Translator, settings: ConvertSettings) ->
         converted = translator.convert(images.to_tensor(image))
     except (MemoryError, torch.OutOfMemoryError):
         raise UserError(f"{job.source}: out of memory: scale down with --load_size") from None
-    images.write(images.to_image(converted), job.target)
+    return images.to_image(converted)
 
 
 def _scaled(image: Image.Image, shorter: int | None) -> Image.Image:

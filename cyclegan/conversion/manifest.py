@@ -38,8 +38,10 @@ def read(folder: Path) -> dict[str, Entry]:
 
 def append(folder: Path, entry: Entry) -> None:
     """Add a finished picture."""
-    with (folder / NAME).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(entry)) + "\n")
+    path = folder / NAME
+    cut = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")  # half a line, of a kill
+    with path.open("a", encoding="utf-8") as file:
+        file.write(("\n" if cut else "") + json.dumps(asdict(entry)) + "\n")
 
 
 def _entries(path: Path) -> Iterator[Entry]:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.strict import STRICT
@@ -23,5 +23,5 @@ class NetworkSettings:
     """normalisation layers of all networks"""
     init_type: InitType = "normal"
     """distribution of the initial weights"""
-    init_gain: float = 0.02
+    init_gain: PositiveFloat = 0.02
     """scale of the initial weights (standard deviation for normal)"""

@@ -180,6 +180,43 @@ def test_what_to_convert_with_must_be_said(pictures: Path, tmp_path: Path) -> No
         convert(settings(tmp_path / "none", tmp_path / "out"))
 
 
+def test_a_foreign_page_is_not_overwritten(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "index.html").write_text("mine")
+    with pytest.raises(UserError, match=r"index\.html: there already, and not ours"):
+        convert(settings(pictures, tmp_path / "out"))
+    assert (tmp_path / "out" / "index.html").read_text() == "mine"
+
+
+def test_no_input_is_ever_a_target(tmp_path: Path) -> None:
+    for name in ("in/x.png", "in/in/x.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        smooth_image(1).save(tmp_path / name)
+    with pytest.raises(UsageError, match="is an input"):
+        convert(settings(tmp_path / "in", tmp_path, overwrite=True))
+
+
+@pytest.mark.parametrize("left", ["", '{"output": "ha'])
+def test_a_kill_between_picture_and_note_is_mended(
+    pictures: Path, tmp_path: Path, left: str
+) -> None:
+    """The last picture was noted but not written, or its note is half a line."""
+    out = tmp_path / "out"
+    convert(settings(pictures, out))
+    last = list(manifest.read(out))[-1]
+    (out / last).unlink()
+    with (out / "manifest.jsonl").open("a") as file:
+        file.write(left)
+    for _ in range(2):
+        assert convert(settings(pictures, out)) == 0
+    assert (out / last).is_file()
+
+
+def test_a_name_is_no_path(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a plain name without a path"):
+        convert(settings(pictures, tmp_path / "out", weights=None, name="../x"))
+
+
 def test_the_page_links_every_pair(pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     convert(settings(pictures, out))
