@@ -1,5 +1,6 @@
 """The composition root: settings become a training."""
 
+import logging
 import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -30,6 +31,8 @@ from cyclegan.training.loop import train as run_loop
 from cyclegan.training.phase import Phase
 from cyclegan.training.state import TrainingState
 
+log = logging.getLogger(__name__)
+
 
 def train(
     settings: Settings, *, resume: Checkpoint | None = None, init_weights: Path | None = None
@@ -57,6 +60,7 @@ def train(
     if resume is not None:
         state.load_state_dict(resume.state, device)
         start = resume.position
+        _tell_data(resume.data, feed)
     _make_folder(settings.run.folder)
     with only_trainer(settings.run.folder):
         try:
@@ -149,6 +153,13 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder}: can't be written ({error.strerror})") from None
+
+
+def _tell_data(saved: dict[str, int], feed: Feed) -> None:
+    """Say if the data set is not the one that the run was trained on so far."""
+    now = {"A": len(feed.images.a.paths), "B": len(feed.images.b.paths)}
+    if saved != now:
+        log.warning("the data set changed since the checkpoint: images %s -> %s", saved, now)
 
 
 def _load_weights(state: TrainingState, source: Path) -> None:

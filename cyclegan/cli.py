@@ -1,5 +1,6 @@
 """The command line: parse, delegate, report errors in one line."""
 
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -136,8 +137,10 @@ def _parse_train(args: Sequence[str], defaults: Settings) -> RunCommand:
 def _end(signal: int | None, command: RunCommand) -> int:
     """Say how the run ended; return the exit code."""
     run = command.settings.run
-    where = f" --checkpoints_dir {run.checkpoints_dir}"
-    flags = f"--name {run.name}" + (where if run.checkpoints_dir != Path("checkpoints") else "")
+    words = ["--name", run.name]
+    if run.checkpoints_dir != Path("checkpoints"):
+        words += ["--checkpoints_dir", str(run.checkpoints_dir)]
+    flags = shlex.join(words)
     if signal is None:
         sys.stdout.write(
             f"trained: {run.folder}\nconvert with: "

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -39,7 +40,10 @@ def as_mode(image: Image.Image, channels: int) -> Image.Image:
 
     Raises ValueError where its values have no known range.
     """
-    upright = ImageOps.exif_transpose(image)
+    try:
+        upright = ImageOps.exif_transpose(image)
+    except Exception:  # a damaged EXIF block is no reason to refuse a whole picture
+        upright = image
     return _on_white(_eight_bit(upright)).convert(_MODES[channels])
 
 
@@ -50,7 +54,8 @@ def size(path: Path) -> tuple[int, int]:
     """
     try:
         with Image.open(path) as image:
-            turned = image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
+            # Pillow gives the size of a TIFF upright already.
+            turned = image.format != "TIFF" and image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
             return (image.height, image.width) if turned else (image.width, image.height)
     except Exception as error:  # as above
         raise UnreadableImageError(f"{path}: {_reason(path, error)}") from error
@@ -77,12 +82,24 @@ def write(image: Image.Image, path: Path) -> None:
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         with unfinished.open("wb") as file:
-            image.save(file, format=_FORMATS[path.suffix.lower()], **_QUALITY[path.suffix.lower()])
+            _encode(image, file, path)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
+def _encode(image: Image.Image, file: BinaryIO, path: Path) -> None:
+    suffix = path.suffix.lower()
+    longest = _LONGEST.get(_FORMATS[suffix], max(image.size))
+    if max(image.size) > longest:
+        raise UserError(
+            f"{path}: {image.width}x{image.height} is more than {_FORMATS[suffix]} can hold "
+            f"({longest} a side): give --format png"
+        )
+    image.save(file, format=_FORMATS[suffix], **_QUALITY[suffix])
+
+
+_LONGEST = {"WEBP": 16383, "JPEG": 65500}  # pixels a side
 _MODES = {1: "L", 3: "RGB"}
 _ORIENTATION = 0x0112
 _SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height

@@ -35,9 +35,9 @@ environment() {
   stamp=".venv/installed-$1"
   state=$(cksum setup.cfg)
   if [ -x .venv/bin/cyclegan ] && [ "$(cat "$stamp" 2>/dev/null)" = "$state" ]; then return; fi
-  if [ ! -x .venv/bin/python ]; then
+  if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     python=$(find_python) || exit 1
-    "$python" -m venv .venv || fail "$python can't make environments: install python3-venv"
+    "$python" -m venv --clear .venv || fail "$python can't make environments: install python3-venv"
   fi
   echo "installing into .venv (PyTorch is large: some minutes)"
   mkdir -p .venv/tmp

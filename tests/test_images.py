@@ -10,10 +10,25 @@ from conftest import smooth_image
 from PIL import Image
 
 from cyclegan import images
+from cyclegan.errors import UserError
 
 
 def gray_ramp() -> np.ndarray:
     return np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+
+
+@pytest.mark.parametrize("name", ["turned.jpg", "turned.png", "turned.webp", "turned.tif"])
+def test_sizes_are_those_of_upright_pictures(tmp_path: Path, name: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    smooth_image(1, (12, 6)).save(tmp_path / name, exif=exif)
+    assert images.size(tmp_path / name) == images.read(tmp_path / name, 3).size == (6, 12)
+
+
+def test_a_format_that_cannot_hold_it(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="17000x8 is more than WEBP can hold"):
+        images.write(Image.new("RGB", (17000, 8)), tmp_path / "x.webp")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:

@@ -128,11 +128,14 @@ def _convert_all(
 
 def _convert_one(job: Job, translator: Translator, settings: ConvertSettings) -> Image.Image:
     architecture = translator.generator.architecture
-    image = _scaled(images.read(job.source, architecture.input_nc), settings.load_size)
+    image = images.read(job.source, architecture.input_nc)
+    size = _scaled(image.size, settings.load_size)
     try:
-        memory.check(architecture, *image.size, translator.device)
+        memory.check(architecture, *size, translator.device)
     except UserError as error:
         raise UserError(f"{job.source}: {error}") from None
+    if size != image.size:
+        image = image.resize(size, Image.Resampling.BICUBIC)
     try:
         converted = translator.convert(images.to_tensor(image))
     except (MemoryError, torch.OutOfMemoryError):
@@ -140,12 +143,11 @@ def _convert_one(job: Job, translator: Translator, settings: ConvertSettings) ->
     return images.to_image(converted)
 
 
-def _scaled(image: Image.Image, shorter: int | None) -> Image.Image:
+def _scaled(size: tuple[int, int], shorter: int | None) -> tuple[int, int]:
     if shorter is None:
-        return image
-    scale = shorter / min(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.BICUBIC)
+        return size
+    scale = shorter / min(size)
+    return (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
 
 
 def _report(

@@ -27,10 +27,11 @@ def write_page(jobs: list[Job], output: Path, title: str) -> Path:
     ]
     path = output / PAGE
     unfinished = path.with_name(f".{PAGE}.unfinished")
-    unfinished.write_text(template.render(title=title, pairs=pairs), encoding="utf-8")
+    page = template.render(title=title, pairs=pairs)
+    unfinished.write_text(page, encoding="utf-8", errors="replace")  # names may be any bytes
     unfinished.replace(path)
     return path
 
 
 def _link(path: Path, output: Path) -> str:
-    return quote(Path(os.path.relpath(path.resolve(), output.resolve())).as_posix())
+    return quote(os.fsencode(os.path.relpath(path.resolve(), output.resolve())))

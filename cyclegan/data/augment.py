@@ -55,16 +55,19 @@ class Augmentation:
 def _probed(further: Mapping[str, Any], side: int, channels: int) -> albumentations.BasicTransform:
     """Build one transform of the preset and try it on an image like this run's."""
     name = str(further.get("name"))
-    transform = _build(name, {key: value for key, value in further.items() if key != "name"})
-    probe = np.random.default_rng(0).integers(0, 256, (side, side, channels), dtype=np.uint8)
+    arguments = {key: value for key, value in further.items() if key != "name"}
+    transform = _build(name, arguments)
+    # Always applied, and not square: what happens now and then must be seen now.
+    certain = _build(name, arguments | {"p": 1.0})
+    probe = np.random.default_rng(0).integers(0, 256, (side, side + 4, channels), dtype=np.uint8)
     try:
-        result = albumentations.Compose([transform])(image=probe)["image"]
+        result = albumentations.Compose([certain])(image=probe)["image"]
     except Exception as error:  # whatever a transform says against such an image
         raise UsageError(
             f"[[data.augment]] {name}: fails on 8-bit images of {channels} channels "
             f"({_line(error)})"
         ) from error
-    if result.dtype != probe.dtype or result.size != probe.size:
+    if result.dtype != probe.dtype or result.shape[:2] != probe.shape[:2]:
         raise UsageError(
             f"[[data.augment]] {name}: turns {probe.dtype} images of {probe.shape} into "
             f"{result.dtype} of {result.shape}; choose one that keeps size and type"

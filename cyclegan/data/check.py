@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -34,7 +35,7 @@ def check_folder(folder: Path) -> FolderReport:
     """Decode every image below `folder`. Raises UserError where it is missing or empty."""
     sizes: Counter[tuple[int, int]] = Counter()
     unreadable = []
-    for path in track(list_images(folder), folder.name, transient=True, console=_err()):
+    for path in track(list_images(folder), escape(folder.name), transient=True, console=_err()):
         try:
             sizes[images.read(path, 3).size] += 1
         except images.UnreadableImageError as error:
@@ -49,11 +50,11 @@ def check(root: Path) -> int:
     folder of images. Raises UserError where it is neither.
     """
     reports = list(_reports(root))
-    table = Table("folder", "images", "smallest", "largest", "unreadable", title=str(root))
+    table = Table("folder", "images", "smallest", "largest", "unreadable", title=escape(str(root)))
     for report in reports:
         by_area = sorted(report.sizes, key=lambda size: (size[0] * size[1], size)) or [(0, 0)]
         table.add_row(
-            report.folder.name,
+            escape(report.folder.name),
             str(report.readable),
             "x".join(map(str, by_area[0])),
             "x".join(map(str, by_area[-1])),

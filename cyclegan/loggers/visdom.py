@@ -90,6 +90,6 @@ def _answers(settings: LoggerSettings) -> bool:
     host = urlsplit(settings.display_server).hostname or settings.display_server
     try:
         socket.create_connection((host, settings.display_port), timeout=2).close()
-    except OSError:
+    except (OSError, ValueError):  # a host that is none is a ValueError
         return False
     return True

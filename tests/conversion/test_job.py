@@ -227,6 +227,17 @@ def test_the_page_links_every_pair(pictures: Path, tmp_path: Path) -> None:
     assert "http" not in page
 
 
+def test_names_of_any_bytes(tmp_path: Path) -> None:
+    import os
+
+    source = tmp_path / "in" / os.fsdecode(b"\xff\xfe.png")
+    source.parent.mkdir()
+    smooth_image(1).save(source)
+    for _ in range(2):
+        assert convert(settings(source.parent, tmp_path / "out")) == 0
+    assert "%FF%FE.png" in (tmp_path / "out" / "index.html").read_text()
+
+
 def test_the_manifest_says_what_was_made(pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     convert(settings(pictures, out))

@@ -112,6 +112,8 @@ def test_further_transforms_by_name(channels: int) -> None:
         ({"name": "ColorJitter", "brightness": "much"}, ["ColorJitter", "brightness"]),
         ({"name": "RandomCrop", "height": 8, "width": 8}, ["RandomCrop", "size"]),
         ({"name": "ChannelShuffle", "p": 3}, ["ChannelShuffle", "p"]),
+        ({"name": "ToFloat", "p": 0.01}, ["ToFloat", "float32"]),
+        ({"name": "Transpose", "p": 0.01}, ["Transpose", "size"]),
         ({}, ["no transform"]),
     ],
 )
