@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cyclegan.checkpoint import load_plain
 from cyclegan.errors import UserError
+from cyclegan.generators import GeneratorSettings
 from cyclegan.generators.settings import ResnetSettings
 from cyclegan.layers.settings import Norm
 
@@ -28,7 +29,7 @@ Weights = dict[str, Tensor]
 class Architecture:
     """What a generator's file says of the network it belongs to."""
 
-    generator: ResnetSettings
+    generator: GeneratorSettings
     input_nc: int
     output_nc: int
     norm: Norm

@@ -64,7 +64,7 @@ CONVERT = dict.fromkeys(
     "serial_batches": "images are always converted in order",
     "suffix": "--name names the run",
     "use_wandb": _WANDB,
-    "verbose": "cyclegan settings prints what a run was trained with",
+    "verbose": "settings.toml in the run's folder says what it was trained with",
     "wandb_project_name": _WANDB,
 }
 

@@ -7,16 +7,12 @@ from cyclegan.classic import Architecture
 from cyclegan.conversion.translator import padded_side
 from cyclegan.errors import UserError
 
-# Maps of ngf channels at full resolution, in float32, that live at the peak (in the first and the
-# last stages: a convolution's input, its output and the normalised copy). Measured; see the test.
-FULL_MAPS = 3.6
-
 
 def estimate(architecture: Architecture, width: int, height: int) -> int:
     """Bytes that converting a picture of that size takes at the peak."""
     pixels = padded_side(width) * padded_side(height)
-    channels = architecture.input_nc + architecture.output_nc
-    return int(4 * pixels * (FULL_MAPS * architecture.generator.ngf + 2 * channels))
+    channels = (architecture.input_nc, architecture.output_nc)
+    return int(pixels * architecture.generator.bytes_per_pixel(*channels))
 
 
 def check(architecture: Architecture, width: int, height: int, device: torch.device) -> None:

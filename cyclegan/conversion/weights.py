@@ -9,8 +9,7 @@ from torch import nn
 from cyclegan import checkpoint, classic
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.conversion.settings import NormStatistics
-from cyclegan.errors import UsageError, UserError
-from cyclegan.generators.settings import ResnetSettings
+from cyclegan.errors import UsageError
 from cyclegan.run import FolderDirection
 from cyclegan.settings import from_table
 
@@ -78,7 +77,8 @@ def _of_checkpoint(
         raise UsageError(f"--direction {direction}: {path} holds {', '.join(networks)} only")
     channels = (settings.networks.input_nc, settings.networks.output_nc)
     a, b = channels if name == "generator_a_to_b" else channels[::-1]
-    generator = settings.generator
-    if not isinstance(generator, ResnetSettings):
-        raise UserError(f"{path}: {generator.netG} generators can't be converted with")
-    return classic.Architecture(generator, a, b, settings.networks.norm), networks[name], name
+    return (
+        classic.Architecture(settings.generator, a, b, settings.networks.norm),
+        networks[name],
+        name,
+    )

@@ -11,6 +11,9 @@ from cyclegan.strict import STRICT
 if TYPE_CHECKING:
     from torch import nn
 
+# A convolution's input, its output and the normalised copy. Measured; a test holds it to peaks.
+FULL_MAPS = 3.6
+
 
 @dataclass(frozen=True, config=STRICT)
 class ResnetSettings:
@@ -24,6 +27,13 @@ class ResnetSettings:
     """residual blocks: 9 for 256 px and more, 6 for 128 px"""
     dropout: bool = False
     """dropout in the residual blocks"""
+
+    def bytes_per_pixel(self, input_nc: int, output_nc: int) -> float:
+        """Memory that converting takes at its peak, for each pixel of the picture.
+
+        The peak is in the first and last stages: float32 maps of ngf channels at full size.
+        """
+        return 4 * (FULL_MAPS * self.ngf + 2 * (input_nc + output_nc))
 
     def build(self, input_nc: int, output_nc: int, norm: Norm) -> "nn.Module":
         """Return the network, its weights as torch draws them by default."""

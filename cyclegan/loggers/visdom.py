@@ -2,6 +2,7 @@
 
 import logging
 import socket
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,27 +35,28 @@ class VisdomLogger:
     def record(self, record: Record) -> None:
         for name, value in record.values.items():
             self._send(
-                "line",
-                Y=np.array([value]),
-                X=np.array([record.position.images]),
-                win=name,
-                update="append",
-                opts={"title": name.replace("_", " "), "xlabel": "images"},
+                lambda client, name=name, value=value: client.line(
+                    Y=np.array([value]),
+                    X=np.array([record.position.images]),
+                    win=name,
+                    update="append",
+                    opts={"title": name.replace("_", " "), "xlabel": "images"},
+                )
             )
 
     def pictures(self, position: Position, grid: Image.Image) -> None:
         title = f"epoch {position.epoch}, {position.images} images"
         pixels = np.asarray(grid).transpose(2, 0, 1)
-        self._send("image", img=pixels, win="pictures", opts={"title": title})
+        self._send(lambda client: client.image(pixels, win="pictures", opts={"title": title}))
 
     def close(self) -> None:
         """Nothing is left open."""
 
-    def _send(self, kind: str, **content: Any) -> None:
+    def _send(self, request: Callable[[Any], object]) -> None:
         if self._client is None:
             return
         try:
-            getattr(self._client, kind)(**content)
+            request(self._client)
         except Exception:  # whatever the client raises: a page is no reason to stop training
             self._client = None
             log.warning("the Visdom server at %s is gone: training goes on", self._address)

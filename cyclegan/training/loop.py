@@ -90,7 +90,13 @@ def _epoch(training: Training, position: Position, diary: "Diary", stop: StopReq
         result = run_step(training.phases, training.state.networks, batch.to(training.device))
         before, position = position, position.after(len(batch))
         _check_finite(result, position, training.folder)
-        diary.write(before, position, batch, result, rate)
+        try:
+            diary.write(before, position, batch, result, rate)
+        except OSError as error:
+            raise UserError(
+                f"{error.filename or training.folder}: can't be written ({error.strerror}) after "
+                f"{position.images} images; go on from {checkpoint.LATEST} with --continue_train"
+            ) from error
         if position.passed(before, training.settings.save_latest_freq):
             training.save(position)
         if stop.signal is not None:

@@ -25,7 +25,7 @@ class TrainingSettings:
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """momentum of Adam"""
     lr_policy: LrPolicy = "linear"
-    """how the learning rate falls"""
+    """how the learning rate falls; cosine falls once, over n_epochs and n_epochs_decay together"""
     lr_decay_iters: PositiveInt = 50
     """epochs between two falls to a tenth (lr_policy step)"""
     pool_size: NonNegativeInt = 50

@@ -17,8 +17,9 @@ from cyclegan.conversion import memory, weights
 from cyclegan.conversion.translator import padded_side
 from cyclegan.conversion.weights import Generator
 from cyclegan.errors import UserError
+from cyclegan.generators import GENERATORS
 from cyclegan.generators.settings import ResnetSettings
-from cyclegan.settings import Settings
+from cyclegan.settings import Settings, from_table
 
 FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
 
@@ -35,6 +36,17 @@ def test_every_size_comes_back(size: tuple[int, int]) -> None:
     converted = Translator.load(FILE)(image)
     assert converted.size == size
     assert (np.asarray(identity()(image)) == np.asarray(image)).all(), "padded and cut alike"
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_every_generator_of_the_table_converts(name: str, tiny: dict) -> None:
+    tiny["generator"] = {"netG": name, "ngf": 2}
+    settings = from_table(tiny, "x")
+    assemble.train(settings)
+    translator = Translator.load(settings.run.folder)
+    assert translator(smooth_image(1, (21, 17))).size == (21, 17)
+    assert memory.estimate(translator.generator.architecture, 64, 64) > 0
+    assert weights.advice(translator.generator, "trained") is None
 
 
 def test_padding_reflects() -> None:
@@ -86,8 +98,6 @@ def test_a_run_converts_both_ways(run: Path) -> None:
 
 def test_directions_count_by_the_folders(tiny: dict) -> None:
     """Trained from B to A, the first generator makes A out of B."""
-    from cyclegan.settings import from_table
-
     tiny["run"]["direction"] = "BtoA"
     settings = from_table(tiny, "x")
     assemble.train(settings)
@@ -132,6 +142,7 @@ def test_padded_side(side: int, padded: int) -> None:
 
 PEAK = """
 import psutil, resource, torch
+from cyclegan.generators import GENERATORS
 from cyclegan.generators.settings import ResnetSettings
 torch.set_num_threads(1)
 network = ResnetSettings(ngf={ngf}, n_blocks=2).build(3, 3, "{norm}").eval()

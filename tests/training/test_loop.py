@@ -241,6 +241,14 @@ def test_init_weights_of_another_architecture(tiny: dict) -> None:
         assemble.train(wider, init_weights=first.run.folder)
 
 
+def test_a_log_that_cannot_be_written_is_named(tiny_settings: Settings) -> None:
+    tiny_settings.run.folder.mkdir(parents=True)
+    (tiny_settings.run.folder / "pictures").touch()  # a file where the folder should be
+    with pytest.raises(UserError, match=r"pictures.*can't be written .* after 4 images.*continue"):
+        assemble.train(tiny_settings)
+    assert checkpoint.load(tiny_settings.run.folder / "latest.pt").position.images == 0
+
+
 def test_a_full_disk_ends_the_run_and_keeps_what_was_saved(
     tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
