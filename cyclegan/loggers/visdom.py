@@ -3,6 +3,7 @@
 import logging
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,15 +35,7 @@ class VisdomLogger:
 
     def record(self, record: Record) -> None:
         for name, value in record.values.items():
-            self._send(
-                lambda client, name=name, value=value: client.line(
-                    Y=np.array([value]),
-                    X=np.array([record.position.images]),
-                    win=name,
-                    update="append",
-                    opts={"title": name.replace("_", " "), "xlabel": "images"},
-                )
-            )
+            self._send(partial(_append, name=name, value=value, images=record.position.images))
 
     def pictures(self, position: Position, grid: Image.Image) -> None:
         title = f"epoch {position.epoch}, {position.images} images"
@@ -60,6 +53,17 @@ class VisdomLogger:
         except Exception:  # whatever the client raises: a page is no reason to stop training
             self._client = None
             log.warning("the Visdom server at %s is gone: training goes on", self._address)
+
+
+def _append(client: Any, name: str, value: float, images: int) -> None:
+    """Add a point to the curve in the window of that name."""
+    client.line(
+        Y=np.array([value]),
+        X=np.array([images]),
+        win=name,
+        update="append",
+        opts={"title": name.replace("_", " "), "xlabel": "images"},
+    )
 
 
 def _connect(settings: LoggerSettings, name: str) -> Any:
