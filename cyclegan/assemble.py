@@ -13,22 +13,26 @@ from cyclegan import checkpoint, classic
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.datasets import DATASETS
-from cyclegan.data.feed import Feed
+from cyclegan.data.feed import Batch, Feed
 from cyclegan.data.folders import list_images
+from cyclegan.data.held_out import folder_of_test_images, held_out
 from cyclegan.data.settings import DataSettings
 from cyclegan.data.sizes import check_sizes
 from cyclegan.data.unpaired import Domain
-from cyclegan.device import choose_device
+from cyclegan.device import choose_device, describe
 from cyclegan.errors import UserError
-from cyclegan.loggers.record import Journey, Logger
-from cyclegan.loggers.table import LOGGERS
+from cyclegan.loggers.journey import Journey
+from cyclegan.loggers.jsonl import NAME as JSON_LINES
+from cyclegan.loggers.jsonl import read_records
+from cyclegan.loggers.table import wanted
 from cyclegan.position import Position
 from cyclegan.recipes import RECIPES
-from cyclegan.settings import Settings
+from cyclegan.settings import Settings, changes
+from cyclegan.training.diary import Display
 from cyclegan.training.lock import only_trainer
 from cyclegan.training.loop import Training
 from cyclegan.training.loop import train as run_loop
-from cyclegan.training.phase import Phase
+from cyclegan.training.phase import Recipe
 from cyclegan.training.state import TrainingState
 
 log = logging.getLogger(__name__)
@@ -45,7 +49,7 @@ def train(
     device = choose_device(settings.run.device)
     torch.manual_seed(settings.run.seed)
     feed = _feed(settings)
-    state, phases = RECIPES[settings.run.model](
+    recipe = RECIPES[settings.run.model](
         settings.networks,
         settings.generator,
         settings.discriminator,
@@ -56,15 +60,15 @@ def train(
     )
     start = Position(epoch=settings.training.epoch_count)
     if init_weights is not None:
-        _load_weights(state, init_weights)
+        _load_weights(recipe.state, init_weights)
     if resume is not None:
-        state.load_state_dict(resume.state, device)
+        recipe.state.load_state_dict(resume.state, device)
         start = resume.position
         _tell_data(resume.data, feed)
     _make_folder(settings.run.folder)
     with only_trainer(settings.run.folder):
         try:
-            return run_loop(_training(settings, state, phases, feed, device, start), start)
+            return run_loop(_training(settings, recipe, feed, device, start), start)
         except torch.OutOfMemoryError:
             raise UserError(
                 f"out of memory on {device}: give a smaller --batch_size, --crop_size or --ngf"
@@ -80,25 +84,21 @@ def versions() -> dict[str, str]:
 
 
 def _training(
-    settings: Settings,
-    state: TrainingState,
-    phases: Sequence[Phase],
-    feed: Feed,
-    device: torch.device,
-    start: Position,
+    settings: Settings, recipe: Recipe, feed: Feed, device: torch.device, start: Position
 ) -> Training:
     unfinished = settings.run.folder / ".settings.toml.unfinished"
     unfinished.write_text(tomli_w.dumps(settings.table()))
     unfinished.replace(settings.run.folder / "settings.toml")
+    journey = _journey(settings, device, start, len(feed))
+    journey.save()
     return Training(
-        state,
-        phases,
+        recipe.state,
+        recipe.phases,
         feed,
-        _loggers(settings, start, len(feed)),
+        _display(settings, recipe, journey, device),
         settings.run.folder,
         device,
         settings.training,
-        settings.loggers,
         settings.table(),
         versions(),
     )
@@ -113,9 +113,7 @@ def _version(package: str) -> str:
 
 def _feed(settings: Settings) -> Feed:
     data, networks = settings.data, settings.networks
-    # BtoA lets the folders change places, so that all that follows knows one direction.
-    folders = [data.folder("A"), data.folder("B")]
-    first, second = folders if settings.run.direction == "AtoB" else folders[::-1]
+    first, second = _folders(settings)
     a = _domain("A", first, networks.input_nc, data)
     b = _domain("B", second, networks.output_nc, data)
     check_sizes(
@@ -132,20 +130,62 @@ def _feed(settings: Settings) -> Feed:
     )
 
 
+def _folders(settings: Settings) -> tuple[Path, Path]:
+    """The folders of A and B; BtoA lets them change places, the rest knows one direction only."""
+    a, b = settings.data.folder("A"), settings.data.folder("B")
+    return (a, b) if settings.run.direction == "AtoB" else (b, a)
+
+
 def _domain(name: str, folder: Path, channels: int, data: DataSettings) -> Domain:
     paths: Sequence[Path] = list_images(folder)
     return Domain(name, paths[: data.max_dataset_size], channels, Augmentation(data, channels))
 
 
-def _loggers(settings: Settings, start: Position, images_per_epoch: int) -> list[Logger]:
-    journey = Journey(
+def _journey(
+    settings: Settings, device: torch.device, start: Position, images_per_epoch: int
+) -> Journey:
+    own = ("run.name", "run.checkpoints_dir")
+    return Journey(
         settings.run.name,
         settings.run.folder,
         start,
         settings.training.last_epoch,
         images_per_epoch,
+        settings.data.crop_size,
+        settings.losses.guessing,
+        {key: str(new) for key, _, new in changes(Settings(), settings) if key not in own},
+        {"device": describe(device)} | versions(),
     )
-    return [make(settings.loggers, journey) for make in LOGGERS.values()]
+
+
+def _display(settings: Settings, recipe: Recipe, journey: Journey, device: torch.device) -> Display:
+    shown = _held_out(settings) if settings.loggers.display_freq else None
+    return Display(
+        [kind.make(settings.loggers, journey) for kind in wanted(settings.loggers)],
+        settings.loggers,
+        shown and shown.to(device),
+        recipe.preview,
+        _seconds_spent(journey),
+    )
+
+
+def _held_out(settings: Settings) -> Batch | None:
+    """The images that are shown all along; pictures are no reason to refuse a training."""
+    a, b = (folder_of_test_images(folder) for folder in _folders(settings))
+    channels = (settings.networks.input_nc, settings.networks.output_nc)
+    try:
+        return held_out(settings.data, (a, b), channels, settings.loggers.display_images)
+    except UserError as error:
+        log.warning("%s: no held-out pictures are shown", error)
+        return None
+
+
+def _seconds_spent(journey: Journey) -> float:
+    """Time that was spent on the run before the place where it goes on."""
+    records = read_records(journey.folder / JSON_LINES)
+    return max(
+        (r.seconds for r in records if r.position.images <= journey.start.images), default=0.0
+    )
 
 
 def _make_folder(folder: Path) -> None:

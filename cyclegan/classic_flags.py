@@ -2,8 +2,7 @@
 
 _KNOWN = "the checkpoint knows it: leave the flag out"
 _ONE_WINDOW = "windows have names and a fixed layout; --no_visdom switches Visdom off"
-_WANDB = "not supported; every value is also in losses.jsonl in the run's folder"
-_HTML = "pictures come every --display_freq images, 0 for none"
+_WANDB = "belongs to train: leave the flag out"
 
 TRAIN = {
     "aspect_ratio": "belongs to convert, which keeps the input's size; --load_size scales",
@@ -15,16 +14,13 @@ TRAIN = {
     "gpu_ids": "--device names what computes: auto, cpu, cuda, cuda:1",
     "load_iter": "--init_weights FILE starts from any checkpoint",
     "model_suffix": "files need no renaming; --init_weights DIR takes the classic's four files",
-    "no_html": _HTML,
     "num_test": "belongs to convert",
     "phase": "--domain_A DIR and --domain_B DIR name any two folders",
     "results_dir": "belongs to convert, as --output DIR",
     "save_by_iter": "--save_latest_freq N saves within epochs, --save_epoch_freq N keeps epochs",
     "suffix": "write the whole name as --name",
-    "update_html_freq": _HTML,
-    "use_wandb": _WANDB,
+    "update_html_freq": "report.html is refreshed at every checkpoint: --save_latest_freq",
     "verbose": "cyclegan settings prints what is resolved",
-    "wandb_project_name": _WANDB,
 }
 
 CONVERT = dict.fromkeys(

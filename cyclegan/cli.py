@@ -12,6 +12,7 @@ import tyro
 from cyclegan import classic_flags
 from cyclegan.errors import UsageError, UserError
 from cyclegan.flags import Glance, RunCommand, parse, parse_run, preset_of, refuse_replaced
+from cyclegan.run import RunSettings, check_name
 from cyclegan.settings import Settings, changes, from_table, is_fixed, load_preset
 from cyclegan.spelling import nearest
 
@@ -106,7 +107,8 @@ def _resume(
 #: What a run leaves that ended before its first save: a new one may take its place.
 _BEGINNINGS = {
     *(".lock", "settings.toml", ".settings.toml.unfinished"),
-    *("losses.jsonl", ".latest.pt.unfinished"),
+    *("journey.json", ".journey.json.unfinished", "losses.jsonl", "losses.csv"),
+    *("report.html", "tensorboard", ".latest.pt.unfinished"),
 }
 
 
@@ -175,6 +177,27 @@ def _settings(args: Sequence[str]) -> int:
 
 
 @dataclass(frozen=True)
+class ReportCommand:
+    """What the report command is given."""
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """name of the run"""
+    checkpoints_dir: Path = RunSettings().checkpoints_dir
+    """folder that holds the runs"""
+
+
+def _report(args: Sequence[str]) -> int:
+    about = COMMANDS["report"].help
+    command = parse(args, ReportCommand, prog="cyclegan report", about=about)
+    check_name(command.name)
+    from cyclegan.loggers.report.logger import write_report
+
+    path = write_report(command.checkpoints_dir / command.name)
+    sys.stdout.write(f"look at it: {path.resolve().as_uri()}\n")
+    return 0
+
+
+@dataclass(frozen=True)
 class DataCommand:
     """What the data commands are given."""
 
@@ -213,6 +236,7 @@ class Command:
 
 COMMANDS = {
     "train": Command("train two generators and two discriminators on two folders", _train),
+    "report": Command("write a page about a run that needs no server", _report),
     "convert": Command("convert images with a trained generator", _convert),
     "data sample": Command("make a small data set that needs no download", _data_sample),
     "data check": Command("look for what can't be trained on", _data_check),

@@ -1,5 +1,8 @@
 """Which device computes."""
 
+import platform
+
+import psutil
 import torch
 
 from cyclegan.errors import UsageError
@@ -21,3 +24,25 @@ def choose_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise UsageError(f"--device {name}: not on this machine ({reason[:100]})") from None
     return device
+
+
+def memory_in_use(device: torch.device) -> float:
+    """GiB that this run holds: what torch reserved on a GPU, else the memory of the process."""
+    if device.type == "cuda":
+        taken = torch.cuda.memory_reserved(device)
+    elif device.type == "mps":
+        taken = torch.mps.driver_allocated_memory()
+    else:
+        taken = psutil.Process().memory_info().rss
+    return float(taken) / 2**30
+
+
+def describe(device: torch.device) -> str:
+    """What a person calls it: the GPU's model, or the number of CPU threads."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    if device.type == "cpu":
+        return (
+            f"cpu ({platform.processor() or platform.machine()}, {torch.get_num_threads()} threads)"
+        )
+    return str(device)

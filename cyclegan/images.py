@@ -1,5 +1,7 @@
 """The only place where image files become tensors in [-1, 1], and tensors files."""
 
+import base64
+import io
 import warnings
 from pathlib import Path
 from typing import BinaryIO
@@ -86,6 +88,13 @@ def write(image: Image.Image, path: Path) -> None:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def data_url(image: Image.Image, quality: int) -> str:
+    """The picture as a JPEG inside a URL, for a page that has no files beside it."""
+    encoded = io.BytesIO()
+    image.convert("RGB").save(encoded, format="JPEG", quality=quality)
+    return f"data:image/jpeg;base64,{base64.b64encode(encoded.getvalue()).decode()}"
 
 
 def _encode(image: Image.Image, file: BinaryIO, path: Path) -> None:

@@ -16,8 +16,7 @@ from PIL import Image
 from cyclegan.settings import Settings, from_table
 
 if TYPE_CHECKING:
-    from cyclegan.training.phase import Phase
-    from cyclegan.training.state import TrainingState
+    from cyclegan.training.phase import Recipe
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -28,7 +27,7 @@ def smooth_image(seed: int, size: tuple[int, int] = (40, 36), mode: str = "RGB")
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).convert(mode)
 
 
-def build_recipe(settings: Settings) -> "tuple[TrainingState, tuple[Phase, ...]]":
+def build_recipe(settings: Settings) -> "Recipe":
     """Networks and phases of `settings`, always with the same first weights."""
     import torch
 

@@ -91,6 +91,9 @@ def test_classic_flags_of_training_work_or_name_their_replacement(name: str) -> 
             "netG": settings.generator.n_blocks == 6,
             "no_dropout": settings.generator.dropout is False,
             "no_flip": settings.data.flip is False,
+            "no_html": settings.loggers.html is False,
+            "use_wandb": settings.loggers.use_wandb is True,
+            "wandb_project_name": settings.loggers.wandb_project_name == "p",
             "serial_batches": settings.data.serial_batches is True,
         }
         assert others[name]

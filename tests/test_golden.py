@@ -47,7 +47,8 @@ def load(run: str) -> tuple[Path, dict, TrainingState, tuple[Phase, ...]]:
         },
         run,
     )
-    state, phases = build_recipe(settings)
+    recipe = build_recipe(settings)
+    state, phases = recipe.state, recipe.phases
     for short, name in classic.NETWORKS.items():
         path = folder / f"initial_net_{short}.pth"
         classic.load_into(state.networks[name], classic.read_weights(path), path)

@@ -3,11 +3,11 @@
 import time
 from datetime import timedelta
 
-from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from cyclegan.loggers.record import Journey, Record
+from cyclegan.loggers.journey import Journey
+from cyclegan.loggers.record import Pictures, Record
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.position import Position
 
@@ -51,7 +51,7 @@ class ConsoleLogger:
         losses = " ".join(
             f"{_short(name)} {value:.3f}"
             for name, value in record.values.items()
-            if name not in ("learning_rate", "images_per_second")
+            if not name.startswith(_NO_LOSSES)
         )
         speed = record.values.get("images_per_second", 0.0)
         self._bar.update(self._task, losses=f"{speed:.2f} images/s\n{losses}")
@@ -61,8 +61,11 @@ class ConsoleLogger:
                 f"images  {speed:.2f} images/s  left {self._left(record.position)}  {losses}"
             )
 
-    def pictures(self, position: Position, grid: Image.Image) -> None:
+    def pictures(self, position: Position, pictures: Pictures) -> None:
         """Pictures are not for a console."""
+
+    def saved(self, position: Position) -> None:
+        """The console says it at the end."""
 
     def close(self) -> None:
         self._bar.stop()
@@ -74,6 +77,13 @@ class ConsoleLogger:
         done = position.images - self._journey.start.images
         seconds = (time.monotonic() - self._began) / max(1, done)
         return timedelta(seconds=round(seconds * (self._journey.images - position.images)))
+
+
+#: What a line of the console has no room for.
+_NO_LOSSES = (
+    *("learning_rate", "images_per_second", "waiting_for_images", "memory_gib"),
+    *("diversity", "light_agreement"),
+)
 
 
 def _short(name: str) -> str:

@@ -1,18 +1,35 @@
-"""The folder `pictures`: a PNG for each grid."""
+"""The folder `pictures`: a PNG for each grid, in a folder for each kind of grid."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
 
 from cyclegan import images
-from cyclegan.loggers.record import Journey, Record
+from cyclegan.loggers.journey import Journey
+from cyclegan.loggers.record import Pictures, Record
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.position import Position
 
+T = TypeVar("T")
+
 
 class PictureLogger:
-    """Writes `pictures/epoch_003_images_0001200.png`: names sort in the order of training."""
+    """Writes `pictures/held_out/epoch_003_images_0001200.png`: names sort as training went.
+
+    What a run wrote after the checkpoint that it goes on from is removed first: it will be made
+    again.
+    """
 
     def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
         self._folder = journey.folder / "pictures"
+        if self._folder.is_dir():
+            for kind in (path for path in self._folder.iterdir() if path.is_dir()):
+                for position, path in saved_pictures(kind):
+                    if position.images > journey.start.images:
+                        path.unlink()
 
     def step(self, position: Position) -> None:
         """Only pictures are written."""
@@ -20,9 +37,39 @@ class PictureLogger:
     def record(self, record: Record) -> None:
         """Only pictures are written."""
 
-    def pictures(self, position: Position, grid: Image.Image) -> None:
+    def pictures(self, position: Position, pictures: Pictures) -> None:
         name = f"epoch_{position.epoch:03}_images_{position.images:07}.png"
-        images.write(grid, self._folder / name)
+        for kind, grid in pictures.items():
+            images.write(grid, self._folder / kind / name)
+
+    def saved(self, position: Position) -> None:
+        """Only pictures are written."""
 
     def close(self) -> None:
         """Nothing is left open."""
+
+
+def saved_pictures(folder: Path) -> list[tuple[Position, Path]]:
+    """The grids of one kind and where in the run each was made, in that order."""
+    names = ((_NAME.fullmatch(path.name), path) for path in folder.glob("epoch_*.png"))
+    found = [
+        (Position(epoch=int(name[1]), images=int(name[2])), path) for name, path in names if name
+    ]
+    return sorted(found, key=lambda item: item[0].images)
+
+
+def opened(path: Path) -> Image.Image:
+    """One of them."""
+    return images.read(path, channels=3)
+
+
+def thinned(items: Sequence[T], limit: int) -> list[T]:
+    """At most `limit` of the items, evenly spaced, the last one always among them."""
+    if len(items) <= limit:
+        return list(items)
+    last = len(items) - 1
+    places = [round(place * last / max(1, limit - 1)) for place in range(limit - 1)]
+    return [items[place] for place in (*places, last)]
+
+
+_NAME = re.compile(r"epoch_(\d+)_images_(\d+)\.png")

@@ -2,31 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from PIL import Image
 
+from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.position import Position
-
-
-@dataclass(frozen=True)
-class Journey:
-    """The run that is logged: where it begins this time and how far it goes."""
-
-    name: str
-    folder: Path
-    start: Position
-    last_epoch: int
-    images_per_epoch: int
-
-    @property
-    def images(self) -> int:
-        """Images of each domain that the run will have seen at its end."""
-        epochs_left = max(0, self.last_epoch + 1 - self.start.epoch)
-        left = epochs_left * self.images_per_epoch - self.start.images_in_epoch
-        return self.start.images + max(0, left)
 
 
 @dataclass(frozen=True)
@@ -35,6 +17,12 @@ class Record:
 
     position: Position
     values: Mapping[str, float]
+    seconds: float = 0.0
+    """time that was spent on training so far, over all stops"""
+
+
+Pictures = Mapping[str, Image.Image]
+"""Grids by name: "held_out", of the same images every time, and "batch"."""
 
 
 class Logger(Protocol):
@@ -46,8 +34,11 @@ class Logger(Protocol):
     def record(self, record: Record) -> None:
         """Values to be shown; called every `print_freq` images."""
 
-    def pictures(self, position: Position, grid: Image.Image) -> None:
-        """A grid to be shown; called every `display_freq` images."""
+    def pictures(self, position: Position, pictures: Pictures) -> None:
+        """Grids to be shown; called every `display_freq` images."""
+
+    def saved(self, position: Position) -> None:
+        """A checkpoint was written."""
 
     def close(self) -> None:
         """Nothing more will come."""

@@ -14,6 +14,18 @@ class LoggerSettings:
     """images between two entries of losses"""
     display_freq: NonNegativeInt = 400
     """images between two grids of pictures; 0: none"""
+    display_images: PositiveInt = 2
+    """held-out images of each domain that are shown in a grid, the same every time"""
+    html: bool = True
+    """keep report.html in the run's folder, refreshed at every checkpoint"""
+    csv: bool = False
+    """write losses.csv too, for spreadsheets"""
+    tensorboard: bool = False
+    """write events for TensorBoard too"""
+    use_wandb: bool = False
+    """send everything to Weights & Biases too"""
+    wandb_project_name: str = "CycleGAN"
+    """project of Weights & Biases"""
     visdom: bool = True
     """send losses and pictures to a Visdom server, if one is running"""
     display_server: str = "http://localhost"

@@ -1,5 +1,6 @@
 """Settings of the losses."""
 
+import math
 from dataclasses import field
 from typing import Literal
 
@@ -29,6 +30,11 @@ class LossSettings:
     weights: dict[str, float] = field(default_factory=dict)
     """weights of further loss terms by their names in the table, the same in both directions"""
 
+    @property
+    def guessing(self) -> float | None:
+        """A discriminator's loss when it can only guess; None where the loss has no such level."""
+        return _GUESSING[self.gan_mode]
+
     def term_weights(self, direction: Direction) -> dict[str, float]:
         """The weight of each loss term of one direction; those of weight 0 are left out.
 
@@ -40,3 +46,12 @@ class LossSettings:
             own, other = other, own
         weights = {"adversarial": 1.0, "cycle": own, "identity": other * self.lambda_identity}
         return {name: weight for name, weight in (weights | self.weights).items() if weight}
+
+
+#: Both halves of the loss at the score that calls real and fake equally likely.
+_GUESSING: dict[GanMode, float | None] = {
+    "lsgan": 0.25,
+    "vanilla": math.log(2),
+    "hinge": 1.0,
+    "wgangp": None,
+}

@@ -16,7 +16,7 @@ from cyclegan.layers.settings import NetworkSettings
 from cyclegan.losses.adversarial import ADVERSARIAL, Judge
 from cyclegan.losses.objective import Objective
 from cyclegan.losses.settings import Direction, LossSettings
-from cyclegan.training.phase import Part, Phase, Translations
+from cyclegan.training.phase import Part, Phase, Recipe, Translations
 from cyclegan.training.pool import ImagePool
 from cyclegan.training.settings import TrainingSettings
 from cyclegan.training.state import TrainingState
@@ -45,6 +45,19 @@ class CycleGAN:
         """One part per discriminator, on the fakes made before the generators' update."""
         yield self._discriminator_part("discriminator_b", "a_to_b", made)
         yield self._discriminator_part("discriminator_a", "b_to_a", made)
+
+    @torch.no_grad()
+    def preview(self, batch: Batch) -> dict[str, Translation]:
+        """Both directions in eval mode, whatever the losses need."""
+        forward, backward = (self.networks[name].eval() for name in GENERATORS)
+        identity = batch.a.shape[1] == batch.b.shape[1]
+        shown = {
+            "a_to_b": translate(forward, backward, batch.a, batch.b, identity=identity),
+            "b_to_a": translate(backward, forward, batch.b, batch.a, identity=identity),
+        }
+        for network in (forward, backward):
+            network.train()
+        return shown
 
     def _generator_part(
         self, direction: Direction, back: Direction, source: Tensor, target: Tensor
@@ -79,8 +92,8 @@ def build(
     *,
     seed: int,
     device: torch.device,
-) -> tuple[TrainingState, tuple[Phase, ...]]:
-    """Make the four networks and their optimizers; return them and the phases of a step.
+) -> Recipe:
+    """Make the four networks, their optimizers and pools, and the phases of a step.
 
     Draws the initial weights from torch's global generator.
     """
@@ -124,7 +137,7 @@ def build(
             recipe.discriminator_parts,
         ),
     )
-    return TrainingState(made, optimizers, pools), phases
+    return Recipe(TrainingState(made, optimizers, pools), phases, recipe.preview)
 
 
 def _adam(

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from cyclegan.data.feed import Batch
+from cyclegan.training.state import TrainingState
 from cyclegan.translation import Translation
 
 Translations = Mapping[str, Translation]
@@ -34,3 +35,15 @@ class Phase:
     optimizer: Optimizer
     trains: tuple[str, ...]
     parts: Callable[[Batch, Translations], Iterator[Part]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained together: its state, the phases of a step, and what shows how it does.
+
+    `preview` translates a batch as a conversion would, and leaves the state as it is.
+    """
+
+    state: TrainingState
+    phases: tuple[Phase, ...]
+    preview: Callable[[Batch], Translations]

@@ -1,27 +1,34 @@
 """Loggers: what they write, and that none stops training."""
 
+import csv
 import json
-import socket
+import math
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-from cyclegan import assemble
-from cyclegan.loggers.grid import picture_grid
-from cyclegan.loggers.jsonl import cut_back
-from cyclegan.loggers.record import Journey, Record
+from cyclegan.errors import UserError
+from cyclegan.loggers.grid import cell, grid_rows, picture_grid
+from cyclegan.loggers.journey import Journey
+from cyclegan.loggers.jsonl import cut_back, read_records
+from cyclegan.loggers.record import Logger, Record
 from cyclegan.loggers.settings import LoggerSettings
-from cyclegan.loggers.table import LOGGERS
+from cyclegan.loggers.table import LOGGERS, wanted
 from cyclegan.position import Position
-from cyclegan.settings import from_table
 from cyclegan.translation import Translation
 
 SETTINGS = LoggerSettings(visdom=False)
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights & Biases writes into the run's folder, for lack of a network."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
 
 
 def journey(folder: Path, **start: int) -> Journey:
@@ -31,12 +38,14 @@ def journey(folder: Path, **start: int) -> Journey:
 @pytest.mark.parametrize("name", LOGGERS)
 def test_contract(name: str, tmp_path: Path) -> None:
     """Any names and values, any order, then closed."""
-    logger = LOGGERS[name](SETTINGS, journey(tmp_path))
+    logger = LOGGERS[name].make(SETTINGS, journey(tmp_path))
     for images in (1, 2, 3):
         position = Position(1, images, images)
         logger.step(position)
         logger.record(Record(position, {"some_metric": 0.5, "learning_rate": 1e-4}))
-        assert logger.pictures(position, Image.new("RGB", (8, 8))) is None
+        grid = Image.new("RGB", (8, 8))
+        assert logger.pictures(position, {"held_out": grid, "batch": grid}) is None
+        assert logger.saved(position) is None
     assert logger.close() is None
 
 
@@ -47,10 +56,11 @@ def test_how_far_a_run_goes(tmp_path: Path) -> None:
 
 
 def test_lines_of_json(tmp_path: Path) -> None:
-    logger = LOGGERS["losses.jsonl"](SETTINGS, journey(tmp_path))
+    logger = LOGGERS["losses.jsonl"].make(SETTINGS, journey(tmp_path))
     logger.record(Record(Position(1, 5, 5), {"cycle_a_to_b": 0.25}))
     written = (tmp_path / "losses.jsonl").read_text()  # before it is closed
-    assert json.loads(written) == {"epoch": 1, "images": 5, "cycle_a_to_b": 0.25}
+    line = {"epoch": 1, "images": 5, "seconds": 0.0, "cycle_a_to_b": 0.25}
+    assert json.loads(written) == line
     logger.close()
 
 
@@ -67,7 +77,7 @@ def test_cutting_back(tmp_path: Path) -> None:
 
 
 def test_plain_lines_without_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    logger = LOGGERS["console"](SETTINGS, journey(tmp_path))
+    logger = LOGGERS["console"].make(SETTINGS, journey(tmp_path))
     logger.step(Position(1, 5, 5))
     logger.record(Record(Position(1, 5, 5), {"cycle_a_to_b": 0.25, "images_per_second": 3.0}))
     logger.close()
@@ -90,7 +100,7 @@ def test_a_bar_in_a_terminal(tmp_path: Path) -> None:
         "import sys; sys.path[:0] = ['tests', 'tests/loggers']\n"
         "from pathlib import Path\n"
         "from test_loggers import SETTINGS, LOGGERS, Position, Record, journey\n"
-        f"logger = LOGGERS['console'](SETTINGS, journey(Path({str(tmp_path)!r})))\n"
+        f"logger = LOGGERS['console'].make(SETTINGS, journey(Path({str(tmp_path)!r})))\n"
         "logger.step(Position(2, 5, 15))\n"
         "logger.record(Record(Position(2, 5, 15), {'cycle_a_to_b': 0.25}))\n"
         "logger.close()\n"
@@ -122,10 +132,11 @@ def translation(identity: bool = True) -> Translation:
 
 def test_the_grid_has_a_row_for_each_direction() -> None:
     grid = picture_grid({"a_to_b": translation(), "b_to_a": translation(identity=False)})
-    assert grid.size == (4 * 16 + 4, 2 * (10 + 4 + 16) + 4)
+    times = 11  # 12 pixels become 132: at least 128, so that the names fit
+    assert grid.size == (4 * (12 * times + 4) + 4, 2 * (10 * times + 4 + 16) + 4)
     # Real, fake, cycled, identity: the middle of each picture has its value.
-    row = [grid.getpixel((4 + 16 * column + 6, 4 + 16 + 5))[0] for column in range(4)]
-    assert row == [0, 128, 191, 255]
+    middle = [(4 + (12 * times + 4) * column + 66, 4 + 16 + 55) for column in range(4)]
+    assert [grid.getpixel(place)[0] for place in middle] == [0, 128, 191, 255]
 
 
 def test_gray_and_colour_in_one_grid() -> None:
@@ -134,55 +145,113 @@ def test_gray_and_colour_in_one_grid() -> None:
     assert picture_grid({"a_to_b": gray}).mode == "RGB"
 
 
-SERVER = "from visdom.server.run_server import main; main()"
+def test_a_grid_that_stands_upright_with_a_gap() -> None:
+    made = {"a_to_b": translation(), "b_to_a": translation(identity=False)}
+    grid = picture_grid(made, upright=True)
+    assert grid.size == (2 * 136 + 4, 4 * 130 + 4)
+    assert grid.getpixel((140 + 66, 3 * 130 + 75)) == (255, 255, 255), "no identity there"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def test_a_picture_is_found_again_in_a_grid() -> None:
+    squares = [torch.full((2, 3, 8, 8), value) for value in (-1.0, -0.5, 0.0, 0.5)]
+    made = Translation(squares[0], squares[0], *squares[1:])
+    grid = picture_grid({"a_to_b": made, "b_to_a": made}, rows=2)
+    assert grid_rows(grid, side=8) == 4
+    for row in range(4):
+        values = [cell(grid, 8, row, column).getextrema()[0] for column in range(4)]
+        assert values == [(0, 0), (64, 64), (128, 128), (191, 191)]
 
 
-@pytest.fixture
-def visdom_port(tmp_path: Path) -> Iterator[int]:
-    """A real Visdom server."""
-    port = free_port()
-    command = [sys.executable, "-u", "-c", SERVER, "-port", str(port), "-env_path", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
-        assert server.stdout
-        for line in server.stdout:
-            if b"navigate" in line:  # it listens before it says so
-                break
-        yield port
-        server.kill()
+def test_pictures_after_the_place_that_a_run_goes_on_from_are_removed(tmp_path: Path) -> None:
+    logger = LOGGERS["pictures"].make(SETTINGS, journey(tmp_path))
+    for images in (4, 8, 12):
+        logger.pictures(Position(1, images, images), {"batch": Image.new("RGB", (8, 8))})
+    (tmp_path / "pictures" / "batch" / "mine.png").touch()
+    LOGGERS["pictures"].make(SETTINGS, journey(tmp_path, images=8))
+    left = sorted(path.name for path in (tmp_path / "pictures" / "batch").iterdir())
+    assert left == ["epoch_001_images_0000004.png", "epoch_001_images_0000008.png", "mine.png"]
 
 
-def test_visdom_gets_losses_and_pictures(tiny: dict, visdom_port: int) -> None:
-    import visdom
+def test_what_is_no_number_is_null_and_read_as_nan(tmp_path: Path) -> None:
+    logger = LOGGERS["losses.jsonl"].make(SETTINGS, journey(tmp_path))
+    logger.record(Record(Position(1, 5, 5), {"a": math.nan, "b": math.inf, "c": 1.0}, 2.5))
+    logger.close()
+    text = (tmp_path / "losses.jsonl").read_text()
+    assert json.loads(text)["a"] is None
+    assert "NaN" not in text
+    (read,) = read_records(tmp_path / "losses.jsonl")
+    assert read.position.images == 5
+    assert read.seconds == 2.5
+    assert math.isnan(read.values["b"])
+    assert read.values["c"] == 1.0
 
-    tiny["loggers"] |= {"visdom": True, "display_port": visdom_port, "display_env": "mine"}
-    assemble.train(from_table(tiny, "x"))
-    client = visdom.Visdom(port=visdom_port, env="mine", use_incoming_socket=False)
-    curve = json.loads(client.get_window_data("cycle_a_to_b"))
-    assert curve["content"]["data"][0]["x"] == list(range(1, 13))
-    assert json.loads(client.get_window_data("pictures"))["type"] == "image"
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "losses.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
-def test_without_a_server_training_goes_on_and_says_so_once(
-    tiny: dict, caplog: pytest.LogCaptureFixture
+def test_a_table_grows_wider_and_is_cut_back(tmp_path: Path) -> None:
+    """Beside losses.jsonl, as in a run; a name that comes later becomes a column."""
+
+    def start(images: int) -> list[Logger]:
+        here = journey(tmp_path, images=images)
+        return [LOGGERS[name].make(SETTINGS, here) for name in ("losses.jsonl", "csv")]
+
+    loggers = start(0)
+    for images, values in ((1, {"a": 1.0}), (2, {"a": 2.0, "kid": 0.5}), (3, {"a": 3.0})):
+        for logger in loggers:
+            logger.record(Record(Position(1, images, images), values))
+    assert [(row["images"], row["a"], row["kid"]) for row in table(tmp_path)] == [
+        ("1", "1.0", ""), ("2", "2.0", "0.5"), ("3", "3.0", "")]  # fmt: skip
+    start(2)
+    assert [row["images"] for row in table(tmp_path)] == ["1", "2"]
+
+
+def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for start, images in ((0, (1, 2, 3)), (2, (3, 4))):
+        logger = LOGGERS["tensorboard"].make(SETTINGS, journey(tmp_path, images=start))
+        for place in images:
+            position = Position(1, place, place)
+            logger.record(Record(position, {"cycle_a_to_b": place / 2}))
+            logger.pictures(position, {"held_out": Image.new("RGB", (8, 8))})
+        logger.close()
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("cycle_a_to_b")] == [1, 2, 3, 4]
+    assert events.Images("held_out")[-1].width == 8
+
+
+@pytest.mark.parametrize(("name", "package"), [("tensorboard", "tensorboard"), ("wandb", "wandb")])
+def test_a_missing_package_is_one_line(
+    name: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tiny["loggers"] |= {"visdom": True, "display_port": free_port()}
-    assert assemble.train(from_table(tiny, "x")) is None
-    assert caplog.text.count("no Visdom server at") == 1
+    for module in [module for module in sys.modules if module.split(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UserError, match=f"pip install {package}"):
+        LOGGERS[name].make(SETTINGS, journey(tmp_path))
 
 
-def test_a_server_that_dies_stops_nothing(
-    tiny: dict, visdom_port: int, caplog: pytest.LogCaptureFixture, tmp_path: Path
-) -> None:
-    settings = LoggerSettings(display_port=visdom_port)
-    logger = LOGGERS["visdom"](settings, journey(tmp_path))
-    logger.record(Record(Position(1, 1, 1), {"x": 1.0}))
-    logger._client.port = free_port()  # as if it had gone: nobody listens there
-    for _ in range(3):
-        logger.record(Record(Position(1, 2, 2), {"x": 1.0}))
-    assert caplog.text.count("is gone: training goes on") == 1
+def test_a_run_there_for_a_run_here(tmp_path: Path) -> None:
+    """After a resume too: Weights & Biases is told the same identity."""
+    for _ in range(2):
+        LOGGERS["wandb"].make(SETTINGS, journey(tmp_path)).close()
+    folders = [path.name.split("-") for path in (tmp_path / "wandb").glob("offline-run-*")]
+    runs = {parts[3] for parts in folders}  # offline, run, when, which; a number if it is taken
+    assert runs == {(tmp_path / "wandb_id.txt").read_text()}
+
+
+def test_only_wanted_loggers_are_made() -> None:
+    def names(**flags: bool) -> set[str]:
+        kinds = wanted(LoggerSettings(**flags))
+        return {name for name, kind in LOGGERS.items() if kind in kinds}
+
+    files = {"losses.jsonl", "pictures", "console"}
+    assert names() == files | {"report", "visdom"}
+    assert names(html=False, visdom=False) == files
+    everything = names(csv=True, tensorboard=True, use_wandb=True)
+    assert everything == set(LOGGERS)

@@ -13,7 +13,8 @@ BATCH = Batch(torch.zeros(1, 3, 24, 24), torch.ones(1, 3, 24, 24))
 
 
 def test_every_network_changes(tiny_settings: Settings) -> None:
-    state, phases = build_recipe(tiny_settings)
+    recipe = build_recipe(tiny_settings)
+    state, phases = recipe.state, recipe.phases
     before = {
         name: [p.clone() for p in network.parameters()] for name, network in state.networks.items()
     }
@@ -24,14 +25,16 @@ def test_every_network_changes(tiny_settings: Settings) -> None:
 
 
 def test_generators_learn_nothing_from_the_discriminators_phase(tiny_settings: Settings) -> None:
-    state, phases = build_recipe(tiny_settings)
+    recipe = build_recipe(tiny_settings)
+    state, phases = recipe.state, recipe.phases
     run_step(phases[:1], state.networks, BATCH)
     gradients = [p.grad for p in state.networks["discriminator_a"].parameters()]
     assert gradients == [None] * len(gradients), "discriminators are frozen meanwhile"
 
 
 def test_the_result_holds_values_without_graphs(tiny_settings: Settings) -> None:
-    state, phases = build_recipe(tiny_settings)
+    recipe = build_recipe(tiny_settings)
+    state, phases = recipe.state, recipe.phases
     result = run_step(phases, state.networks, BATCH)
     tensors = [*result.losses.values()]
     for translation in result.translations.values():

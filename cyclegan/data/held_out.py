@@ -1,0 +1,68 @@
+"""The same few images, looked at again and again while training."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from cyclegan import images
+from cyclegan.data.feed import Batch
+from cyclegan.data.folders import list_images
+from cyclegan.data.settings import DataSettings
+from cyclegan.errors import UserError
+
+
+def held_out(
+    settings: DataSettings, folders: tuple[Path, Path], channels: tuple[int, int], count: int
+) -> Batch:
+    """At most `count` images of each domain, cut to squares of crop_size: nothing is random.
+
+    `folders` hold the domains' images, best such as are not trained on. Raises UserError where
+    none can be read.
+    """
+    a, b = (
+        _squares(list_images(folder), settings.crop_size, number, count)
+        for folder, number in zip(folders, channels, strict=True)
+    )
+    both = min(len(a), len(b))
+    return Batch(torch.stack(a[:both]), torch.stack(b[:both]))
+
+
+def folder_of_test_images(train: Path) -> Path:
+    """The folder of test images beside one of training images; that itself where there is none."""
+    beside = train.with_name(train.name.replace("train", "test", 1))
+    return beside if _holds_images(beside) else train
+
+
+def _holds_images(folder: Path) -> bool:
+    try:
+        return bool(list_images(folder))
+    except UserError:
+        return False
+
+
+def _squares(paths: Sequence[Path], side: int, channels: int, count: int) -> list[Tensor]:
+    """From all over the folder: images that lie side by side are often alike."""
+    found: list[Tensor] = []
+    count = min(count, len(paths))
+    ends = [part * len(paths) // count for part in range(count + 1)]
+    for start, end in pairwise(ends):
+        image = _first_readable(paths[start:end], channels)
+        if image is not None:
+            square = ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
+            found.append(images.to_tensor(square))
+    if not found:
+        raise UserError(f"{paths[0].parent}: none of its {len(paths)} images can be read")
+    return found
+
+
+def _first_readable(paths: Sequence[Path], channels: int) -> Image.Image | None:
+    for path in paths:
+        try:
+            return images.read(path, channels)
+        except images.UnreadableImageError:
+            continue
+    return None

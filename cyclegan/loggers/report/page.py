@@ -1,0 +1,113 @@
+"""What the report holds, and its writing."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+from PIL import Image
+
+from cyclegan import images
+from cyclegan.loggers import panels
+from cyclegan.loggers.curves import Chart, Charts, Trace
+from cyclegan.loggers.grid import cell, grid_rows
+from cyclegan.loggers.health import Recent
+from cyclegan.loggers.journey import Journey
+from cyclegan.loggers.record import Record
+from cyclegan.position import Position
+
+SLIDER = 24  # grids behind the slider; of twice as many every second is dropped
+WIDEST = 1200  # pixels of a grid in the report
+QUALITY = 88  # of JPEG
+
+
+class Report:
+    """A run as one page: it takes what is logged and never holds more than a page can show."""
+
+    def __init__(self, journey: Journey) -> None:
+        self._journey = journey
+        self._charts = Charts()
+        self._recent = Recent(journey.guessing)
+        self._reached = journey.start
+        self._seconds = 0.0
+        self._grids: list[dict[str, str]] = []
+        self._latest: Image.Image | None = None
+
+    def add(self, record: Record) -> None:
+        """Take a record; its values that are no numbers are left out of the curves."""
+        self._recent.add(record)
+        self._reached, self._seconds = record.position, record.seconds
+        self._charts.add(record.position.images, record.values)
+
+    def show(self, position: Position, grid: Image.Image) -> None:
+        """Take a grid of the held-out images."""
+        smaller = grid.copy()
+        smaller.thumbnail((WIDEST, 4 * WIDEST))
+        caption = f"epoch {position.epoch}, {position.images:,} images"
+        self._grids.append({"src": images.data_url(smaller, QUALITY), "caption": caption})
+        if len(self._grids) >= 2 * SLIDER:
+            self._grids = self._grids[::-2][::-1]
+        self._latest = grid
+
+    def write(self, path: Path, reached: Position | None = None) -> None:
+        """Write the page; it appears whole or never. The run may be further than its records."""
+        self._reached = reached or self._reached
+        from plotly.offline import get_plotlyjs
+
+        page = _TEMPLATES.get_template("page.html.j2").render(
+            name=self._journey.name,
+            plotly=get_plotlyjs(),
+            health=panels.health(self._recent),
+            progress=panels.progress(
+                self._journey, self._reached, self._seconds, self._recent.speed()
+            ),
+            settings=panels.table(self._journey.settings),
+            environment=panels.table(self._journey.environment),
+            comparisons=self._comparisons(),
+            grids=self._grids,
+            charts=[_drawn(self._charts[key]) for key in self._charts.in_order()],
+        )
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        unfinished.write_text(page, encoding="utf-8")
+        unfinished.replace(path)
+
+    def _comparisons(self) -> list[dict[str, str]]:
+        """Input and fake of every held-out image, as they are now."""
+        if self._latest is None:
+            return []
+        rows, side = grid_rows(self._latest, self._journey.side), self._journey.side
+        return [
+            {
+                "direction": "A → B" if row < rows / 2 else "B → A",
+                "before": images.data_url(cell(self._latest, side, row, 0), QUALITY),
+                "after": images.data_url(cell(self._latest, side, row, 1), QUALITY),
+            }
+            for row in range(rows)
+        ]
+
+
+_TEMPLATES = Environment(loader=PackageLoader("cyclegan.loggers.report", ""), autoescape=True)
+
+
+def _drawn(chart: Chart) -> dict[str, Any]:
+    """A chart as Plotly takes it."""
+    columns = zip(*(chart.values(row) for row in chart.rows), strict=True)
+    x = [row.images for row in chart.rows]
+    data = [
+        _line(trace, x, column, len(chart.names) == 1)
+        for trace, column in zip(chart.traces(), columns, strict=True)
+    ]
+    return {"title": chart.title, "data": data}
+
+
+def _line(trace: Trace, x: list[int], y: tuple[float, ...], alone: bool) -> dict[str, Any]:
+    return {
+        "x": x,
+        "y": [value if math.isfinite(value) else None for value in y],
+        "name": trace.label,
+        "line": {"color": trace.shade, "width": 1 if trace.faint else 2},
+        "showlegend": not (trace.faint or alone),
+        "hoverinfo": "skip" if trace.faint else "all",
+        "connectgaps": True,
+        "mode": "lines" if len(x) > 1 else "markers",
+    }

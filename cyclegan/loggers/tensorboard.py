@@ -1,0 +1,42 @@
+"""Events for TensorBoard, in the run's folder `tensorboard`."""
+
+import numpy as np
+
+from cyclegan.errors import UserError
+from cyclegan.loggers.journey import Journey
+from cyclegan.loggers.record import Pictures, Record
+from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.position import Position
+
+
+class TensorBoardLogger:
+    """Scalars and grids over images seen. What a resumed run repeats is hidden by TensorBoard."""
+
+    def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise UserError(
+                "--tensorboard needs a package: pip install tensorboard, or leave the flag out"
+            ) from None
+        # What was logged after the place that the run goes on from is purged.
+        purge = journey.start.images + 1 if journey.start.images else None
+        self._writer = SummaryWriter(str(journey.folder / "tensorboard"), purge_step=purge)
+
+    def step(self, position: Position) -> None:
+        """Only records and pictures are written."""
+
+    def record(self, record: Record) -> None:
+        for name, value in record.values.items():
+            self._writer.add_scalar(name, value, record.position.images)
+
+    def pictures(self, position: Position, pictures: Pictures) -> None:
+        for name, grid in pictures.items():
+            pixels = np.asarray(grid)
+            self._writer.add_image(name, pixels, position.images, dataformats="HWC")
+
+    def saved(self, position: Position) -> None:
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()

@@ -1,0 +1,66 @@
+"""A connection to a Visdom server."""
+
+import hashlib
+import logging
+import os
+from typing import Any
+
+import requests
+
+from cyclegan.loggers.settings import LoggerSettings
+
+PATIENCE = 30.0  # seconds that a request may take: a slow server is better than none
+
+
+class RefusedError(Exception):
+    """The server wants a login, or another one."""
+
+
+def address_of(settings: LoggerSettings) -> str:
+    """Where the server is."""
+    server = settings.display_server
+    return f"{server if '://' in server else f'http://{server}'}:{settings.display_port}"
+
+
+def connect(settings: LoggerSettings, env: str) -> Any:
+    """A Visdom client for one environment; user and password come from the process's environment.
+
+    Raises RefusedError where these are wrong or missing, ConnectionError or
+    requests.RequestException where nobody answers.
+    """
+    import visdom
+
+    session = _logged_in(address_of(settings))
+
+    class Client(visdom.Visdom):
+        """The library's client, but for time limits, and with errors where it hides them."""
+
+        def _handle_post(self, url: str, data: Any = None) -> str:
+            answer = session.post(url, data=data or {}, timeout=PATIENCE)
+            if answer.status_code in (400, 401, 403):
+                raise RefusedError
+            answer.raise_for_status()
+            return answer.text
+
+    logging.getLogger("visdom").setLevel(logging.CRITICAL)
+    return Client(
+        server=settings.display_server,
+        port=settings.display_port,
+        env=env,
+        use_incoming_socket=False,
+        raise_exceptions=True,
+    )
+
+
+def _logged_in(address: str) -> requests.Session:
+    session = requests.Session()
+    user, password = os.environ.get("VISDOM_USERNAME"), os.environ.get("VISDOM_PASSWORD")
+    if user and password:
+        # The server expects what its own page sends: the password's hash.
+        hashed = hashlib.sha256(password.encode()).hexdigest()
+        answer = session.post(
+            address, json={"username": user, "password": hashed}, timeout=PATIENCE
+        )
+        if answer.status_code == requests.codes.bad_request:
+            raise RefusedError
+    return session

@@ -1,0 +1,251 @@
+"""The windows of one run on a Visdom page."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from cyclegan import images
+from cyclegan.loggers import panels
+from cyclegan.loggers.curves import Change, Chart, Charts, Row, Trace
+from cyclegan.loggers.health import Recent
+from cyclegan.loggers.journey import Journey
+from cyclegan.loggers.pictures import opened, thinned
+from cyclegan.loggers.record import Pictures, Record
+from cyclegan.position import Position
+
+QUALITY = 90  # of JPEG, for pictures that only a browser shows
+WIDEST = 1600  # pixels of a grid that is sent
+HISTORY = 40  # pictures behind the slider; twice as many are thinned to these
+Saved = Mapping[str, Sequence[tuple[Position, Path]]]
+
+# Pixels. A page of 1280 has rows of two panels, of the pictures with the settings, and of three
+# charts; the order of the windows is the order in which they are made.
+PANEL = {"width": 605, "height": 190}
+PICTURES = {
+    "held_out": {"width": 605, "height": 720},
+    "batch": {"width": 300, "height": 720},
+}
+SIDE_PANEL = {"width": 300, "height": 720}
+CHART = {"width": 400, "height": 300}
+_HISTORIES = ("held_out",)
+_TITLES = {"held_out": "held-out images over training", "batch": "current batch"}
+
+
+class Page:
+    """Draws a run's windows, each once, and then adds to them.
+
+    What it is given is trusted to come in order; what it has shown already is passed over.
+    """
+
+    def __init__(self, client: Any, journey: Journey) -> None:
+        self._client = client
+        self._journey = journey
+        self._charts = Charts()
+        self._recent = Recent(journey.guessing)
+        self._newest = -1
+        self._reached = journey.start
+        self._seconds = 0.0
+        self._shown: dict[str, list[int]] = {name: [] for name in PICTURES}
+        self._health = ""
+        self._marker = ""
+
+    def redraw(self, records: Sequence[Record], saved: Saved) -> None:
+        """Replace every window by what the run has logged so far."""
+        for record in records:
+            self._note(record)
+        self._text("health", "health", PANEL, panels.health(self._recent))
+        self._progress()
+        for kind in PICTURES:
+            self._replace_pictures(kind, saved.get(kind, ()))
+            if kind == "batch":
+                self._text("settings", "settings", SIDE_PANEL, panels.settings(self._journey))
+        for key in self._charts.in_order():
+            self._draw(key)
+        self._marker = self._fingerprint()
+
+    def intact(self) -> bool:
+        """Whether the server still has what was sent last: it may have been started again."""
+        return self._fingerprint() == self._marker
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Add what is new to the windows."""
+        fresh = [record for record in records if record.position.images > self._newest]
+        if not fresh:
+            return
+        touched: dict[str, list[Change]] = {}
+        for record in fresh:
+            for key, change in self._note(record).items():
+                touched.setdefault(key, []).append(change)
+        for key in self._charts.in_order():
+            if key in touched:
+                self._update(key, touched[key])
+        health = panels.health(self._recent)
+        if health != self._health:
+            self._health = health
+            self._text("health", "health", PANEL, health)
+        self._progress()
+        self._marker = self._fingerprint()
+
+    def show(self, position: Position, pictures: Pictures) -> None:
+        """Add grids behind the sliders; the batch's is replaced."""
+        for kind, grid in pictures.items():
+            shown = self._shown[kind]
+            if shown and shown[-1] >= position.images:
+                continue
+            if kind in _HISTORIES and not shown:
+                self._make_history(kind, [], grid, position)
+            else:
+                self._picture(kind, grid, _caption(position), keep=kind in _HISTORIES)
+            shown.append(position.images)
+
+    def crowded(self) -> bool:
+        """Whether more pictures lie behind a slider than a page should hold."""
+        return len(self._shown["held_out"]) > 2 * HISTORY
+
+    def save(self, reached: Position) -> None:
+        """The run has a checkpoint: let the server keep the environment on its disk."""
+        self._reached = reached
+        self._progress()
+        self._marker = self._fingerprint()
+        self._client.save([self._client.env])
+
+    def _note(self, record: Record) -> dict[str, Change]:
+        self._recent.add(record)
+        self._newest = record.position.images
+        self._reached, self._seconds = record.position, record.seconds
+        return self._charts.add(record.position.images, record.values)
+
+    def _text(self, win: str, title: str, size: Mapping[str, int], html: str) -> None:
+        framed = f"<div style='padding:8px 12px;color:#222'>{html}</div>"
+        self._client.text(framed, win=win, opts={"title": title, **size})
+
+    def _progress(self) -> None:
+        speed = self._recent.speed()
+        html = panels.progress(self._journey, self._reached, self._seconds, speed)
+        self._text("progress", f"progress of {self._journey.name}", PANEL, html)
+
+    def _fingerprint(self) -> str:
+        return str(self._client.win_hash("progress"))
+
+    def _update(self, key: str, changes: Sequence[Change]) -> None:
+        """Append the rows that came, or draw the chart again where it became another one."""
+        if Change.REDRAWN in changes or not self._client.win_exists(key):
+            self._draw(key)
+            return
+        count = changes.count(Change.APPENDED)
+        if count:
+            chart = self._charts[key]
+            self._line(key, chart, chart.rows[-count:], update="append")
+
+    def _draw(self, key: str) -> None:
+        chart = self._charts[key]
+        self._line(key, chart, chart.rows, update=None)
+
+    def _line(self, key: str, chart: Chart, rows: Sequence[Row], update: str | None) -> None:
+        x = np.array([[row.images] * len(chart.traces()) for row in rows])
+        y = np.array([chart.values(row) for row in rows])
+        y[~np.isfinite(y)] = np.nan
+        opts = {"legend": [trace.label for trace in chart.traces()]}
+        if update is None:
+            opts |= _looks(chart)
+        self._client.line(Y=y, X=x, win=key, update=update, opts=opts)
+
+    def _replace_pictures(self, kind: str, saved: Sequence[tuple[Position, Path]]) -> None:
+        """The grids so far, thinned; a drawing in their place while there are none."""
+        self._shown[kind] = [position.images for position, _ in saved]
+        if not saved:
+            self._picture(kind, _coming(kind), "none yet", keep=False)
+            return
+        *earlier, (position, path) = thinned(saved, HISTORY if kind in _HISTORIES else 1)
+        if kind in _HISTORIES:
+            contents = [_content(opened(path), _caption(at)) for at, path in earlier]
+            self._make_history(kind, contents, opened(path), position)
+        else:
+            self._picture(kind, opened(path), _caption(position), keep=False)
+
+    def _make_history(
+        self, kind: str, earlier: Sequence[dict[str, str]], grid: Image.Image, position: Position
+    ) -> None:
+        """Put a window with a slider where the window of this kind is.
+
+        The library can only begin one at the end of the page. So a window of one picture is made
+        in its place, the server is handed the earlier pictures for it, and the newest comes once
+        more as an addition, which is what open browsers are told of.
+        """
+        self._picture(kind, grid, _caption(position), keep=False)
+        pane = json.loads(self._client.get_window_data(kind))
+        pane |= {"type": "image_history", "content": list(earlier), "show_slider": True}
+        pane["selected"] = max(0, len(earlier) - 1)
+        self._client.set_window_data(json.dumps(pane), win=kind)
+        self._picture(kind, grid, _caption(position), keep=True)
+
+    def _picture(self, kind: str, grid: Image.Image, caption: str, *, keep: bool) -> None:
+        """Show a grid alone, or add it behind the slider."""
+        self._client.image(
+            np.asarray(_small(grid).convert("RGB")).transpose(2, 0, 1),
+            win=kind,
+            opts={
+                "title": _TITLES[kind] if kind in _HISTORIES else f"{_TITLES[kind]}: {caption}",
+                # A caption makes a single picture's window higher than its neighbours.
+                "caption": caption if kind in _HISTORIES else None,
+                "store_history": keep,
+                "jpgquality": QUALITY,
+                **PICTURES[kind],
+            },
+        )
+
+
+def _content(grid: Image.Image, caption: str) -> dict[str, str]:
+    """A picture as the server keeps it."""
+    return {"src": images.data_url(_small(grid), QUALITY), "caption": caption}
+
+
+def _small(grid: Image.Image) -> Image.Image:
+    smaller = grid.copy()
+    smaller.thumbnail((WIDEST, WIDEST))
+    return smaller
+
+
+def _caption(position: Position) -> str:
+    return f"epoch {position.epoch}, {position.images:,} images"
+
+
+def _coming(kind: str) -> Image.Image:
+    """A drawing for the time before the first grid."""
+    size = (PICTURES[kind]["width"], PICTURES[kind]["height"])
+    drawing = Image.new("RGB", size, "#f2f2f2")
+    middle = (size[0] / 2, size[1] / 2)
+    text = "pictures come every\n--display_freq images"
+    font = ImageFont.load_default(16)
+    ImageDraw.Draw(drawing).text(middle, text, "#777", font, anchor="mm", align="center")
+    return drawing
+
+
+def _looks(chart: Chart) -> dict[str, Any]:
+    """How a chart is drawn; what is logged now and then is joined over the gaps."""
+    return {
+        "title": chart.title,
+        "xlabel": "images",
+        "showlegend": len(chart.names) > 1,
+        **CHART,
+        "marginleft": 50,
+        "marginright": 12,
+        "margintop": 64,
+        "marginbottom": 40,
+        "layoutopts": {
+            "plotly": {
+                "title": {"text": chart.title, "font": {"size": 15}, "y": 0.95},
+                "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"},
+            }
+        },
+        "traceopts": {"plotly": {trace.label: _line_looks(trace) for trace in chart.traces()}},
+    }
+
+
+def _line_looks(trace: Trace) -> dict[str, Any]:
+    line = {"color": trace.shade, "width": 1 if trace.faint else 2}
+    return {"line": line, "showlegend": not trace.faint, "connectgaps": True}

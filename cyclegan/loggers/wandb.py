@@ -1,0 +1,57 @@
+"""Weights & Biases."""
+
+import uuid
+
+from cyclegan.errors import UserError
+from cyclegan.loggers.journey import Journey
+from cyclegan.loggers.record import Pictures, Record
+from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.position import Position
+
+
+class WandbLogger:
+    """Values and grids over images seen, one run there for a run here, also after a resume."""
+
+    def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
+        try:
+            import wandb
+        except ImportError:
+            raise UserError(
+                "--use_wandb needs a package: pip install wandb, or leave the flag out"
+            ) from None
+        self._image = wandb.Image
+        identity = journey.folder / "wandb_id.txt"
+        if not identity.exists():
+            identity.write_text(uuid.uuid4().hex[:12])
+        try:
+            self._run = wandb.init(
+                project=settings.wandb_project_name,
+                name=journey.name,
+                id=identity.read_text(),
+                resume="allow",
+                dir=journey.folder,
+                config=dict(journey.settings) | dict(journey.environment),
+            )
+        except (wandb.Error, OSError) as error:
+            line = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"--use_wandb: {line}; log in with 'wandb login', set WANDB_MODE=offline, "
+                "or leave the flag out"
+            ) from error
+        self._run.define_metric("*", step_metric="images")
+
+    def step(self, position: Position) -> None:
+        """Only records and pictures are sent."""
+
+    def record(self, record: Record) -> None:
+        self._run.log({"images": record.position.images} | dict(record.values))
+
+    def pictures(self, position: Position, pictures: Pictures) -> None:
+        shown = {name: self._image(grid) for name, grid in pictures.items()}
+        self._run.log({"images": position.images} | shown)
+
+    def saved(self, position: Position) -> None:
+        """Everything was handed over already."""
+
+    def close(self) -> None:
+        self._run.finish()

@@ -1,0 +1,130 @@
+"""What the loggers are told of a training, and when."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from cyclegan.data.feed import Batch
+from cyclegan.device import memory_in_use
+from cyclegan.loggers.grid import picture_grid
+from cyclegan.loggers.record import Logger, Record
+from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.metrics.signs import diversity, light_agreement
+from cyclegan.position import Position
+from cyclegan.training.phase import Translations
+from cyclegan.training.step import StepResult
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Display:
+    """The loggers, how often they hear, and the held-out images that they are shown."""
+
+    loggers: Sequence[Logger]
+    settings: LoggerSettings
+    held_out: Batch | None
+    preview: Callable[[Batch], Translations]
+    seconds: float = 0.0
+    """time that was spent on training before"""
+
+
+class Diary:
+    """Tells the loggers what they are to hear, and when."""
+
+    def __init__(self, display: Display, start: Position, device: torch.device) -> None:
+        self._display = display
+        self._device = device
+        self._unreadable: set[Path] = set()
+        self._began = self._last = time.monotonic()
+        self._images = start.images
+        self._waited = 0.0
+        self._signs: dict[str, float] = {}
+
+    def waited_for(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The same batches; how long training waits for each is noted."""
+        iterator = iter(batches)
+        while True:
+            before = time.monotonic()
+            batch = next(iterator, None)
+            self._waited += time.monotonic() - before
+            if batch is None:
+                return
+            yield batch
+
+    def write(
+        self, before: Position, position: Position, batch: Batch, result: StepResult, rate: float
+    ) -> None:
+        """One step has ended."""
+        self._count_unreadable(batch)
+        for logger in self._display.loggers:
+            logger.step(position)
+        if position.passed(before, self._display.settings.display_freq):
+            self._show(position, result)
+        if position.passed(before, self._display.settings.print_freq):
+            self._record(position, result, {"learning_rate": rate} | self._measured(position))
+
+    def write_broken(self, position: Position, result: StepResult) -> None:
+        """The last record of a run that ends because a loss is NaN or infinite."""
+        self._record(position, result, {})
+
+    def saved(self, position: Position) -> None:
+        """A checkpoint was written."""
+        for logger in self._display.loggers:
+            logger.saved(position)
+
+    def close(self) -> None:
+        """Close the loggers and say how many files were passed over."""
+        for logger in self._display.loggers:
+            logger.close()
+        if self._unreadable:
+            log.warning("%d unreadable images were passed over", len(self._unreadable))
+
+    def _record(self, position: Position, result: StepResult, further: dict[str, float]) -> None:
+        values = {name: loss.item() for name, loss in result.losses.items()}
+        seconds = self._display.seconds + time.monotonic() - self._began
+        record = Record(position, values | further | self._signs, seconds)
+        self._signs = {}
+        for logger in self._display.loggers:
+            logger.record(record)
+
+    def _measured(self, position: Position) -> dict[str, float]:
+        """Speed, waiting and memory since the last record."""
+        now = time.monotonic()
+        elapsed = max(now - self._last, 1e-9)
+        measured = {
+            "images_per_second": (position.images - self._images) / elapsed,
+            "waiting_for_images": min(1.0, self._waited / elapsed),
+            "memory_gib": memory_in_use(self._device),
+        }
+        self._last, self._images, self._waited = now, position.images, 0.0
+        return measured
+
+    def _show(self, position: Position, result: StepResult) -> None:
+        pictures = {"batch": picture_grid(result.translations, upright=True)}
+        if self._display.held_out is not None:
+            shown = self._display.preview(self._display.held_out)
+            rows = len(self._display.held_out)
+            pictures = {"held_out": picture_grid(shown, rows)} | pictures
+            self._signs = _signs(shown)
+        for logger in self._display.loggers:
+            logger.pictures(position, pictures)
+
+    def _count_unreadable(self, batch: Batch) -> None:
+        for path in sorted(batch.unreadable - self._unreadable):
+            self._unreadable.add(path)
+            log.warning("%s can't be read and is passed over (cyclegan data check)", path)
+
+
+def _signs(shown: Translations) -> dict[str, float]:
+    """What the held-out pictures say about the generators' health."""
+    signs = {}
+    for direction, made in shown.items():
+        signs[f"light_agreement_{direction}"] = light_agreement(made.source, made.fake)
+        if len(made.source) > 1:
+            signs[f"diversity_{direction}"] = diversity(made.source, made.fake)
+    return signs

@@ -1,0 +1,118 @@
+"""Health: every rule speaks when it must, and is silent when it must be."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from cyclegan.loggers import panels
+from cyclegan.loggers.health import LONG, RULES, Recent, complaints, verdict
+from cyclegan.loggers.journey import Journey
+from cyclegan.loggers.record import Record
+from cyclegan.position import Position
+
+HEALTHY = {
+    "discriminator_a": 0.15,
+    "discriminator_b": 0.2,
+    "cycle_a_to_b": 1.0,
+    "diversity_a_to_b": 0.9,
+    "light_agreement_a_to_b": 0.8,
+    "waiting_for_images": 0.05,
+    "images_per_second": 2.0,
+}
+
+
+def recent(count: int = LONG, guessing: float | None = 0.25, **values: float) -> Recent:
+    records = [
+        Record(Position(1, images, images), HEALTHY | values) for images in range(1, count + 1)
+    ]
+    return Recent(guessing, records)
+
+
+def said(**values: float) -> list[str]:
+    return complaints(recent(**values))
+
+
+def test_a_healthy_run() -> None:
+    assert said() == []
+    assert verdict(recent()) == f"Nothing wrong in the last {LONG} records."
+    assert verdict(recent(count=10)) == "Nothing wrong so far."
+    assert verdict(recent(count=1)) == "Too early to tell."
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"discriminator_b": 0.02}, ["discriminator B", "winning for long", "0.020", "--ndf"]),
+        ({"discriminator_a": 0.3}, ["discriminator A", "losing for long", "0.300", "--lr"]),
+        ({"diversity_a_to_b": 0.03}, ["A→B", "nearly the same picture", "3%", "--lambda_A"]),
+        ({"light_agreement_a_to_b": -0.6}, ["A→B", "inverted", "-0.60", "--lambda_identity"]),
+        ({"waiting_for_images": 0.45}, ["waits for images", "45%", "--num_threads"]),
+        ({"cycle_a_to_b": math.nan}, ["cycle A→B: NaN or infinite after 50 images", "--lr"]),
+        ({"cycle_a_to_b": math.inf}, ["NaN or infinite"]),
+    ],
+)
+def test_what_is_wrong_is_said_with_a_way_out(
+    values: dict[str, float], words: Sequence[str]
+) -> None:
+    (text,) = said(**values)
+    assert all(word in text for word in words), text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"discriminator_b": 0.03},
+        {"discriminator_b": 0.26},
+        {"diversity_a_to_b": 0.11},
+        {"light_agreement_a_to_b": -0.29},
+        {"waiting_for_images": 0.3},
+    ],
+)
+def test_what_is_nearly_wrong_is_not_said(values: dict[str, float]) -> None:
+    assert said(**values) == []
+
+
+@pytest.mark.parametrize("value", [0.01, 0.9])
+def test_a_discriminator_must_win_or_lose_for_long(value: float) -> None:
+    assert complaints(recent(count=LONG - 1, discriminator_a=value)) == []
+    assert len(complaints(recent(count=LONG, discriminator_a=value))) == 1
+
+
+def test_a_loss_without_a_level_of_guessing_says_nothing_of_winning() -> None:
+    assert complaints(recent(guessing=None, discriminator_a=-40.0)) == []
+
+
+def test_one_bad_picture_is_no_collapse() -> None:
+    records = recent(diversity_a_to_b=0.9)
+    records.add(Record(Position(1, 60, 60), {"diversity_a_to_b": 0.01}))
+    assert complaints(records) == []
+    records.add(Record(Position(1, 61, 61), {"diversity_a_to_b": 0.01}))
+    assert len(complaints(records)) == 1
+
+
+def test_what_is_long_over_is_forgotten() -> None:
+    records = recent(discriminator_b=0.01)
+    for images in range(LONG):
+        records.add(Record(Position(1, 60 + images, 60 + images), HEALTHY))
+    assert complaints(records) == []
+
+
+def test_every_rule_has_been_heard() -> None:
+    everything = recent(
+        discriminator_a=0.01, discriminator_b=0.9, diversity_a_to_b=0.0,
+        light_agreement_a_to_b=-1.0, waiting_for_images=1.0, cycle_a_to_b=math.nan,
+    )  # fmt: skip
+    assert all(list(rule(everything)) for rule in RULES)
+    assert "NaN" in complaints(everything)[0], "what is worst comes first"
+    assert panels.health(everything).count("<p") == len(RULES)
+
+
+def test_progress_in_words(tmp_path: object) -> None:
+    from pathlib import Path
+
+    journey = Journey("run", Path(str(tmp_path)), Position(), 4, 1000)
+    shown = panels.progress(journey, Position(2, 0, 1000), 3661.0, 0.5)
+    for words in ("2 of 4", "1,000 of 4,000 (25%)", "1:01:01", "1:40:00", "0.50 images/s"):
+        assert words in shown
+    assert "not known yet" in panels.progress(journey, Position(), 0.0, 0.0)
