@@ -1,6 +1,7 @@
 """Losses and pictures for a Visdom server that is already running."""
 
 import logging
+import os
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -80,16 +81,26 @@ def _connect(settings: LoggerSettings, name: str) -> Any:
             return str(session.post(url, data=data or {}, timeout=PATIENCE).text)
 
     logging.getLogger("visdom").setLevel(logging.CRITICAL)
-    try:
-        return Client(
-            server=settings.display_server,
-            port=settings.display_port,
-            env=settings.display_env or name,
-            use_incoming_socket=False,
-            raise_exceptions=True,
-        )
-    except Exception:  # as above
-        return None
+    for login in _logins():
+        try:
+            return Client(
+                server=settings.display_server,
+                port=settings.display_port,
+                env=settings.display_env or name,
+                use_incoming_socket=False,
+                raise_exceptions=True,
+                **login,
+            )
+        except Exception:  # as above; a server without a login refuses one
+            continue
+    return None
+
+
+def _logins() -> list[dict[str, str]]:
+    """What to log in with: the two environment variables if there are both, and nothing."""
+    names = {"username": "VISDOM_USERNAME", "password": "VISDOM_PASSWORD"}
+    login = {key: os.environ[name] for key, name in names.items() if os.environ.get(name)}
+    return [login, {}] if len(login) == 2 else [{}]
 
 
 def _answers(settings: LoggerSettings) -> bool:
