@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -67,9 +68,12 @@ def _train(args: Sequence[str]) -> int:
             f"{folder}: there already; --continue_train goes on with it, "
             "another --name starts a new run"
         )
-    from cyclegan import assemble
+    with _watched(command) as dashboard_answers:
+        from cyclegan import assemble
 
-    return _end(assemble.train(command.settings, init_weights=command.init_weights), command)
+        dashboard_answers()
+        signal = assemble.train(command.settings, init_weights=command.init_weights)
+        return _end(signal, command)
 
 
 def _resume(
@@ -83,7 +87,11 @@ def _resume(
     if command.init_weights is not None:
         raise UsageError("--init_weights starts a new run: it can't go with --continue_train")
     command.settings.run.check()
+    with _watched(command) as dashboard_answers:
+        return _go_on(args, folder, dashboard_answers)
 
+
+def _go_on(args: Sequence[str], folder: Path, dashboard_answers: Callable[[], None]) -> int:
     from cyclegan import assemble, checkpoint
 
     path = checkpoint.path_of(folder, "latest")
@@ -101,7 +109,17 @@ def _resume(
             "a longer --n_epochs or --n_epochs_decay goes on\n"
         )
         return 0
+    dashboard_answers()
     return _end(assemble.train(command.settings, resume=saved), command)
+
+
+def _watched(command: RunCommand) -> AbstractContextManager[Callable[[], None]]:
+    """With --dashboard, a server for as long as the run lasts; gives what waits for its answer."""
+    if not command.dashboard:
+        return nullcontext(lambda: None)
+    from cyclegan.dashboard.beside import dashboard_beside
+
+    return dashboard_beside(command.settings.loggers, command.settings.run)
 
 
 #: What a run leaves that ended before its first save: a new one may take its place.
@@ -162,6 +180,16 @@ def _convert(args: Sequence[str]) -> int:
     from cyclegan.conversion.job import convert
 
     return convert(settings)
+
+
+def _dashboard(args: Sequence[str]) -> int:
+    from cyclegan.dashboard.settings import DashboardSettings
+
+    about = COMMANDS["dashboard"].help
+    settings = parse(args, DashboardSettings, prog="cyclegan dashboard", about=about)
+    from cyclegan.dashboard.server import run as run_server
+
+    return run_server(settings)
 
 
 def _settings(args: Sequence[str]) -> int:
@@ -238,6 +266,7 @@ COMMANDS = {
     "train": Command("train two generators and two discriminators on two folders", _train),
     "report": Command("write a page about a run that needs no server", _report),
     "convert": Command("convert images with a trained generator", _convert),
+    "dashboard": Command("show training runs live in a browser (a Visdom server)", _dashboard),
     "data sample": Command("make a small data set that needs no download", _data_sample),
     "data check": Command("look for what can't be trained on", _data_check),
     "settings": Command("print the resolved settings as a TOML preset", _settings),

@@ -1,0 +1,87 @@
+"""Addresses: who answers there, and whether others than this machine reach it."""
+
+import errno
+import http.client
+import ipaddress
+import re
+import socket
+import ssl
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote, urlsplit
+
+from cyclegan.errors import UserError
+
+Answer = Literal["nobody", "visdom", "another"]
+PATIENCE = 3.0  # seconds that an answer may take
+_TITLE = re.compile(rb"<title>\s*visdom", re.IGNORECASE)
+
+
+def who_answers(url: str, patience: float = PATIENCE) -> Answer:
+    """Whether a Visdom server answers at `url`, another program, or nobody."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=patience) as response:
+            return "visdom" if _TITLE.search(response.read(1 << 20)) else "another"
+    except urllib.error.HTTPError as error:
+        return "visdom" if _TITLE.search(error.read(1 << 20)) else "another"
+    except urllib.error.URLError as error:
+        return "another" if isinstance(error.reason, ssl.SSLError) else "nobody"
+    except (OSError, ValueError, http.client.HTTPException):  # connected, and no answer of the web
+        return "another"
+
+
+def url_of(server: str, port: int, env: str | None = None) -> str:
+    """The address of a server, or of an environment's page on it."""
+    base = server if urlsplit(server).netloc else f"http://{server}"
+    return f"{base.rstrip('/')}:{port}" + (f"/env/{quote(env, safe='')}" if env else "")
+
+
+def shown_host(host: str) -> str:
+    """The host as it stands in an address for people."""
+    if host in ("0.0.0.0", "::", ""):
+        return socket.gethostname()
+    if is_loopback(host):
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server on `host`. Raises UserError for no host."""
+    try:
+        found = socket.getaddrinfo(host or None, None, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise UserError(f"--host {host}: no address of this machine ({error})") from None
+    return all(
+        ipaddress.ip_address(str(item[4][0]).partition("%")[0]).is_loopback for item in found
+    )
+
+
+def listen(host: str, port: int, flag: str = "--port") -> socket.socket:
+    """A socket that listens. Raises UserError saying who has the port already."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            where = f"{host}:{port}"
+            raise UserError(f"{where}: can't be listened on ({error.strerror or error})") from None
+    url = url_of(f"http://{shown_host(host)}", port)
+    if who_answers(url_of(f"http://{host}", port)) == "visdom":
+        raise UserError(
+            f"a Visdom server answers at {url} already; another {flag} starts a second one"
+        )
+    raise UserError(f"port {port} is taken by another program: give another {flag}")
+
+
+def make_folder(folder: Path) -> None:
+    """Make the dashboard's folder. Raises UserError where it can't be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".fetching.lock").touch()
+    except OSError as error:
+        raise UserError(
+            f"--checkpoints_dir {folder.parent}: can't be written to ({error.strerror})"
+        ) from None

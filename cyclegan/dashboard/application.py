@@ -1,0 +1,83 @@
+"""visdom's application, made to keep to the dashboard's folder."""
+
+import getpass
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cyclegan.dashboard.environments import Environments, is_loaded
+from cyclegan.dashboard.login import credential, write_secret
+from cyclegan.dashboard.page import Page
+
+
+def make_application(
+    dashboard: Path, port: int, page: Page, login: tuple[str, str] | None
+) -> tuple[Any, Environments]:
+    """A tornado application that serves `page`, and what keeps its environments in files."""
+    folder = dashboard / "environments"
+    folder.mkdir(exist_ok=True)
+    _name_the_user()
+    visdom = _visdom(folder)
+    visdom.tornado_settings.update(
+        static_path=str(page.folder.resolve()),
+        template_path=str(page.folder.resolve()),
+        autoreload=False,  # it would start the process anew when a module's file changes
+    )
+    if login is not None:
+        write_secret(folder / "COOKIE_SECRET")
+    app = visdom.Application(
+        port=port,
+        env_path=str(folder),
+        user_credential=None if login is None else credential(login),
+    )
+    return app, Environments(app, _save, folder, dashboard / f"saving-{port}")
+
+
+def _visdom(folder: Path) -> Any:
+    """visdom's module of the application, with `folder` where it would take the user's ~/.visdom.
+
+    Its modules copy these two when they are imported, so they are changed before.
+    """
+    from visdom.server import defaults
+
+    defaults.DEFAULT_ENV_PATH = f"{folder}/"
+    from visdom.utils import server_utils
+
+    if hasattr(server_utils, "serialize_env"):
+        server_utils.serialize_env = _saving_what_is_loaded(server_utils.serialize_env)
+    from visdom.server import app
+
+    return app
+
+
+def _saving_what_is_loaded(serialize: Any) -> Any:
+    """visdom 0.2 would write `null` over an environment that nobody has looked at."""
+
+    def serialize_env(state: Any, eids: Sequence[str], env_path: str | None = None) -> list[str]:
+        known = [eid for eid in eids if eid in state]
+        serialize(state, [eid for eid in known if is_loaded(state[eid])], env_path=env_path)
+        return known
+
+    return serialize_env
+
+
+def _save(state: Any, names: Sequence[str], folder: str) -> None:
+    """Write environments as the installed visdom does: by a store since 0.3."""
+    from visdom.utils import server_utils
+
+    serialize: Any = getattr(server_utils, "serialize_env", None)
+    if serialize is not None:
+        serialize(state, names, env_path=folder)
+        return
+    from visdom.data_model.json_store import JSONStore
+
+    JSONStore(folder).save_envs(state, names)
+
+
+def _name_the_user() -> None:
+    """visdom's pages name the user, who in a container may have no name."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        os.environ["LOGNAME"] = "user"

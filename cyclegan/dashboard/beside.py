@@ -1,0 +1,112 @@
+"""A dashboard that runs beside a training, for as long as that lasts."""
+
+import logging
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cyclegan.dashboard import address
+from cyclegan.dashboard.login import read_login
+from cyclegan.dashboard.settings import DashboardSettings
+from cyclegan.errors import UsageError
+from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.run import RunSettings
+
+log = logging.getLogger(__name__)
+HERE = ("localhost", "127.0.0.1", "::1")
+BEGINNING = 60.0  # seconds that a server may take to answer at first, on a busy machine
+SAVING = 30.0  # seconds that it may take to save its environments
+
+
+@contextmanager
+def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[Callable[[], None]]:
+    """Have a Visdom server while entered, one that answers already or a new one; tell its address.
+
+    Gives a function that waits until the server answers. Raises UsageError, UserError.
+    """
+    if not loggers.visdom:
+        raise UsageError("--dashboard shows what is sent to it: it can't go with --no_visdom")
+    if loggers.display_port > 65535:
+        raise UsageError(f"--display_port {loggers.display_port}: the last port is 65535")
+    env = loggers.display_env or run.name
+    server = address.url_of(loggers.display_server, loggers.display_port)
+    _tell(f"dashboard: {address.url_of(loggers.display_server, loggers.display_port, env)}\n")
+    answer = address.who_answers(server)
+    if answer == "visdom":
+        yield lambda: None
+        return
+    if answer == "another":
+        raise UsageError(
+            f"--dashboard: no Visdom server but another program answers at {server}: "
+            "give another --display_port"
+        )
+    process = _start(loggers, run, env)
+    try:
+        yield lambda: _wait(server)
+    finally:
+        _stop(process)
+        _tell(f"dashboard: stopped; see it again with: {_again(loggers, run)}\n")
+
+
+def _start(loggers: LoggerSettings, run: RunSettings, env: str) -> "subprocess.Popen[bytes]":
+    """A server on a socket that listens already, so that nothing sent to it is refused.
+
+    In a session of its own: Ctrl-C is for the training, whose last pictures are still to come.
+    """
+    host = _host(loggers)
+    read_login(host)
+    folder = DashboardSettings(checkpoints_dir=run.checkpoints_dir).folder
+    address.make_folder(folder)
+    with address.listen(host, loggers.display_port, "--display_port") as listening:
+        words = [str(listening.fileno()), str(os.getpid()), str(folder), host, env]
+        return subprocess.Popen(
+            [sys.executable, "-m", "cyclegan.dashboard.child", *words],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[listening.fileno()],
+            start_new_session=True,
+        )
+
+
+def _host(loggers: LoggerSettings) -> str:
+    """The address to listen on. Raises UsageError where that is not this machine's."""
+    parts = urlsplit(address.url_of(loggers.display_server, loggers.display_port))
+    if parts.hostname not in HERE or parts.scheme != "http":
+        raise UsageError(
+            f"--display_server {loggers.display_server}: no Visdom server answers there, and "
+            "--dashboard starts one on http://localhost only"
+        )
+    return "::1" if parts.hostname == "::1" else "127.0.0.1"
+
+
+def _wait(server: str) -> None:
+    if address.who_answers(server, BEGINNING) != "visdom":
+        log.warning("dashboard: does not answer at %s: training goes on without it", server)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(SAVING)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _again(loggers: LoggerSettings, run: RunSettings) -> str:
+    """The command that shows the run later, with the flags that differ from the defaults."""
+    words = ["cyclegan", "dashboard"]
+    if run.checkpoints_dir != Path("checkpoints"):
+        words += ["--checkpoints_dir", str(run.checkpoints_dir)]
+    if loggers.display_port != DashboardSettings().port:
+        words += ["--port", str(loggers.display_port)]
+    return shlex.join(words)
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(line)
+    sys.stdout.flush()

@@ -1,0 +1,125 @@
+"""The folder that the server's page is served from: visdom's own files, and the scripts they need.
+
+visdom comes without the scripts of others that its page is made of. They are put beside a copy of
+its own files, so that nothing is written to where packages are installed.
+"""
+
+import html
+import importlib.util
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+from cyclegan.dashboard.packages import PACKAGES, Package
+from cyclegan.errors import UsageError
+
+#: What style sheets ask for; all else is named by the pages.
+FONTS = tuple(f"fonts/glyphicons-halflings-regular.{kind}" for kind in ("woff2", "woff"))
+PAGES = ("index.html", "login.html")
+_NAMED = re.compile(r"""static_url\(\s*["']([^"']+)["']\s*\)""")
+# The first is no file of the static folder, which newer tornados refuse; the second is not there.
+_MENDED = (
+    ('{{ static_url("../user/style.css") }}', '"/user/style.css"'),
+    ('href="favicon.png"', 'href="data:,"'),
+)
+_NOTICE = """<!doctype html>
+<html><head><meta charset="utf-8"><meta http-equiv="refresh" content="3"><title>visdom</title>
+<link rel="icon" href="data:,"></head><body><p>{}</p></body></html>
+"""
+# A template of tornado, which visdom 0.2 asks for and does not bring.
+_ERROR = """<!doctype html>
+<html><head><meta charset="utf-8"><title>visdom</title><link rel="icon" href="data:,"></head>
+<body><p>The server could not answer this: {{ escape(str(error)) }}</p></body></html>
+"""
+
+
+class Page:
+    """The folder of the page, for the visdom that is installed."""
+
+    def __init__(self, dashboard: Path) -> None:
+        self.visdom_version = version("visdom")
+        self.folder = dashboard / f"static-{self.visdom_version}"
+        spec = importlib.util.find_spec("visdom")
+        assert spec is not None
+        assert spec.origin is not None
+        self._theirs = Path(spec.origin).parent / "static"
+
+    @property
+    def required(self) -> list[str]:
+        """What the page needs and visdom doesn't bring, as paths below the folder."""
+        named = [
+            path
+            for page in PAGES
+            for path in _NAMED.findall((self._theirs / page).read_text(encoding="utf-8"))
+        ]
+        others = {path for path in named if ".." not in path and not (self._theirs / path).exists()}
+        return sorted(others | set(FONTS))
+
+    @property
+    def packages(self) -> tuple[Package, ...]:
+        """The npm packages that hold what the page needs; none where they are not known."""
+        return PACKAGES.get(".".join(self.visdom_version.split(".")[:2]), ())
+
+    def missing(self, folder: Path | None = None) -> list[str]:
+        """What of it is not in `folder`, by default the page's own."""
+        where = self.folder if folder is None else folder
+        return [path for path in self.required if not _is_usable(where / path)]
+
+    def prepare(self) -> None:
+        """Put visdom's own files into the folder, its pages excepted."""
+        for path in sorted(self._theirs.rglob("*")):
+            if path.is_file() and path.suffix != ".map" and path.name not in PAGES:
+                place(path.read_bytes(), self.folder / path.relative_to(self._theirs))
+        if not (self._theirs / "error.html").exists():
+            place(_ERROR.encode(), self.folder / "error.html")
+
+    def show(self) -> None:
+        """Let the folder hold visdom's pages: from now on they are what is served."""
+        for page in PAGES:
+            text = (self._theirs / page).read_text(encoding="utf-8")
+            for old, new in _MENDED:
+                text = text.replace(old, new)
+            place(text.encode(), self.folder / page)
+
+    def tell(self, message: str) -> None:
+        """Let the folder hold pages that say `message`, and look again every few seconds."""
+        for page in PAGES:
+            place(_NOTICE.format(html.escape(message)).encode(), self.folder / page)
+
+    def take(self, source: Path) -> None:
+        """Move everything below `source` into the folder, file by file."""
+        for path in sorted(source.rglob("*")):
+            if path.is_file():
+                target = self.folder / path.relative_to(source)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+
+    def copy(self, source: Path) -> None:
+        """Copy what the page requires from `source`. Raises UsageError naming what is missing."""
+        missing = self.missing(source)
+        known = [target for package in self.packages for target, _ in package.files]
+        if missing:
+            raise UsageError(
+                f"--assets {source}: lacks {', '.join(missing)}; it should be laid out like "
+                f"the {self.folder} of a machine where the dashboard works"
+            )
+        for path in {*self.required, *known}:
+            if (source / path).is_file():
+                place((source / path).read_bytes(), self.folder / path)
+
+
+def place(content: bytes, target: Path) -> None:
+    """Write a file whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    unfinished.write_bytes(content)
+    unfinished.replace(target)
+
+
+def _is_usable(path: Path) -> bool:
+    """Whether a file is there, and is no web page that some gateway sent in its place."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(64).lstrip()
+    return bool(start) and not (path.suffix in (".js", ".css") and start.startswith(b"<"))

@@ -1,0 +1,122 @@
+"""The Visdom server itself: it runs until it is stopped, and saves what it shows."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cyclegan.dashboard import address, sources
+from cyclegan.dashboard.application import make_application
+from cyclegan.dashboard.login import PASSWORD, read_login
+from cyclegan.dashboard.page import Page
+from cyclegan.dashboard.settings import DashboardSettings
+from cyclegan.errors import UserError
+
+log = logging.getLogger(__name__)
+SAVING = 60.0  # seconds between two savings
+LARGEST = 1024**3  # bytes of a request, as visdom's own server has it
+
+
+@dataclass(frozen=True)
+class Service:
+    """What is served, on which socket, and for how long."""
+
+    folder: Path
+    """the dashboard's own"""
+    listening: socket.socket
+    login: tuple[str, str] | None = None
+    env: str | None = None
+    """an environment that is there from the start, so that its page can be opened"""
+    announce: Callable[[], None] = lambda: None
+    """called when signals end the server in good order"""
+    is_wanted: Callable[[], bool] = lambda: True
+    """asked every second; the server ends when it is not"""
+
+
+def run(settings: DashboardSettings) -> int:
+    """Serve until Ctrl-C or SIGTERM; return the exit code. Raises UserError."""
+    login = read_login(settings.host)
+    address.make_folder(settings.folder)
+    page = Page(settings.folder)
+    if settings.assets is not None and page.missing():
+        page.copy(settings.assets)
+    terminal = sys.stdout
+    url = address.url_of(f"http://{address.shown_host(settings.host)}", settings.port)
+
+    def announce() -> None:
+        terminal.write(f"dashboard: {url}  (Ctrl-C stops it)\n")
+        terminal.flush()
+
+    with address.listen(settings.host, settings.port) as listening:
+        serve(Service(settings.folder, listening, login, announce=announce))
+    sys.stdout.write(f"dashboard: stopped; what it showed is saved in {settings.folder}\n")
+    return 0
+
+
+def serve(service: Service) -> None:
+    """Serve; nothing is heard of visdom, and no process that is started is told the password."""
+    os.environ.pop(PASSWORD, None)
+    logging.getLogger().addHandler(logging.NullHandler())
+    ours = logging.getLogger("cyclegan")
+    ours.addHandler(logging.StreamHandler())
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        asyncio.run(_serve(service))
+
+
+async def _serve(service: Service) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    service.announce()
+    page = Page(service.folder)
+    page.prepare()
+    port = service.listening.getsockname()[1]
+    app, environments = make_application(service.folder, port, page, service.login)
+    if service.env is not None and service.env not in app.state:
+        app.state[service.env] = {"jsons": {}, "reload": {}}
+    tasks = [
+        asyncio.create_task(_complete(page, service.folder)),
+        asyncio.create_task(_every(SAVING, environments.save)),
+        asyncio.create_task(_watch(service.is_wanted, stop)),
+    ]
+    _accept(app, service.listening)
+    await stop.wait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    environments.save()
+
+
+def _accept(app: Any, listening: socket.socket) -> None:
+    from tornado.httpserver import HTTPServer
+
+    listening.setblocking(False)
+    HTTPServer(app, max_buffer_size=LARGEST).add_sockets([listening])
+
+
+async def _complete(page: Page, folder: Path) -> None:
+    try:
+        await sources.complete(page, folder)
+    except (OSError, UserError) as error:  # a full disk, say: training can still send
+        log.warning("dashboard: the page's scripts can't be kept: %s", error)
+
+
+async def _every(seconds: float, action: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        action()
+
+
+async def _watch(is_wanted: Callable[[], bool], stop: asyncio.Event) -> None:
+    while is_wanted():
+        await asyncio.sleep(1)
+    stop.set()

@@ -1,0 +1,28 @@
+"""Settings of the dashboard."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from cyclegan.strict import STRICT
+
+
+@dataclass(frozen=True, config=STRICT)
+class DashboardSettings:
+    """Where the dashboard is reached and what it shows."""
+
+    port: Annotated[int, Field(ge=1, le=65535)] = 8097
+    """port of the server; training sends to the same --display_port"""
+    checkpoints_dir: Path = Path("checkpoints")
+    """folder that holds the runs; what is shown is kept in its folder .dashboard"""
+    host: str = "127.0.0.1"
+    """address to listen on; one that others reach needs VISDOM_USERNAME and VISDOM_PASSWORD"""
+    assets: Path | None = None
+    """folder to take the page's scripts from, laid out like visdom's static folder"""
+
+    @property
+    def folder(self) -> Path:
+        """The dashboard's own folder."""
+        return self.checkpoints_dir / ".dashboard"

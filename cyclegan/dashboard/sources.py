@@ -1,0 +1,142 @@
+"""Where the scripts of visdom's page are fetched from, once."""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+import signal
+import sys
+import tarfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+
+from cyclegan.dashboard import download
+from cyclegan.dashboard.packages import Package
+from cyclegan.dashboard.page import Page, place
+
+log = logging.getLogger(__name__)
+ANSWER = 6.0  # seconds in which the hosts of visdom's own download answer
+LIMIT = 600.0  # seconds that a source may take
+FETCHING = "the page's scripts are being fetched, once"
+NOTHING = (
+    "the page stays empty: its scripts could not be fetched; connect to the internet or install "
+    "npm and start it again, or give --assets FOLDER (cyclegan dashboard) with a copy of {name} "
+    "from a machine where it works; training can send to it all the same"
+)
+Source = Callable[[Path, Page], Awaitable[bool]]
+
+
+async def from_visdom(folder: Path, page: Page, urls: Sequence[str] = download.URLS) -> bool:
+    """visdom's own download into folder/static, where all of `urls` answer."""
+    command = [sys.executable, "-m", "cyclegan.dashboard.download", str(folder), *urls]
+    async with _process(command) as process:
+        assert process.stdout is not None
+        try:
+            answer = await asyncio.wait_for(process.stdout.readline(), ANSWER)
+        except TimeoutError:
+            return False
+        return bool(answer) and await asyncio.wait_for(process.wait(), LIMIT) == 0
+
+
+async def from_npm(folder: Path, page: Page) -> bool:
+    """Packages of npm, whose files are put into folder/static under the names visdom gives them."""
+    npm = shutil.which("npm")
+    if npm is None or not page.packages:
+        return False
+    quick = ["--fetch-retries=0", "--fetch-timeout=10000", "--no-update-notifier"]
+    quiet = ["--silent", "--ignore-scripts", f"--cache={folder.resolve() / 'cache'}"]
+    names = [f"{package.name}@{package.version}" for package in page.packages]
+    async with _process([npm, "pack", *quick, *quiet, *names], cwd=folder) as process:
+        if await asyncio.wait_for(process.wait(), LIMIT) != 0:
+            return False
+    await asyncio.to_thread(_unpack, folder, page.packages)
+    return True
+
+
+#: In the order in which they are tried, by the name that is told.
+SOURCES: dict[str, Source] = {"visdom's own download": from_visdom, "npm": from_npm}
+
+
+async def complete(page: Page, dashboard: Path, sources: dict[str, Source] = SOURCES) -> bool:
+    """Show the page, after fetching what it lacks; whether it could. Says so in a line each."""
+    if page.missing():
+        log.info("dashboard: %s", FETCHING)
+        page.tell(f"{FETCHING}; this shows what training sends as soon as they are there")
+        async with _alone(dashboard) as folder:
+            await _fetch(page, folder, sources)
+    if page.missing():
+        nothing = NOTHING.format(name=page.folder)
+        log.warning("dashboard: %s", nothing)
+        page.tell(nothing)
+        return False
+    page.show()
+    return True
+
+
+async def _fetch(page: Page, folder: Path, sources: dict[str, Source]) -> None:
+    """Try the sources in turn; what one of them brings counts only when nothing lacks."""
+    for name, source in sources.items():
+        if not page.missing():  # another dashboard may have been here
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        with contextlib.suppress(OSError, TimeoutError, tarfile.TarError, KeyError):
+            if await source(folder, page) and not page.missing(folder / "static"):
+                page.take(folder / "static")
+                log.info("dashboard: the page's scripts came from %s", name)
+
+
+@contextlib.asynccontextmanager
+async def _alone(dashboard: Path) -> AsyncIterator[Path]:
+    """A folder to fetch into that no other process uses and that an earlier one may have left."""
+    folder = dashboard / "fetching"
+    with (dashboard / ".fetching.lock").open("w") as file:
+        while not _locked(file.fileno()):
+            await asyncio.sleep(0.5)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked(number: int) -> bool:
+    try:
+        fcntl.lockf(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.asynccontextmanager
+async def _process(
+    command: Sequence[str], cwd: Path | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process whose whole group ends with the block, whatever ends that."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=cwd,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def _unpack(folder: Path, packages: Sequence[Package]) -> None:
+    """Put the files out of the packages' archives in their places. Raises KeyError for one gone."""
+    for package in packages:
+        with tarfile.open(folder / f"{package.name}-{package.version}.tgz") as archive:
+            # Every package has one folder at its top, not always of the same name.
+            members = {member.name.partition("/")[2]: member for member in archive.getmembers()}
+            for target, path in package.files:
+                content = archive.extractfile(members[path])
+                assert content is not None
+                place(content.read(), folder / "static" / target)
