@@ -96,10 +96,12 @@ def _connect(settings: LoggerSettings, name: str) -> Any:
     return None
 
 
-def _logins() -> list[dict[str, str]]:
+def _logins() -> list[dict[str, Any]]:
     """What to log in with: the two environment variables if there are both, and nothing."""
     names = {"username": "VISDOM_USERNAME", "password": "VISDOM_PASSWORD"}
-    login = {key: os.environ[name] for key, name in names.items() if os.environ.get(name)}
+    login: dict[str, Any] = {
+        key: os.environ[name] for key, name in names.items() if os.environ.get(name)
+    }
     return [login, {}] if len(login) == 2 else [{}]
 
 
