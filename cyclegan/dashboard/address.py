@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from cyclegan.errors import UserError
 
 Answer = Literal["nobody", "visdom", "another"]
-PATIENCE = 3.0  # seconds that an answer may take
+PATIENCE = 10.0  # seconds that an answer may take, of a server that is just starting too
 _TITLE = re.compile(rb"<title>\s*visdom", re.IGNORECASE)
 
 

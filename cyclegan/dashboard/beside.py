@@ -35,9 +35,10 @@ def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[Call
         raise UsageError(f"--display_port {loggers.display_port}: the last port is 65535")
     env = loggers.display_env or run.name
     server = address.url_of(loggers.display_server, loggers.display_port)
-    _tell(f"dashboard: {address.url_of(loggers.display_server, loggers.display_port, env)}\n")
+    page = address.url_of(loggers.display_server, loggers.display_port, env)
     answer = address.who_answers(server)
     if answer == "visdom":
+        _tell(f"dashboard: {page}\n")
         yield lambda: None
         return
     if answer == "another":
@@ -46,6 +47,7 @@ def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[Call
             "give another --display_port"
         )
     process = _start(loggers, run, env)
+    _tell(f"dashboard: {page}\n")
     try:
         yield lambda: _wait(server)
     finally:

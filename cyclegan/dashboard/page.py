@@ -17,10 +17,11 @@ from cyclegan.errors import UsageError
 FONTS = tuple(f"fonts/glyphicons-halflings-regular.{kind}" for kind in ("woff2", "woff"))
 PAGES = ("index.html", "login.html")
 _NAMED = re.compile(r"""static_url\(\s*["']([^"']+)["']\s*\)""")
-# The first is no file of the static folder, which newer tornados refuse; the second is not there.
+# The first is no file of the static folder, which newer tornados refuse; an icon is not there.
 _MENDED = (
     ('{{ static_url("../user/style.css") }}', '"/user/style.css"'),
-    ('href="favicon.png"', 'href="data:,"'),
+    ('<link rel="shortcut icon" href="favicon.png">', ""),
+    ("<head>", '<head>\n    <link rel="icon" href="data:,">'),
 )
 _NOTICE = """<!doctype html>
 <html><head><meta charset="utf-8"><meta http-equiv="refresh" content="3"><title>visdom</title>

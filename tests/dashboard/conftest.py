@@ -1,0 +1,73 @@
+"""The page's scripts, fetched once; a network that has neither CDNs nor npm."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dashboard.serving import lacking, small_scripts
+
+from cyclegan.dashboard import sources
+from cyclegan.dashboard.page import Page
+
+
+@pytest.fixture(scope="session")
+def assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the real scripts, by whichever source this machine reaches."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    page = Page(folder)
+    page.prepare()
+    if not asyncio.run(sources.complete(page, folder)):
+        lacking("neither the CDNs of visdom nor npm's registry are reached")
+    return page.folder
+
+
+@pytest.fixture
+def small_assets(tmp_path: Path) -> Path:
+    """A complete folder whose scripts do nothing: enough for a server that no browser visits."""
+    return small_scripts(tmp_path / "assets")
+
+
+class Silence:
+    """A port of this machine that accepts and never answers; counts who came."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def visits(self) -> int:
+        self._socket.setblocking(False)
+        count = 0
+        try:
+            while self._socket.accept():
+                count += 1
+        except BlockingIOError:
+            return count
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def silence() -> Iterator[Silence]:
+    port = Silence()
+    yield port
+    port.close()
+
+
+@pytest.fixture
+def cut_off(silence: Silence, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Silence:
+    """No npm, and everything outside this machine goes to a proxy that never answers."""
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, silence.url)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "localhost,127.0.0.1")
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    for name in ("VISDOM_USERNAME", "VISDOM_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    assert "PATH" in os.environ
+    return silence

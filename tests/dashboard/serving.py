@@ -1,0 +1,103 @@
+"""Real servers for tests, and what they are asked."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from cyclegan.dashboard.page import Page
+
+
+def lacking(what: str) -> NoReturn:
+    """Skip, or fail where the machine is said to have everything."""
+    if os.environ.get("CYCLEGAN_REQUIRE_BROWSER") == "1":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+def small_scripts(folder: Path) -> Path:
+    """All files that the page requires, of a few bytes each."""
+    for path in Page(folder).required:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("/**/")
+    return folder
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def start(*args: str, **env: str) -> "subprocess.Popen[str]":
+    """`cyclegan ARGS` as a process in a session of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "cyclegan", *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **env},
+        start_new_session=True,
+    )
+
+
+def first_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+@contextmanager
+def dashboard(checkpoints: Path, port: int, *args: str, **env: str) -> Iterator[Any]:
+    """`cyclegan dashboard`, from its first line on; ended by SIGTERM if the test did not."""
+    flags = ["--checkpoints_dir", str(checkpoints), "--port", str(port)]
+    process = start("dashboard", *flags, *args, **env)
+    try:
+        line = first_line(process)
+        assert line.startswith("dashboard: "), process.communicate()
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=60)
+
+
+def stop(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    """SIGTERM; exit code and what was printed since."""
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def ask(
+    url: str, data: object = None, headers: dict[str, str] | None = None
+) -> tuple[int, str, Any]:
+    """Status, text and headers of an answer."""
+    body = None if data is None else json.dumps(data).encode()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        request = urllib.request.Request(url, body, headers or {})
+        with opener.open(request, timeout=60) as response:
+            return response.status, response.read().decode(), response.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(), error.headers
+
+
+def send_text(port: int, env: str, text: str) -> None:
+    """A window of text, as visdom's client sends it."""
+    data = {"data": [{"content": text, "type": "text"}], "win": "w", "eid": env, "opts": {}}
+    assert ask(f"http://127.0.0.1:{port}/events", data)[0] == 200
+
+
+def windows(port: int, env: str) -> dict[str, Any]:
+    status, text, _ = ask(f"http://127.0.0.1:{port}/win_data", {"eid": env, "win": None})
+    assert status == 200
+    found: dict[str, Any] = json.loads(text)
+    return found

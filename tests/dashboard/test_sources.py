@@ -1,0 +1,261 @@
+"""Getting the page's scripts: from a folder, visdom's CDNs or npm; or saying that it can't be."""
+
+import asyncio
+import functools
+import html
+import inspect
+import logging
+import os
+import signal
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from dashboard.conftest import Silence
+from dashboard.serving import lacking, small_scripts
+
+from cyclegan.dashboard import download, sources
+from cyclegan.dashboard.page import Page
+from cyclegan.errors import UsageError
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Page:
+    page = Page(tmp_path / "dashboard")
+    page.prepare()
+    return page
+
+
+def test_what_the_page_requires(page: Page) -> None:
+    assert {"js/plotly-plotly.min.js", "css/bootstrap.min.css", "js/sjcl.js"} <= set(page.required)
+    assert "fonts/glyphicons-halflings-regular.woff2" in page.required
+    assert not {"js/main.js", "css/style.css", "../user/style.css"} & set(page.required)
+    assert page.missing() == page.required
+
+
+def test_the_packages_are_those_that_visdom_pins(page: Page) -> None:
+    from visdom.server import build
+
+    pinned = inspect.getsource(build)
+    targets = {target for package in page.packages for target, _ in package.files}
+    assert set(page.required) <= targets
+    elsewhere = {
+        "plotly.js-dist-min": "plotly-2.11.1",
+        "d3": "d3.v3",
+        "mathjax": page.packages[-1].version,
+    }
+    for package in page.packages:
+        if package.name != "d3-selection-multi":
+            assert elsewhere.get(package.name, f"{package.name}@{package.version}") in pinned
+
+
+def test_a_folder_of_scripts(page: Page, tmp_path: Path) -> None:
+    page.copy(small_scripts(tmp_path / "given"))
+    assert page.missing() == []
+    page.show()
+    text = (page.folder / "index.html").read_text()
+    assert 'href="/user/style.css"' in text
+    assert "../user" not in text
+    assert 'href="favicon.png"' not in text
+
+
+def test_an_incomplete_folder_is_named(page: Page, tmp_path: Path) -> None:
+    folder = small_scripts(tmp_path / "given")
+    (folder / "js" / "jquery.min.js").unlink()
+    (folder / "css" / "bootstrap.min.css").write_text("\n<!doctype html> please log in")
+    with pytest.raises(UsageError) as error:
+        page.copy(folder)
+    assert f"--assets {folder}: lacks css/bootstrap.min.css, js/jquery.min.js; " in str(error.value)
+    assert page.missing() == page.required
+
+
+def get(page: Page, **named: Any) -> bool:
+    return asyncio.run(sources.complete(page, page.folder.parent, named))
+
+
+def test_a_complete_folder_is_fetched_by_nobody(page: Page, tmp_path: Path) -> None:
+    page.copy(small_scripts(tmp_path / "given"))
+
+    async def refuse(folder: Path, page: Page) -> bool:
+        raise AssertionError("asked")
+
+    assert get(page, refuse=refuse)
+    assert "plotly" in (page.folder / "index.html").read_text()
+
+
+async def half(folder: Path, page: Page) -> bool:
+    small_scripts(folder / "static")
+    (folder / "static" / page.required[0]).unlink()
+    return True
+
+
+async def whole(folder: Path, page: Page) -> bool:
+    assert list(folder.iterdir()) == []
+    small_scripts(folder / "static")
+    return True
+
+
+def test_half_a_source_counts_for_nothing(page: Page, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    assert not get(page, half=half)
+    assert page.missing() == page.required
+    assert get(page, half=half, whole=whole)
+    assert "came from whole" in caplog.text
+    assert not (page.folder.parent / "fetching").exists()
+
+
+def test_an_interrupted_fetch_leaves_nothing(page: Page) -> None:
+    pids = []
+
+    async def endless(folder: Path, page: Page) -> bool:
+        small_scripts(folder / "static")
+        async with sources._process(["/bin/sh", "-c", "sleep 1000 & wait"]) as process:
+            pids.append(process.pid)
+            await process.wait()
+        return True
+
+    async def interrupt() -> None:
+        task = asyncio.create_task(sources.complete(page, page.folder.parent, {"endless": endless}))
+        while not pids:
+            await asyncio.sleep(0.01)
+        assert "being fetched" in (page.folder / "index.html").read_text()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(interrupt())
+    assert page.missing() == page.required
+    assert not (page.folder.parent / "fetching").exists()
+    with pytest.raises(ProcessLookupError):  # the whole group is gone, a moment later
+        for _ in range(100):
+            os.killpg(pids[0], signal.SIGKILL)
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_hosts_that_accept_and_never_answer(scheme: str, page: Page, silence: Silence) -> None:
+    url = f"{scheme}://127.0.0.1:{silence.port}/x.js"
+    started = time.monotonic()
+    ask = functools.partial(sources.from_visdom, urls=[url, url])
+    assert not get(page, visdom=ask)
+    assert time.monotonic() - started < 10
+    assert silence.visits() >= 1
+
+
+def test_no_source_is_one_clear_line(
+    page: Page, cut_off: Silence, caplog: pytest.LogCaptureFixture
+) -> None:
+    started = time.monotonic()
+    assert not asyncio.run(sources.complete(page, page.folder.parent))
+    assert time.monotonic() - started < 10
+    (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    for words in ("connect to the internet", "install npm", "--assets FOLDER", page.folder.name):
+        assert words in record.message
+    assert html.escape("install npm") in (page.folder / "index.html").read_text()
+
+
+class Stand(BaseHTTPRequestHandler):
+    """A proxy that answers for all hosts of the internet, with files of a few bytes."""
+
+    protocol_version = "HTTP/1.1"
+    authority: trustme.CA
+    answers_get = True
+    hosts: set[str]
+
+    def do_CONNECT(self) -> None:
+        host = self.path.partition(":")[0]
+        self.hosts.add(host)
+        self.send_response(200)
+        self.end_headers()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.authority.issue_cert(host).configure_cert(context)
+        self.connection = context.wrap_socket(self.connection, server_side=True)
+        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
+        self.close_connection = False
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "4")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        if not self.answers_get:
+            time.sleep(30)
+            return
+        self.do_HEAD()
+        self.wfile.write(b"/**/")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def internet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Stand]]:
+    """All that is asked of the internet goes to the stand-in, whose certificates are trusted."""
+    handler = type("Handler", (Stand,), {"authority": trustme.CA(), "hosts": set()})
+    handler.authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, str(tmp_path / "ca.pem"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    server.block_on_close = False
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{server.server_port}")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield handler
+    server.shutdown()
+    server.server_close()
+
+
+def test_visdoms_own_download(
+    page: Page, internet: type[Stand], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert asyncio.run(sources.complete(page, page.folder.parent))
+    assert "the page's scripts came from visdom's own download" in caplog.text
+    assert internet.hosts >= {"unpkg.com", "cdn.plot.ly", "d3js.org", "cdnjs.cloudflare.com"}
+    assert (page.folder / "js" / "plotly-plotly.min.js").read_text() == "/**/"
+
+
+def test_hosts_that_stop_in_the_middle(page: Page, internet: type[Stand]) -> None:
+    internet.answers_get = False
+    started = time.monotonic()
+    assert not get(page, visdom=sources.from_visdom)
+    assert time.monotonic() - started < 10
+    assert page.missing() == page.required
+
+
+def test_the_hosts_that_are_asked_are_visdoms() -> None:
+    from visdom.server import build
+
+    source = inspect.getsource(build)
+    assert all(url.split("/")[2] in source for url in download.URLS)
+
+
+def test_npm(page: Page) -> None:
+    """The real registry."""
+    if not get(page, npm=sources.from_npm):
+        lacking("npm or its registry is not reached")
+    assert "plotly.js v2.11.1" in (page.folder / "js" / "plotly-plotly.min.js").read_text()[:200]
+    assert "jQuery v3.1.1" in (page.folder / "js" / "jquery.min.js").read_text()[:200]
+    assert all(
+        (page.folder / target).stat().st_size for p in page.packages for target, _ in p.files
+    )
+    assert sorted(path.name for path in page.folder.parent.iterdir()) == [
+        ".fetching.lock",
+        page.folder.name,
+    ]
+
+
+def test_an_npm_that_fails(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "npm").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "npm").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not get(page, npm=sources.from_npm)
