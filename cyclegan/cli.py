@@ -68,10 +68,9 @@ def _train(args: Sequence[str]) -> int:
             f"{folder}: there already; --continue_train goes on with it, "
             "another --name starts a new run"
         )
-    with _watched(command) as dashboard_answers:
+    with _watched(command):
         from cyclegan import assemble
 
-        dashboard_answers()
         signal = assemble.train(command.settings, init_weights=command.init_weights)
         return _end(signal, command)
 
@@ -87,11 +86,11 @@ def _resume(
     if command.init_weights is not None:
         raise UsageError("--init_weights starts a new run: it can't go with --continue_train")
     command.settings.run.check()
-    with _watched(command) as dashboard_answers:
-        return _go_on(args, folder, dashboard_answers)
+    with _watched(command):
+        return _go_on(args, folder)
 
 
-def _go_on(args: Sequence[str], folder: Path, dashboard_answers: Callable[[], None]) -> int:
+def _go_on(args: Sequence[str], folder: Path) -> int:
     from cyclegan import assemble, checkpoint
 
     path = checkpoint.path_of(folder, "latest")
@@ -109,14 +108,13 @@ def _go_on(args: Sequence[str], folder: Path, dashboard_answers: Callable[[], No
             "a longer --n_epochs or --n_epochs_decay goes on\n"
         )
         return 0
-    dashboard_answers()
     return _end(assemble.train(command.settings, resume=saved), command)
 
 
-def _watched(command: RunCommand) -> AbstractContextManager[Callable[[], None]]:
-    """With --dashboard, a server for as long as the run lasts; gives what waits for its answer."""
+def _watched(command: RunCommand) -> AbstractContextManager[None]:
+    """With --dashboard, a server for as long as the run lasts."""
     if not command.dashboard:
-        return nullcontext(lambda: None)
+        return nullcontext()
     from cyclegan.dashboard.beside import dashboard_beside
 
     return dashboard_beside(command.settings.loggers, command.settings.run)

@@ -36,13 +36,20 @@ def opened(url: str, width: int = 1280, height: int = 2300) -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         page: Any = browser.new_page(viewport={"width": width, "height": height})
+        page.set_default_timeout(120_000)  # a busy machine is slow
         page.complaints, page.requests = [], []
         page.on("console", lambda m: page.complaints.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("response", lambda answer: _note_failure(page, answer))
         page.on("request", lambda request: page.requests.append(request.url))
         page.goto(url)
         yield page
         browser.close()
+
+
+def _note_failure(page: Any, answer: Any) -> None:
+    if answer.status >= 400:
+        page.complaints.append(f"{answer.status} {answer.url}")
 
 
 def strangers(page: Any) -> list[str]:

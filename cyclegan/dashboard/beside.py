@@ -5,7 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,15 +19,14 @@ from cyclegan.run import RunSettings
 
 log = logging.getLogger(__name__)
 HERE = ("localhost", "127.0.0.1", "::1")
-BEGINNING = 60.0  # seconds that a server may take to answer at first, on a busy machine
 SAVING = 30.0  # seconds that it may take to save its environments
 
 
 @contextmanager
-def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[Callable[[], None]]:
+def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[None]:
     """Have a Visdom server while entered, one that answers already or a new one; tell its address.
 
-    Gives a function that waits until the server answers. Raises UsageError, UserError.
+    Raises UsageError, UserError.
     """
     if not loggers.visdom:
         raise UsageError("--dashboard shows what is sent to it: it can't go with --no_visdom")
@@ -39,7 +38,7 @@ def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[Call
     answer = address.who_answers(server)
     if answer == "visdom":
         _tell(f"dashboard: {page}\n")
-        yield lambda: None
+        yield
         return
     if answer == "another":
         raise UsageError(
@@ -49,7 +48,7 @@ def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[Call
     process = _start(loggers, run, env)
     _tell(f"dashboard: {page}\n")
     try:
-        yield lambda: _wait(server)
+        yield
     finally:
         _stop(process)
         _tell(f"dashboard: stopped; see it again with: {_again(loggers, run)}\n")
@@ -83,11 +82,6 @@ def _host(loggers: LoggerSettings) -> str:
             "--dashboard starts one on http://localhost only"
         )
     return "::1" if parts.hostname == "::1" else "127.0.0.1"
-
-
-def _wait(server: str) -> None:
-    if address.who_answers(server, BEGINNING) != "visdom":
-        log.warning("dashboard: does not answer at %s: training goes on without it", server)
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

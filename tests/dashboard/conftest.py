@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dashboard.serving import lacking, small_scripts
+from browser import lacking
+from dashboard.serving import small_scripts
 
 from cyclegan.dashboard import sources
 from cyclegan.dashboard.page import Page

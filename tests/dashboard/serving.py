@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -10,18 +9,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
-
-import pytest
+from typing import Any
 
 from cyclegan.dashboard.page import Page
-
-
-def lacking(what: str) -> NoReturn:
-    """Skip, or fail where the machine is said to have everything."""
-    if os.environ.get("CYCLEGAN_REQUIRE_BROWSER") == "1":
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 def small_scripts(folder: Path) -> Path:
@@ -30,11 +20,6 @@ def small_scripts(folder: Path) -> Path:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text("/**/")
     return folder
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def start(*args: str, **env: str) -> "subprocess.Popen[str]":

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from dashboard.conftest import Silence
-from dashboard.serving import ask, dashboard, first_line, free_port, start, windows
+from dashboard.serving import ask, dashboard, first_line, start, windows
+from visdom_server import free_port
 
 from cyclegan import cli
 from cyclegan.dashboard.page import Page
@@ -60,7 +61,7 @@ def test_a_run_is_shown_and_kept(flags: list[str], folder: Path, port: int) -> N
     assert last == f"dashboard: stopped; see it again with: cyclegan dashboard {where}"
     assert is_gone(port)
     saved = json.loads((folder / "environments" / "tiny.json").read_text())["jsons"]
-    curve = saved["discriminator_b"]["content"]["data"][0]
+    curve = saved["cycle"]["content"]["data"][0]
     assert len(curve["y"]) == 12  # 6 images, 2 epochs, every image
     with dashboard(folder.parent, port):
         assert windows(port, "tiny").keys() == saved.keys()
@@ -93,7 +94,7 @@ def test_going_on_with_a_run(flags: list[str], folder: Path, port: int) -> None:
     assert (process.returncode, err) == (0, "")
     assert "dashboard: stopped" in out
     saved = json.loads((folder / "environments" / "tiny.json").read_text())["jsons"]
-    assert len(saved["discriminator_b"]["content"]["data"][0]["y"]) == 18
+    assert len(saved["cycle"]["content"]["data"][0]["y"]) == 18
     assert is_gone(port)
 
 
@@ -105,7 +106,7 @@ def test_a_server_that_answers_is_left_alone(flags: list[str], folder: Path, por
         assert (process.returncode, err) == (0, "")
         assert "dashboard: stopped" not in out
         assert server.poll() is None
-        assert "discriminator_b" in windows(port, "tiny")
+        assert "cycle" in windows(port, "tiny")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -124,7 +125,7 @@ def test_a_signal_to_all_saves_first(
     assert "training goes on" not in err  # the server was there to the end
     assert is_gone(port)
     shown = json.loads((folder / "environments" / "tiny.json").read_text())["jsons"]
-    images = shown["discriminator_b"]["content"]["data"][0]["x"]
+    images = shown["cycle"]["content"]["data"][0]["x"]
     assert images[-1] >= 8
 
 
@@ -155,7 +156,7 @@ def test_scripts_are_fetched_while_it_trains(
     assert process.returncode == 0
     assert err.startswith("dashboard: the page's scripts are being fetched, once\n")
     saved = tmp_path / "checkpoints" / ".dashboard" / "environments" / "tiny.json"
-    assert "discriminator_b" in json.loads(saved.read_text())["jsons"]
+    assert "cycle" in json.loads(saved.read_text())["jsons"]
 
 
 def test_another_program_at_the_port(flags: list[str], folder: Path, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from browser import opened, picture_of, strangers
-from dashboard.serving import ask, dashboard, free_port, start
-from visdom_server import eventually
+from dashboard.serving import ask, dashboard, start
+from visdom_server import eventually, free_port
 
 POINTS = """() => Object.fromEntries([...document.querySelectorAll('.js-plotly-plot')].map(
     plot => [plot.layout.title.text, plot.data.map(trace => trace.x.length)]))"""

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from dashboard.conftest import Silence
-from dashboard.serving import ask, dashboard, free_port, send_text, start, stop, windows
+from dashboard.serving import ask, dashboard, send_text, start, stop, windows
+from visdom_server import free_port
 
 PASSWORD = "no one should ever read this"
 
@@ -275,12 +276,12 @@ def test_training_logs_in(
 ) -> None:
     """With the same two variables; they do no harm where the server asks for no login."""
     from cyclegan.loggers.settings import LoggerSettings
-    from cyclegan.loggers.visdom import _connect
+    from cyclegan.loggers.visdom.client import connect
 
     port = free_port()
     with dashboard(checkpoints, port, "--assets", str(small_assets), **env):
         monkeypatch.setenv("VISDOM_USERNAME", "me")
         monkeypatch.setenv("VISDOM_PASSWORD", PASSWORD)
-        client = _connect(LoggerSettings(display_port=port), "run")
+        client = connect(LoggerSettings(display_port=port), "run")
         assert client.text("hello", win="t") == "t"
         assert client.win_exists("t")

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 import trustme
+from browser import lacking
 from dashboard.conftest import Silence
-from dashboard.serving import lacking, small_scripts
+from dashboard.serving import small_scripts
 
 from cyclegan.dashboard import download, sources
 from cyclegan.dashboard.page import Page

@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from queue import Empty, Full, Queue
-from urllib.parse import quote
 
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import NAME as JSON_LINES
@@ -140,15 +139,16 @@ class _Sender:
 
     def _tell(self, state: str, error: Exception | None = None) -> None:
         """One line when the state changes, and none while it stays."""
-        if state != self._state:
-            line = _FIRST_LINES.get(state) if self._state == "new" else None
-            address, env = address_of(self._settings), quote(self._env)
-            log.warning((line or _LINES[state]).format(address=address, env=env, error=error))
-            self._state = state
+        if state == self._state:
+            return
+        lines = _LINES | _FIRST_LINES if self._state == "new" else _LINES
+        self._state = state
+        if lines[state]:
+            log.warning(lines[state].format(address=address_of(self._settings), error=error))
 
 
 _FIRST_LINES = {
-    "shown": "watch this run at {address}/env/{env}",
+    "shown": "",  # nothing else was expected
     "away": "no Visdom server at {address}: training goes on, and everything is shown when one "
     "answers (cyclegan dashboard starts one; --no_visdom: don't ask)",
 }
