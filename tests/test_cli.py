@@ -198,6 +198,8 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
         (("settings", "--help"), 0),
         (("data", "sample", "--help"), 0),
         (("data", "check", "--help"), 0),
+        (("dashboard", "--help"), 0),
+        (("dashboard", "--port", "none"), 2),
         (("train", "--ngff", "3"), 2),
         (("train", "--crop_size", "300"), 2),
         (("train", "--gpu_ids", "0"), 2),
@@ -222,7 +224,7 @@ def test_help_and_mistakes_answer_at_once(args: tuple[str, ...], code: int) -> N
         assert result.stderr.startswith("cyclegan: error: ")
         assert len(result.stderr.splitlines()) == 1
     code_of = f"import sys; sys.argv = ['cyclegan', *{args!r}]; import cyclegan.cli as c\n"
-    probe = f"{code_of}try: c.main()\nexcept SystemExit: print('torch' in sys.modules)"
+    probe = f"{code_of}try: c.main()\nexcept SystemExit: print(bool({{'torch', 'visdom', 'tornado'}} & {{*sys.modules}}))"
     printed = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
     assert printed.stdout.endswith("False\n")
 
