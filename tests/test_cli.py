@@ -224,7 +224,8 @@ def test_help_and_mistakes_answer_at_once(args: tuple[str, ...], code: int) -> N
         assert result.stderr.startswith("cyclegan: error: ")
         assert len(result.stderr.splitlines()) == 1
     code_of = f"import sys; sys.argv = ['cyclegan', *{args!r}]; import cyclegan.cli as c\n"
-    probe = f"{code_of}try: c.main()\nexcept SystemExit: print(bool({{'torch', 'visdom', 'tornado'}} & {{*sys.modules}}))"
+    heavy = "{'torch', 'visdom', 'tornado'} & {*sys.modules}"
+    probe = f"{code_of}try: c.main()\nexcept SystemExit: print(bool({heavy}))"
     printed = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
     assert printed.stdout.endswith("False\n")
 
