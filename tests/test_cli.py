@@ -1,9 +1,9 @@
 """The command line: flags of the field, one-line errors, quick answers."""
 
 import re
+import resource
 import subprocess
 import sys
-import time
 from dataclasses import fields
 from pathlib import Path
 
@@ -193,6 +193,12 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def spent_by_children() -> float:
+    """Seconds of the processor: those on the clock also count what else the machine does."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 @pytest.mark.parametrize(
     ("args", "code"),
     [
@@ -201,6 +207,8 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
         (("settings", "--help"), 0),
         (("data", "sample", "--help"), 0),
         (("data", "check", "--help"), 0),
+        (("dashboard", "--help"), 0),
+        (("dashboard", "--port", "none"), 2),
         (("train", "--ngff", "3"), 2),
         (("train", "--crop_size", "300"), 2),
         (("train", "--gpu_ids", "0"), 2),
@@ -211,12 +219,12 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_help_and_mistakes_answer_at_once(args: tuple[str, ...], code: int) -> None:
-    """Under half a second, the best of three; and nothing heavy imported."""
+    """Under half a second of work, the best of three; and nothing heavy imported."""
     best = 9.0
     for _ in range(3):
-        start = time.perf_counter()
+        before = spent_by_children()
         result = run(*args)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, spent_by_children() - before)
         if best < 0.5:
             break
     assert result.returncode == code
@@ -225,7 +233,8 @@ def test_help_and_mistakes_answer_at_once(args: tuple[str, ...], code: int) -> N
         assert result.stderr.startswith("cyclegan: error: ")
         assert len(result.stderr.splitlines()) == 1
     code_of = f"import sys; sys.argv = ['cyclegan', *{args!r}]; import cyclegan.cli as c\n"
-    probe = f"{code_of}try: c.main()\nexcept SystemExit: print('torch' in sys.modules)"
+    heavy = "{'torch', 'visdom', 'tornado'} & {*sys.modules}"
+    probe = f"{code_of}try: c.main()\nexcept SystemExit: print(bool({heavy}))"
     printed = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
     assert printed.stdout.endswith("False\n")
 

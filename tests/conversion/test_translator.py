@@ -141,7 +141,7 @@ def test_padded_side(side: int, padded: int) -> None:
 
 
 PEAK = """
-import psutil, resource, torch
+import psutil, re, torch
 from cyclegan.generators import GENERATORS
 from cyclegan.generators.settings import ResnetSettings
 torch.set_num_threads(1)
@@ -150,13 +150,16 @@ with torch.inference_mode():
     network(torch.zeros(1, 3, 16, 16))
     before = psutil.Process().memory_info().rss
     network(torch.zeros(1, 3, {side}, {side}))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
+# Not getrusage: its peak is inherited from the process that started this one.
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())
+print(int(peak[1]) * 1024 - before)
 """
 
 
 @pytest.mark.parametrize(
     ("ngf", "side", "norm"), [(32, 768, "instance"), (64, 512, "instance"), (32, 768, "batch")]
 )
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_memory_estimate_is_near_the_real_peak(ngf: int, side: int, norm: str) -> None:
     code = PEAK.format(ngf=ngf, side=side, norm=norm)
     command = [sys.executable, "-c", code]

@@ -22,16 +22,22 @@ def small_scripts(folder: Path) -> Path:
     return folder
 
 
-def start(*args: str, **env: str) -> "subprocess.Popen[str]":
-    """`cyclegan ARGS` as a process in a session of its own."""
-    return subprocess.Popen(
+@contextmanager
+def start(*args: str, **env: str) -> Iterator[Any]:
+    """`cyclegan ARGS` as a process in a session of its own, killed if the test does not end it."""
+    with subprocess.Popen(
         [sys.executable, "-m", "cyclegan", *args],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **env},
         start_new_session=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
 
 
 def first_line(process: "subprocess.Popen[str]") -> str:
@@ -43,15 +49,12 @@ def first_line(process: "subprocess.Popen[str]") -> str:
 def dashboard(checkpoints: Path, port: int, *args: str, **env: str) -> Iterator[Any]:
     """`cyclegan dashboard`, from its first line on; ended by SIGTERM if the test did not."""
     flags = ["--checkpoints_dir", str(checkpoints), "--port", str(port)]
-    process = start("dashboard", *flags, *args, **env)
-    try:
+    with start("dashboard", *flags, *args, **env) as process:
         line = first_line(process)
         assert line.startswith("dashboard: "), process.communicate()
         yield process
-    finally:
         if process.poll() is None:
-            process.terminate()
-        process.communicate(timeout=60)
+            stop(process)
 
 
 def stop(process: "subprocess.Popen[str]") -> tuple[int, str, str]:

@@ -54,12 +54,12 @@ def test_a_run_is_shown_and_kept(flags: list[str], folder: Path, port: int) -> N
         status, text, _ = ask(f"http://localhost:{port}/env/tiny")  # as early as anyone can
         assert status == 200
         assert "ACTIVE_ENV = 'tiny'" in text or "getActiveEnvFromPath" in text
+        last = next(line for line in process.stdout if line.startswith("dashboard: stopped"))
+        assert is_gone(port)
         out, err = process.communicate(timeout=120)
-    assert (process.returncode, err) == (0, "")
+    assert (process.returncode, out, err) == (0, "", "")
     where = f"--checkpoints_dir {folder.parent} --port {port}"
-    last = out.splitlines()[-1]
-    assert last == f"dashboard: stopped; see it again with: cyclegan dashboard {where}"
-    assert is_gone(port)
+    assert last == f"dashboard: stopped; see it again with: cyclegan dashboard {where}\n"
     saved = json.loads((folder / "environments" / "tiny.json").read_text())["jsons"]
     curve = saved["cycle"]["content"]["data"][0]
     assert len(curve["y"]) == 12  # 6 images, 2 epochs, every image

@@ -6,8 +6,10 @@ import json
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -43,11 +45,11 @@ def test_it_serves_saves_and_shows_again(
     flags = ["--assets", str(small_assets)]
     with dashboard(checkpoints, port, *flags, HOME=str(home)) as process:
         url = f"http://127.0.0.1:{port}"
-        assert ask(f"{url}/env/first")[0] == 200
         assert "plotly-plotly.min.js" in ask(url)[1]
         assert ask(f"{url}/static/js/plotly-plotly.min.js")[:2] == (200, "/**/")
         assert ask(f"{url}/user/style.css")[0] == 200
         send_text(port, "first", "what was shown")
+        assert ask(f"{url}/env/first")[0] == 200
         assert ask(f"{url}/compare/first+main")[0] == 200
         code, out, err = stop(process)
     assert (code, err) == (0, "")
@@ -110,12 +112,35 @@ def test_what_nobody_looked_at_stays_as_it_was(
     assert (folder / "old.json").read_text() == before
 
 
-def test_environments_are_saved_while_it_runs(tmp_path: Path) -> None:
+def test_environments_are_saved_while_it_runs(
+    checkpoints: Path, small_assets: Path, cut_off: Silence
+) -> None:
+    """Every minute; here faster, and the server is killed after it."""
+    port = free_port()
+    code = (
+        "from cyclegan import cli\nfrom cyclegan.dashboard import server\nserver.SAVING = 0.2\n"
+        f"cli.run(['dashboard', '--checkpoints_dir', {str(checkpoints)!r}, '--port', '{port}', "
+        f"'--assets', {str(small_assets)!r}])"
+    )
+    saved = checkpoints / ".dashboard" / "environments" / "first.json"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        send_text(port, "first", "kept")
+        deadline = time.monotonic() + 30
+        while not saved.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.kill()
+    assert json.loads(saved.read_text())["jsons"]["w"]["content"] == "kept"
+
+
+def test_what_is_saved(tmp_path: Path) -> None:
     """Only what changed; and a name that is a path writes nowhere else."""
     from cyclegan.dashboard.application import make_application
     from cyclegan.dashboard.page import Page
 
     app, environments = make_application(tmp_path, 1, Page(tmp_path), None)
+    assert app.settings["autoreload"] is False
     app.state["run"] = {"jsons": {"w": 1}, "reload": {}}
     app.state["../outside"] = {"jsons": {}, "reload": {}}
     environments.save()

@@ -6,11 +6,10 @@ import html
 import inspect
 import logging
 import os
-import signal
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -116,7 +115,7 @@ def test_an_interrupted_fetch_leaves_nothing(page: Page) -> None:
 
     async def endless(folder: Path, page: Page) -> bool:
         small_scripts(folder / "static")
-        async with sources._process(["/bin/sh", "-c", "sleep 1000 & wait"]) as process:
+        async with sources._process(["/bin/sh", "-c", "sleep 100 & wait"]) as process:
             pids.append(process.pid)
             await process.wait()
         return True
@@ -129,12 +128,14 @@ def test_an_interrupted_fetch_leaves_nothing(page: Page) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
+    started = time.monotonic()
     asyncio.run(interrupt())
+    assert time.monotonic() - started < 50  # the sleep, which holds a pipe, was not waited for
     assert page.missing() == page.required
     assert not (page.folder.parent / "fetching").exists()
-    with pytest.raises(ProcessLookupError):  # the whole group is gone, a moment later
+    with pytest.raises(ProcessLookupError):  # the whole group is gone, or will be in a moment
         for _ in range(100):
-            os.killpg(pids[0], signal.SIGKILL)
+            os.killpg(pids[0], 0)
             time.sleep(0.05)
 
 
@@ -165,8 +166,9 @@ class Stand(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     authority: trustme.CA
-    answers_get = True
+    answer: Callable[["Stand"], None] | None = None  # to a GET, in place of a file
     hosts: set[str]
+    asked: list[str]
 
     def do_CONNECT(self) -> None:
         host = self.path.partition(":")[0]
@@ -185,8 +187,9 @@ class Stand(BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_GET(self) -> None:
-        if not self.answers_get:
-            time.sleep(30)
+        self.asked.append(self.path)
+        if self.answer is not None:
+            self.answer()
             return
         self.do_HEAD()
         self.wfile.write(b"/**/")
@@ -198,7 +201,7 @@ class Stand(BaseHTTPRequestHandler):
 @pytest.fixture
 def internet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Stand]]:
     """All that is asked of the internet goes to the stand-in, whose certificates are trusted."""
-    handler = type("Handler", (Stand,), {"authority": trustme.CA(), "hosts": set()})
+    handler = type("Handler", (Stand,), {"authority": trustme.CA(), "hosts": set(), "asked": []})
     handler.authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
         monkeypatch.setenv(name, str(tmp_path / "ca.pem"))
@@ -226,11 +229,17 @@ def test_visdoms_own_download(
 
 
 def test_hosts_that_stop_in_the_middle(page: Page, internet: type[Stand]) -> None:
-    internet.answers_get = False
+    internet.answer = lambda stand: time.sleep(30)
     started = time.monotonic()
     assert not get(page, visdom=sources.from_visdom)
     assert time.monotonic() - started < 10
     assert page.missing() == page.required
+
+
+def test_a_file_that_is_gone_ends_the_download(page: Page, internet: type[Stand]) -> None:
+    internet.answer = lambda stand: stand.send_error(404)
+    assert not get(page, visdom=sources.from_visdom)
+    assert len(internet.asked) == 1
 
 
 def test_the_hosts_that_are_asked_are_visdoms() -> None:
