@@ -171,7 +171,10 @@ def _display(settings: Settings, recipe: Recipe, journey: Journey, device: torch
 
 def _held_out(settings: Settings) -> Batch | None:
     """The images that are shown all along; pictures are no reason to refuse a training."""
-    a, b = (folder_of_test_images(folder) for folder in _folders(settings))
+    folders = _folders(settings)
+    a, b = (folder_of_test_images(folder) for folder in folders)
+    for folder in {a, b} & set(folders):
+        log.warning("%s: no test images beside it, so training images are shown all along", folder)
     channels = (settings.networks.input_nc, settings.networks.output_nc)
     try:
         return held_out(settings.data, (a, b), channels, settings.loggers.display_images)

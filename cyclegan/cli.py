@@ -95,10 +95,7 @@ def _go_on(args: Sequence[str], folder: Path) -> int:
 
     path = checkpoint.path_of(folder, "latest")
     saved = checkpoint.load(path)
-    old = from_table(saved.settings, str(path))
-    # The run is where its checkpoint was found, whatever it was called when it was saved.
-    here = replace(old.run, name=folder.name, checkpoints_dir=folder.parent)
-    old = replace(old, run=here)
+    old = _at(from_table(saved.settings, str(path)), folder)
     command = _parse_train(args, old)
     command.settings.check()
     _tell_changes(old, command.settings, path)
@@ -124,16 +121,24 @@ def _watched(command: RunCommand) -> AbstractContextManager[None]:
 _BEGINNINGS = {
     *(".lock", "settings.toml", ".settings.toml.unfinished"),
     *("journey.json", ".journey.json.unfinished", "losses.jsonl", "losses.csv"),
-    *("report.html", "tensorboard", ".latest.pt.unfinished"),
+    *(".losses.jsonl.unfinished", ".losses.csv.unfinished", "report.html", "pictures"),
+    *("tensorboard", "wandb", "wandb_id.txt", ".latest.pt.unfinished"),
 }
 
 
 def _remembered(path: Path, defaults: Settings) -> Settings:
     """The settings beside the checkpoint, to read flags by until it is loaded."""
     try:
-        return load_preset(path)
+        found = load_preset(path)
     except UsageError:  # missing or damaged: the checkpoint holds them too
-        return defaults
+        found = defaults
+    return _at(found, path.parent)
+
+
+def _at(settings: Settings, folder: Path) -> Settings:
+    """The run is where it was found, whatever it was called when it was saved."""
+    here = replace(settings.run, name=folder.name, checkpoints_dir=folder.parent)
+    return replace(settings, run=here)
 
 
 def _tell_changes(old: Settings, new: Settings, path: Path) -> None:

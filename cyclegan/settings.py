@@ -43,6 +43,7 @@ class Settings:
         """Raise UsageError where settings contradict each other."""
         self.run.check()
         self.data.check()
+        self.loggers.check()
         identity = self.losses.lambda_identity
         if identity and self.networks.input_nc != self.networks.output_nc:
             raise UsageError(

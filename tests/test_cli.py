@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import tomli_w
 from conftest import GOLDEN
 
 from cyclegan import checkpoint, classic_flags, cli
@@ -16,6 +17,8 @@ from cyclegan.discriminators import DISCRIMINATORS
 from cyclegan.errors import UsageError, UserError
 from cyclegan.flags import RunCommand, parse, parse_run, refuse_replaced
 from cyclegan.generators import GENERATORS
+from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.run import RunSettings
 from cyclegan.settings import Settings
 
 # The classic's flags (its train and test options), with a value of theirs where they take one.
@@ -400,3 +403,18 @@ def test_mixed_sizes_with_batches(tiny_flags: list[str], dataroot: Path) -> None
 def test_an_unknown_device(tiny_flags: list[str]) -> None:
     with pytest.raises(UsageError, match="--device gpu7: not on this machine"):
         cli.run(["train", *tiny_flags, "--device", "gpu7"])
+
+
+def test_a_moved_run_is_where_it_was_found(tmp_path: Path) -> None:
+    """From the first glance on: a dashboard beside it must not go to the old place."""
+    (tmp_path / "moved").mkdir()
+    old = Settings(run=RunSettings(name="old", checkpoints_dir=Path("gone")))
+    (tmp_path / "moved" / "settings.toml").write_text(tomli_w.dumps(old.table()))
+    run = cli._remembered(tmp_path / "moved" / "settings.toml", Settings()).run
+    assert (run.name, run.checkpoints_dir) == ("moved", tmp_path)
+
+
+def test_a_login_in_an_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(UsageError, match="VISDOM_PASSWORD") as caught:
+        Settings(loggers=LoggerSettings(display_server="http://me:secret@localhost")).check()
+    assert "secret" not in str(caught.value)

@@ -37,7 +37,7 @@ def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[None
     page = address.url_of(loggers.display_server, loggers.display_port, env)
     answer = address.who_answers(server)
     if answer == "visdom":
-        _tell(f"dashboard: {page}\n")
+        _tell(f"dashboard: {page}  (a server that runs already)\n")
         yield
         return
     if answer == "another":

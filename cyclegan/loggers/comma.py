@@ -19,7 +19,7 @@ class CsvLogger:
         self._path = journey.folder / "losses.csv"
         self._source = journey.folder / JSON_LINES
         # Written anew from the run's own record: it may have been cut back, or made without this.
-        self._columns = _write_table(self._path, read_records(self._source))
+        self._columns = _write_table(self._path, list(read_records(self._source)))
 
     def step(self, position: Position) -> None:
         """Only records are written."""

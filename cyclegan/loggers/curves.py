@@ -54,6 +54,7 @@ class Chart:
     names: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     _smoothers: dict[str, "_Smoother"] = field(default_factory=dict)
+    _changed: bool = False
     _stride: int = 1
     _seen: int = 0
 
@@ -66,6 +67,7 @@ class Chart:
             name: self._smoothers.setdefault(name, _Smoother()).add(value)
             for name, value in raw.items()
         }
+        self._changed |= bool(fresh)
         self._seen += 1
         if (self._seen - 1) % self._stride:
             return Change.NOTHING
@@ -76,7 +78,8 @@ class Chart:
             self._stride *= 2
             self._seen = 1
             return Change.REDRAWN
-        return Change.REDRAWN if fresh else Change.APPENDED
+        changed, self._changed = self._changed, False
+        return Change.REDRAWN if changed else Change.APPENDED
 
     def traces(self) -> list[Trace]:
         """The lines of the chart: for each name the raw one, and the smoothed one over it."""

@@ -9,6 +9,7 @@ from cyclegan.translation import Translation
 
 GAP, LABEL = 4, 16  # pixels between pictures and above each for its name
 SMALLEST = 128  # pixels: smaller pictures are enlarged, so that their names fit above them
+LARGEST = 1024  # pixels: larger ones are shown smaller
 _ARROWS = {"a_to_b": ("A", "B"), "b_to_a": ("B", "A")}
 
 
@@ -35,39 +36,42 @@ def picture_grid(
 def _drawn(cells: Mapping[tuple[int, int], tuple[str, Image.Image]]) -> Image.Image:
     """Labelled pictures at their (column, row); all places are as large as the largest picture."""
     pictures = [picture for _, picture in cells.values()]
-    times = enlargement(min(picture.width for picture in pictures))
-    width = max(picture.width for picture in pictures) * times + GAP
-    height = max(picture.height for picture in pictures) * times + GAP + LABEL
+    share = scale(max(max(picture.size) for picture in pictures))
+    pictures = [_scaled(picture, share) for picture in pictures]
+    width = max(picture.width for picture in pictures) + GAP
+    height = max(picture.height for picture in pictures) + GAP + LABEL
     columns, rows = (max(place) + 1 for place in zip(*cells, strict=True))
     grid = Image.new("RGB", (width * columns + GAP, height * rows + GAP), "white")
     draw, font = ImageDraw.Draw(grid), ImageFont.load_default(11)
-    for (x, y), (label, picture) in cells.items():
+    for ((x, y), (label, _)), picture in zip(cells.items(), pictures, strict=True):
         left, top = GAP + x * width, GAP + y * height
         draw.text((left, top), label, fill="black", font=font)
-        grid.paste(_enlarged(picture, times), (left, top + LABEL))
+        grid.paste(picture, (left, top + LABEL))
     return grid
 
 
 def cell(grid: Image.Image, side: int, row: int, column: int) -> Image.Image:
     """One picture out of a grid whose pictures are squares of `side` pixels."""
-    shown = side * enlargement(side)
+    shown = round(side * scale(side))
     left, top = GAP + column * (shown + GAP), GAP + row * (shown + GAP + LABEL) + LABEL
     return grid.crop((left, top, left + shown, top + shown))
 
 
 def grid_rows(grid: Image.Image, side: int) -> int:
     """How many rows of squares of `side` pixels a grid has."""
-    return (grid.height - GAP) // (side * enlargement(side) + GAP + LABEL)
+    return (grid.height - GAP) // (round(side * scale(side)) + GAP + LABEL)
 
 
-def enlargement(side: int) -> int:
-    """How many times as large pictures of `side` pixels are shown."""
-    return max(1, -(-SMALLEST // side))
+def scale(longest: int) -> float:
+    """How many times as large pictures are shown whose longest side has so many pixels."""
+    return -(-SMALLEST // longest) if longest < SMALLEST else min(1.0, LARGEST / longest)
 
 
-def _enlarged(image: Image.Image, times: int) -> Image.Image:
-    size = (image.width * times, image.height * times)
-    return image if times == 1 else image.resize(size, Image.Resampling.NEAREST)
+def _scaled(image: Image.Image, share: float) -> Image.Image:
+    size = (max(1, round(image.width * share)), max(1, round(image.height * share)))
+    # Small pictures keep their pixels, so that it is seen how small they are.
+    how = Image.Resampling.NEAREST if share > 1 else Image.Resampling.LANCZOS
+    return image if share == 1 else image.resize(size, how)
 
 
 def _label(direction: str, name: str) -> str:

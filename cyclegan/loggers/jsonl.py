@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 from cyclegan.loggers.journey import Journey
@@ -48,27 +49,29 @@ class JsonLinesLogger:
         self._file.close()
 
 
-def read_records(path: Path) -> list[Record]:
-    """The records of a run, oldest first; a kill may have left half a line at the end."""
+def read_records(path: Path) -> Iterator[Record]:
+    """The records of a run, oldest first; lines that are none are passed over."""
     if not path.exists():
-        return []
+        return
     with path.open(encoding="utf-8", errors="replace") as lines:
-        records = (_parse(line) for line in lines)
-        return [record for record in records if record is not None]
+        for line in lines:
+            record = _parse(line)
+            if record is not None:
+                yield record
 
 
 def cut_back(path: Path, images: int) -> None:
-    """Keep the whole lines up to `images`."""
+    """Leave out what comes after `images`, and half a line that a kill may have left at the end."""
     if not path.exists():
         return
-    kept = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
-        record = _parse(line)
-        if record is None or record.position.images > images:
-            break
-        kept.append(line)
     unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text("".join(kept), encoding="utf-8")
+    with path.open("rb") as lines, unfinished.open("wb") as kept:
+        for line in lines:
+            record = _parse(line.decode(errors="replace"))
+            if record is not None and record.position.images > images:
+                break
+            if line.endswith(b"\n"):
+                kept.write(line)  # a line that is no record too: it is not ours to judge
     unfinished.replace(path)
 
 
@@ -77,10 +80,22 @@ def _parse(line: str) -> Record | None:
     if not line.endswith("\n"):
         return None
     try:
-        values = json.loads(line)
-        position = Position(epoch=values.pop("epoch", 1), images=values.pop("images"))
-        seconds = values.pop("seconds", 0.0)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        read = {name: _number(value) for name, value in json.loads(line).items()}
+        values = {name: value for name, value in read.items() if value is not None}
+        images, epoch, seconds = (
+            values.pop("images"),
+            values.pop("epoch", 1),
+            values.pop("seconds", 0.0),
+        )
+    except (ValueError, KeyError, AttributeError):
         return None
-    numbers = {name: math.nan if value is None else value for name, value in values.items()}
-    return Record(position, numbers, seconds)
+    if not all(map(math.isfinite, (images, epoch, seconds))):
+        return None
+    return Record(Position(epoch=int(epoch), images=int(images)), values, seconds)
+
+
+def _number(value: object) -> float | None:
+    """NaN is written as null; what is no number is None."""
+    if value is None:
+        return math.nan
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

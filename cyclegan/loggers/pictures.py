@@ -1,7 +1,8 @@
 """The folder `pictures`: a PNG for each grid, in a folder for each kind of grid."""
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from cyclegan.loggers.record import Pictures, Record
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.position import Position
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -58,9 +60,13 @@ def saved_pictures(folder: Path) -> list[tuple[Position, Path]]:
     return sorted(found, key=lambda item: item[0].images)
 
 
-def opened(path: Path) -> Image.Image:
-    """One of them."""
-    return images.read(path, channels=3)
+def opened(saved: Iterable[tuple[Position, Path]]) -> Iterator[tuple[Position, Image.Image]]:
+    """The grids themselves; one that is damaged is passed over."""
+    for position, path in saved:
+        try:
+            yield position, images.read(path, channels=3)
+        except images.UnreadableImageError as error:
+            log.warning("%s: left out; delete it to hear no more of it", error)
 
 
 def thinned(items: Sequence[T], limit: int) -> list[T]:

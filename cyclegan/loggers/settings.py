@@ -3,6 +3,7 @@
 from pydantic import NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 
+from cyclegan.errors import UsageError
 from cyclegan.strict import STRICT
 
 
@@ -26,6 +27,15 @@ class LoggerSettings:
     """send everything to Weights & Biases too"""
     wandb_project_name: str = "CycleGAN"
     """project of Weights & Biases"""
+
+    def check(self) -> None:
+        """Raise UsageError where the server's address holds a login: settings are kept in files."""
+        if "@" in self.display_server:
+            raise UsageError(
+                "--display_server: an address without a login; VISDOM_USERNAME and "
+                "VISDOM_PASSWORD in the environment hold that"
+            )
+
     visdom: bool = True
     """send losses and pictures to a Visdom server, if one is running"""
     display_server: str = "http://localhost"

@@ -20,8 +20,9 @@ class TensorBoardLogger:
                 "--tensorboard needs a package: pip install tensorboard, or leave the flag out"
             ) from None
         # What was logged after the place that the run goes on from is purged.
-        purge = journey.start.images + 1 if journey.start.images else None
-        self._writer = SummaryWriter(str(journey.folder / "tensorboard"), purge_step=purge)
+        self._writer = SummaryWriter(
+            str(journey.folder / "tensorboard"), purge_step=journey.start.images + 1
+        )
 
     def step(self, position: Position) -> None:
         """Only records and pictures are written."""

@@ -20,14 +20,13 @@ class WandbLogger:
                 "--use_wandb needs a package: pip install wandb, or leave the flag out"
             ) from None
         self._image = wandb.Image
-        identity = journey.folder / "wandb_id.txt"
-        if not identity.exists():
-            identity.write_text(uuid.uuid4().hex[:12])
+        file = journey.folder / "wandb_id.txt"
+        identity = file.read_text() if file.exists() else uuid.uuid4().hex[:12]
         try:
             self._run = wandb.init(
                 project=settings.wandb_project_name,
                 name=journey.name,
-                id=identity.read_text(),
+                id=identity,
                 resume="allow",
                 dir=journey.folder,
                 config=dict(journey.settings) | dict(journey.environment),
@@ -38,6 +37,7 @@ class WandbLogger:
                 f"--use_wandb: {line}; log in with 'wandb login', set WANDB_MODE=offline, "
                 "or leave the flag out"
             ) from error
+        file.write_text(identity)
         self._run.define_metric("*", step_metric="images")
 
     def step(self, position: Position) -> None:

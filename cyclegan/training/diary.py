@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,14 +74,16 @@ class Diary:
         self._record(position, result, {})
 
     def saved(self, position: Position) -> None:
-        """A checkpoint was written."""
+        """A checkpoint was written: from here on nothing is lost, whatever a logger meets."""
         for logger in self._display.loggers:
-            logger.saved(position)
+            with _told():
+                logger.saved(position)
 
     def close(self) -> None:
         """Close the loggers and say how many files were passed over."""
         for logger in self._display.loggers:
-            logger.close()
+            with _told():
+                logger.close()
         if self._unreadable:
             log.warning("%d unreadable images were passed over", len(self._unreadable))
 
@@ -118,6 +121,15 @@ class Diary:
         for path in sorted(batch.unreadable - self._unreadable):
             self._unreadable.add(path)
             log.warning("%s can't be read and is passed over (cyclegan data check)", path)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What a logger can't write is a warning, so that it hides neither a result nor an error."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("%s: can't be written (%s)", error.filename or "a log", error.strerror)
 
 
 def _signs(shown: Translations) -> dict[str, float]:

@@ -101,3 +101,13 @@ def test_light_agreement() -> None:
     assert light_agreement(sources, 0.3 * sources + 0.1) == pytest.approx(1.0, abs=1e-5)
     assert light_agreement(sources, -sources) == pytest.approx(-1.0, abs=1e-5)
     assert light_agreement(sources, torch.zeros(2, 1, 8, 8)) == 0.0
+
+
+def test_training_images_are_not_shown_unsaid(
+    tiny_settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    from cyclegan import assemble
+
+    assemble.train(tiny_settings)
+    assert "trainB: no test images beside it, so training images are shown" in caplog.text
+    assert "trainA" not in caplog.text

@@ -77,3 +77,15 @@ def test_names_as_a_person_reads_them() -> None:
     assert label("cycle_a_to_b") == "cycle A→B"
     assert label("discriminator_b") == "discriminator B"
     assert label("images_per_second") == "images per second"
+
+
+def test_a_name_that_comes_while_rows_are_left_out_is_not_forgotten() -> None:
+    charts = Charts()
+    for images in range(POINTS):
+        charts.add(images, {"x_a_to_b": 1.0})
+    changes = []
+    while Change.APPENDED not in changes[-1:]:
+        changes.append(charts.add(POINTS, {"x_a_to_b": 1.0})["x"])
+    assert charts.add(POINTS, {"x_a_to_b": 1.0, "x_b_to_a": 1.0}) == {"x": Change.NOTHING}
+    later = [charts.add(POINTS, {"x_a_to_b": 1.0, "x_b_to_a": 1.0})["x"] for _ in range(4)]
+    assert Change.REDRAWN in later

@@ -71,9 +71,28 @@ def test_cutting_back(tmp_path: Path) -> None:
     path.write_text('{"images": 2}\n{"images": 4}\n{"images": 6}\n{"images": 8')
     cut_back(path, 5)
     assert path.read_text() == '{"images": 2}\n{"images": 4}\n'
-    path.write_text('{"images": 2}\n{"ima')
+    path.write_text('{"images": 2}\n\nmine\n{"images": 4}\n{"ima')
     cut_back(path, 5)
-    assert path.read_text() == '{"images": 2}\n'
+    assert path.read_text() == '{"images": 2}\n\nmine\n{"images": 4}\n', "nothing else is lost"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"images": "5"}',
+        '{"images": null}',
+        '{"images": true}',
+        '{"images": 5, "seconds": null}',
+        "[]",
+        "3",
+        "",
+        "{",
+    ],
+)
+def test_lines_that_are_no_records_are_passed_over(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "losses.jsonl"
+    path.write_text(f'{{"images": 2}}\n{line}\n{{"images": 4, "a": 1, "note": "x", "b": true}}\n')
+    assert [(r.position.images, r.values) for r in read_records(path)] == [(2, {}), (4, {"a": 1})]
 
 
 def test_plain_lines_without_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -211,7 +230,8 @@ def test_a_table_grows_wider_and_is_cut_back(tmp_path: Path) -> None:
 def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    for start, images in ((0, (1, 2, 3)), (2, (3, 4))):
+    # A run that was killed before its first save begins again; then it goes on from 2.
+    for start, images in ((0, (1, 2, 3)), (0, (1, 2, 3)), (2, (3, 4))):
         logger = LOGGERS["tensorboard"].make(SETTINGS, journey(tmp_path, images=start))
         for place in images:
             position = Position(1, place, place)
@@ -243,6 +263,26 @@ def test_a_run_there_for_a_run_here(tmp_path: Path) -> None:
     folders = [path.name.split("-") for path in (tmp_path / "wandb").glob("offline-run-*")]
     runs = {parts[3] for parts in folders}  # offline, run, when, which; a number if it is taken
     assert runs == {(tmp_path / "wandb_id.txt").read_text()}
+
+
+def test_without_a_login_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import wandb
+
+    def refuse(**arguments: object) -> None:
+        raise wandb.Error("no login")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    with pytest.raises(UserError, match="--use_wandb: no login; log in with 'wandb login'"):
+        LOGGERS["wandb"].make(SETTINGS, journey(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_grid_of_odd_sizes_stays_small() -> None:
+    """A small picture beside a large one, as without scaling: the large one sets the scale."""
+    sizes = [(16, 16), (700, 1400), (16, 16)]
+    pictures = [torch.zeros(1, 3, height, width) for width, height in sizes]
+    grid = picture_grid({"a_to_b": Translation(pictures[0], pictures[0], *pictures[1:], None)})
+    assert grid.size == (3 * (512 + 4) + 4, 1024 + 4 + 16 + 4)
 
 
 def test_only_wanted_loggers_are_made() -> None:

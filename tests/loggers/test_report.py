@@ -135,3 +135,27 @@ def test_names_are_no_html(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert "<b>&</" not in page
     assert "</script><i>" not in page
+
+
+def test_a_report_that_cannot_be_written_hides_nothing(
+    tiny_settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A folder in its place: the run goes on to its end, and says so."""
+    (tiny_settings.run.folder / "report.html").mkdir(parents=True)
+    assert assemble.train(tiny_settings) is None
+    assert "report.html" in caplog.text
+    assert "can't be written" in caplog.text
+    names = {path.name for path in tiny_settings.run.folder.iterdir()}
+    assert {"latest.pt", "epoch_2.pt"} <= names
+    assert not any("unfinished" in name for name in names)
+
+
+def test_a_damaged_picture_is_left_out(
+    tiny_settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    assemble.train(tiny_settings)
+    folder = tiny_settings.run.folder
+    (folder / "pictures/held_out/epoch_001_images_0000004.png").write_bytes(b"")
+    assert command(["report", "tiny", "--checkpoints_dir", str(folder.parent)]) == 0
+    assert len(constant((folder / "report.html").read_text(), "grids")) == 2
+    assert "0000004.png: empty file: left out" in caplog.text

@@ -134,8 +134,10 @@ def test_points_are_appended(
         sizes.append(len(data or ""))
         return post(session, url, data=data, **more)
 
-    run = Run(tmp_path / "run", server.port)
-    run.log(range(1, 1001))
+    first = Run(tmp_path / "run", free_port())
+    first.log(range(1, 1001))
+    first.close()
+    run = Run(tmp_path / "run", server.port, start=1000)
     assert eventually(lambda: len(server.x()) == 1000)
     monkeypatch.setattr(requests.Session, "post", counting)
     run.log([1001])
@@ -171,7 +173,7 @@ def test_pictures_behind_the_slider_are_thinned(
     run = Run(tmp_path / "run", server.port)
     for images in range(1, 11):
         run.show(images)
-        assert eventually(lambda: bool(server.window("held_out")))
+    assert eventually(lambda: "10 images" in server.window("batch").get("title", ""))
     run.log([11])
     run.close()
     shown = [content["caption"] for content in server.window("held_out")["content"]]
@@ -179,6 +181,78 @@ def test_pictures_behind_the_slider_are_thinned(
     assert shown[0] == "epoch 1, 1 images"
     assert shown[-1] == "epoch 1, 10 images"
     assert server.window("batch")["title"].endswith("epoch 1, 10 images")
+
+
+def test_after_thinning_pictures_are_added_again(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redrawn = []
+    redraw = page.Page.redraw
+    monkeypatch.setattr(page, "HISTORY", 4)
+    monkeypatch.setattr(
+        page.Page, "redraw", lambda self, *args: (redrawn.append(1), redraw(self, *args))
+    )
+    run = Run(tmp_path / "run", server.port)
+    for images in range(1, 13):
+        run.show(images)
+        run.log([images])
+        assert eventually(lambda images=images: server.x()[-1:] == [images])
+    run.close()
+    assert len(server.window("held_out")["content"]) == 6, "ten became four, and two came"
+    assert len(redrawn) == 2, "at the start, and when there were more than eight"
+
+
+def test_two_runs_of_one_name_do_not_draw_over_each_other_for_ever(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other = (Run(tmp_path / name, server.port) for name in ("one", "other"))
+    for images in range(1, 30):
+        for run in (one, other):
+            run.log([images])
+            if "another training" not in caplog.text:
+                time.sleep(0.3)  # so that each finds the other's drawing
+    assert eventually(lambda: "another training shows itself as run" in caplog.text)
+    assert caplog.text.count("--display_env") == 1
+    for run in (one, other):
+        run.close()
+    assert server.x() == list(range(1, 30)), "the other is shown whole"
+
+
+def test_a_new_run_does_not_show_what_a_deleted_one_left(server: Server, tmp_path: Path) -> None:
+    old = Run(tmp_path / "old", server.port)
+    old.log([1, 2], luminance_a_to_b=1.0)
+    old.close()
+    assert server.window("luminance")
+    new = Run(tmp_path / "new", server.port)
+    new.log([1])
+    new.close()
+    assert server.window("luminance") == {}
+    assert server.x() == [1]
+
+
+def test_a_proxy_is_not_for_this_machine(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    run = Run(tmp_path / "run", server.port)
+    run.log([1])
+    run.close()
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name)
+    assert server.x() == [1]
+
+
+def test_a_damaged_picture_is_left_out(server: Server, tmp_path: Path) -> None:
+    first = Run(tmp_path / "run", free_port())
+    for images in (1, 2):
+        first.show(images)
+    first.close()
+    (damaged, _) = sorted((tmp_path / "run" / "pictures" / "held_out").iterdir())
+    damaged.write_bytes(b"")
+    Run(tmp_path / "run", server.port, start=2).close()
+    shown = [content["caption"] for content in server.window("held_out")["content"]]
+    assert shown == ["epoch 1, 2 images"]
 
 
 def test_without_a_server_training_goes_on_and_says_so_once(
@@ -215,7 +289,11 @@ def test_a_server_that_comes_later_shows_everything(
 
 @pytest.mark.parametrize("saved", [True, False], ids=["saved before", "never saved"])
 def test_a_server_killed_and_started_again_shows_everything(
-    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, saved: bool
+    server: Server,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    saved: bool,
 ) -> None:
     """What it saved before is older than what it is shown now: that must not count as shown."""
     run = Run(tmp_path / "run", server.port)
@@ -240,6 +318,7 @@ def test_a_server_killed_and_started_again_shows_everything(
         "epoch 1, 2 images", "epoch 1, 5 images"]  # fmt: skip
     told = [record.message for record in caplog.records]
     assert len(told) == 2, "gone, and back"
+    assert capfd.readouterr().out == "", "the library's own line neither"
     assert "Traceback" not in caplog.text
 
 

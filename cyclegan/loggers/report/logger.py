@@ -61,6 +61,7 @@ def _gathered(journey: Journey) -> Report:
     report = Report(journey)
     for record in read_records(journey.folder / JSON_LINES):
         report.add(record)
-    for position, path in thinned(saved_pictures(journey.folder / "pictures/held_out"), SLIDER):
-        report.show(position, opened(path))
+    saved = saved_pictures(journey.folder / "pictures/held_out")
+    for position, grid in opened(thinned(saved, SLIDER)):
+        report.show(position, grid)
     return report

@@ -1,6 +1,7 @@
 """What the report holds, and its writing."""
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,13 @@ class Report:
             grids=self._grids,
             charts=[_drawn(self._charts[key]) for key in self._charts.in_order()],
         )
-        unfinished = path.with_name(f".{path.name}.unfinished")
-        unfinished.write_text(page, encoding="utf-8")
-        unfinished.replace(path)
+        # The training and the command may write at the same time.
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+        try:
+            unfinished.write_text(page, encoding="utf-8")
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     def _comparisons(self) -> list[dict[str, str]]:
         """Input and fake of every held-out image, as they are now."""

@@ -12,12 +12,13 @@ from cyclegan.loggers.pictures import saved_pictures
 from cyclegan.loggers.record import Pictures, Record
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.loggers.visdom.client import RefusedError, address_of, connect
-from cyclegan.loggers.visdom.page import PICTURES, Page
+from cyclegan.loggers.visdom.page import PICTURES, Page, TakenError
 from cyclegan.position import Position
 
 log = logging.getLogger(__name__)
 WAITING = 100  # things that may wait to be sent; what does not fit is read from the files later
 RETRY = 2.0  # seconds between two attempts to reach a server
+CLASHES = 3  # drawings over ours that show that another training is alive
 CLOSING = 5.0  # seconds that the end of a training waits for the last points to arrive
 
 Item = Record | tuple[Position, Pictures] | Position | None
@@ -65,6 +66,7 @@ class _Sender:
         self._page: Page | None = None
         self._tried = -RETRY
         self._state = "new"
+        self._clashes = 0
         self.ended = threading.Event()
 
     def hand_over(self, item: Item) -> None:
@@ -80,7 +82,8 @@ class _Sender:
             ended = self.ended.is_set()  # asked first: what was handed over before is still sent
             items = self._next_items(wait=not ended)
             due = time.monotonic() - self._tried >= RETRY
-            if due if self._page is None else items or self._missed.is_set():
+            wanted = due if self._page is None else items or self._missed.is_set()
+            if wanted and self._clashes < CLASHES:
                 self._try(items)
             if ended:
                 return
@@ -103,6 +106,11 @@ class _Sender:
         try:
             self._send(items)
             self._tell("shown")
+        except TakenError:
+            self._page = None
+            self._clashes += 1
+            if self._clashes == CLASHES:
+                self._tell("taken")
         except RefusedError:
             self._page = None
             self._tell("refused")
@@ -135,6 +143,12 @@ class _Sender:
             read_records(folder / JSON_LINES),
             {kind: saved_pictures(folder / "pictures" / kind) for kind in PICTURES},
         )
+        if (
+            self._state == "new"
+            and self._journey.start.images == 0
+            and not self._settings.display_env
+        ):
+            page.clear_others()
         return page
 
     def _tell(self, state: str, error: Exception | None = None) -> None:
@@ -144,7 +158,8 @@ class _Sender:
         lines = _LINES | _FIRST_LINES if self._state == "new" else _LINES
         self._state = state
         if lines[state]:
-            log.warning(lines[state].format(address=address_of(self._settings), error=error))
+            address = address_of(self._settings)
+            log.warning(lines[state].format(address=address, env=self._env, error=error))
 
 
 _FIRST_LINES = {
@@ -155,7 +170,9 @@ _FIRST_LINES = {
 _LINES = {
     "shown": "the Visdom server at {address} answers: everything since the run began is shown",
     "away": "the Visdom server at {address} is gone: training goes on, and everything is shown "
-    "when it is back",
+    "when it is back (cyclegan dashboard starts one)",
+    "taken": "another training shows itself as {env} at {address}: this one is no longer shown "
+    "there; --display_env NAME gives it a place of its own",
     "refused": "the Visdom server at {address} refuses the login: training goes on without it; "
     "set VISDOM_USERNAME and VISDOM_PASSWORD to what the server was started with",
     "failing": "the page at {address} can't be drawn ({error!r}): training goes on without it",

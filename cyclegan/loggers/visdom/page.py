@@ -1,7 +1,8 @@
 """The windows of one run on a Visdom page."""
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ _HISTORIES = ("held_out",)
 _TITLES = {"held_out": "held-out images over training", "batch": "current batch"}
 
 
+class TakenError(Exception):
+    """Another training draws into the environment."""
+
+
 class Page:
     """Draws a run's windows, each once, and then adds to them.
 
@@ -52,8 +57,10 @@ class Page:
         self._shown: dict[str, list[int]] = {name: [] for name in PICTURES}
         self._health = ""
         self._marker = ""
+        where = hashlib.sha256(bytes(journey.folder.resolve())).hexdigest()
+        self._signature = f"<!-- the run {where} -->"
 
-    def redraw(self, records: Sequence[Record], saved: Saved) -> None:
+    def redraw(self, records: Iterable[Record], saved: Saved) -> None:
         """Replace every window by what the run has logged so far."""
         for record in records:
             self._note(record)
@@ -67,8 +74,18 @@ class Page:
             self._draw(key)
         self._marker = self._fingerprint()
 
+    def clear_others(self) -> None:
+        """Close what an earlier run of the same name left that this one does not have."""
+        own = {"health", "progress", "settings", *PICTURES, *self._charts.in_order()}
+        for win in json.loads(self._client.get_window_data(None)):
+            if win not in own:
+                self._client.close(win)
+
     def intact(self) -> bool:
-        """Whether the server still has what was sent last: it may have been started again."""
+        """Whether the server still has what was sent last: it may have been started again.
+
+        Raises TakenError where another training draws into the same environment.
+        """
         return self._fingerprint() == self._marker
 
     def add(self, records: Sequence[Record]) -> None:
@@ -126,10 +143,17 @@ class Page:
     def _progress(self) -> None:
         speed = self._recent.speed()
         html = panels.progress(self._journey, self._reached, self._seconds, speed)
-        self._text("progress", f"progress of {self._journey.name}", PANEL, html)
+        title = f"progress of {self._journey.name}"
+        self._text("progress", title, PANEL, html + self._signature)
 
     def _fingerprint(self) -> str:
-        return str(self._client.win_hash("progress"))
+        """What the server named the newest progress: it gives another name whenever it is sent."""
+        if not self._client.win_exists("progress"):
+            return ""
+        held = json.loads(self._client.get_window_data("progress"))
+        if self._signature not in held["content"]:
+            raise TakenError
+        return str(held["contentID"])
 
     def _update(self, key: str, changes: Sequence[Change]) -> None:
         """Append the rows that came, or draw the chart again where it became another one."""
@@ -156,16 +180,17 @@ class Page:
 
     def _replace_pictures(self, kind: str, saved: Sequence[tuple[Position, Path]]) -> None:
         """The grids so far, thinned; a drawing in their place while there are none."""
-        self._shown[kind] = [position.images for position, _ in saved]
-        if not saved:
+        grids = list(opened(thinned(saved, HISTORY if kind in _HISTORIES else 1)))
+        self._shown[kind] = [position.images for position, _ in grids]
+        if not grids:
             self._picture(kind, _coming(kind), "none yet", keep=False)
             return
-        *earlier, (position, path) = thinned(saved, HISTORY if kind in _HISTORIES else 1)
+        *earlier, (position, newest) = grids
         if kind in _HISTORIES:
-            contents = [_content(opened(path), _caption(at)) for at, path in earlier]
-            self._make_history(kind, contents, opened(path), position)
+            contents = [_content(grid, _caption(at)) for at, grid in earlier]
+            self._make_history(kind, contents, newest, position)
         else:
-            self._picture(kind, opened(path), _caption(position), keep=False)
+            self._picture(kind, newest, _caption(position), keep=False)
 
     def _make_history(
         self, kind: str, earlier: Sequence[dict[str, str]], grid: Image.Image, position: Position
