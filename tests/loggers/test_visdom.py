@@ -198,7 +198,8 @@ def test_after_thinning_pictures_are_added_again(
         run.log([images])
         assert eventually(lambda images=images: server.x()[-1:] == [images])
     run.close()
-    assert len(server.window("held_out")["content"]) == 6, "ten became four, and two came"
+    # What comes with the tenth may be drawn before or after the thinning.
+    assert len(server.window("held_out")["content"]) in (6, 7), "nine or ten became four"
     assert len(redrawn) == 2, "at the start, and when there were more than eight"
 
 
