@@ -103,7 +103,9 @@ def test_going_on_with_a_run(flags: list[str], folder: Path, port: int) -> None:
 def test_a_server_that_answers_is_left_alone(flags: list[str], folder: Path, port: int) -> None:
     with dashboard(folder.parent, port) as server:
         with start(*flags) as process:
-            assert first_line(process) == f"dashboard: http://localhost:{port}/env/tiny\n"
+            assert first_line(process) == (
+                f"dashboard: http://localhost:{port}/env/tiny  (a server that runs already)\n"
+            )
             out, err = process.communicate(timeout=120)
         assert (process.returncode, err) == (0, "")
         assert "dashboard: stopped" not in out
