@@ -159,3 +159,54 @@ def test_unreadable_files_say_which_and_why(tmp_path: Path, make: object, reason
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(images.UnreadableImageError, match="no such file"):
         images.read(tmp_path / "none.png", 3)
+
+
+def detailed(size: tuple[int, int]) -> Image.Image:
+    """A picture with structure at every scale, as photographs have."""
+    random = np.random.default_rng(0)
+    total = np.zeros((size[1], size[0], 3))
+    for level in range(1, 9):
+        coarse = random.normal(0, 40 / level, (2**level, 2**level, 3)).clip(-127, 127) + 128
+        layer = Image.fromarray(coarse.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
+        total += np.asarray(layer).astype(float) - 128
+    return Image.fromarray((total + 128).clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_large_jpeg_is_decoded_smaller_and_looks_the_same(tmp_path: Path, turned: bool) -> None:
+    """Within 2 of 255 levels on average of decoding it whole, once both are scaled."""
+    exif = Image.Exif()
+    exif[0x0112] = 6 if turned else 1
+    detailed((4000, 3000)).save(tmp_path / "x.jpg", quality=92, exif=exif)
+    asked: list[tuple[int, int]] = []
+
+    def enough(size: tuple[int, int]) -> tuple[int, int]:
+        asked.append(size)
+        return (286, 286)
+
+    whole, smaller = images.read(tmp_path / "x.jpg", 3), images.read(tmp_path / "x.jpg", 3, enough)
+    assert asked == [whole.size]
+    assert whole.size == ((3000, 4000) if turned else (4000, 3000))
+    assert smaller.size == ((750, 1000) if turned else (1000, 750))
+    scaled = [
+        np.asarray(image.resize((286, 286), Image.Resampling.BICUBIC)).astype(int)
+        for image in (whole, smaller)
+    ]
+    assert 0 < np.abs(scaled[0] - scaled[1]).mean() < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "needed", "size"),
+    [
+        ("x.jpg", (286, 286), (500, 400)),
+        ("x.jpg", (500, 400), (500, 400)),
+        ("x.jpg", (160, 130), (250, 200)),
+        ("x.jpg", (170, 130), (500, 400)),
+        ("x.png", (20, 20), (500, 400)),
+    ],
+)
+def test_only_what_has_many_times_the_pixels_is_decoded_smaller(
+    tmp_path: Path, name: str, needed: tuple[int, int], size: tuple[int, int]
+) -> None:
+    smooth_image(1, (500, 400)).save(tmp_path / name)
+    assert images.read(tmp_path / name, 3, lambda _: needed).size == size

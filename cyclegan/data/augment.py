@@ -17,6 +17,7 @@ from PIL import Image
 from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.settings import DataSettings
 from cyclegan.errors import UsageError
+from cyclegan.images import Size
 from cyclegan.spelling import nearest
 
 Pixels = NDArray[np.uint8]
@@ -40,6 +41,14 @@ class Augmentation:
                 *(_probed(further, side, channels) for further in settings.augment),
             ]
         )
+
+    def enough(self, size: Size) -> Size:
+        """How many pixels a side are needed of an image of `size`.
+
+        All of them where the result's size follows from the image's: decoding a smaller one would
+        round that differently.
+        """
+        return self._preprocess.scaled(size, self._settings) if self._preprocess.alike else size
 
     def __call__(self, image: Image.Image, seed: int) -> Pixels:
         """8-bit image -> (H, W, C) in [0, 255], sides multiples of 4; same seed, same result."""

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from cyclegan.data.settings import DataSettings, PreprocessMode
-
-Size = tuple[int, int]  # width, height
+from cyclegan.images import Size
 
 
 @dataclass(frozen=True)
@@ -16,6 +15,8 @@ class Preprocess:
 
     scaled: Callable[[Size, DataSettings], Size]
     crops: bool
+    alike: bool = False
+    """whether images of all sizes are scaled to the same size"""
 
     def scale(self, image: Image.Image, settings: DataSettings) -> Image.Image:
         """Scale by Pillow's bicubic filter, which is antialiased when it shrinks."""
@@ -54,7 +55,7 @@ def _to_multiples_of_four(size: Size, settings: DataSettings) -> Size:
 
 #: The one table of preprocess modes (`--preprocess`).
 PREPROCESS: dict[PreprocessMode, Preprocess] = {
-    "resize_and_crop": Preprocess(_square, crops=True),
+    "resize_and_crop": Preprocess(_square, crops=True, alike=True),
     "crop": Preprocess(_as_it_is, crops=True),
     "scale_width": Preprocess(_to_width, crops=False),
     "scale_width_and_crop": Preprocess(_to_width, crops=True),

@@ -46,7 +46,7 @@ class Domain:
         for step in range(len(self.paths)):
             path = self.paths[(index + step) % len(self.paths)]
             try:
-                image = images.read(path, self.channels)
+                image = images.read(path, self.channels, self.augmentation.enough)
             except images.UnreadableImageError:
                 unreadable.append(path)
                 continue

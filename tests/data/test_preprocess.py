@@ -122,3 +122,19 @@ def test_wrong_transforms_are_errors_before_training(further: dict, words: list[
         Augmentation(DataSettings(augment=(further,)), 3)
     assert all(word in str(error.value) for word in words), error.value
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("mode", "needed"),
+    [
+        ("resize_and_crop", (286, 286)),
+        ("crop", (4000, 3000)),
+        ("scale_width", (4000, 3000)),
+        ("scale_width_and_crop", (4000, 3000)),
+        ("none", (4000, 3000)),
+    ],
+)
+def test_what_decoding_has_to_give(mode: str, needed: tuple[int, int]) -> None:
+    """Less only where all images come out at one size: elsewhere it would round otherwise."""
+    augmentation = Augmentation(DataSettings(preprocess=mode), 3)
+    assert augmentation.enough((4000, 3000)) == needed
