@@ -48,7 +48,7 @@ def test_a_value_that_is_no_number_does_not_spoil_what_follows() -> None:
     assert [row.smooth["x"] for row in charts["x"].rows] == pytest.approx([2.0, 2.0, 2.0])
 
 
-@pytest.mark.parametrize("names", [("x",), ("x_a_to_b", "x_b_to_a")])
+@pytest.mark.parametrize("names", [("x",), ("x_a_to_b", "x_b_to_a"), ("x", "x_a_to_b", "x_b_to_a")])
 @pytest.mark.parametrize("count", [100, 2500, 2501, 100_000])
 def test_a_chart_never_grows_beyond_its_points(names: tuple[str, ...], count: int) -> None:
     charts = Charts()

@@ -323,14 +323,35 @@ def test_a_server_killed_and_started_again_shows_everything(
     assert "Traceback" not in caplog.text
 
 
-def test_a_restart_between_two_points_is_noticed(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("saved", [True, False], ids=["saved before", "never saved"])
+def test_a_restart_between_two_points_is_noticed(
+    server: Server, tmp_path: Path, saved: bool
+) -> None:
+    """No request fails then; and windows that were saved before are there, but old."""
     run = Run(tmp_path / "run", server.port)
     run.log([1, 2])
-    assert eventually(lambda: server.x() == [1, 2])
-    server.kill()
-    server.start()
+    if saved:
+        run.save(2)
+        assert eventually((tmp_path / "environments" / "run.json").exists)
     run.log([3])
     assert eventually(lambda: server.x() == [1, 2, 3])
+    server.kill()
+    server.start()
+    run.log([4])
+    assert eventually(lambda: server.x() == [1, 2, 3, 4])
+    run.close()
+    assert server.window("settings")
+
+
+def test_what_found_no_place_in_the_queue_is_not_lost(server: Server, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run", server.port)
+    run.log([1])
+    assert eventually(lambda: server.x() == [1])
+    server.pause()
+    run.log(range(2, 400))
+    server.go_on()
+    run.log([400])
+    assert eventually(lambda: server.x() == list(range(1, 401)))
     run.close()
 
 
