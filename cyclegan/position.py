@@ -14,6 +14,9 @@ class Position:
     images: int = 0
     """images of each domain that the run has seen"""
 
+    def __str__(self) -> str:
+        return f"epoch {self.epoch}, {self.images:,} images"
+
     def after(self, batch: int) -> "Position":
         """The place a batch of so many images later."""
         return replace(

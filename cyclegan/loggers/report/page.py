@@ -44,8 +44,7 @@ class Report:
         """Take a grid of the held-out images."""
         smaller = grid.copy()
         smaller.thumbnail((WIDEST, 4 * WIDEST))
-        caption = f"epoch {position.epoch}, {position.images:,} images"
-        self._grids.append({"src": images.data_url(smaller, QUALITY), "caption": caption})
+        self._grids.append({"src": images.data_url(smaller, QUALITY), "caption": str(position)})
         if len(self._grids) >= 2 * SLIDER:
             self._grids = self._grids[::-2][::-1]
         self._latest = grid

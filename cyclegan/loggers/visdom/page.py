@@ -116,7 +116,7 @@ class Page:
             if kind in _HISTORIES and not shown:
                 self._make_history(kind, [], grid, position)
             else:
-                self._picture(kind, grid, _caption(position), keep=kind in _HISTORIES)
+                self._picture(kind, grid, str(position), keep=kind in _HISTORIES)
             shown.append(position.images)
 
     def crowded(self) -> bool:
@@ -187,10 +187,10 @@ class Page:
             return
         *earlier, (position, newest) = grids
         if kind in _HISTORIES:
-            contents = [_content(grid, _caption(at)) for at, grid in earlier]
+            contents = [_content(grid, str(at)) for at, grid in earlier]
             self._make_history(kind, contents, newest, position)
         else:
-            self._picture(kind, newest, _caption(position), keep=False)
+            self._picture(kind, newest, str(position), keep=False)
 
     def _make_history(
         self, kind: str, earlier: Sequence[dict[str, str]], grid: Image.Image, position: Position
@@ -201,12 +201,12 @@ class Page:
         in its place, the server is handed the earlier pictures for it, and the newest comes once
         more as an addition, which is what open browsers are told of.
         """
-        self._picture(kind, grid, _caption(position), keep=False)
+        self._picture(kind, grid, str(position), keep=False)
         pane = json.loads(self._client.get_window_data(kind))
         pane |= {"type": "image_history", "content": list(earlier), "show_slider": True}
         pane["selected"] = max(0, len(earlier) - 1)
         self._client.set_window_data(json.dumps(pane), win=kind)
-        self._picture(kind, grid, _caption(position), keep=True)
+        self._picture(kind, grid, str(position), keep=True)
 
     def _picture(self, kind: str, grid: Image.Image, caption: str, *, keep: bool) -> None:
         """Show a grid alone, or add it behind the slider."""
@@ -233,10 +233,6 @@ def _small(grid: Image.Image) -> Image.Image:
     smaller = grid.copy()
     smaller.thumbnail((WIDEST, WIDEST))
     return smaller
-
-
-def _caption(position: Position) -> str:
-    return f"epoch {position.epoch}, {position.images:,} images"
 
 
 def _coming(kind: str) -> Image.Image:
