@@ -5,6 +5,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from cyclegan.layers.convolution import Convolution, FinalConvolution
 from cyclegan.layers.normalization import NORMS, convolution_has_bias
 from cyclegan.layers.settings import Norm
 
@@ -23,11 +24,11 @@ class PatchDiscriminator(nn.Module):
         bias = convolution_has_bias(norm)
         widths = [ndf * min(2**layer, 8) for layer in range(n_layers + 1)]
         strides = [2] * (n_layers - 1) + [1]
-        layers: list[nn.Module] = [nn.Conv2d(input_nc, ndf, 4, 2, padding=1), _leaky()]
+        layers: list[nn.Module] = [Convolution(input_nc, ndf, 4, 2, padding=1), _leaky()]
         for (narrow, wide), stride in zip(pairwise(widths), strides, strict=True):
-            convolution = nn.Conv2d(narrow, wide, 4, stride, padding=1, bias=bias)
+            convolution = Convolution(narrow, wide, 4, stride, padding=1, bias=bias)
             layers += [convolution, NORMS[norm](wide), _leaky()]
-        self.model = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, 1, padding=1))
+        self.model = nn.Sequential(*layers, FinalConvolution(widths[-1], 1, 4, 1, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
         return cast(Tensor, self.model(x))

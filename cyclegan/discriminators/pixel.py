@@ -4,6 +4,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from cyclegan.layers.convolution import Convolution, FinalConvolution
 from cyclegan.layers.normalization import NORMS, convolution_has_bias
 from cyclegan.layers.settings import Norm
 
@@ -18,12 +19,12 @@ class PixelDiscriminator(nn.Module):
         super().__init__()
         bias = convolution_has_bias(norm)
         self.net = nn.Sequential(
-            nn.Conv2d(input_nc, ndf, 1),
+            Convolution(input_nc, ndf, 1),
             nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(ndf, ndf * 2, 1, bias=bias),
+            Convolution(ndf, ndf * 2, 1, bias=bias),
             NORMS[norm](ndf * 2),
             nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(ndf * 2, 1, 1, bias=bias),
+            FinalConvolution(ndf * 2, 1, 1, bias=bias),
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from cyclegan.layers.convolution import Convolution, FinalConvolution, TransposedConvolution
 from cyclegan.layers.normalization import NORMS, convolution_has_bias
 from cyclegan.layers.settings import Norm
 
@@ -20,12 +21,12 @@ class ResnetBlock(nn.Module):
         bias = convolution_has_bias(norm)
         self.conv_block = nn.Sequential(
             nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3, bias=bias),
+            Convolution(channels, channels, 3, bias=bias),
             NORMS[norm](channels),
             nn.ReLU(inplace=True),
             *([nn.Dropout(0.5)] if dropout else []),
             nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3, bias=bias),
+            Convolution(channels, channels, 3, bias=bias),
             NORMS[norm](channels),
         )
 
@@ -54,14 +55,14 @@ class ResnetGenerator(nn.Module):
         super().__init__()
         self.model = nn.Sequential(
             nn.ReflectionPad2d(3),
-            *_normalized(nn.Conv2d(input_nc, ngf, 7, bias=convolution_has_bias(norm)), norm),
+            *_normalized(Convolution(input_nc, ngf, 7, bias=convolution_has_bias(norm)), norm),
             *_halve(ngf, norm),
             *_halve(ngf * 2, norm),
             *(ResnetBlock(ngf * 4, norm, dropout=dropout) for _ in range(n_blocks)),
             *_double(ngf * 4, norm),
             *_double(ngf * 2, norm),
             nn.ReflectionPad2d(3),
-            nn.Conv2d(ngf, output_nc, 7),
+            FinalConvolution(ngf, output_nc, 7),
             nn.Tanh(),
         )
 
@@ -69,18 +70,20 @@ class ResnetGenerator(nn.Module):
         return cast(Tensor, self.model(x))
 
 
-def _normalized(convolution: nn.Conv2d | nn.ConvTranspose2d, norm: Norm) -> list[nn.Module]:
+def _normalized(convolution: Convolution | TransposedConvolution, norm: Norm) -> list[nn.Module]:
     return [convolution, NORMS[norm](convolution.out_channels), nn.ReLU(inplace=True)]
 
 
 def _halve(channels: int, norm: Norm) -> list[nn.Module]:
     """(N, C, H, W) -> (N, 2C, H/2, W/2)"""
     bias = convolution_has_bias(norm)
-    return _normalized(nn.Conv2d(channels, channels * 2, 3, 2, padding=1, bias=bias), norm)
+    return _normalized(Convolution(channels, channels * 2, 3, 2, padding=1, bias=bias), norm)
 
 
 def _double(channels: int, norm: Norm) -> list[nn.Module]:
     """(N, C, H, W) -> (N, C/2, 2H, 2W)"""
     bias = convolution_has_bias(norm)
-    up = nn.ConvTranspose2d(channels, channels // 2, 3, 2, padding=1, output_padding=1, bias=bias)
+    up = TransposedConvolution(
+        channels, channels // 2, 3, 2, padding=1, output_padding=1, bias=bias
+    )
     return _normalized(up, norm)

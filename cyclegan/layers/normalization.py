@@ -2,14 +2,48 @@
 
 from collections.abc import Callable
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
+from cyclegan.layers.convolution import is_channels_last
 from cyclegan.layers.settings import Norm
 
+
+class InstanceNorm(nn.Module):
+    """Mean 0 and variance 1 in every channel of every image; (N, C, H, W), no weights.
+
+    Ulyanov et al. 2016, "Instance Normalization". Statistics are float32 at least. With channels
+    last the images go through batch normalisation one by one: torch's own instance_norm is slower
+    there, and its gradient is not to be trusted for a single image.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, input: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            return _normalized(input)  # the compiler fuses it with what stands around it
+        if not is_channels_last(input):
+            return functional.instance_norm(input)
+        images = [
+            functional.batch_norm(one, None, None, training=True) for one in torch.split(input, 1)
+        ]
+        return images[0] if len(images) == 1 else torch.cat(images)
+
+    def extra_repr(self) -> str:
+        return str(self.channels)
+
+
+def _normalized(images: Tensor) -> Tensor:
+    full = images if images.dtype == torch.float64 else images.float()
+    variance, mean = torch.var_mean(full, dim=(2, 3), keepdim=True, correction=0)
+    return ((full - mean) * torch.rsqrt(variance + 1e-5)).to(images.dtype)
+
+
 NORMS: dict[Norm, Callable[[int], nn.Module]] = {
-    "instance": lambda channels: nn.InstanceNorm2d(
-        channels, affine=False, track_running_stats=False
-    ),
+    "instance": InstanceNorm,
     "batch": nn.BatchNorm2d,
     "none": lambda channels: nn.Identity(),
 }

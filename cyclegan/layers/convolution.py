@@ -1,0 +1,71 @@
+"""Convolutions that compute in the type of their input, whatever type their weights are kept in."""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Convolution(nn.Conv2d):
+    """(N, C, H, W) -> (N, C', H', W'), in the input's type: bfloat16 in, bfloat16 out."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        weight, bias = _like(input, self.weight, self.bias)
+        return functional.conv2d(input, weight, bias, self.stride, self.padding)
+
+
+class TransposedConvolution(nn.ConvTranspose2d):
+    """(N, C, H, W) -> (N, C', H', W'), in the input's type."""
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        weight, bias = _like(input, self.weight, self.bias)
+        return functional.conv_transpose2d(
+            input,
+            weight,
+            bias,
+            self.stride,
+            cast(tuple[int, ...], self.padding),
+            self.output_padding,
+        )
+
+
+class FinalConvolution(nn.Conv2d):
+    """(N, C, H, W) -> (N, C', H', W'), in the weights' type; stride 1.
+
+    What becomes pixels is computed in full: a bfloat16 tanh would leave 2,053 of 65,536 levels.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        full = input.to(self.weight.dtype)
+        if not is_channels_last(full):
+            return functional.conv2d(full, self.weight, self.bias, padding=self.padding)
+        (high, wide) = cast(tuple[int, int], self.padding)
+        padded = functional.pad(full, (wide, wide, high, high))
+        return _by_rows(padded, self.weight, self.bias)
+
+
+def is_channels_last(images: Tensor) -> bool:
+    """Whether (N, C, H, W) lies in memory pixel by pixel and not channel by channel."""
+    return not images.is_contiguous() and images.is_contiguous(memory_format=torch.channels_last)
+
+
+def _by_rows(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """One convolution for each row of the kernel, all in one call, shifted and added up.
+
+    The same sum in another order. Vectors along the few channels that come out would be mostly
+    empty: with a 7x7 kernel and 3 channels, 21 fill them.
+    """
+    out, channels, rows, columns = weight.shape
+    height = images.shape[2] - rows + 1
+    flat = weight.permute(2, 0, 1, 3).reshape(rows * out, channels, 1, columns)
+    each = functional.conv2d(images, flat)  # (N, rows * out, H, W')
+    total = (
+        sum(each[:, row * out : (row + 1) * out, row : row + height] for row in range(1, rows))
+        + each[:, :out, :height]
+    )
+    return total if bias is None else total + bias.view(1, -1, 1, 1)
+
+
+def _like(images: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    return weight.to(images.dtype), None if bias is None else bias.to(images.dtype)
