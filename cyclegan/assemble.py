@@ -16,18 +16,22 @@ from cyclegan.data.datasets import DATASETS
 from cyclegan.data.feed import Batch, Feed
 from cyclegan.data.folders import list_images
 from cyclegan.data.held_out import folder_of_test_images, held_out
+from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.settings import DataSettings
 from cyclegan.data.sizes import check_sizes
 from cyclegan.data.unpaired import Domain
 from cyclegan.device import choose_device, describe
 from cyclegan.errors import UserError
+from cyclegan.execution.choice import Chosen, Work, choose
+from cyclegan.execution.execution import Execution
+from cyclegan.execution.execution import from_table as execution_from_table
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import NAME as JSON_LINES
 from cyclegan.loggers.jsonl import read_records
 from cyclegan.loggers.table import wanted
 from cyclegan.position import Position
 from cyclegan.recipes import RECIPES
-from cyclegan.settings import Settings, changes
+from cyclegan.settings import Settings, changes, from_table
 from cyclegan.training.diary import Display
 from cyclegan.training.lock import only_trainer
 from cyclegan.training.loop import Training
@@ -49,12 +53,14 @@ def train(
     device = choose_device(settings.run.device)
     torch.manual_seed(settings.run.seed)
     feed = _feed(settings)
+    chosen = _execution(settings, device, len(feed), resume)
     recipe = RECIPES[settings.run.model](
         settings.networks,
         settings.generator,
         settings.discriminator,
         settings.losses,
         settings.training,
+        chosen.execution,
         seed=settings.run.seed,
         device=device,
     )
@@ -68,7 +74,9 @@ def train(
     _make_folder(settings.run.folder)
     with only_trainer(settings.run.folder):
         try:
-            return run_loop(_training(settings, recipe, feed, device, start), start)
+            return run_loop(
+                _training(settings, recipe, feed, device, start, chosen.execution), start
+            )
         except torch.OutOfMemoryError:
             raise UserError(
                 f"out of memory on {device}: give a smaller --batch_size, --crop_size or --ngf"
@@ -84,7 +92,12 @@ def versions() -> dict[str, str]:
 
 
 def _training(
-    settings: Settings, recipe: Recipe, feed: Feed, device: torch.device, start: Position
+    settings: Settings,
+    recipe: Recipe,
+    feed: Feed,
+    device: torch.device,
+    start: Position,
+    execution: Execution,
 ) -> Training:
     unfinished = settings.run.folder / ".settings.toml.unfinished"
     unfinished.write_text(tomli_w.dumps(settings.table()))
@@ -101,6 +114,44 @@ def _training(
         settings.training,
         settings.table(),
         versions(),
+        execution,
+    )
+
+
+def _execution(
+    settings: Settings, device: torch.device, images: int, resume: Checkpoint | None
+) -> Chosen:
+    """The execution that a run went on with so far, or a new one where something changed."""
+    if resume is not None and resume.execution:
+        before = execution_from_table(resume.execution)
+        same = from_table(resume.settings, "the checkpoint").execution == settings.execution
+        if same and before.device == device.type:
+            if before.threads:
+                torch.set_num_threads(before.threads)
+            return Chosen(before, 0.0)
+    chosen = choose(settings.execution, work_of(settings, images), device)
+    if resume is not None and resume.execution:
+        log.warning(
+            "computed otherwise than before: %s -> %s",
+            execution_from_table(resume.execution).describe(),
+            chosen.execution.describe(),
+        )
+    return chosen
+
+
+def work_of(settings: Settings, images: int) -> Work:
+    """What a run of `images` an epoch asks of a device."""
+    data, networks, training = settings.data, settings.networks, settings.training
+    with torch.random.fork_rng():
+        generator = settings.generator.build(networks.input_nc, networks.output_nc, networks.norm)
+    epochs = max(0, training.last_epoch - training.epoch_count + 1)
+    return Work(
+        generator,
+        (data.batch_size, networks.input_nc, data.crop_size, data.crop_size),
+        steps=epochs * -(-images // data.batch_size),
+        same_size=PREPROCESS[data.preprocess].crops,
+        per_sample=networks.norm != "batch" and not settings.generator.dropout,
+        widest=settings.generator.widest,
     )
 
 

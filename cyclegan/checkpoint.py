@@ -31,6 +31,8 @@ class Checkpoint:
     """number of images of each domain"""
     versions: dict[str, str] = field(default_factory=dict)
     """of the packages that wrote it"""
+    execution: dict[str, Any] = field(default_factory=dict)
+    """how it was computed; empty in files of the first versions"""
 
 
 def path_of(run: Path, epoch: str) -> Path:
@@ -68,6 +70,7 @@ def save(checkpoint: Checkpoint, run: Path, epoch: int | None = None, keep: int 
         "position": asdict(checkpoint.position),
         "data": checkpoint.data,
         "versions": checkpoint.versions,
+        "execution": checkpoint.execution,
     }
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
@@ -111,6 +114,7 @@ def from_plain(content: Any, path: Path) -> Checkpoint:
         Position(**content["position"]),
         content["data"],
         content["versions"],
+        content.get("execution", {}),
     )
 
 

@@ -14,6 +14,7 @@ from cyclegan.data.settings import DataSettings
 from cyclegan.discriminators import DISCRIMINATORS, DiscriminatorSettings
 from cyclegan.discriminators.settings import BasicSettings
 from cyclegan.errors import UsageError
+from cyclegan.execution.settings import ExecutionSettings
 from cyclegan.generators import GENERATORS, GeneratorSettings
 from cyclegan.generators.settings import ResnetSettings
 from cyclegan.kinds import Kind
@@ -37,12 +38,14 @@ class Settings:
     discriminator: DiscriminatorSettings = field(default_factory=BasicSettings)
     losses: LossSettings = field(default_factory=LossSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    execution: ExecutionSettings = field(default_factory=ExecutionSettings)
     loggers: LoggerSettings = field(default_factory=LoggerSettings)
 
     def check(self) -> None:
         """Raise UsageError where settings contradict each other."""
         self.run.check()
         self.data.check()
+        self.execution.check()
         self.loggers.check()
         identity = self.losses.lambda_identity
         if identity and self.networks.input_nc != self.networks.output_nc:

@@ -16,6 +16,7 @@ from PIL import Image
 from cyclegan.settings import Settings, from_table
 
 if TYPE_CHECKING:
+    from cyclegan.execution.execution import Execution
     from cyclegan.training.phase import Recipe
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -27,10 +28,11 @@ def smooth_image(seed: int, size: tuple[int, int] = (40, 36), mode: str = "RGB")
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).convert(mode)
 
 
-def build_recipe(settings: Settings) -> "Recipe":
-    """Networks and phases of `settings`, always with the same first weights."""
+def build_recipe(settings: Settings, execution: "Execution | None" = None) -> "Recipe":
+    """Networks and phases of `settings`, always with the same first weights; plain by default."""
     import torch
 
+    from cyclegan.execution.execution import Execution
     from cyclegan.recipes import RECIPES
 
     torch.manual_seed(0)
@@ -40,6 +42,7 @@ def build_recipe(settings: Settings) -> "Recipe":
         settings.discriminator,
         settings.losses,
         settings.training,
+        execution or Execution(),
         seed=0,
         device=torch.device("cpu"),
     )

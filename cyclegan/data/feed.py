@@ -71,6 +71,7 @@ class Feed:
         self, images: UnpairedImages, *, batch_size: int, workers: int, seed: int, serial: bool
     ) -> None:
         self.images = images
+        self.batch_size = batch_size
         self._order = EpochOrder(len(images), seed=seed, serial=serial)
         self._loader = DataLoader(
             _Guarded(images),

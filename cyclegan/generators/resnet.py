@@ -4,6 +4,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from cyclegan.layers.chain import Chain
 from cyclegan.layers.convolution import Convolution, FinalConvolution, TransposedConvolution
 from cyclegan.layers.normalization import NORMS, convolution_has_bias
 from cyclegan.layers.settings import Norm
@@ -19,7 +20,7 @@ class ResnetBlock(nn.Module):
     def __init__(self, channels: int, norm: Norm, *, dropout: bool) -> None:
         super().__init__()
         bias = convolution_has_bias(norm)
-        self.conv_block = nn.Sequential(
+        self.conv_block = Chain(
             nn.ReflectionPad2d(1),
             Convolution(channels, channels, 3, bias=bias),
             NORMS[norm](channels),
@@ -53,7 +54,7 @@ class ResnetGenerator(nn.Module):
         dropout: bool = False,
     ) -> None:
         super().__init__()
-        self.model = nn.Sequential(
+        self.model = Chain(
             nn.ReflectionPad2d(3),
             *_normalized(Convolution(input_nc, ngf, 7, bias=convolution_has_bias(norm)), norm),
             *_halve(ngf, norm),

@@ -28,6 +28,11 @@ class ResnetSettings:
     dropout: bool = False
     """dropout in the residual blocks"""
 
+    @property
+    def widest(self) -> int:
+        """Channels of the maps at full size."""
+        return self.ngf
+
     def bytes_per_pixel(self, input_nc: int, output_nc: int) -> float:
         """Memory that converting takes at its peak, for each pixel of the picture.
 

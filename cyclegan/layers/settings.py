@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 from cyclegan.strict import STRICT
 
 Norm = Literal["instance", "batch", "none"]
+Recompute = Literal["off", "light", "full"]
 InitType = Literal["normal", "xavier", "kaiming", "orthogonal"]
 
 

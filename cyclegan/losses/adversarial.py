@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cyclegan.losses.settings import GanMode
-from cyclegan.translation import Translation
+from cyclegan.translation import Convert, Translation, each_of
 
 
 @dataclass(frozen=True)
@@ -65,23 +65,26 @@ class Judge:
     """A discriminator together with the objective by which its scores count."""
 
     discriminator: nn.Module
+    score: Convert
+    """the discriminator as it is called"""
     adversarial: Adversarial
     lambda_gp: float
+    together: bool = False
+    """whether it may see real and converted images in one call"""
 
     def loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """The discriminator's own loss on images (N, C, H, W): half of real plus fake."""
-        loss = 0.5 * (
-            self.adversarial.real(self.discriminator(real))
-            + self.adversarial.fake(self.discriminator(fake))
-        )
+        of_real, of_fake = each_of(self.score, real, fake, together=self.together)
+        loss = 0.5 * (self.adversarial.real(of_real) + self.adversarial.fake(of_fake))
         if self.adversarial.penalized:
+            # Eager and in the weights' type: a compiled network has no gradient of a gradient.
             loss = loss + self.lambda_gp * gradient_penalty(self.discriminator, real, fake)
         return loss
 
 
 def adversarial(translation: Translation, judge: Judge) -> Tensor:
     """How far the converted images are from passing as real. Zhu et al. 2017, section 3.1."""
-    return judge.adversarial.generator(judge.discriminator(translation.fake))
+    return judge.adversarial.generator(judge.score(translation.fake))
 
 
 def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:

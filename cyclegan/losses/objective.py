@@ -34,3 +34,12 @@ class Objective:
         return {
             name: TERMS[name](translation, judge) * weight for name, weight in self.weights.items()
         }
+
+    def only(self, *terms: str, times: float = 1.0) -> "Objective":
+        """The terms called so, their weights `times` as large."""
+        kept = {name: weight * times for name, weight in self.weights.items() if name in terms}
+        return Objective(kept)
+
+    def without(self, *terms: str) -> "Objective":
+        """All but the terms called so."""
+        return self.only(*(name for name in self.weights if name not in terms))

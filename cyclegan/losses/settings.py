@@ -4,7 +4,7 @@ import math
 from dataclasses import field
 from typing import Literal
 
-from pydantic import NonNegativeFloat
+from pydantic import NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.strict import STRICT
@@ -25,6 +25,8 @@ class LossSettings:
     """weight of the cycle B -> A -> B"""
     lambda_identity: NonNegativeFloat = 0.5
     """weight of the identity losses, relative to lambda_B (for A to B) and lambda_A; 0: none"""
+    identity_every: PositiveInt = 1
+    """compute the identity losses in every k-th step only, with k times the weight"""
     lambda_gp: NonNegativeFloat = 10.0
     """weight of the gradient penalty (wgangp)"""
     weights: dict[str, float] = field(default_factory=dict)

@@ -1,15 +1,17 @@
 """CycleGAN: two generators and two discriminators."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import torch
 from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.optim import Adam, Optimizer
 
 from cyclegan.data.feed import Batch
 from cyclegan.discriminators import DiscriminatorSettings
+from cyclegan.execution.execution import Execution
 from cyclegan.generators import GeneratorSettings
 from cyclegan.layers.initialization import initialize
 from cyclegan.layers.settings import NetworkSettings
@@ -20,7 +22,7 @@ from cyclegan.training.phase import Part, Phase, Recipe, Translations
 from cyclegan.training.pool import ImagePool
 from cyclegan.training.settings import TrainingSettings
 from cyclegan.training.state import TrainingState
-from cyclegan.translation import Translation, translate
+from cyclegan.translation import Convert, Translation, translate
 
 GENERATORS = ("generator_a_to_b", "generator_b_to_a")
 # The discriminator of B first: the pools draw in this order, as in the classic.
@@ -32,16 +34,20 @@ class CycleGAN:
     """The losses of both directions. Zhu et al. 2017, sections 3 and 4."""
 
     networks: dict[str, nn.Module]
+    calls: dict[str, Convert]
+    """the networks as they are called while training"""
     pools: dict[str, ImagePool]
     objectives: dict[Direction, Objective]
     judges: dict[Direction, Judge]
+    identity_every: int
+    execution: Execution
 
-    def generator_parts(self, batch: Batch, made: Translations) -> Iterator[Part]:
-        """One part per direction: its translation and the weighted terms of its objective."""
-        yield self._generator_part("a_to_b", "b_to_a", batch.a, batch.b)
-        yield self._generator_part("b_to_a", "a_to_b", batch.b, batch.a)
+    def generator_parts(self, batch: Batch, made: Translations, step: int) -> Iterator[Part]:
+        """The parts of each direction: its translation, and the weighted terms of its objective."""
+        yield from self._direction("a_to_b", "b_to_a", batch.a, batch.b, step)
+        yield from self._direction("b_to_a", "a_to_b", batch.b, batch.a, step)
 
-    def discriminator_parts(self, batch: Batch, made: Translations) -> Iterator[Part]:
+    def discriminator_parts(self, batch: Batch, made: Translations, step: int) -> Iterator[Part]:
         """One part per discriminator, on the fakes made before the generators' update."""
         yield self._discriminator_part("discriminator_b", "a_to_b", made)
         yield self._discriminator_part("discriminator_a", "b_to_a", made)
@@ -59,28 +65,43 @@ class CycleGAN:
             network.train()
         return shown
 
-    def _generator_part(
-        self, direction: Direction, back: Direction, source: Tensor, target: Tensor
-    ) -> Part:
-        objective = self.objectives[direction]
-        translation = translate(
-            self.networks[f"generator_{direction}"],
-            self.networks[f"generator_{back}"],
+    def _direction(
+        self, direction: Direction, back: Direction, source: Tensor, target: Tensor, step: int
+    ) -> Iterator[Part]:
+        """One part, or the identity in a part of its own where graphs are to be kept small."""
+        whole = self.objectives[direction]
+        turn = "identity" in whole and step % self.identity_every == 0
+        rest, identity = (
+            whole.without("identity"),
+            whole.only("identity", times=self.identity_every),
+        )
+        batched = self.execution.batched
+        forward, backward = self.calls[f"generator_{direction}"], self.calls[f"generator_{back}"]
+        judge = self.judges[direction]
+        made = translate(
+            forward,
+            backward,
             source,
             target,
-            cycle="cycle" in objective,
-            identity="identity" in objective,
+            cycle="cycle" in whole,
+            identity=turn and batched,
+            together=batched,
         )
-        losses = objective(translation, self.judges[direction])
-        return Part(
-            {f"{term}_{direction}": loss for term, loss in losses.items()},
-            {direction: translation.detach()},
-        )
+        losses = rest(made, judge) | (identity(made, judge) if turn and batched else {})
+        yield _part(direction, losses, made)
+        if turn and not batched:
+            made = replace(made.detach(), identity=forward(target))
+            yield _part(direction, identity(made, judge), made)
 
     def _discriminator_part(self, name: str, direction: Direction, made: Translations) -> Part:
         translation: Translation = made[direction]
         fake = self.pools[name].query(translation.fake)
         return Part({name: self.judges[direction].loss(translation.target, fake)})
+
+
+def _part(direction: Direction, losses: dict[str, Tensor], made: Translation) -> Part:
+    named = {f"{term}_{direction}": loss for term, loss in losses.items()}
+    return Part(named, {direction: made.detach()})
 
 
 def build(
@@ -89,6 +110,7 @@ def build(
     discriminator: DiscriminatorSettings,
     losses: LossSettings,
     training: TrainingSettings,
+    execution: Execution,
     *,
     seed: int,
     device: torch.device,
@@ -97,6 +119,56 @@ def build(
 
     Draws the initial weights from torch's global generator.
     """
+    made = _networks(networks, generator, discriminator)
+    for network in made.values():
+        network.to(device).train()
+    calls = {name: execution.prepare(network) for name, network in made.items()}
+    pools = {
+        name: ImagePool(training.pool_size, seed=seed + number)
+        for number, name in enumerate(DISCRIMINATORS)
+    }
+
+    def judge(name: str) -> Judge:
+        adversarial = ADVERSARIAL[losses.gan_mode]
+        together = execution.judged_together
+        return Judge(made[name], calls[name], adversarial, losses.lambda_gp, together)
+
+    recipe = CycleGAN(
+        made,
+        calls,
+        pools,
+        {
+            "a_to_b": Objective(losses.term_weights("a_to_b")),
+            "b_to_a": Objective(losses.term_weights("b_to_a")),
+        },
+        {
+            "a_to_b": judge("discriminator_b"),
+            "b_to_a": judge("discriminator_a"),
+        },
+        losses.identity_every,
+        execution,
+    )
+    optimizers: dict[str, Optimizer] = {
+        "generators": _adam(made, GENERATORS, training, execution),
+        "discriminators": _adam(made, DISCRIMINATORS, training, execution),
+    }
+    parts = {
+        "generators": (GENERATORS, recipe.generator_parts),
+        "discriminators": (DISCRIMINATORS, recipe.discriminator_parts),
+    }
+    phases = tuple(Phase(name, optimizers[name], *own) for name, own in parts.items())
+    scaler = GradScaler(device.type, enabled=execution.precision == "fp16")
+    state = TrainingState(made, optimizers, pools, scaler)
+    if execution.apart:
+        state.reserve()
+    return Recipe(state, phases, recipe.preview)
+
+
+def _networks(
+    networks: NetworkSettings,
+    generator: GeneratorSettings,
+    discriminator: DiscriminatorSettings,
+) -> dict[str, nn.Module]:
     a, b, norm = networks.input_nc, networks.output_nc, networks.norm
     made = {
         "generator_a_to_b": generator.build(a, b, norm),
@@ -106,42 +178,15 @@ def build(
     }
     for network in made.values():
         initialize(network, networks.init_type, networks.init_gain)
-        network.to(device).train()
-    pools = {
-        name: ImagePool(training.pool_size, seed=seed + number)
-        for number, name in enumerate(DISCRIMINATORS)
-    }
-    adversarial = ADVERSARIAL[losses.gan_mode]
-    recipe = CycleGAN(
-        made,
-        pools,
-        {
-            "a_to_b": Objective(losses.term_weights("a_to_b")),
-            "b_to_a": Objective(losses.term_weights("b_to_a")),
-        },
-        {
-            "a_to_b": Judge(made["discriminator_b"], adversarial, losses.lambda_gp),
-            "b_to_a": Judge(made["discriminator_a"], adversarial, losses.lambda_gp),
-        },
-    )
-    optimizers: dict[str, Optimizer] = {
-        "generators": _adam(made, GENERATORS, training),
-        "discriminators": _adam(made, DISCRIMINATORS, training),
-    }
-    phases = (
-        Phase("generators", optimizers["generators"], GENERATORS, recipe.generator_parts),
-        Phase(
-            "discriminators",
-            optimizers["discriminators"],
-            DISCRIMINATORS,
-            recipe.discriminator_parts,
-        ),
-    )
-    return Recipe(TrainingState(made, optimizers, pools), phases, recipe.preview)
+    return made
 
 
 def _adam(
-    networks: dict[str, nn.Module], names: tuple[str, ...], settings: TrainingSettings
+    networks: dict[str, nn.Module],
+    names: tuple[str, ...],
+    settings: TrainingSettings,
+    execution: Execution,
 ) -> Adam:
     parameters = chain.from_iterable(networks[name].parameters() for name in names)
-    return Adam(parameters, lr=settings.lr, betas=(settings.beta1, 0.999))
+    how = {"fused": True} if execution.fused else {"foreach": False}
+    return Adam(parameters, lr=settings.lr, betas=(settings.beta1, 0.999), **how)

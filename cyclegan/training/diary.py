@@ -57,11 +57,24 @@ class Diary:
                 return
             yield batch
 
+    def reads(self, before: Position, position: Position) -> bool:
+        """Whether the step that ends at `position` is logged or shown: its values are read."""
+        settings = self._display.settings
+        return any(
+            position.passed(before, every) for every in (settings.print_freq, settings.display_freq)
+        )
+
     def write(
-        self, before: Position, position: Position, batch: Batch, result: StepResult, rate: float
+        self,
+        before: Position,
+        position: Position,
+        batches: Sequence[Batch],
+        result: StepResult,
+        rate: float,
     ) -> None:
         """One step has ended."""
-        self._count_unreadable(batch)
+        for batch in batches:
+            self._count_unreadable(batch)
         for logger in self._display.loggers:
             logger.step(position)
         if position.passed(before, self._display.settings.display_freq):

@@ -1,7 +1,8 @@
 """The training loop: epochs, logging, saving, stopping."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import torch
 
 from cyclegan import checkpoint
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.data.feed import Feed
+from cyclegan.data.feed import Batch, Feed
 from cyclegan.errors import UserError
+from cyclegan.execution.execution import Execution
 from cyclegan.position import Position
 from cyclegan.training.diary import Diary, Display
 from cyclegan.training.interrupt import StopRequest
@@ -19,6 +21,7 @@ from cyclegan.training.schedule import learning_rate
 from cyclegan.training.settings import TrainingSettings
 from cyclegan.training.state import TrainingState
 from cyclegan.training.step import StepResult, run_step
+from cyclegan.training.watch import LossWatch
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,20 @@ class Training:
     written_settings: Mapping[str, Any]
     """the resolved settings as they go into every checkpoint"""
     versions: Mapping[str, str]
+    execution: Execution
+    watch: LossWatch = field(default_factory=LossWatch)
+
+    @property
+    def images_per_step(self) -> int:
+        """Images of each domain in a step, but for an epoch's last."""
+        return self.feed.batch_size * self.settings.accumulate
 
     def save(self, position: Position, epoch: int | None = None) -> Path:
         """Write `latest.pt`, or the checkpoint of `epoch`."""
-        broken = self.state.not_finite()
+        broken = [*self.watch.broken(), *self.state.not_finite()]
         if broken:
             raise UserError(
-                f"{', '.join(broken)}: weights are NaN or infinite after {position.images} images; "
+                f"{', '.join(broken)}: NaN or infinite after {position.images} images; "
                 f"{self.folder / checkpoint.LATEST} is from before: go on from it with "
                 "--continue_train and a smaller --lr"
             )
@@ -52,6 +62,7 @@ class Training:
             position,
             {"A": len(images.a.paths), "B": len(images.b.paths)},
             dict(self.versions),
+            self.execution.table(),
         )
         return checkpoint.save(content, self.folder, epoch, self.settings.keep)
 
@@ -79,13 +90,23 @@ def _epoch(training: Training, position: Position, diary: Diary, stop: StopReque
     """Train the rest of the epoch in progress; return the place reached."""
     rate = learning_rate(training.settings, position.epoch)
     _set_rate(training, rate)
-    batches = training.feed.epoch(position.epoch, skip=position.images_in_epoch)
-    for batch in diary.waited_for(batches):
-        result = run_step(training.phases, training.state.networks, batch.to(training.device))
-        before, position = position, position.after(len(batch))
+    fed = training.feed.epoch(position.epoch, skip=position.images_in_epoch)
+    for batches in _grouped(diary.waited_for(fed), training.settings.accumulate):
+        moved = [one.to(training.device) for one in batches]
+        result = run_step(
+            training.phases,
+            training.state,
+            moved,
+            number=position.images // training.images_per_step,
+            apart=training.execution.apart,
+        )
+        images = sum(len(one) for one in batches)
+        before, position = position, position.after(images)
+        training.watch.note(result, position.images)
         try:
-            _check_finite(result, position, training.folder, diary)
-            diary.write(before, position, batch, result, rate)
+            if diary.reads(before, position):
+                _check_finite(training, position, diary, result)
+            diary.write(before, position, batches, result, rate)
         except OSError as error:
             raise UserError(
                 f"{error.filename or training.folder}: can't be written ({error.strerror}) after "
@@ -105,6 +126,12 @@ def _epoch(training: Training, position: Position, diary: Diary, stop: StopReque
     return position
 
 
+def _grouped(batches: Iterable[Batch], count: int) -> Iterator[list[Batch]]:
+    iterator = iter(batches)
+    while group := list(islice(iterator, count)):
+        yield group
+
+
 def _save(training: Training, diary: Diary, position: Position) -> None:
     training.save(position)
     diary.saved(position)
@@ -116,12 +143,13 @@ def _set_rate(training: Training, rate: float) -> None:
             group["lr"] = rate
 
 
-def _check_finite(result: StepResult, position: Position, folder: Path, diary: Diary) -> None:
-    broken = result.not_finite()
+def _check_finite(training: Training, position: Position, diary: Diary, result: StepResult) -> None:
+    broken = training.watch.broken()
     if broken:
         diary.write_broken(position, result)
         raise UserError(
             f"{', '.join(broken)}: NaN or infinite in epoch {position.epoch}, "
-            f"after {position.images} images; {folder / checkpoint.LATEST} is from before: "
+            f"after {min(broken.values())} images; {training.folder / checkpoint.LATEST} is from "
+            "before: "
             "go on from it with --continue_train and a smaller --lr"
         )

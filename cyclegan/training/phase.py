@@ -27,14 +27,14 @@ class Part:
 class Phase:
     """One optimizer's share of a step.
 
-    `parts` takes the batch and all translations made so far in the step, and yields one part per
-    backward pass, so that the graphs of two parts never live together.
+    `parts` takes the batch, all translations made so far of it and the number of the step, and
+    yields one part per backward pass, so that the graphs of two parts never live together.
     """
 
     name: str
     optimizer: Optimizer
     trains: tuple[str, ...]
-    parts: Callable[[Batch, Translations], Iterator[Part]]
+    parts: Callable[[Batch, Translations, int], Iterator[Part]]
 
 
 @dataclass(frozen=True)

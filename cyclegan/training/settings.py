@@ -28,6 +28,8 @@ class TrainingSettings:
     """how the learning rate falls; cosine falls once, over n_epochs and n_epochs_decay together"""
     lr_decay_iters: PositiveInt = 50
     """epochs between two falls to a tenth (lr_policy step)"""
+    accumulate: PositiveInt = 1
+    """batches whose gradients add up to one update, as if they were one large batch"""
     pool_size: NonNegativeInt = 50
     """converted images that are kept for the discriminators"""
     save_latest_freq: NonNegativeInt = 5000

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.amp import GradScaler
 from torch.optim import Optimizer
 
 from cyclegan.training.pool import ImagePool
@@ -17,6 +18,23 @@ class TrainingState:
     networks: dict[str, nn.Module]
     optimizers: dict[str, Optimizer]
     pools: dict[str, ImagePool]
+    scaler: GradScaler
+    """keeps small float16 gradients from vanishing; does nothing in other precisions"""
+
+    def reserve(self) -> None:
+        """Make room for gradients and Adam's moments now.
+
+        Made within the first step, between maps that come and go, they would leave holes in the
+        memory for the whole run.
+        """
+        for optimizer in self.optimizers.values():
+            for weights in (p for group in optimizer.param_groups for p in group["params"]):
+                weights.grad = torch.zeros_like(weights)
+                optimizer.state[weights] = {
+                    "step": torch.zeros((), device=weights.device),
+                    "exp_avg": torch.zeros_like(weights),
+                    "exp_avg_sq": torch.zeros_like(weights),
+                }
 
     def not_finite(self) -> list[str]:
         """The networks that hold NaN or infinite weights: nothing can go on from them."""
@@ -36,6 +54,7 @@ class TrainingState:
                 for name, optimizer in self.optimizers.items()
             },
             "pools": {name: pool.state_dict() for name, pool in self.pools.items()},
+            "scaler": self.scaler.state_dict(),
             "random": {
                 "cpu": torch.get_rng_state(),
                 "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -52,6 +71,8 @@ class TrainingState:
             optimizer.load_state_dict({"state": learnt, "param_groups": groups})
         for name, pool in self.pools.items():
             pool.load_state_dict(state["pools"][name], device)
+        if state.get("scaler") and self.scaler.is_enabled():
+            self.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["random"]["cpu"])
         if torch.cuda.is_available() and len(state["random"]["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["random"]["cuda"])

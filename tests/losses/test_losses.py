@@ -25,7 +25,7 @@ def translation() -> Translation:
 
 def judge(mode: str, lambda_gp: float = 10.0) -> Judge:
     """A discriminator that scores a pixel with its own value."""
-    return Judge(nn.Identity(), ADVERSARIAL[mode], lambda_gp)
+    return Judge(nn.Identity(), nn.Identity(), ADVERSARIAL[mode], lambda_gp)
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_gradient_penalty_by_hand() -> None:
 def test_wgangp_applies_its_penalty() -> None:
     network = nn.Conv2d(3, 1, 4)
     real, fake = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
-    with_penalty = Judge(network, ADVERSARIAL["wgangp"], 10.0).loss(real, fake)
-    without = Judge(network, ADVERSARIAL["wgangp"], 0.0).loss(real, fake)
+    with_penalty = Judge(network, network, ADVERSARIAL["wgangp"], 10.0).loss(real, fake)
+    without = Judge(network, network, ADVERSARIAL["wgangp"], 0.0).loss(real, fake)
     expected = 10 * (network.weight.flatten().norm() - 1) ** 2
     assert (with_penalty - without).item() == pytest.approx(expected.item(), rel=1e-4)
     with_penalty.backward()
@@ -88,7 +88,8 @@ def test_cycle_and_identity_are_mean_absolute_differences(translation: Translati
 def test_every_term_is_a_scalar_with_a_gradient(name: str) -> None:
     scale = torch.ones((), requires_grad=True)
     made = translate(lambda x: x * scale, lambda x: x * scale, constant(0.5), constant(-0.3))
-    value = TERMS[name](made, Judge(nn.Conv2d(3, 1, 3), ADVERSARIAL["lsgan"], 10.0))
+    network = nn.Conv2d(3, 1, 3)
+    value = TERMS[name](made, Judge(network, network, ADVERSARIAL["lsgan"], 10.0))
     assert value.shape == ()
     value.backward()
     assert scale.grad is not None

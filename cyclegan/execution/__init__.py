@@ -1,0 +1,1 @@
+"""Execution: in which precision, layout and order the same mathematics is computed."""

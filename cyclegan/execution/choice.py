@@ -1,0 +1,191 @@
+"""Chooses an execution by measuring, not by the device's name."""
+
+import copy
+import logging
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from cyclegan.execution.execution import TYPES, Execution, Precision
+from cyclegan.execution.settings import ExecutionSettings
+from cyclegan.layers.convolution import Convolution
+from cyclegan.layers.normalization import InstanceNorm
+from cyclegan.layers.settings import Recompute
+
+log = logging.getLogger(__name__)
+
+#: A step's generator passes: two translations, two cycles, two identities, and the rest.
+PASSES = 6.5
+#: Seconds that compiling a pair of generators and discriminators takes, measured on two cores.
+WARM_UP = 120.0
+#: Share of a step that compiling saves, measured at 256 and 128 pixels on two cores.
+SAVED = 0.08
+#: Elements of the largest map from which on keeping all of them is the memory's larger part.
+LARGE = 1 << 21
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be computed: one generator, the shape of a batch, and how often."""
+
+    generator: nn.Module
+    shape: tuple[int, int, int, int]
+    """(N, C, H, W) of a step's batch"""
+    steps: int
+    same_size: bool
+    """whether all batches but an epoch's last have this shape"""
+    per_sample: bool
+    """whether an image's result depends on no other: no BatchNorm, no dropout"""
+    widest: int
+    """channels of the largest map"""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An execution and what was measured on the way."""
+
+    execution: Execution
+    seconds_per_step: float
+    """estimated from passes of the generator; 0 where nothing was measured"""
+
+
+def choose(settings: ExecutionSettings, work: Work, device: torch.device) -> Chosen:
+    """Choose for this device and this work; takes a few seconds at the most.
+
+    Leaves torch's random numbers and the generator as they are; sets torch's number of threads.
+    """
+    threads = settings.threads or torch.get_num_threads()
+    torch.set_num_threads(threads)
+    if settings.plain:
+        return Chosen(Execution(device.type, threads), 0.0)
+    with torch.random.fork_rng(enabled=device.type == "cpu"):
+        return _measured(settings, work, device, threads)
+
+
+def _measured(
+    settings: ExecutionSettings, work: Work, device: torch.device, threads: int
+) -> Chosen:
+    precision, channels_last = _precision(settings, device)
+    base = Execution(
+        device.type,
+        threads,
+        precision,
+        channels_last,
+        judged_together=work.per_sample,
+        apart=True,
+        fused=True,
+    )
+    base = replace(base, recompute=_recompute(settings, work))
+    one = _pass(base, work, device, 1)
+    if device.type == "cpu" and _may_choose_threads(settings) and one < _QUICK and threads > 1:
+        base, one = _fewer_threads(base, work, device, one)
+    if one < _QUICK and work.per_sample and _pass(base, work, device, 2) < _CLEARLY * 2 * one:
+        base = replace(base, batched=True)
+    step = one * PASSES
+    compiled = _compiles(settings, work, step) and _compiler_works(device)
+    return Chosen(replace(base, compiled=compiled), step)
+
+
+def _precision(settings: ExecutionSettings, device: torch.device) -> tuple[Precision, bool]:
+    """The quickest type and layout of those that may be chosen."""
+    wanted = settings.precision
+    types: list[Precision] = ["fp32", "bf16"] if wanted == "auto" else [wanted]
+    if wanted == "auto" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        types = ["fp32", "fp16"]
+    candidates = [(name, last) for name in types for last in (False, True)]
+    seconds = {candidate: _layer(*candidate, device) for candidate in candidates}
+    best = min(seconds, key=lambda candidate: seconds[candidate])
+    full = min((c for c in candidates if c[0] == types[0]), key=lambda c: seconds[c])
+    # Fewer bits must earn their place.
+    return best if seconds[best] < _WORTH * seconds[full] else full
+
+
+def _layer(precision: Precision, channels_last: bool, device: torch.device) -> float:
+    """Seconds of a convolution and its norm, there and back."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    layers = nn.Sequential(Convolution(64, 64, 3, padding=1), InstanceNorm(64))
+    layers.to(device).to(memory_format=layout)
+    images = torch.randn(1, 64, 64, 64, device=device)
+    images = images.to(TYPES[precision] or images.dtype, memory_format=layout)
+    return _seconds(lambda: layers(images), device)
+
+
+def _pass(execution: Execution, work: Work, device: torch.device, times: int) -> float:
+    """Seconds of `times` batches through a copy of the generator at once, there and back."""
+    eager = replace(execution, compiled=False)
+    network = copy.deepcopy(work.generator).to(device).requires_grad_()
+    call = eager.prepare(network)
+    n, channels, height, width = work.shape
+    images = torch.zeros(n * times, channels, height, width, device=device)
+    return _seconds(lambda: call(images), device)
+
+
+def _fewer_threads(
+    base: Execution, work: Work, device: torch.device, seconds: float
+) -> tuple[Execution, float]:
+    """One thread where more gain next to nothing: the others are left to what loads images."""
+    torch.set_num_threads(1)
+    single = _pass(base, work, device, 1)
+    if single < 1.05 * seconds:
+        return replace(base, threads=1), single
+    torch.set_num_threads(base.threads)
+    return base, seconds
+
+
+def _seconds(forward: Callable[[], Tensor], device: torch.device) -> float:
+    """Median time of a pass and its gradients, after one to warm up."""
+    times = []
+    for _ in range(_REPEATS + 1):
+        begun = time.perf_counter()
+        forward().float().square().mean().backward()  # type: ignore[no-untyped-call]
+        _wait(device)
+        times.append(time.perf_counter() - begun)
+        if sum(times) > _LIMIT and len(times) > 1:
+            break
+    return statistics.median(times[1:])
+
+
+def _wait(device: torch.device) -> None:
+    if device.type in ("cuda", "mps"):
+        getattr(torch, device.type).synchronize()
+
+
+def _may_choose_threads(settings: ExecutionSettings) -> bool:
+    return not settings.threads and "OMP_NUM_THREADS" not in os.environ
+
+
+def _recompute(settings: ExecutionSettings, work: Work) -> Recompute:
+    if settings.checkpointing == "on":
+        return "full"
+    n, _, height, width = work.shape
+    large = n * work.widest * height * width >= LARGE
+    return "light" if settings.checkpointing == "auto" and large else "off"
+
+
+def _compiles(settings: ExecutionSettings, work: Work, seconds_per_step: float) -> bool:
+    if settings.compile != "auto":
+        return settings.compile == "on"
+    return work.same_size and work.steps * seconds_per_step * SAVED > WARM_UP
+
+
+def _compiler_works(device: torch.device) -> bool:
+    """Whether anything can be compiled here; says so if not."""
+    try:
+        torch.compile(lambda x: x * 2 + 1)(torch.ones(8, device=device))
+    except Exception as error:  # a missing compiler shows in many ways
+        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else "no reason"
+        log.warning("not compiled: no compiler that works on this machine (%s)", reason)
+        return False
+    return True
+
+
+_REPEATS = 3
+_LIMIT = 1.0  # seconds, for one measurement
+_QUICK = 0.25  # seconds: what takes longer fills the device by itself
+_CLEARLY = 0.95
+_WORTH = 0.8

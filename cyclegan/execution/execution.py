@@ -1,0 +1,120 @@
+"""What was chosen: one value that decides, bit by bit, how networks are computed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from cyclegan.layers.chain import recompute
+from cyclegan.layers.settings import Recompute
+
+Precision = Literal["fp32", "bf16", "fp16"]
+Call = Callable[[Tensor], Tensor]
+
+TYPES: dict[str, torch.dtype | None] = {
+    "fp32": None,  # the type of the weights: float64 networks stay float64
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How networks are computed on one kind of device; the default is the plain way."""
+
+    device: str = "cpu"
+    """kind of device that it was chosen for"""
+    threads: int = 0
+    """CPU threads; 0 leaves torch's own number"""
+    precision: Precision = "fp32"
+    channels_last: bool = False
+    compiled: bool = False
+    recompute: Recompute = "off"
+    """what the generators compute again for backward instead of keeping it"""
+    batched: bool = False
+    """whether the generators' calls that share weights become one"""
+    judged_together: bool = False
+    """whether a discriminator sees real and converted images in one call"""
+    apart: bool = False
+    """one backward per part, so that the parts' graphs never live together"""
+    fused: bool = False
+    """fused optimizers"""
+
+    def prepare(self, network: nn.Module) -> Call:
+        """Lay out the weights of `network`; return it as it is to be called while training.
+
+        The call takes and returns (N, C, H, W) in the weights' type.
+        """
+        layout = torch.channels_last if self.channels_last else torch.preserve_format
+        network.to(memory_format=layout)
+        recompute(network, self.recompute)
+        call = Cast(network, TYPES[self.precision], layout)
+        return Compiled(call, graphs=self.device == "cuda") if self.compiled else call
+
+    def describe(self) -> str:
+        """What a person reads: bf16, channels last, compiled, 2 threads."""
+        words = [
+            self.precision,
+            *(["channels last"] if self.channels_last else []),
+            *(["compiled"] if self.compiled else []),
+            *([f"recomputing ({self.recompute})"] if self.recompute != "off" else []),
+            *(["batched calls"] if self.batched else []),
+            *([f"{self.threads} threads"] if self.device == "cpu" and self.threads else []),
+        ]
+        return ", ".join(words)
+
+    def table(self) -> dict[str, Any]:
+        """As plain builtins, for a checkpoint."""
+        return asdict(self)
+
+
+def from_table(table: Mapping[str, Any]) -> Execution:
+    """What `Execution.table` gave; names that this version doesn't know are passed over."""
+    known = {field.name for field in fields(Execution)}
+    return Execution(**{name: value for name, value in table.items() if name in known})
+
+
+class Cast(nn.Module):
+    """A network whose layers see another type and layout."""
+
+    def __init__(
+        self, network: nn.Module, dtype: torch.dtype | None, layout: torch.memory_format
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self._dtype = dtype
+        self._layout = layout
+
+    def forward(self, images: Tensor) -> Tensor:
+        cast = images.to(self._dtype or images.dtype, memory_format=self._layout)
+        output: Tensor = self.network(cast)
+        return output.to(images.dtype)
+
+
+class Compiled:
+    """A compiled network for inputs of the first one's shape; others are computed eagerly.
+
+    Compiling takes a minute: the last, smaller batch of an epoch is not worth one.
+    """
+
+    def __init__(self, network: nn.Module, *, graphs: bool) -> None:
+        self._eager = network
+        self._graphs = graphs
+        mode = "reduce-overhead" if graphs else "default"
+        self._compiled = torch.compile(network, mode=mode, dynamic=False)
+        self._shapes: set[torch.Size] = set()
+
+    def __call__(self, images: Tensor) -> Tensor:
+        known = images.shape in self._shapes or len(self._shapes) < _SHAPES
+        if not known:
+            output: Tensor = self._eager(images)
+            return output
+        self._shapes.add(images.shape)
+        output = self._compiled(images)
+        # A CUDA graph writes its next result to the same place.
+        return output.clone() if self._graphs else output
+
+
+_SHAPES = 2  # with one call for two batches, a network sees batches of two sizes

@@ -1,0 +1,39 @@
+"""The first loss that is not finite is found, and nothing else is called so."""
+
+import torch
+
+from cyclegan.training.step import StepResult
+from cyclegan.training.watch import PATIENCE, LossWatch
+
+NAN, INFINITE = torch.tensor(float("nan")), torch.tensor(float("inf"))
+GOOD = torch.tensor(1.0)
+
+
+def test_the_first_bad_step_of_each_loss_is_kept() -> None:
+    watch = LossWatch()
+    assert watch.broken() == {}
+    watch.note(StepResult({"a": GOOD, "b": GOOD}, {}), 1)
+    watch.note(StepResult({"a": GOOD, "b": NAN}, {}), 2)
+    watch.note(StepResult({"a": INFINITE, "b": GOOD, "new": GOOD}, {}), 3)
+    watch.note(StepResult({"a": NAN, "b": NAN}, {}), 4)
+    assert watch.broken() == {"a": 3, "b": 2}
+
+
+def test_steps_that_the_scaler_left_out_are_excused_for_a_while() -> None:
+    watch = LossWatch()
+    for images in range(1, PATIENCE):
+        watch.note(StepResult({"a": NAN}, {}, skipped=torch.tensor(True)), images)
+    assert watch.broken() == {}
+    watch.note(StepResult({"a": NAN}, {}, skipped=torch.tensor(True)), PATIENCE)
+    assert watch.broken() == {"a": PATIENCE}
+
+
+def test_a_step_that_was_taken_ends_the_patience_anew() -> None:
+    watch = LossWatch()
+    for images in range(1, 3 * PATIENCE):
+        left_out = images % 10 != 0
+        loss = NAN if left_out else GOOD
+        watch.note(StepResult({"a": loss}, {}, skipped=torch.tensor(left_out)), images)
+    assert watch.broken() == {}
+    watch.note(StepResult({"a": NAN}, {}, skipped=torch.tensor(False)), 1000)
+    assert watch.broken() == {"a": 1000}
