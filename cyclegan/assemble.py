@@ -3,6 +3,7 @@
 import logging
 import platform
 from collections.abc import Sequence
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -23,7 +24,6 @@ from cyclegan.data.unpaired import Domain
 from cyclegan.device import choose_device, describe
 from cyclegan.errors import UserError
 from cyclegan.execution.choice import Chosen, Work, choose
-from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_from_table
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import NAME as JSON_LINES
@@ -74,9 +74,7 @@ def train(
     _make_folder(settings.run.folder)
     with only_trainer(settings.run.folder):
         try:
-            return run_loop(
-                _training(settings, recipe, feed, device, start, chosen.execution), start
-            )
+            return run_loop(_training(settings, recipe, feed, device, start, chosen), start)
         except torch.OutOfMemoryError:
             raise UserError(
                 f"out of memory on {device}: give a smaller --batch_size, --crop_size or --ngf"
@@ -97,12 +95,13 @@ def _training(
     feed: Feed,
     device: torch.device,
     start: Position,
-    execution: Execution,
+    chosen: Chosen,
 ) -> Training:
     unfinished = settings.run.folder / ".settings.toml.unfinished"
     unfinished.write_text(tomli_w.dumps(settings.table()))
     unfinished.replace(settings.run.folder / "settings.toml")
-    journey = _journey(settings, device, start, len(feed))
+    plan = _plan(chosen, settings, len(feed))
+    journey = _journey(settings, device, start, len(feed), plan)
     journey.save()
     return Training(
         recipe.state,
@@ -114,7 +113,7 @@ def _training(
         settings.training,
         settings.table(),
         versions(),
-        execution,
+        chosen.execution,
     )
 
 
@@ -130,13 +129,32 @@ def _execution(
                 torch.set_num_threads(before.threads)
             return Chosen(before, 0.0)
     chosen = choose(settings.execution, work_of(settings, images), device)
-    if resume is not None and resume.execution:
+    if resume is not None and resume.execution and before != chosen.execution:
         log.warning(
             "computed otherwise than before: %s -> %s",
-            execution_from_table(resume.execution).describe(),
+            before.describe(),
             chosen.execution.describe(),
         )
     return chosen
+
+
+def _plan(chosen: Chosen, settings: Settings, images: int) -> dict[str, str]:
+    """What a person should know before leaving it alone; a warning where it will take months."""
+    told = {"execution": chosen.execution.describe()}
+    seconds = chosen.seconds_per_step * work_of(settings, images).steps
+    if not seconds:
+        return told
+    spoken = str(timedelta(minutes=max(1, round(seconds / 60)))).removesuffix(":00")
+    if seconds > _MONTH:
+        log.warning(
+            "this run will take about %s on this machine: a GPU, a smaller --crop_size or --ngf, "
+            "or fewer --n_epochs make it shorter",
+            spoken,
+        )
+    return told | {"expected time": f"{spoken} hours"}
+
+
+_MONTH = 30 * 86400.0
 
 
 def work_of(settings: Settings, images: int) -> Work:
@@ -193,7 +211,11 @@ def _domain(name: str, folder: Path, channels: int, data: DataSettings) -> Domai
 
 
 def _journey(
-    settings: Settings, device: torch.device, start: Position, images_per_epoch: int
+    settings: Settings,
+    device: torch.device,
+    start: Position,
+    images_per_epoch: int,
+    plan: dict[str, str],
 ) -> Journey:
     own = ("run.name", "run.checkpoints_dir")
     return Journey(
@@ -205,7 +227,7 @@ def _journey(
         settings.data.crop_size,
         settings.losses.guessing,
         {key: str(new) for key, _, new in changes(Settings(), settings) if key not in own},
-        {"device": describe(device)} | versions(),
+        {"device": describe(device)} | plan | versions(),
     )
 
 

@@ -42,10 +42,11 @@ def run(args: Sequence[str]) -> int:
     if not args or args[0] in ("-h", "--help"):
         sys.stdout.write(_overview())
         return 0 if args else 2
-    words = 2 if args[0] == "data" and len(args) > 1 and not args[1].startswith("-") else 1
+    grouped = args[0] in {command.split()[0] for command in COMMANDS if " " in command}
+    words = 2 if grouped and len(args) > 1 and not args[1].startswith("-") else 1
     name = " ".join(args[:words])
-    if name == "data":
-        sys.stdout.write(_overview("data "))
+    if grouped and words == 1:
+        sys.stdout.write(_overview(f"{name} "))
         return 0 if len(args) > 1 else 2
     if name not in COMMANDS:
         raise UsageError(
@@ -195,6 +196,24 @@ def _dashboard(args: Sequence[str]) -> int:
     return run_server(settings)
 
 
+def _benchmark_train(args: Sequence[str]) -> int:
+    from cyclegan.benchmark.settings import BenchmarkSettings
+
+    own, rest = Glance(["pairs"], ["json"]).parse_known_args(args)
+    start = BenchmarkSettings()
+    if (own.pairs is not None and not own.pairs.isdecimal()) or own.pairs == "0":
+        raise UsageError(f"--pairs {own.pairs}: a number from 1")
+    benchmark = BenchmarkSettings(int(own.pairs or start.pairs), own.json)
+    preset = preset_of(rest)
+    defaults = Settings() if preset is None else load_preset(preset)
+    about = f"{COMMANDS['benchmark train'].help}; takes --pairs N, --json and the flags of train"
+    command = parse_run(rest, defaults, prog="cyclegan benchmark train", about=about)
+    command.settings.check()
+    from cyclegan.benchmark.train import run as run_benchmark
+
+    return run_benchmark(command.settings, benchmark)
+
+
 def _settings(args: Sequence[str]) -> int:
     preset = preset_of(args)
     defaults = Settings() if preset is None else load_preset(preset)
@@ -272,6 +291,7 @@ COMMANDS = {
     "dashboard": Command("show training runs live in a browser (a Visdom server)", _dashboard),
     "data sample": Command("make a small data set that needs no download", _data_sample),
     "data check": Command("look for what can't be trained on", _data_check),
+    "benchmark train": Command("measure training here: time, memory, plan", _benchmark_train),
     "settings": Command("print the resolved settings as a TOML preset", _settings),
 }
 

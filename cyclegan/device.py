@@ -26,6 +26,14 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def wait_for(device: torch.device) -> None:
+    """Wait until a GPU has computed all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
 def memory_in_use(device: torch.device) -> float:
     """GiB that this run holds: what torch reserved on a GPU, else the memory of the process."""
     if device.type == "cuda":

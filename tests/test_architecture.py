@@ -34,7 +34,7 @@ RANKS = {
     "layers": 2, "generators": 3, "discriminators": 3, "losses": 3, "data": 3, "loggers": 3,
     "metrics": 3, "execution": 3,
     "checkpoint": 4, "settings": 4, "classic": 5, "training": 6, "recipes": 7,
-    "conversion": 8, "assemble": 8, "dashboard": 8,
+    "conversion": 8, "assemble": 8, "dashboard": 8, "benchmark": 9,
     "flags": 9, "cli": 10, "__main__": 11, "__init__": 11,
 }  # fmt: skip
 
@@ -98,7 +98,7 @@ def test_parts_do_not_know_the_root_settings() -> None:
 
 def test_only_the_cli_and_python_users_reach_the_composition_root() -> None:
     importers = {module_name(path) for path in FILES if "cyclegan.assemble" in imports(path)}
-    assert importers == {"cyclegan.cli"}
+    assert importers == {"cyclegan.cli", "cyclegan.benchmark.train"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)

@@ -1,7 +1,9 @@
 """Converts an image set."""
 
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -62,6 +64,7 @@ def _translator(settings: ConvertSettings) -> Translator:
         direction=settings.direction,
         device=settings.device,
         norm_statistics=settings.norm_statistics,
+        precision=settings.precision,
     )
     hint = weights.advice(translator.generator, settings.norm_statistics)
     if hint:
@@ -71,7 +74,7 @@ def _translator(settings: ConvertSettings) -> Translator:
 
 def _digest(settings: ConvertSettings, translator: Translator) -> str:
     """Of all that decides the pixels: an output with the same digest need not be made again."""
-    options = (settings.load_size, settings.norm_statistics)
+    options = (settings.load_size, settings.norm_statistics, settings.precision)
     return sha256(f"{translator.generator.digest} {options}".encode()).hexdigest()[:16]
 
 
@@ -103,32 +106,63 @@ def _unfinished(jobs: Sequence[Job], settings: ConvertSettings, made_by: str) ->
 def _convert_all(
     todo: Sequence[Job], translator: Translator, settings: ConvertSettings, made_by: str
 ) -> list[str]:
-    """Convert picture after picture; return a line for each that failed."""
-    failed = []
-    with _progress() as bar:
-        for job in bar.track(todo, description="converting"):
-            try:
-                converted = _convert_one(job, translator, settings)
-                # Noted first: a picture under its name is then always known as ours. One that
-                # may be replaced goes before, or it would pass for the new one after a kill.
-                job.target.parent.mkdir(parents=True, exist_ok=True)
-                job.target.unlink(missing_ok=True)
-                entry = manifest.Entry.of(job.source, job.name, made_by)
-                manifest.append(settings.output, entry)
-                images.write(converted, job.target)
-            except UserError as error:
-                failed.append(str(error))
-            except KeyboardInterrupt:
-                log.warning("stopped; the same command goes on with the rest")
-                raise
-            except OSError as error:
-                raise UserError(f"{job.target}: can't be written ({error.strerror})") from error
+    """Convert picture after picture; return a line for each that failed.
+
+    The next one is read and the last one written meanwhile, each in a thread of its own.
+    """
+    failed: list[str] = []
+    channels = translator.generator.architecture.input_nc
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer, _progress() as bar:
+        written: Future[list[str]] | None = None
+        pictures = _read_ahead(reader, todo, channels)
+        try:
+            for job, picture in bar.track(pictures, total=len(todo), description="converting"):
+                try:
+                    converted = _convert_one(job, picture.result(), translator, settings)
+                except UserError as error:
+                    failed.append(str(error))
+                    continue
+                failed += written.result() if written else []
+                written = writer.submit(_keep, job, converted, settings, made_by)
+            failed += written.result() if written else []
+        except KeyboardInterrupt:
+            log.warning("stopped; the same command goes on with the rest")
+            raise
     return failed
 
 
-def _convert_one(job: Job, translator: Translator, settings: ConvertSettings) -> Image.Image:
+def _keep(job: Job, converted: Image.Image, settings: ConvertSettings, made_by: str) -> list[str]:
+    """Write a converted picture; return what is wrong with it, if anything."""
+    try:
+        # Noted first: a picture under its name is then always known as ours. One that may be
+        # replaced goes before, or it would pass for the new one after a kill.
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        job.target.unlink(missing_ok=True)
+        manifest.append(settings.output, manifest.Entry.of(job.source, job.name, made_by))
+        images.write(converted, job.target)
+    except UserError as error:
+        return [str(error)]
+    except OSError as error:
+        raise UserError(f"{job.target}: can't be written ({error.strerror})") from error
+    return []
+
+
+def _read_ahead(
+    reader: Executor, jobs: Sequence[Job], channels: int
+) -> Iterator[tuple[Job, Future[Image.Image]]]:
+    """Each job with its picture, while the next one is on its way."""
+    coming: deque[tuple[Job, Future[Image.Image]]] = deque()
+    for job in jobs:
+        coming.append((job, reader.submit(images.read, job.source, channels)))
+        if len(coming) > 1:
+            yield coming.popleft()
+    yield from coming
+
+
+def _convert_one(
+    job: Job, image: Image.Image, translator: Translator, settings: ConvertSettings
+) -> Image.Image:
     architecture = translator.generator.architecture
-    image = images.read(job.source, architecture.input_nc)
     size = _scaled(image.size, settings.load_size)
     try:
         memory.check(architecture, *size, translator.device)

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
+from cyclegan.execution.settings import PrecisionChoice
 from cyclegan.run import FolderDirection
 from cyclegan.strict import STRICT
 
@@ -41,6 +42,9 @@ class ConvertSettings:
     """convert at most so many images; by default all"""
     norm_statistics: NormStatistics = "trained"
     """statistics of BatchNorm layers: as trained, or of each image as the classic's test did"""
+    precision: PrecisionChoice = "auto"
+    """type that the generator computes in; auto measures what is quicker (pixels differ by less
+    than a level)"""
     reference: Path | None = None
     """folder of the pictures that should come out, by the same names: prints the difference"""
     device: str = "auto"

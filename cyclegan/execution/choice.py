@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from cyclegan.execution.execution import TYPES, Execution, Precision
-from cyclegan.execution.settings import ExecutionSettings
-from cyclegan.layers.convolution import Convolution
-from cyclegan.layers.normalization import InstanceNorm
+from cyclegan.device import wait_for
+from cyclegan.execution.execution import Execution, Precision
+from cyclegan.execution.settings import ExecutionSettings, PrecisionChoice
 from cyclegan.layers.settings import Recompute
 
 log = logging.getLogger(__name__)
@@ -70,7 +69,7 @@ def choose(settings: ExecutionSettings, work: Work, device: torch.device) -> Cho
 def _measured(
     settings: ExecutionSettings, work: Work, device: torch.device, threads: int
 ) -> Chosen:
-    precision, channels_last = _precision(settings, device)
+    precision, channels_last = _precision(settings, work, device)
     base = Execution(
         device.type,
         threads,
@@ -91,28 +90,52 @@ def _measured(
     return Chosen(replace(base, compiled=compiled), step)
 
 
-def _precision(settings: ExecutionSettings, device: torch.device) -> tuple[Precision, bool]:
-    """The quickest type and layout of those that may be chosen."""
+def choose_for_conversion(
+    network: nn.Module, channels: int, precision: PrecisionChoice, device: torch.device
+) -> Execution:
+    """Choose how a trained generator converts; takes a fraction of a second.
+
+    Leaves the network as it is.
+    """
+    types: list[Precision] = ["fp32", "bf16"] if precision == "auto" else [precision]
+    ways = [Execution(device.type, 0, name, channels_last=True) for name in types]
+    if len(ways) == 1:
+        return ways[0]
+    images = torch.zeros(1, channels, _SMALL, _SMALL, device=device)
+    seconds = [_forward(copy.deepcopy(network), way, images) for way in ways]
+    return ways[1] if seconds[1] < _WORTH * seconds[0] else ways[0]
+
+
+def _forward(network: nn.Module, execution: Execution, images: Tensor) -> float:
+    call, times = execution.prepare(network), []
+    with torch.inference_mode():
+        for _ in range(_REPEATS + 1):
+            begun = time.perf_counter()
+            call(images)
+            wait_for(images.device)
+            times.append(time.perf_counter() - begun)
+    return statistics.median(times[1:])
+
+
+def _precision(
+    settings: ExecutionSettings, work: Work, device: torch.device
+) -> tuple[Precision, bool]:
+    """The quickest type and layout of those that may be chosen, for a small image."""
     wanted = settings.precision
     types: list[Precision] = ["fp32", "bf16"] if wanted == "auto" else [wanted]
     if wanted == "auto" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         types = ["fp32", "fp16"]
-    candidates = [(name, last) for name in types for last in (False, True)]
-    seconds = {candidate: _layer(*candidate, device) for candidate in candidates}
+    batch, channels, height, width = work.shape
+    small = replace(work, shape=(batch, channels, min(height, _SMALL), min(width, _SMALL)))
+    seconds = {
+        (name, last): _pass(Execution(device.type, 0, name, last), small, device, 1)
+        for name in types
+        for last in (False, True)
+    }
     best = min(seconds, key=lambda candidate: seconds[candidate])
-    full = min((c for c in candidates if c[0] == types[0]), key=lambda c: seconds[c])
+    full = min((c for c in seconds if c[0] == types[0]), key=lambda c: seconds[c])
     # Fewer bits must earn their place.
     return best if seconds[best] < _WORTH * seconds[full] else full
-
-
-def _layer(precision: Precision, channels_last: bool, device: torch.device) -> float:
-    """Seconds of a convolution and its norm, there and back."""
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    layers = nn.Sequential(Convolution(64, 64, 3, padding=1), InstanceNorm(64))
-    layers.to(device).to(memory_format=layout)
-    images = torch.randn(1, 64, 64, 64, device=device)
-    images = images.to(TYPES[precision] or images.dtype, memory_format=layout)
-    return _seconds(lambda: layers(images), device)
 
 
 def _pass(execution: Execution, work: Work, device: torch.device, times: int) -> float:
@@ -143,16 +166,11 @@ def _seconds(forward: Callable[[], Tensor], device: torch.device) -> float:
     for _ in range(_REPEATS + 1):
         begun = time.perf_counter()
         forward().float().square().mean().backward()  # type: ignore[no-untyped-call]
-        _wait(device)
+        wait_for(device)
         times.append(time.perf_counter() - begun)
         if sum(times) > _LIMIT and len(times) > 1:
             break
     return statistics.median(times[1:])
-
-
-def _wait(device: torch.device) -> None:
-    if device.type in ("cuda", "mps"):
-        getattr(torch, device.type).synchronize()
 
 
 def _may_choose_threads(settings: ExecutionSettings) -> bool:
@@ -175,6 +193,7 @@ def _compiles(settings: ExecutionSettings, work: Work, seconds_per_step: float) 
 
 def _compiler_works(device: torch.device) -> bool:
     """Whether anything can be compiled here; says so if not."""
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # "no CUDA"
     try:
         torch.compile(lambda x: x * 2 + 1)(torch.ones(8, device=device))
     except Exception as error:  # a missing compiler shows in many ways
@@ -186,6 +205,7 @@ def _compiler_works(device: torch.device) -> bool:
 
 _REPEATS = 3
 _LIMIT = 1.0  # seconds, for one measurement
+_SMALL = 64  # pixels a side
 _QUICK = 0.25  # seconds: what takes longer fills the device by itself
 _CLEARLY = 0.95
-_WORTH = 0.8
+_WORTH = 0.85

@@ -1,5 +1,6 @@
 """What was chosen: one value that decides, bit by bit, how networks are computed."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -102,6 +103,7 @@ class Compiled:
     def __init__(self, network: nn.Module, *, graphs: bool) -> None:
         self._eager = network
         self._graphs = graphs
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # "no CUDA"
         mode = "reduce-overhead" if graphs else "default"
         self._compiled = torch.compile(network, mode=mode, dynamic=False)
         self._shapes: set[torch.Size] = set()

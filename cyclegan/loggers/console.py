@@ -24,6 +24,10 @@ class ConsoleLogger:
             f"{journey.last_epoch}; everything goes to {journey.folder}; Ctrl-C saves and stops",
             markup=False,
         )
+        told = journey.environment
+        words = [told[key] for key in ("execution", "expected time") if key in told]
+        if words:
+            self._console.print(f"computes in {'; about '.join(words)}", markup=False)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),

@@ -58,7 +58,7 @@ def test_padding_reflects() -> None:
             return x
 
     translator = identity()
-    translator._network = Spy()
+    translator._convert = Spy()
     translator.convert(torch.arange(5.0).reshape(1, 1, 5).expand(3, 1, 5) / 5)
     assert seen[0].shape == (1, 3, 8, 8)
     assert (seen[0][0, 0, 0] * 5).round().tolist() == [1, 0, 1, 2, 3, 4, 3, 2]
@@ -115,8 +115,9 @@ def test_norm_statistics_of_the_image(tmp_path: Path) -> None:
     image = images.to_tensor(smooth_image(5))
     trained = Translator.load(tmp_path / "x.pth").convert(image)
     ours = Translator.load(tmp_path / "x.pth", norm_statistics="image").convert(image)
+    last = torch.channels_last  # the same order of sums: float32 rounds alike
     with torch.no_grad():
-        classic = network.train()(image[None])[0]
+        classic = network.train().to(memory_format=last)(image[None].to(memory_format=last))[0]
     assert torch.allclose(ours, classic, atol=1e-6)
     assert not torch.allclose(trained, classic, atol=1e-3)
     hint = weights.advice(weights.load(tmp_path / "x.pth", None), "trained")
@@ -181,3 +182,14 @@ def test_too_large_pictures_are_refused_before() -> None:
     with pytest.raises(UserError, match=r"GiB of memory, .* GiB are free: scale down"):
         memory.check(architecture, 200_000, 200_000, torch.device("cpu"))
     memory.check(architecture, 64, 64, torch.device("cpu"))
+
+
+def test_bfloat16_differs_by_less_than_a_level(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = ResnetSettings(ngf=8, n_blocks=2).build(3, 3, "instance")
+    torch.save(network.state_dict(), tmp_path / "x.pth")
+    image = images.to_tensor(smooth_image(5, (64, 64)))
+    full = Translator.load(tmp_path / "x.pth").convert(image)
+    half = Translator.load(tmp_path / "x.pth", precision="bf16").convert(image)
+    assert 0 < (half - full).abs().mean() * 127.5 < 1
+    assert full.dtype == half.dtype == torch.float32

@@ -1,0 +1,50 @@
+"""The benchmark's figures are complete; no test holds a time."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from cyclegan.benchmark.pairs import measure
+from cyclegan.cli import run
+from cyclegan.errors import UsageError
+
+
+def flags(tiny_flags: list[str]) -> list[str]:
+    return [*tiny_flags, "--compile", "off"]
+
+
+def test_json_holds_times_memory_and_the_plan(
+    tiny_flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["benchmark", "train", *flags(tiny_flags), "--pairs", "2", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert set(told["time"]) == {"plain", "chosen", "ratio"}
+    assert told["time"]["ratio"]["min"] <= told["time"]["ratio"]["median"]
+    assert told["memory"]["plain"] > 50 * 2**20 < told["memory"]["chosen"]
+    assert told["memory"]["ratio"] == told["memory"]["chosen"] / told["memory"]["plain"]
+    assert told["steps"] == 2 * 6, "two epochs of the larger domain"
+    assert told["seconds"] == pytest.approx(told["steps"] * told["time"]["chosen"])
+    assert told["rate"] == pytest.approx(told["multiply_adds"] / told["time"]["chosen"])
+    assert told["peak_rate"] > 0
+
+
+def test_a_table_for_people(tiny_flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["benchmark", "train", *flags(tiny_flags), "--pairs", "1", "--plain"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"chosen: fp32, \d+ threads", shown)
+    assert "12 steps" in shown
+    assert "a step" in shown
+
+
+def test_wrong_pairs_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--pairs many"):
+        run(["benchmark", "train", "--pairs", "many"])
+
+
+def test_both_ways_are_run_in_turn() -> None:
+    done: list[str] = []
+    pairs = measure(lambda: done.append("plain"), lambda: done.append("chosen"), 3)
+    assert done == ["plain", "chosen"] * 4
+    assert pairs.ratio.min <= pairs.ratio.median <= pairs.ratio.max

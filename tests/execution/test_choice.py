@@ -1,0 +1,84 @@
+"""What is chosen, and that choosing leaves no trace."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from cyclegan.assemble import work_of
+from cyclegan.errors import UsageError
+from cyclegan.execution import choice
+from cyclegan.execution.choice import choose
+from cyclegan.execution.settings import ExecutionSettings
+from cyclegan.settings import Settings
+
+CPU = torch.device("cpu")
+
+
+def test_flags_are_obeyed(tiny_settings: Settings) -> None:
+    work = work_of(tiny_settings, 6)
+    asked = ExecutionSettings(precision="bf16", compile="off", checkpointing="on")
+    chosen = choose(asked, work, CPU).execution
+    assert (chosen.precision, chosen.compiled, chosen.recompute) == ("bf16", False, "full")
+    plain = choose(ExecutionSettings(plain=True), work, CPU).execution
+    assert plain.precision == "fp32"
+    assert not (plain.channels_last or plain.apart or plain.fused or plain.judged_together)
+
+
+def test_images_that_depend_on_each_other_are_not_put_together(tiny_settings: Settings) -> None:
+    batch = replace(tiny_settings, networks=replace(tiny_settings.networks, norm="batch"))
+    dropout = replace(tiny_settings, generator=replace(tiny_settings.generator, dropout=True))
+    for settings in (batch, dropout):
+        chosen = choose(ExecutionSettings(compile="off"), work_of(settings, 6), CPU).execution
+        assert not chosen.batched
+        assert not chosen.judged_together
+
+
+def test_choosing_changes_neither_weights_nor_random_numbers(tiny_settings: Settings) -> None:
+    state = torch.get_rng_state()
+    work = work_of(tiny_settings, 6)
+    before = [p.clone() for p in work.generator.parameters()]
+    choose(ExecutionSettings(compile="off"), work, CPU)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(*pair) for pair in zip(before, work.generator.parameters(), strict=True))
+    assert all(p.grad is None for p in work.generator.parameters())
+
+
+def test_compiling_is_for_runs_that_win_the_time_back(
+    tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "_compiler_works", lambda device: True)
+    work = work_of(tiny_settings, 6)
+    long = replace(work, steps=10**9)
+    settings = ExecutionSettings()
+    assert not choose(settings, work, CPU).execution.compiled
+    assert choose(settings, long, CPU).execution.compiled
+    assert not choose(settings, replace(long, same_size=False), CPU).execution.compiled
+    assert not choose(ExecutionSettings(compile="off"), long, CPU).execution.compiled
+
+
+def test_without_a_compiler_one_line_is_said(
+    tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(function: object) -> object:
+        raise RuntimeError("no C++ compiler\nand more")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    chosen = choose(ExecutionSettings(compile="on"), work_of(tiny_settings, 6), CPU).execution
+    assert not chosen.compiled
+    assert [record.getMessage() for record in caplog.records] == [
+        "not compiled: no compiler that works on this machine (no C++ compiler)"
+    ]
+
+
+def test_plain_contradicts_what_is_fast() -> None:
+    with pytest.raises(UsageError, match="--precision bf16"):
+        ExecutionSettings(plain=True, precision="bf16").check()
+    ExecutionSettings(plain=True, precision="fp32", compile="off").check()
+
+
+def test_a_large_map_is_computed_again_rather_than_kept(tiny_settings: Settings) -> None:
+    large = replace(work_of(tiny_settings, 6), shape=(1, 3, 256, 256), widest=64)
+    asked = ExecutionSettings(compile="off", precision="fp32")
+    assert choice._recompute(asked, large) == "light"
+    assert choice._recompute(replace(asked, checkpointing="off"), large) == "off"
