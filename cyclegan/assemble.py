@@ -3,6 +3,7 @@
 import logging
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from cyclegan import checkpoint, classic
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.augment import Augmentation
+from cyclegan.data.cache import open_cache
 from cyclegan.data.datasets import DATASETS
 from cyclegan.data.feed import Batch, Feed
 from cyclegan.data.folders import list_images
@@ -185,6 +187,8 @@ def _feed(settings: Settings) -> Feed:
     first, second = _folders(settings)
     a = _domain("A", first, networks.input_nc, data)
     b = _domain("B", second, networks.output_nc, data)
+    cache, forget = open_cache(data, len(a.paths) + len(b.paths))
+    a, b = replace(a, cache=cache), replace(b, cache=cache)
     check_sizes(
         [*a.paths, *b.paths],
         data,
@@ -195,7 +199,12 @@ def _feed(settings: Settings) -> Feed:
     seed, serial = settings.run.seed, data.serial_batches
     images = DATASETS[data.dataset_mode](a, b, seed=seed, serial=serial)
     return Feed(
-        images, batch_size=data.batch_size, workers=data.num_threads, seed=seed, serial=serial
+        images,
+        batch_size=data.batch_size,
+        workers=data.num_threads,
+        seed=seed,
+        serial=serial,
+        at_end=forget,
     )
 
 

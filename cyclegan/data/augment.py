@@ -11,16 +11,14 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import albumentations
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from cyclegan.data.cache import Pixels
 from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.settings import DataSettings
 from cyclegan.errors import UsageError
 from cyclegan.images import Size
 from cyclegan.spelling import nearest
-
-Pixels = NDArray[np.uint8]
 
 
 class Augmentation:
@@ -50,10 +48,13 @@ class Augmentation:
         """
         return self._preprocess.scaled(size, self._settings) if self._preprocess.alike else size
 
-    def __call__(self, image: Image.Image, seed: int) -> Pixels:
-        """8-bit image -> (H, W, C) in [0, 255], sides multiples of 4; same seed, same result."""
+    def scaled(self, image: Image.Image) -> Pixels:
+        """8-bit image -> (H, W, C) in [0, 255]; nothing is random yet."""
         scaled = np.asarray(self._preprocess.scale(image, self._settings))
-        pixels = scaled.reshape(*scaled.shape[:2], -1)  # (H, W) -> (H, W, 1)
+        return scaled.reshape(*scaled.shape[:2], -1)  # (H, W) -> (H, W, 1)
+
+    def __call__(self, pixels: Pixels, seed: int) -> Pixels:
+        """Scaled pixels -> (H, W, C), sides multiples of 4; same seed, same result."""
         self._transforms.set_random_seed(seed)
         augmented: Pixels = self._transforms(image=pixels)["image"]
         height, width = augmented.shape[:2]

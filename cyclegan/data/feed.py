@@ -1,7 +1,7 @@
 """Batches, epoch after epoch, in an order that the seed alone decides."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +68,17 @@ class Feed:
     """
 
     def __init__(
-        self, images: UnpairedImages, *, batch_size: int, workers: int, seed: int, serial: bool
+        self,
+        images: UnpairedImages,
+        *,
+        batch_size: int,
+        workers: int,
+        seed: int,
+        serial: bool,
+        at_end: Callable[[], None] = lambda: None,
     ) -> None:
+        """`at_end` is called when the feed is closed."""
+        self._at_end = at_end
         self.images = images
         self.batch_size = batch_size
         self._order = EpochOrder(len(images), seed=seed, serial=serial)
@@ -104,6 +113,7 @@ class Feed:
         iterator = self._loader._iterator
         if isinstance(iterator, _MultiProcessingDataLoaderIter):
             iterator._shutdown_workers()
+        self._at_end()
 
 
 class _Guarded(Dataset[tuple[Picture, Picture] | Failure]):
@@ -144,3 +154,4 @@ def _prepare_worker(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     cv2.setNumThreads(0)  # the workers share the cores already
+    torch.set_num_threads(1)

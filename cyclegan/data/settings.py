@@ -11,6 +11,7 @@ from cyclegan.errors import UsageError
 from cyclegan.strict import STRICT
 
 DatasetMode = Literal["unaligned"]
+CacheMode = Literal["auto", "ram", "disk", "off"]
 PreprocessMode = Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"]
 
 
@@ -42,6 +43,9 @@ class DataSettings:
     """images of each domain in one step"""
     num_threads: NonNegativeInt = 2
     """processes that load images; 0 loads in the training process"""
+    cache: CacheMode = "auto"
+    """keep decoded, scaled images: ram until the run ends, disk between runs (~/.cache/cyclegan),
+    auto in ram where a quarter of the free memory holds them"""
     augment: Annotated[tuple[dict[str, Any], ...], tyro.conf.Suppress] = ()
     """further transforms of albumentations, given in the preset as [[data.augment]]"""
 

@@ -1,7 +1,8 @@
 """Images of two domains, drawn and augmented independently."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch.utils.data import Dataset
 
 from cyclegan import images
 from cyclegan.data.augment import Augmentation
+from cyclegan.data.cache import Cache, Pixels
 from cyclegan.errors import UserError
 
 
@@ -39,6 +41,7 @@ class Domain:
     paths: Sequence[Path]
     channels: int
     augmentation: Augmentation
+    cache: Cache = field(default_factory=Cache)
 
     def load(self, index: int, seed: int) -> Picture:
         """Load image `index`, or the next one that can be read. Same arguments, same pixels."""
@@ -46,13 +49,17 @@ class Domain:
         for step in range(len(self.paths)):
             path = self.paths[(index + step) % len(self.paths)]
             try:
-                image = images.read(path, self.channels, self.augmentation.enough)
+                scaled = self.cache.get(path, self.channels, partial(self._decode, path))
             except images.UnreadableImageError:
                 unreadable.append(path)
                 continue
-            pixels = self.augmentation(image, seed)
+            pixels = self.augmentation(scaled, seed)
             return Picture(images.to_tensor(pixels), path, tuple(unreadable))
         raise UserError(f"domain {self.name}: none of its {len(self.paths)} images can be read")
+
+    def _decode(self, path: Path) -> Pixels:
+        image = images.read(path, self.channels, self.augmentation.enough)
+        return self.augmentation.scaled(image)
 
 
 class UnpairedImages(Dataset[tuple[Picture, Picture]]):

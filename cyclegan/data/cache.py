@@ -1,0 +1,119 @@
+"""Decoded and scaled pictures are kept: decoding is most of what loading takes."""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from cyclegan.data.settings import CacheMode, DataSettings
+
+log = logging.getLogger(__name__)
+
+Pixels = NDArray[np.uint8]
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Files of pixels that all loading processes share; the system keeps them in memory.
+
+    A picture is known by its path, size and time of change, and by how it is scaled: a changed
+    file is read anew.
+    """
+
+    folder: Path | None = None
+    """None keeps nothing"""
+    scaling: str = ""
+    """all that decides the scaled pixels"""
+    room: int = 0
+    """bytes that must stay free on the disk"""
+
+    def get(self, path: Path, channels: int, make: Callable[[], Pixels]) -> Pixels:
+        """The pixels of `path`, from the cache or by `make`; what can't be kept is only made."""
+        if self.folder is None:
+            return make()
+        place = self.folder / f"{self._key(path, channels)}.npy"
+        try:
+            kept: Pixels = np.load(place)
+            return kept
+        except (OSError, ValueError):  # not there yet, or cut off by a power failure
+            pixels = make()
+        self._keep(pixels, place)
+        return pixels
+
+    def _key(self, path: Path, channels: int) -> str:
+        try:
+            state = path.stat()
+            told = (state.st_size, state.st_mtime_ns)
+        except OSError:
+            told = (0, 0)  # reading it will say what is wrong
+        text = f"{FORMAT} {path.resolve()} {told} {channels} {self.scaling}"
+        return sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
+
+    def _keep(self, pixels: Pixels, place: Path) -> None:
+        unfinished = place.with_name(f".{place.name}.{os.getpid()}")
+        try:
+            if shutil.disk_usage(place.parent).free - pixels.nbytes < self.room:
+                return
+            with unfinished.open("wb") as file:
+                np.save(file, pixels)
+            unfinished.replace(place)
+        except OSError:  # a full disk makes loading slow, no more
+            unfinished.unlink(missing_ok=True)
+
+
+def open_cache(settings: DataSettings, images: int) -> tuple[Cache, Callable[[], None]]:
+    """The cache for a data set of so many images, and what removes it at the end."""
+    mode, needed = settings.cache, _bytes(settings) * images
+    if mode == "auto":
+        mode = "ram" if 0 < needed <= _bound() else "off"
+    if mode == "off":
+        return Cache(), lambda: None
+    try:
+        folder, remove = _FOLDERS[mode]()
+    except OSError as error:
+        log.warning("--cache %s: no folder can be made (%s), so nothing is kept", mode, error)
+        return Cache(), lambda: None
+    scaling = f"{settings.preprocess} {settings.load_size} {settings.crop_size}"
+    return Cache(folder, scaling, _ROOM), remove
+
+
+def user_folder() -> Path:
+    """Where pictures are kept between runs."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "cyclegan" / "images"
+
+
+def _temporary() -> tuple[Path, Callable[[], None]]:
+    folder = tempfile.TemporaryDirectory(prefix="cyclegan-")  # removed when Python ends, too
+    return Path(folder.name), folder.cleanup
+
+
+def _lasting() -> tuple[Path, Callable[[], None]]:
+    user_folder().mkdir(parents=True, exist_ok=True)
+    return user_folder(), lambda: None
+
+
+_FOLDERS: dict[CacheMode, Callable[[], tuple[Path, Callable[[], None]]]] = {
+    "ram": _temporary,
+    "disk": _lasting,
+}
+_ROOM = 2 << 30  # bytes: what else needs the disk shall not meet a full one
+
+
+def _bytes(settings: DataSettings) -> int:
+    """Of one scaled picture; 0 where that depends on the picture."""
+    return settings.load_size**2 * 3 if settings.preprocess == "resize_and_crop" else 0
+
+
+def _bound() -> int:
+    """A quarter of the free memory: the system keeps such files there as long as it has room."""
+    return int(psutil.virtual_memory().available) // 4
