@@ -83,8 +83,7 @@ def _measured(
     one = _pass(base, work, device, 1)
     if device.type == "cpu" and _may_choose_threads(settings) and one < _QUICK and threads > 1:
         base, one = _fewer_threads(base, work, device, one)
-    if one < _QUICK and work.per_sample and _pass(base, work, device, 2) < _CLEARLY * 2 * one:
-        base = replace(base, batched=True)
+    base = replace(base, batched=_batches(settings, base, work, device, one))
     step = one * PASSES
     compiled = _compiles(settings, work, step) and _compiler_works(device)
     return Chosen(replace(base, compiled=compiled), step)
@@ -121,9 +120,10 @@ def _precision(
     settings: ExecutionSettings, work: Work, device: torch.device
 ) -> tuple[Precision, bool]:
     """The quickest type and layout of those that may be chosen, for a small image."""
-    wanted = settings.precision
-    types: list[Precision] = ["fp32", "bf16"] if wanted == "auto" else [wanted]
-    if wanted == "auto" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+    if settings.precision != "auto":
+        return settings.precision, True
+    types: list[Precision] = ["fp32", "bf16"]
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
         types = ["fp32", "fp16"]
     batch, channels, height, width = work.shape
     small = replace(work, shape=(batch, channels, min(height, _SMALL), min(width, _SMALL)))
@@ -146,6 +146,19 @@ def _pass(execution: Execution, work: Work, device: torch.device, times: int) ->
     n, channels, height, width = work.shape
     images = torch.zeros(n * times, channels, height, width, device=device)
     return _seconds(lambda: call(images), device)
+
+
+def _batches(
+    settings: ExecutionSettings,
+    base: Execution,
+    work: Work,
+    device: torch.device,
+    seconds: float,
+) -> bool:
+    """Whether two batches at once are quicker than one after the other."""
+    if settings.batching != "auto" or not work.per_sample:
+        return settings.batching == "on" and work.per_sample
+    return seconds < _QUICK and _pass(base, work, device, 2) < _CLEARLY * 2 * seconds
 
 
 def _fewer_threads(

@@ -20,6 +20,8 @@ class ExecutionSettings:
     """type that the networks compute in; losses, statistics and pixels are always float32"""
     compile: Switch = "auto"
     """compile the networks; auto does where the run is long enough to win the time back"""
+    batching: Switch = "auto"
+    """put what one network sees into one call; auto does where that is quicker"""
     checkpointing: Switch = "auto"
     """compute layers again to save memory: on does it for all, auto for cheap ones where it pays"""
     threads: NonNegativeInt = 0
@@ -32,6 +34,8 @@ class ExecutionSettings:
         if not self.plain:
             return
         asked = {"precision": self.precision, "compile": self.compile}
-        for flag, value in (asked | {"checkpointing": self.checkpointing}).items():
+        for flag, value in (
+            asked | {"checkpointing": self.checkpointing, "batching": self.batching}
+        ).items():
             if value not in ("auto", "off", "fp32"):
                 raise UsageError(f"--{flag} {value} can't go with --plain, which is float32, eager")
