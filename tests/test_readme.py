@@ -33,10 +33,10 @@ def test_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> 
     if program == "bash":
         assert (ROOT / args[0]).is_file()
         return
-    name = " ".join(args[:2]) if args[0] == "data" else args[0]
+    name = " ".join(args[:2]) if args[0] in ("data", "benchmark") else args[0]
     rest = args[len(name.split()) :]
     assert name in cli.COMMANDS
-    if name in ("train", "settings"):
+    if name in ("train", "settings", "benchmark train"):
         preset = preset_of(rest)
         defaults = load_preset(preset) if preset else Settings()
         parse_run(rest, defaults, prog="cyclegan", about="").settings.check()

@@ -85,7 +85,7 @@ def _measured(
         base, one = _fewer_threads(base, work, device, one)
     base = replace(base, batched=_batches(settings, base, work, device, one))
     step = one * PASSES
-    compiled = _compiles(settings, work, step) and _compiler_works(device)
+    compiled = _compiles(settings, base, work, step) and _compiler_works(device)
     return Chosen(replace(base, compiled=compiled), step)
 
 
@@ -122,18 +122,19 @@ def _precision(
     """The quickest type and layout of those that may be chosen, for a small image."""
     if settings.precision != "auto":
         return settings.precision, True
-    types: list[Precision] = ["fp32", "bf16"]
+    fewer: Precision = "bf16"
     if device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        types = ["fp32", "fp16"]
+        fewer = "fp16"
+    # Fewer bits are quick in channels last only: kernels of the other layout convert both ways.
+    candidates: list[tuple[Precision, bool]] = [("fp32", False), ("fp32", True), (fewer, True)]
     batch, channels, height, width = work.shape
     small = replace(work, shape=(batch, channels, min(height, _SMALL), min(width, _SMALL)))
     seconds = {
         (name, last): _pass(Execution(device.type, 0, name, last), small, device, 1)
-        for name in types
-        for last in (False, True)
+        for name, last in candidates
     }
     best = min(seconds, key=lambda candidate: seconds[candidate])
-    full = min((c for c in seconds if c[0] == types[0]), key=lambda c: seconds[c])
+    full = min((c for c in seconds if c[0] == "fp32"), key=lambda c: seconds[c])
     # Fewer bits must earn their place.
     return best if seconds[best] < _WORTH * seconds[full] else full
 
@@ -198,9 +199,13 @@ def _recompute(settings: ExecutionSettings, work: Work) -> Recompute:
     return "light" if settings.checkpointing == "auto" and large else "off"
 
 
-def _compiles(settings: ExecutionSettings, work: Work, seconds_per_step: float) -> bool:
+def _compiles(
+    settings: ExecutionSettings, base: Execution, work: Work, seconds_per_step: float
+) -> bool:
     if settings.compile != "auto":
         return settings.compile == "on"
+    if base.recompute != "off" and base.device == "cpu":
+        return False  # measured: there the convolutions are nearly all, and recomputing costs more
     return work.same_size and work.steps * seconds_per_step * SAVED > WARM_UP
 
 
@@ -218,7 +223,7 @@ def _compiler_works(device: torch.device) -> bool:
 
 _REPEATS = 3
 _LIMIT = 1.0  # seconds, for one measurement
-_SMALL = 64  # pixels a side
+_SMALL = 128  # pixels a side
 _QUICK = 0.25  # seconds: what takes longer fills the device by itself
 _CLEARLY = 0.95
 _WORTH = 0.85

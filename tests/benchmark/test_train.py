@@ -31,7 +31,21 @@ def test_json_holds_times_memory_and_the_plan(
 
 
 def test_a_table_for_people(tiny_flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["benchmark", "train", *flags(tiny_flags), "--pairs", "1", "--plain"]) == 0
+    assert (
+        run(
+            [
+                "benchmark",
+                "train",
+                *flags(tiny_flags),
+                "--batching",
+                "auto",
+                "--pairs",
+                "1",
+                "--plain",
+            ]
+        )
+        == 0
+    )
     shown = capsys.readouterr().out
     assert re.search(r"chosen: fp32, \d+ threads", shown)
     assert "12 steps" in shown

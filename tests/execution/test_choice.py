@@ -5,11 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cyclegan.assemble import work_of
+from cyclegan.assemble import _execution, work_of
+from cyclegan.checkpoint import Checkpoint
 from cyclegan.errors import UsageError
 from cyclegan.execution import choice
 from cyclegan.execution.choice import choose
+from cyclegan.execution.execution import Execution
 from cyclegan.execution.settings import ExecutionSettings
+from cyclegan.position import Position
 from cyclegan.settings import Settings
 
 CPU = torch.device("cpu")
@@ -82,3 +85,16 @@ def test_a_large_map_is_computed_again_rather_than_kept(tiny_settings: Settings)
     asked = ExecutionSettings(compile="off", precision="fp32")
     assert choice._recompute(asked, large) == "light"
     assert choice._recompute(replace(asked, checkpointing="off"), large) == "off"
+
+
+def test_a_resumed_run_computes_as_before(
+    tiny_settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever a new measurement would say; a flag that changed is obeyed, and said."""
+    before = Execution("cpu", 1, "bf16", channels_last=True, judged_together=True)
+    saved = Checkpoint(tiny_settings.table(), {}, Position(), execution=before.table())
+    assert _execution(tiny_settings, CPU, 6, saved).execution == before
+    assert caplog.text == ""
+    plain = replace(tiny_settings, execution=ExecutionSettings(plain=True))
+    assert _execution(plain, CPU, 6, saved).execution.precision == "fp32"
+    assert "computed otherwise than before: bf16, channels last" in caplog.text
