@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import smooth_image
@@ -135,3 +136,12 @@ def test_a_damaged_entry_is_made_again(tiny_settings: Settings, own_folder: Path
         os.truncate(kept, 40)
     for expected, value in zip(plain, pixels(feed(tiny_settings, "disk")), strict=True):
         assert torch.equal(expected, value)
+
+
+def test_a_change_that_keeps_the_size_is_seen(tmp_path: Path) -> None:
+    path, kept = tmp_path / "x", cache.Cache(tmp_path)
+    for value in (1, 2):
+        path.write_bytes(b"same size")
+        os.utime(path, ns=(value, value))
+        made = kept.get(path, 3, lambda value=value: np.full((2, 2, 3), value, np.uint8))
+        assert (made == value).all()
