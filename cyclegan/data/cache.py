@@ -1,19 +1,21 @@
 """Decoded and scaled pictures are kept: decoding is most of what loading takes."""
 
+import contextlib
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import PIL
 import psutil
 from numpy.typing import NDArray
 
-from cyclegan.data.settings import CacheMode, DataSettings
+from cyclegan.data.cache_folder import FOLDERS, TOLD
+from cyclegan.data.settings import DataSettings
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ class Cache:
     """all that decides the scaled pixels"""
     room: int = 0
     """bytes that must stay free on the disk"""
+    memory: int = 0
+    """bytes that must stay free in memory, where the folder may lie in it"""
 
     def get(self, path: Path, channels: int, make: Callable[[], Pixels]) -> Pixels:
         """The pixels of `path`, from the cache or by `make`; what can't be kept is only made."""
@@ -44,7 +48,7 @@ class Cache:
         try:
             kept: Pixels = np.load(place)
             return kept
-        except (OSError, ValueError):  # not there yet, or cut off by a power failure
+        except (OSError, ValueError, EOFError):  # not there yet, or cut off by a power failure
             pixels = make()
         self._keep(pixels, place)
         return pixels
@@ -61,13 +65,21 @@ class Cache:
     def _keep(self, pixels: Pixels, place: Path) -> None:
         unfinished = place.with_name(f".{place.name}.{os.getpid()}")
         try:
-            if shutil.disk_usage(place.parent).free - pixels.nbytes < self.room:
+            if not self._has_room(place.parent, pixels.nbytes):
+                _tell_once(place.parent, "too little room is left")
                 return
             with unfinished.open("wb") as file:
                 np.save(file, pixels)
             unfinished.replace(place)
-        except OSError:  # a full disk makes loading slow, no more
-            unfinished.unlink(missing_ok=True)
+        except OSError as error:  # a full disk makes loading slow, no more
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
+            _tell_once(place.parent, str(error))
+
+    def _has_room(self, folder: Path, needed: int) -> bool:
+        if shutil.disk_usage(folder).free - needed < self.room:
+            return False
+        return not self.memory or _available() - needed >= self.memory
 
 
 def open_cache(settings: DataSettings, images: int) -> tuple[Cache, Callable[[], None]]:
@@ -78,35 +90,24 @@ def open_cache(settings: DataSettings, images: int) -> tuple[Cache, Callable[[],
     if mode == "off":
         return Cache(), lambda: None
     try:
-        folder, remove = _FOLDERS[mode]()
+        folder, remove = FOLDERS[mode]()
     except OSError as error:
-        log.warning("--cache %s: no folder can be made (%s), so nothing is kept", mode, error)
+        log.warning("--cache %s: no folder can be written (%s), so nothing is kept", mode, error)
         return Cache(), lambda: None
-    scaling = f"{settings.preprocess} {settings.load_size} {settings.crop_size}"
-    return Cache(folder, scaling, _ROOM), remove
+    # Another Pillow may decode and scale to other pixels.
+    scaling = f"{PIL.__version__} {settings.preprocess} {settings.load_size} {settings.crop_size}"
+    return Cache(folder, scaling, _ROOM, _MEMORY if mode == "ram" else 0), remove
 
 
-def user_folder() -> Path:
-    """Where pictures are kept between runs."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "cyclegan" / "images"
-
-
-def _temporary() -> tuple[Path, Callable[[], None]]:
-    folder = tempfile.TemporaryDirectory(prefix="cyclegan-")  # removed when Python ends, too
-    return Path(folder.name), folder.cleanup
-
-
-def _lasting() -> tuple[Path, Callable[[], None]]:
-    user_folder().mkdir(parents=True, exist_ok=True)
-    return user_folder(), lambda: None
-
-
-_FOLDERS: dict[CacheMode, Callable[[], tuple[Path, Callable[[], None]]]] = {
-    "ram": _temporary,
-    "disk": _lasting,
-}
 _ROOM = 2 << 30  # bytes: what else needs the disk shall not meet a full one
+_MEMORY = 1 << 30  # bytes, likewise; files on a disk that the system can drop count as free
+
+
+def _tell_once(folder: Path, reason: str) -> None:
+    """Say it in whichever of the loading processes meets it first."""
+    with contextlib.suppress(OSError):  # told already
+        (folder / TOLD).touch(exist_ok=False)
+        log.warning("--cache: no more images are kept in %s (%s)", folder, reason)
 
 
 def _bytes(settings: DataSettings) -> int:
@@ -116,4 +117,8 @@ def _bytes(settings: DataSettings) -> int:
 
 def _bound() -> int:
     """A quarter of the free memory: the system keeps such files there as long as it has room."""
-    return int(psutil.virtual_memory().available) // 4
+    return _available() // 4
+
+
+def _available() -> int:
+    return int(psutil.virtual_memory().available)

@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import torch
 from conftest import smooth_image
 
 from cyclegan import assemble, images
-from cyclegan.data import cache
+from cyclegan.data import cache, cache_folder
 from cyclegan.data.cache import open_cache
 from cyclegan.data.feed import Feed
 from cyclegan.data.settings import DataSettings
@@ -110,12 +112,16 @@ def test_auto_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_disk_that_fills_up_keeps_nothing_more(
-    tiny_settings: Settings, own_folder: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_settings: Settings,
+    own_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     usage = shutil.disk_usage("/")._replace(free=1)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     assert len(pixels(feed(tiny_settings, "disk"))) == 24
-    assert list(own_folder.iterdir()) == []
+    assert list(own_folder.glob("*.npy")) == []
+    assert caplog.text.count("no more images are kept") == 1
 
 
 def test_a_folder_that_cannot_be_made_is_told(
@@ -127,13 +133,76 @@ def test_a_folder_that_cannot_be_made_is_told(
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert len(pixels(feed(tiny_settings, "disk"))) == 24
-    assert "--cache disk: no folder can be made" in caplog.text
+    assert caplog.text.count("--cache disk: no folder can be written") == 1
 
 
-def test_a_damaged_entry_is_made_again(tiny_settings: Settings, own_folder: Path) -> None:
+def test_a_read_only_folder_is_told(
+    tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(**folder: Path) -> None:  # root may write into any folder: no chmod
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    assert len(pixels(feed(tiny_settings, "disk"))) == 24
+    assert caplog.text.count("--cache disk: no folder can be written") == 1
+
+
+def test_a_write_that_fails_is_told_once_and_leaves_nothing(
+    tiny_settings: Settings,
+    own_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fill(file: BinaryIO, pixels: np.ndarray) -> None:
+        file.write(b"a part")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", fill)
+    assert len(pixels(feed(tiny_settings, "disk"))) == 24
+    assert [path.name for path in own_folder.iterdir()] == [cache_folder.TOLD]
+    assert caplog.text.count("No space left") == 1
+
+
+def test_memory_is_not_filled_up(tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_available", lambda: 1 << 20)
+    cached = feed(tiny_settings, "ram")
+    pixels(cached)
+    folder = cached.images.a.cache.folder
+    assert folder is not None
+    assert list(folder.glob("*.npy")) == []
+    cached.close()
+
+
+def test_leftovers_of_killed_runs_are_removed(
+    own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    held, remove = cache_folder.temporary_folder()
+    left = tmp_path / f"{cache_folder.PREFIX}left"
+    left.mkdir()
+    own_folder.mkdir(parents=True)
+    old, new = own_folder / ".x.npy.1", own_folder / ".x.npy.2"
+    for path in (old, new):
+        path.touch()
+    for path in (held, left, old):
+        os.utime(path, (0, 0))
+    for make in cache_folder.FOLDERS.values():
+        make()[1]()
+    assert not left.exists()
+    assert held.exists(), "another run's"
+    assert not old.exists()
+    assert new.exists(), "another run writes it"
+    remove()
+    assert not held.exists()
+
+
+@pytest.mark.parametrize("length", [0, 40, 200])
+def test_a_damaged_entry_is_made_again(
+    tiny_settings: Settings, own_folder: Path, length: int
+) -> None:
     plain = pixels(feed(tiny_settings, "disk"))
     for kept in own_folder.iterdir():
-        os.truncate(kept, 40)
+        os.truncate(kept, length)
     for expected, value in zip(plain, pixels(feed(tiny_settings, "disk")), strict=True):
         assert torch.equal(expected, value)
 
