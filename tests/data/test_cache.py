@@ -1,6 +1,7 @@
 """The cache changes how long loading takes, and no pixel."""
 
 import os
+import pickle
 import shutil
 import tempfile
 from dataclasses import replace
@@ -50,6 +51,14 @@ def test_every_cache_gives_the_same_pixels(
     cached = feed(tiny_settings, mode, workers)
     for expected, value in zip(plain, pixels(cached), strict=True):
         assert torch.equal(expected, value)
+    cached.close()
+
+
+def test_processes_that_are_not_forked_share_it(tiny_settings: Settings) -> None:
+    cached = feed(tiny_settings, "ram")
+    sent = pickle.loads(pickle.dumps(cached.images))
+    assert torch.equal(sent.a.load(0, 1).image, cached.images.a.load(0, 1).image)
+    assert sent.a.cache == cached.images.a.cache
     cached.close()
 
 
