@@ -187,7 +187,7 @@ def _feed(settings: Settings) -> Feed:
     first, second = _folders(settings)
     a = _domain("A", first, networks.input_nc, data)
     b = _domain("B", second, networks.output_nc, data)
-    cache, forget = open_cache(data, len(a.paths) + len(b.paths))
+    cache, forget = open_cache(data, [*a.paths, *b.paths])
     a, b = replace(a, cache=cache), replace(b, cache=cache)
     check_sizes(
         [*a.paths, *b.paths],

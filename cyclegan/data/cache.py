@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +15,7 @@ import psutil
 from numpy.typing import NDArray
 
 from cyclegan.data.cache_folder import FOLDERS, TOLD
+from cyclegan.data.estimate import estimate
 from cyclegan.data.settings import DataSettings
 
 log = logging.getLogger(__name__)
@@ -82,11 +83,12 @@ class Cache:
         return not self.memory or _available() - needed >= self.memory
 
 
-def open_cache(settings: DataSettings, images: int) -> tuple[Cache, Callable[[], None]]:
-    """The cache for a data set of so many images, and what removes it at the end."""
-    mode, needed = settings.cache, _bytes(settings) * images
+def open_cache(settings: DataSettings, paths: Sequence[Path]) -> tuple[Cache, Callable[[], None]]:
+    """The cache for a data set of these images, and what removes it at the end."""
+    mode = settings.cache
     if mode == "auto":
-        mode = "ram" if 0 < needed <= _bound() else "off"
+        expected = estimate(paths, settings)
+        mode = "ram" if expected.shrinks and expected.bytes <= _bound() else "off"
     if mode == "off":
         return Cache(), lambda: None
     try:
@@ -108,11 +110,6 @@ def _tell_once(folder: Path, reason: str) -> None:
     with contextlib.suppress(OSError):  # told already
         (folder / TOLD).touch(exist_ok=False)
         log.warning("--cache: no more images are kept in %s (%s)", folder, reason)
-
-
-def _bytes(settings: DataSettings) -> int:
-    """Of one scaled picture; 0 where that depends on the picture."""
-    return settings.load_size**2 * 3 if settings.preprocess == "resize_and_crop" else 0
 
 
 def _bound() -> int:

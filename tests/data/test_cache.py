@@ -16,8 +16,9 @@ from conftest import smooth_image
 from cyclegan import assemble, images
 from cyclegan.data import cache, cache_folder
 from cyclegan.data.cache import open_cache
+from cyclegan.data.estimate import Estimate, estimate
 from cyclegan.data.feed import Feed
-from cyclegan.data.settings import DataSettings
+from cyclegan.data.settings import DataSettings, PreprocessMode
 from cyclegan.settings import Settings
 
 
@@ -110,14 +111,51 @@ def test_ram_is_given_back(tiny_settings: Settings) -> None:
     assert not folder.exists()
 
 
-def test_auto_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = DataSettings(load_size=100)
-    monkeypatch.setattr(cache, "_bound", lambda: 100 * 100 * 3 * 10)
-    kept, remove = open_cache(settings, 10)
-    assert kept.folder is not None
+def opens(settings: DataSettings, paths: list[Path]) -> bool:
+    kept, remove = open_cache(settings, paths)
     remove()
-    assert open_cache(settings, 11)[0].folder is None
-    assert open_cache(replace(settings, preprocess="none"), 1)[0].folder is None
+    return kept.folder is not None
+
+
+def test_auto_is_bounded(dataroot: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = sorted((dataroot / "trainA").iterdir())
+    settings = DataSettings(load_size=28)
+    monkeypatch.setattr(cache, "_bound", lambda: 28 * 28 * 3 * 5)
+    assert opens(settings, paths[:5])
+    assert not opens(settings, paths)
+    assert opens(replace(settings, cache="ram"), paths)
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "load_size", "gained"),
+    [
+        ("resize_and_crop", 28, True),
+        ("resize_and_crop", 38, False),  # of 40 x 36: more pixels than before
+        ("scale_width", 28, True),
+        ("crop", 28, False),
+        ("none", 28, False),
+    ],
+)
+def test_auto_keeps_what_is_scaled_down(
+    dataroot: Path, preprocess: PreprocessMode, load_size: int, gained: bool
+) -> None:
+    paths = sorted((dataroot / "trainA").iterdir())
+    settings = DataSettings(preprocess=preprocess, load_size=load_size, crop_size=8)
+    assert opens(settings, paths) == gained
+    assert opens(replace(settings, cache="ram"), paths)
+
+
+def test_auto_looks_at_a_sample_and_passes_over_what_it_cannot_read(
+    dataroot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Path] = []
+    original = images.size
+    monkeypatch.setattr(images, "size", lambda path: looked.append(path) or original(path))
+    many = sorted((dataroot / "trainA").iterdir()) * 1000
+    expected = estimate([tmp_path / "gone.png", *many], DataSettings(load_size=28))
+    assert expected == Estimate(28 * 28 * 3 * 6001, shrinks=True)
+    assert len(looked) < 128
+    assert not opens(DataSettings(), [tmp_path / "gone.png"])
 
 
 def test_a_disk_that_fills_up_keeps_nothing_more(
