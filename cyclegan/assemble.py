@@ -23,7 +23,7 @@ from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.settings import DataSettings
 from cyclegan.data.sizes import check_sizes
 from cyclegan.data.unpaired import Domain
-from cyclegan.device import choose_device, describe
+from cyclegan.device import choose_device, describe, tune
 from cyclegan.errors import UserError
 from cyclegan.execution.choice import Chosen, Work, choose
 from cyclegan.execution.execution import from_table as execution_from_table
@@ -53,6 +53,8 @@ def train(
     run from. Raises UserError, in one line, for whatever a person can put right.
     """
     device = choose_device(settings.run.device)
+    if not settings.execution.plain:
+        tune(device, same_size=PREPROCESS[settings.data.preprocess].crops)
     torch.manual_seed(settings.run.seed)
     feed = _feed(settings)
     chosen = _execution(settings, device, len(feed), resume)

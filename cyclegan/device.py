@@ -26,6 +26,14 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def tune(device: torch.device, *, same_size: bool) -> None:
+    """Let a GPU use TensorFloat-32 and, where all batches are of one size, try its kernels out."""
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = same_size
+
+
 def wait_for(device: torch.device) -> None:
     """Wait until a GPU has computed all that it was given."""
     if device.type == "cuda":

@@ -15,7 +15,7 @@ import psutil
 from numpy.typing import NDArray
 
 from cyclegan.data.cache_folder import FOLDERS, TOLD
-from cyclegan.data.estimate import estimate
+from cyclegan.data.estimate import bytes_of_scaled
 from cyclegan.data.settings import DataSettings
 
 log = logging.getLogger(__name__)
@@ -87,8 +87,7 @@ def open_cache(settings: DataSettings, paths: Sequence[Path]) -> tuple[Cache, Ca
     """The cache for a data set of these images, and what removes it at the end."""
     mode = settings.cache
     if mode == "auto":
-        expected = estimate(paths, settings)
-        mode = "ram" if expected.shrinks and expected.bytes <= _bound() else "off"
+        mode = "ram" if 0 < bytes_of_scaled(paths, settings) <= _bound() else "off"
     if mode == "off":
         return Cache(), lambda: None
     try:

@@ -45,7 +45,7 @@ class DataSettings:
     """processes that load images; 0 loads in the training process"""
     cache: CacheMode = "auto"
     """keep decoded, scaled images: ram until the run ends, disk between runs (~/.cache/cyclegan),
-    auto in ram where they are scaled down and a quarter of the free memory holds them"""
+    auto in ram where a quarter of the free memory holds them"""
     augment: Annotated[tuple[dict[str, Any], ...], tyro.conf.Suppress] = ()
     """further transforms of albumentations, given in the preset as [[data.augment]]"""
 

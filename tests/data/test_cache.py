@@ -16,7 +16,7 @@ from conftest import smooth_image
 from cyclegan import assemble, images
 from cyclegan.data import cache, cache_folder
 from cyclegan.data.cache import open_cache
-from cyclegan.data.estimate import Estimate, estimate
+from cyclegan.data.estimate import bytes_of_scaled
 from cyclegan.data.feed import Feed
 from cyclegan.data.settings import DataSettings, PreprocessMode
 from cyclegan.settings import Settings
@@ -127,22 +127,15 @@ def test_auto_is_bounded(dataroot: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    ("preprocess", "load_size", "gained"),
-    [
-        ("resize_and_crop", 28, True),
-        ("resize_and_crop", 38, False),  # of 40 x 36: more pixels than before
-        ("scale_width", 28, True),
-        ("crop", 28, False),
-        ("none", 28, False),
-    ],
+    ("preprocess", "area"),
+    [("resize_and_crop", 28 * 28), ("scale_width", 28 * 25), ("crop", 40 * 36), ("none", 40 * 36)],
 )
-def test_auto_keeps_what_is_scaled_down(
-    dataroot: Path, preprocess: PreprocessMode, load_size: int, gained: bool
+def test_every_preprocessing_is_estimated(
+    dataroot: Path, preprocess: PreprocessMode, area: int
 ) -> None:
     paths = sorted((dataroot / "trainA").iterdir())
-    settings = DataSettings(preprocess=preprocess, load_size=load_size, crop_size=8)
-    assert opens(settings, paths) == gained
-    assert opens(replace(settings, cache="ram"), paths)
+    settings = DataSettings(preprocess=preprocess, load_size=28, crop_size=8)
+    assert bytes_of_scaled(paths, settings) == 3 * area * len(paths)
 
 
 def test_auto_looks_at_a_sample_and_passes_over_what_it_cannot_read(
@@ -152,8 +145,8 @@ def test_auto_looks_at_a_sample_and_passes_over_what_it_cannot_read(
     original = images.size
     monkeypatch.setattr(images, "size", lambda path: looked.append(path) or original(path))
     many = sorted((dataroot / "trainA").iterdir()) * 1000
-    expected = estimate([tmp_path / "gone.png", *many], DataSettings(load_size=28))
-    assert expected == Estimate(28 * 28 * 3 * 6001, shrinks=True)
+    expected = bytes_of_scaled([tmp_path / "gone.png", *many], DataSettings(load_size=28))
+    assert expected == 28 * 28 * 3 * 6001
     assert len(looked) < 128
     assert not opens(DataSettings(), [tmp_path / "gone.png"])
 
