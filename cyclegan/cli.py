@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import tyro
 
 from cyclegan import classic_flags
+from cyclegan.benchmark.settings import BenchmarkSettings
 from cyclegan.errors import UsageError, UserError
 from cyclegan.flags import Glance, RunCommand, parse, parse_run, preset_of, refuse_replaced
 from cyclegan.run import RunSettings, check_name
@@ -197,21 +198,50 @@ def _dashboard(args: Sequence[str]) -> int:
 
 
 def _benchmark_train(args: Sequence[str]) -> int:
-    from cyclegan.benchmark.settings import BenchmarkSettings
+    benchmark, settings = _benchmark_of_run(args, "benchmark train")
+    from cyclegan.benchmark.train import run as run_benchmark
 
+    return run_benchmark(settings, benchmark)
+
+
+def _benchmark_load(args: Sequence[str]) -> int:
+    benchmark, settings = _benchmark_of_run(args, "benchmark load")
+    from cyclegan.benchmark.load import run as run_benchmark
+
+    return run_benchmark(settings, benchmark)
+
+
+def _benchmark_convert(args: Sequence[str]) -> int:
+    from cyclegan.conversion.settings import ConvertSettings
+
+    benchmark, rest = _benchmark(args)
+    about = f"{COMMANDS['benchmark convert'].help}; takes --pairs N, --json and convert's flags"
+    nowhere = ["--output", "benchmark"]  # nothing is written there
+    settings = parse(
+        [*nowhere, *rest], ConvertSettings, prog="cyclegan benchmark convert", about=about
+    )
+    from cyclegan.benchmark.convert import run as run_benchmark
+
+    return run_benchmark(settings, benchmark)
+
+
+def _benchmark(args: Sequence[str]) -> tuple[BenchmarkSettings, list[str]]:
+    """The benchmark's own flags, and the rest."""
     own, rest = Glance(["pairs"], ["json"]).parse_known_args(args)
     start = BenchmarkSettings()
     if (own.pairs is not None and not own.pairs.isdecimal()) or own.pairs == "0":
         raise UsageError(f"--pairs {own.pairs}: a number from 1")
-    benchmark = BenchmarkSettings(int(own.pairs or start.pairs), own.json)
+    return BenchmarkSettings(int(own.pairs or start.pairs), own.json), rest
+
+
+def _benchmark_of_run(args: Sequence[str], name: str) -> tuple[BenchmarkSettings, Settings]:
+    benchmark, rest = _benchmark(args)
     preset = preset_of(rest)
     defaults = Settings() if preset is None else load_preset(preset)
-    about = f"{COMMANDS['benchmark train'].help}; takes --pairs N, --json and the flags of train"
-    command = parse_run(rest, defaults, prog="cyclegan benchmark train", about=about)
+    about = f"{COMMANDS[name].help}; takes --pairs N, --json and the flags of train"
+    command = parse_run(rest, defaults, prog=f"cyclegan {name}", about=about)
     command.settings.check()
-    from cyclegan.benchmark.train import run as run_benchmark
-
-    return run_benchmark(command.settings, benchmark)
+    return benchmark, command.settings
 
 
 def _settings(args: Sequence[str]) -> int:
@@ -292,6 +322,10 @@ COMMANDS = {
     "data sample": Command("make a small data set that needs no download", _data_sample),
     "data check": Command("look for what can't be trained on", _data_check),
     "benchmark train": Command("measure training here: time, memory, plan", _benchmark_train),
+    "benchmark load": Command(
+        "measure loading here: decoding, scaling, the cache", _benchmark_load
+    ),
+    "benchmark convert": Command("measure conversion here: time, memory", _benchmark_convert),
     "settings": Command("print the resolved settings as a TOML preset", _settings),
 }
 

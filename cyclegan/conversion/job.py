@@ -18,8 +18,12 @@ from cyclegan.conversion.files import Job, plan
 from cyclegan.conversion.page import PAGE, write_page
 from cyclegan.conversion.reference import compare
 from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.conversion.sizes import pixels_of_two_sizes, scaled
 from cyclegan.conversion.translator import Translator
+from cyclegan.conversion.weights import Generator
+from cyclegan.device import choose_device
 from cyclegan.errors import UsageError, UserError
+from cyclegan.execution.choice import choose_for_conversion
 from cyclegan.run import check_name
 
 log = logging.getLogger(__name__)
@@ -41,15 +45,20 @@ def convert(settings: ConvertSettings) -> int:
     Raises UserError where nothing can be converted at all.
     """
     jobs = plan(settings.input, settings.output, settings.format)[: settings.num_test]
-    translator = _translator(settings)
-    made_by = _digest(settings, translator)
+    generator = load_generator(settings)
+    made_by = _digest(settings, generator)
     todo = _unfinished(jobs, settings, made_by)
-    failed = _convert_all(todo, translator, settings, made_by)
+    failed: list[str] = []
+    if todo:
+        translator = make_translator(generator, settings, todo)
+        with _progress() as bar:
+            failed = convert_all(todo, translator, settings, made_by, bar)
     done = Summary(len(todo) - len(failed), len(jobs) - len(todo), tuple(failed))
-    return _report(done, jobs, settings, translator)
+    return _report(done, jobs, settings, generator)
 
 
-def _translator(settings: ConvertSettings) -> Translator:
+def load_generator(settings: ConvertSettings) -> Generator:
+    """The generator that `settings` name. Raises UserError."""
     if (settings.name is None) == (settings.weights is None):
         raise UsageError("give either --name RUN or --weights FILE to convert with")
     if settings.weights is not None and settings.epoch != "latest":
@@ -59,23 +68,32 @@ def _translator(settings: ConvertSettings) -> Translator:
         check_name(settings.name)
         path = checkpoint.path_of(settings.checkpoints_dir / settings.name, settings.epoch)
     assert path is not None
-    translator = Translator.load(
-        path,
-        direction=settings.direction,
-        device=settings.device,
-        norm_statistics=settings.norm_statistics,
-        precision=settings.precision,
-    )
-    hint = weights.advice(translator.generator, settings.norm_statistics)
+    generator = weights.load(path, settings.direction)
+    if settings.norm_statistics == "image":
+        weights.use_image_statistics(generator.network)
+    hint = weights.advice(generator, settings.norm_statistics)
     if hint:
         log.warning("%s", hint)
-    return translator
+    return generator
 
 
-def _digest(settings: ConvertSettings, translator: Translator) -> str:
+def make_translator(
+    generator: Generator, settings: ConvertSettings, jobs: Sequence[Job]
+) -> Translator:
+    """The generator laid out for `jobs`. Raises UserError."""
+    device = choose_device(settings.device)
+    pixels = pixels_of_two_sizes(jobs, settings.load_size) if settings.compile == "auto" else 0
+    channels = generator.architecture.input_nc
+    execution = choose_for_conversion(
+        generator.network, channels, settings.precision, settings.compile, pixels, device
+    )
+    return Translator(generator, device, execution)
+
+
+def _digest(settings: ConvertSettings, generator: Generator) -> str:
     """Of all that decides the pixels: an output with the same digest need not be made again."""
     options = (settings.load_size, settings.norm_statistics, settings.precision)
-    return sha256(f"{translator.generator.digest} {options}".encode()).hexdigest()[:16]
+    return sha256(f"{generator.digest} {options}".encode()).hexdigest()[:16]
 
 
 def _unfinished(jobs: Sequence[Job], settings: ConvertSettings, made_by: str) -> list[Job]:
@@ -103,8 +121,12 @@ def _unfinished(jobs: Sequence[Job], settings: ConvertSettings, made_by: str) ->
     return [job for job in jobs if job.target not in finished]
 
 
-def _convert_all(
-    todo: Sequence[Job], translator: Translator, settings: ConvertSettings, made_by: str
+def convert_all(
+    todo: Sequence[Job],
+    translator: Translator,
+    settings: ConvertSettings,
+    made_by: str,
+    bar: Progress,
 ) -> list[str]:
     """Convert picture after picture; return a line for each that failed.
 
@@ -112,7 +134,7 @@ def _convert_all(
     """
     failed: list[str] = []
     channels = translator.generator.architecture.input_nc
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer, _progress() as bar:
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         written: Future[list[str]] | None = None
         pictures = _read_ahead(reader, todo, channels)
         try:
@@ -163,7 +185,7 @@ def _convert_one(
     job: Job, image: Image.Image, translator: Translator, settings: ConvertSettings
 ) -> Image.Image:
     architecture = translator.generator.architecture
-    size = _scaled(image.size, settings.load_size)
+    size = scaled(image.size, settings.load_size)
     try:
         memory.check(architecture, *size, translator.device)
     except UserError as error:
@@ -177,21 +199,12 @@ def _convert_one(
     return images.to_image(converted)
 
 
-def _scaled(size: tuple[int, int], shorter: int | None) -> tuple[int, int]:
-    if shorter is None:
-        return size
-    scale = shorter / min(size)
-    return (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
-
-
-def _report(
-    done: Summary, jobs: list[Job], settings: ConvertSettings, translator: Translator
-) -> int:
+def _report(done: Summary, jobs: list[Job], settings: ConvertSettings, generator: Generator) -> int:
     console = Console(soft_wrap=True, highlight=False)
     for line in done.failed:
         log.warning("%s", line)
     if any(job.target.is_file() for job in jobs):
-        title = settings.name or translator.generator.origin
+        title = settings.name or generator.origin
         page = write_page(jobs, settings.output, f"Converted with {title}")
         console.print(f"pictures: {page}", markup=False)
     if settings.reference is not None:

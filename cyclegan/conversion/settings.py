@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
-from cyclegan.execution.settings import PrecisionChoice
+from cyclegan.execution.settings import PrecisionChoice, Switch
 from cyclegan.run import FolderDirection
 from cyclegan.strict import STRICT
 
@@ -45,6 +45,8 @@ class ConvertSettings:
     precision: PrecisionChoice = "auto"
     """type that the generator computes in; auto measures what is quicker (pixels differ by less
     than a level)"""
+    compile: Switch = "auto"
+    """compile the generator; auto does for many images of one size"""
     reference: Path | None = None
     """folder of the pictures that should come out, by the same names: prints the difference"""
     device: str = "auto"

@@ -13,7 +13,8 @@ from cyclegan.conversion.settings import NormStatistics
 from cyclegan.conversion.weights import Generator
 from cyclegan.device import choose_device
 from cyclegan.execution.choice import choose_for_conversion
-from cyclegan.execution.settings import PrecisionChoice
+from cyclegan.execution.execution import Execution
+from cyclegan.execution.settings import PrecisionChoice, Switch
 from cyclegan.run import FolderDirection
 
 SMALLEST = 8  # pixels: below it the innermost reflection padding has nothing to reflect
@@ -23,14 +24,16 @@ class Translator:
     """Converts pictures of any size with one generator."""
 
     def __init__(
-        self, generator: Generator, device: torch.device, precision: PrecisionChoice = "fp32"
+        self,
+        generator: Generator,
+        device: torch.device,
+        execution: Execution,
     ) -> None:
+        """Lays the generator's weights out for `execution`: it is trained no more."""
         self.generator = generator
         self.device = device
-        network = generator.network.to(device)
-        channels = generator.architecture.input_nc
-        self.execution = choose_for_conversion(network, channels, precision, device)
-        self._convert = self.execution.prepare(network)
+        self.execution = execution
+        self._convert = execution.prepare_trained(generator.network.to(device))
 
     @classmethod
     def load(
@@ -42,6 +45,7 @@ class Translator:
         device: str = "auto",
         norm_statistics: NormStatistics = "trained",
         precision: PrecisionChoice = "fp32",
+        compile: Switch = "off",
     ) -> "Translator":
         """Load from a run's folder, a checkpoint, or a generator's file of the classic scripts.
 
@@ -54,7 +58,10 @@ class Translator:
         generator = weights.load(file, direction)
         if norm_statistics == "image":
             weights.use_image_statistics(generator.network)
-        return cls(generator, choose_device(device), precision)
+        where = choose_device(device)
+        channels = generator.architecture.input_nc
+        execution = choose_for_conversion(generator.network, channels, precision, compile, 0, where)
+        return cls(generator, where, execution)
 
     def __call__(self, image: Image.Image) -> Image.Image:
         """Convert a picture of any mode; the result has its size, in RGB or grayscale."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cyclegan.device import wait_for
 from cyclegan.execution.execution import Execution, Precision
-from cyclegan.execution.settings import ExecutionSettings, PrecisionChoice
+from cyclegan.execution.settings import ExecutionSettings, PrecisionChoice, Switch
 from cyclegan.layers.settings import Recompute
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 PASSES = 6.5
 #: Seconds that compiling a pair of generators and discriminators takes, measured on two cores.
 WARM_UP = 120.0
+#: The same for one generator that is trained no further.
+WARM_UP_OF_ONE = 30.0
 #: Share of a step that compiling saves, measured at 256 and 128 pixels on two cores.
 SAVED = 0.08
 #: Elements of the largest map from which on keeping all of them is the memory's larger part.
@@ -90,23 +92,31 @@ def _measured(
 
 
 def choose_for_conversion(
-    network: nn.Module, channels: int, precision: PrecisionChoice, device: torch.device
+    network: nn.Module,
+    channels: int,
+    precision: PrecisionChoice,
+    compile: Switch,
+    pixels: int,
+    device: torch.device,
 ) -> Execution:
     """Choose how a trained generator converts; takes a fraction of a second.
 
-    Leaves the network as it is.
+    `pixels` are to come in images of one size or two. Leaves the network as it is.
     """
     types: list[Precision] = ["fp32", "bf16"] if precision == "auto" else [precision]
     ways = [Execution(device.type, 0, name, channels_last=True) for name in types]
-    if len(ways) == 1:
-        return ways[0]
-    images = torch.zeros(1, channels, _SMALL, _SMALL, device=device)
-    seconds = [_forward(copy.deepcopy(network), way, images) for way in ways]
-    return ways[1] if seconds[1] < _WORTH * seconds[0] else ways[0]
+    best, taken = ways[0], 0.0
+    if len(ways) > 1 or (compile == "auto" and pixels):
+        images = torch.zeros(1, channels, _SMALL, _SMALL, device=device)
+        seconds = [_forward(copy.deepcopy(network).to(device), way, images) for way in ways]
+        best = ways[-1] if seconds[-1] < _WORTH * seconds[0] else ways[0]
+        taken = seconds[ways.index(best)] * pixels / _SMALL**2
+    wanted = compile == "on" or (compile == "auto" and taken * SAVED > WARM_UP_OF_ONE)
+    return replace(best, compiled=wanted and _compiler_works(device))
 
 
 def _forward(network: nn.Module, execution: Execution, images: Tensor) -> float:
-    call, times = execution.prepare(network), []
+    call, times = execution.prepare_trained(network), []
     with torch.inference_mode():
         for _ in range(_REPEATS + 1):
             begun = time.perf_counter()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan.layers.chain import recompute
+from cyclegan.layers.convolution import fold
 from cyclegan.layers.settings import Recompute
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -53,6 +54,13 @@ class Execution:
         recompute(network, self.recompute)
         call = Cast(network, TYPES[self.precision], layout)
         return Compiled(call, graphs=self.device == "cuda") if self.compiled else call
+
+    def prepare_trained(self, network: nn.Module) -> Call:
+        """`prepare` for a network whose weights change no more: they are cast once, in place."""
+        dtype = TYPES[self.precision]
+        if dtype is not None:
+            fold(network, dtype)
+        return self.prepare(network)
 
     def describe(self) -> str:
         """What a person reads: bf16, channels last, compiled, 2 threads."""

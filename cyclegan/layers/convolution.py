@@ -41,8 +41,19 @@ class FinalConvolution(nn.Conv2d):
         if not is_channels_last(full):
             return functional.conv2d(full, self.weight, self.bias, padding=self.padding)
         (high, wide) = cast(tuple[int, int], self.padding)
-        padded = functional.pad(full, (wide, wide, high, high))
-        return _by_rows(padded, self.weight, self.bias)
+        if high or wide:  # a padding of nothing would copy the largest map there is
+            full = functional.pad(full, (wide, wide, high, high))
+        return _by_rows(full, self.weight, self.bias)
+
+
+def fold(network: nn.Module, dtype: torch.dtype) -> None:
+    """Keep the weights of the layers that follow their input in `dtype`, to be cast no more.
+
+    In place; for networks that are trained no further.
+    """
+    for module in network.modules():
+        if isinstance(module, Convolution | TransposedConvolution):
+            module.to(dtype)
 
 
 def is_channels_last(images: Tensor) -> bool:

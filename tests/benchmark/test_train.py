@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from cyclegan.benchmark.memory import measure_memory
 from cyclegan.benchmark.pairs import measure
 from cyclegan.cli import run
 from cyclegan.errors import UsageError
+from cyclegan.execution.execution import Execution
+from cyclegan.settings import from_table
 
 
 def flags(tiny_flags: list[str]) -> list[str]:
@@ -50,6 +53,16 @@ def test_a_table_for_people(tiny_flags: list[str], capsys: pytest.CaptureFixture
     assert re.search(r"chosen: fp32, \d+ threads", shown)
     assert "12 steps" in shown
     assert "a step" in shown
+
+
+def test_what_is_chosen_for_large_images_takes_less_memory(tiny: dict) -> None:
+    tiny["data"] |= {"load_size": 192, "crop_size": 192}
+    tiny["generator"] |= {"ngf": 32, "n_blocks": 6}
+    settings = from_table(tiny, "test").table()
+    fast = Execution("cpu", 2, "bf16", channels_last=True, recompute="light", apart=True)
+    given = ({"settings": settings, "execution": way.table()} for way in (Execution(), fast))
+    memory = measure_memory("cyclegan.benchmark.train", *given)
+    assert memory.ratio < 0.75
 
 
 def test_wrong_pairs_are_named(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from cyclegan.conversion import memory, weights
 from cyclegan.conversion.translator import padded_side
 from cyclegan.conversion.weights import Generator
 from cyclegan.errors import UserError
+from cyclegan.execution.execution import Execution
 from cyclegan.generators import GENERATORS
 from cyclegan.generators.settings import ResnetSettings
 from cyclegan.settings import Settings, from_table
@@ -27,7 +28,8 @@ FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
 def identity() -> Translator:
     """A translator that changes nothing, to see what happens around the network."""
     architecture = Architecture(ResnetSettings(ngf=2), 3, 3, "instance")
-    return Translator(Generator(nn.Identity(), architecture, "x", "x"), torch.device("cpu"))
+    generator = Generator(nn.Identity(), architecture, "x", "x")
+    return Translator(generator, torch.device("cpu"), Execution())
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 9), (7, 5), (13, 50), (64, 64), (65, 67)])

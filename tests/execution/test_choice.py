@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from cyclegan.assemble import _execution, work_of
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.errors import UsageError
 from cyclegan.execution import choice
-from cyclegan.execution.choice import choose
+from cyclegan.execution.choice import choose, choose_for_conversion
 from cyclegan.execution.execution import Execution
-from cyclegan.execution.settings import ExecutionSettings
+from cyclegan.execution.settings import ExecutionSettings, Switch
 from cyclegan.position import Position
 from cyclegan.settings import Settings
 
@@ -98,3 +99,19 @@ def test_a_resumed_run_computes_as_before(
     plain = replace(tiny_settings, execution=ExecutionSettings(plain=True))
     assert _execution(plain, CPU, 6, saved).execution.precision == "fp32"
     assert "computed otherwise than before: bf16, channels last" in caplog.text
+
+
+def test_conversion_compiles_for_many_images_of_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "_compiler_works", lambda device: True)
+    monkeypatch.setattr(choice, "_forward", lambda network, way, images: 0.1)
+    cpu = torch.device("cpu")
+
+    def compiled(compile: Switch, images: int) -> bool:
+        pixels = images * 128 * 128
+        chosen = choose_for_conversion(nn.Identity(), 3, "fp32", compile, pixels, cpu)
+        return chosen.compiled
+
+    assert not compiled("auto", 100)
+    assert compiled("auto", 10_000)
+    assert compiled("on", 0)
+    assert not compiled("off", 10_000)

@@ -7,7 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cyclegan.layers.convolution import Convolution, FinalConvolution, TransposedConvolution
+from cyclegan.layers.convolution import (
+    Convolution,
+    FinalConvolution,
+    TransposedConvolution,
+    fold,
+)
 from cyclegan.layers.normalization import InstanceNorm
 
 # Each stands behind a convolution, whose own gradient shows what the layer passes on.
@@ -56,3 +61,12 @@ def test_the_last_convolution_computes_in_the_type_of_its_weights() -> None:
     final = FinalConvolution(8, 3, 7)
     assert torch.equal(final(images), final(images.float()))
     assert final(images).dtype == torch.float32
+
+
+def test_folded_weights_are_cast_no_more_and_the_last_layer_stays_whole() -> None:
+    network = nn.Sequential(Convolution(3, 4, 3), FinalConvolution(4, 3, 3))
+    images = torch.rand(1, 3, 8, 8).bfloat16()
+    expected = network(images)
+    fold(network, torch.bfloat16)
+    assert [layer.weight.dtype for layer in network] == [torch.bfloat16, torch.float32]
+    assert torch.equal(network(images), expected)

@@ -1,0 +1,154 @@
+"""Conversion: read, float32 forward, write, one after the other; against the converter."""
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from pydantic import TypeAdapter
+from rich.progress import Progress
+
+from cyclegan import images
+from cyclegan.benchmark.arithmetic import measure_arithmetic
+from cyclegan.benchmark.memory import answer, measure_memory, resident_peak
+from cyclegan.benchmark.pairs import measure
+from cyclegan.benchmark.report import Report
+from cyclegan.benchmark.settings import BenchmarkSettings
+from cyclegan.conversion.files import Job, plan
+from cyclegan.conversion.job import convert_all, load_generator, make_translator
+from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.conversion.sizes import scaled
+from cyclegan.conversion.translator import Translator
+from cyclegan.device import choose_device
+from cyclegan.execution.execution import Execution
+from cyclegan.metrics.difference import mean_absolute_difference
+
+AT_ONCE = 10  # images a pair
+
+
+def run(settings: ConvertSettings, benchmark: BenchmarkSettings) -> int:
+    """Measure, print, and return the exit code. Raises UserError.
+
+    Each pair takes the next ten images; `settings.output` is left alone.
+    """
+    memory = measure_memory(__name__, *(_given(settings, way) for way in _WAYS))
+    jobs = plan(settings.input, settings.output, settings.format)[: settings.num_test]
+    (plain, convert_plainly), (chosen, convert) = (way(settings, jobs) for way in _WAYS.values())
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = Path(folder) / "plain", Path(folder) / "chosen"
+        times = measure(
+            _in_turns(convert_plainly, jobs, first),
+            _in_turns(convert, jobs, second),
+            benchmark.pairs,
+        )
+        levels = _difference(first, second)
+    picture = images.to_tensor(_read(jobs[0], plain, settings))
+    arithmetic = measure_arithmetic(
+        lambda: plain.convert(picture), times.chosen / AT_ONCE, chosen.execution, plain.device
+    )
+    figures = {
+        "plain": plain.execution.describe(),
+        "chosen": chosen.execution.describe(),
+        "images": min(len(jobs), (benchmark.pairs + 1) * AT_ONCE),
+        "time": times.table(),
+        "memory": asdict(memory),
+        "levels": levels,
+        **asdict(arithmetic),
+    }
+    Report(
+        f"{plain.execution.describe()}; read, convert, write one after the other",
+        f"{chosen.execution.describe()}; reading and writing beside",
+        {f"{AT_ONCE} images": times},
+        memory,
+        (
+            arithmetic.describe("for the first image"),
+            f"mean difference of the pictures: {levels:.2f} of 255 levels",
+        ),
+        figures,
+    ).show(json_only=benchmark.json)
+    return 0
+
+
+Way = Callable[[Sequence[Job]], None]
+
+
+def _plain(settings: ConvertSettings, jobs: Sequence[Job]) -> tuple[Translator, Way]:
+    device = choose_device(settings.device)
+    translator = Translator(load_generator(settings), device, Execution(device.type))
+
+    def convert(jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            picture = images.to_tensor(_read(job, translator, settings))
+            images.write(images.to_image(translator.convert(picture)), job.target)
+
+    return translator, convert
+
+
+def _chosen(settings: ConvertSettings, jobs: Sequence[Job]) -> tuple[Translator, Way]:
+    translator = make_translator(load_generator(settings), settings, jobs)
+
+    def convert(jobs: Sequence[Job]) -> None:
+        folder = jobs[0].target.parents[len(jobs[0].name.parents) - 1]
+        into = replace(settings, output=folder)
+        convert_all(jobs, translator, into, "benchmark", Progress(disable=True))
+
+    return translator, convert
+
+
+_WAYS = {"plain": _plain, "chosen": _chosen}
+
+
+def _in_turns(convert: Way, jobs: Sequence[Job], folder: Path) -> Callable[[], None]:
+    """Ten jobs a call, from the start again after the last."""
+    turns = cycle(_into(jobs, folder))
+    return lambda: convert(list(islice(turns, AT_ONCE)))
+
+
+def _into(jobs: Sequence[Job], folder: Path) -> list[Job]:
+    return [replace(job, target=folder / job.name) for job in jobs]
+
+
+def _read(job: Job, translator: Translator, settings: ConvertSettings) -> Image.Image:
+    image = images.read(job.source, translator.generator.architecture.input_nc)
+    size = scaled(image.size, settings.load_size)
+    return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _difference(plain: Path, chosen: Path) -> float:
+    """Mean over all pictures, in levels of 255."""
+    names = [path.relative_to(plain) for path in plain.rglob("*") if path.is_file()]
+    differences = [
+        mean_absolute_difference(_tensor(plain / name), _tensor(chosen / name)) for name in names
+    ]
+    return 255 * sum(differences) / len(names)
+
+
+def _tensor(path: Path) -> torch.Tensor:
+    return images.to_tensor(images.read(path, 3))
+
+
+_SETTINGS = TypeAdapter(ConvertSettings)
+
+
+def _given(settings: ConvertSettings, way: str) -> dict[str, Any]:
+    return {"settings": _SETTINGS.dump_python(settings, mode="json"), "way": way}
+
+
+def peak_of(given: dict[str, Any]) -> int:
+    """Peak bytes of this process, or of its GPU, after three images."""
+    settings = _SETTINGS.validate_json(json.dumps(given["settings"]))
+    jobs = plan(settings.input, settings.output, settings.format)[:3]
+    translator, convert = _WAYS[given["way"]](settings, jobs)
+    with tempfile.TemporaryDirectory() as folder:
+        convert(_into(jobs, Path(folder)))
+    return resident_peak(translator.device)
+
+
+def main() -> None:
+    """The child process that measures memory."""
+    answer(peak_of)
