@@ -4,12 +4,15 @@ import os
 import pickle
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from cyclegan.errors import UserError
 from cyclegan.position import Position
@@ -33,6 +36,8 @@ class Checkpoint:
     """of the packages that wrote it"""
     execution: dict[str, Any] = field(default_factory=dict)
     """how it was computed; empty in files of the first versions"""
+    digests: dict[str, str] = field(default_factory=dict)
+    """of each network's weights, by name; made when it is saved"""
 
 
 def path_of(run: Path, epoch: str) -> Path:
@@ -71,6 +76,9 @@ def save(checkpoint: Checkpoint, run: Path, epoch: int | None = None, keep: int 
         "data": checkpoint.data,
         "versions": checkpoint.versions,
         "execution": checkpoint.execution,
+        "digests": {
+            name: digest(weights) for name, weights in checkpoint.state["networks"].items()
+        },
     }
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
@@ -115,18 +123,31 @@ def from_plain(content: Any, path: Path) -> Checkpoint:
         content["data"],
         content["versions"],
         content.get("execution", {}),
+        content.get("digests", {}),
     )
 
 
-def load_plain(path: Path) -> Any:
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """Of names, types, shapes and values: equal digests, equal weights."""
+    whole = sha256()
+    for name, tensor in sorted(weights.items()):
+        whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        plain = tensor.detach().cpu().contiguous().reshape(-1)
+        whole.update(plain.view(torch.uint8).numpy().tobytes())
+    return whole.hexdigest()[:16]
+
+
+def load_plain(path: Path, *, mapped: bool = False) -> Any:
     """Read tensors and plain builtins onto the CPU; code in the file is never run.
 
-    Raises UserError where the file is missing, damaged or holds anything else.
+    `mapped` reads a tensor only when it is used, without looking whether it is damaged. Raises
+    UserError where the file is missing, damaged or holds anything else.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what the reader says of odd pickles is said below
-            return torch.load(path, map_location="cpu", weights_only=True)
+            lazily = mapped and zipfile.is_zipfile(path)  # files of old versions can't be mapped
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=lazily)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except pickle.UnpicklingError as error:

@@ -1,15 +1,15 @@
 """A checkpoint, or a file of the classic scripts, becomes one generator."""
 
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from cyclegan import checkpoint, classic
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.conversion.settings import NormStatistics
-from cyclegan.errors import UsageError
+from cyclegan.errors import UsageError, UserError
 from cyclegan.run import FolderDirection
 from cyclegan.settings import from_table
 
@@ -22,7 +22,7 @@ class Generator:
     architecture: classic.Architecture
     origin: str
     digest: str
-    """of the file and the direction: equal digests convert equally"""
+    """of the weights: equal digests convert equally"""
 
 
 def load(path: Path, direction: FolderDirection | None) -> Generator:
@@ -31,16 +31,21 @@ def load(path: Path, direction: FolderDirection | None) -> Generator:
     `direction` counts by the folders of the training data; None is the direction that was
     trained. Raises UserError where the file can't be used.
     """
-    content = checkpoint.load_plain(path)
+    content = checkpoint.load_plain(path, mapped=True)  # a generator is a tenth of a checkpoint
+    if not (checkpoint.is_checkpoint(content) and content.get("digests")):
+        content = checkpoint.load_plain(path)
     if checkpoint.is_checkpoint(content):
-        saved = checkpoint.from_plain(content, path)
-        architecture, weights, name = _of_checkpoint(saved, path, direction)
+        architecture, weights = _of_checkpoint(
+            checkpoint.from_plain(content, path), path, direction
+        )
     else:
         weights = classic.clean(content, path)
-        architecture, name = classic.infer_architecture(weights, path), "generator"
-    network = architecture.build()
+        architecture = classic.infer_architecture(weights, path)
+    with torch.device("meta"):  # no weights are drawn that are then replaced
+        network = architecture.build()
+    network.to_empty(device="cpu")
     classic.load_into(network, weights, path)
-    digest = sha256(path.read_bytes() + name.encode()).hexdigest()[:16]
+    digest = checkpoint.digest(weights)
     return Generator(network.eval().requires_grad_(False), architecture, f"{path}", digest)
 
 
@@ -68,17 +73,18 @@ def advice(generator: Generator, statistics: NormStatistics) -> str | None:
 
 def _of_checkpoint(
     saved: Checkpoint, path: Path, direction: FolderDirection | None
-) -> tuple[classic.Architecture, classic.Weights, str]:
+) -> tuple[classic.Architecture, classic.Weights]:
     settings = from_table(saved.settings, str(path))
     trained = settings.run.direction
     name = "generator_a_to_b" if direction in (None, trained) else "generator_b_to_a"
     networks = saved.state["networks"]
     if name not in networks:
         raise UsageError(f"--direction {direction}: {path} holds {', '.join(networks)} only")
+    if saved.digests and saved.digests[name] != checkpoint.digest(networks[name]):
+        raise UserError(f"{path}: damaged: the weights of {name} are not those that were saved")
     channels = (settings.networks.input_nc, settings.networks.output_nc)
     a, b = channels if name == "generator_a_to_b" else channels[::-1]
     return (
         classic.Architecture(settings.generator, a, b, settings.networks.norm),
         networks[name],
-        name,
     )

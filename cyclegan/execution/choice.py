@@ -107,10 +107,10 @@ def choose_for_conversion(
     ways = [Execution(device.type, 0, name, channels_last=True) for name in types]
     best, taken = ways[0], 0.0
     if len(ways) > 1 or (compile == "auto" and pixels):
-        images = torch.zeros(1, channels, _SMALL, _SMALL, device=device)
+        images = torch.zeros(1, channels, _SMALLER, _SMALLER, device=device)
         seconds = [_forward(copy.deepcopy(network).to(device), way, images) for way in ways]
         best = ways[-1] if seconds[-1] < _WORTH * seconds[0] else ways[0]
-        taken = seconds[ways.index(best)] * pixels / _SMALL**2
+        taken = seconds[ways.index(best)] * pixels / _SMALLER**2
     wanted = compile == "on" or (compile == "auto" and taken * SAVED > WARM_UP_OF_ONE)
     return replace(best, compiled=wanted and _compiler_works(device))
 
@@ -234,6 +234,7 @@ def _compiler_works(device: torch.device) -> bool:
 _REPEATS = 3
 _LIMIT = 1.0  # seconds, for one measurement
 _SMALL = 128  # pixels a side
+_SMALLER = 64  # pixels: a picture shall not wait long for the choice
 _QUICK = 0.25  # seconds: what takes longer fills the device by itself
 _CLEARLY = 0.95
 _WORTH = 0.85

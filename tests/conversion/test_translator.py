@@ -98,6 +98,16 @@ def test_a_run_converts_both_ways(run: Path) -> None:
     assert Translator.load(run, epoch=1)(image).tobytes() != there(image).tobytes()
 
 
+def test_damaged_weights_are_named(run: Path) -> None:
+    whole = (run / "latest.pt").read_bytes()
+    weights = torch.load(run / "latest.pt")["state"]["networks"]["generator_a_to_b"]
+    place = whole.index(bytes(weights["model.1.weight"].untyped_storage()))
+    (run / "latest.pt").write_bytes(whole[:place] + b"\x01" + whole[place + 1 :])
+    with pytest.raises(UserError, match=r"latest\.pt: damaged: the weights of generator_a_to_b"):
+        Translator.load(run)
+    Translator.load(run, direction="BtoA")
+
+
 def test_directions_count_by_the_folders(tiny: dict) -> None:
     """Trained from B to A, the first generator makes A out of B."""
     tiny["run"]["direction"] = "BtoA"

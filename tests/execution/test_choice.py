@@ -107,7 +107,7 @@ def test_conversion_compiles_for_many_images_of_one_size(monkeypatch: pytest.Mon
     cpu = torch.device("cpu")
 
     def compiled(compile: Switch, images: int) -> bool:
-        pixels = images * 128 * 128
+        pixels = images * 64 * 64
         chosen = choose_for_conversion(nn.Identity(), 3, "fp32", compile, pixels, cpu)
         return chosen.compiled
 
