@@ -19,6 +19,8 @@ from cyclegan.position import Position
 
 FORMAT = 1
 LATEST = "latest.pt"
+#: Where a state holds networks: as they are trained, and averaged over the steps.
+GROUPS = ("networks", "averages")
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Checkpoint:
     execution: dict[str, Any] = field(default_factory=dict)
     """how it was computed; empty in files of the first versions"""
     digests: dict[str, str] = field(default_factory=dict)
-    """of each network's weights, by name; made when it is saved"""
+    """of each network's weights, by group and name; made when it is saved"""
 
 
 def path_of(run: Path, epoch: str) -> Path:
@@ -77,7 +79,9 @@ def save(checkpoint: Checkpoint, run: Path, epoch: int | None = None, keep: int 
         "versions": checkpoint.versions,
         "execution": checkpoint.execution,
         "digests": {
-            name: digest(weights) for name, weights in checkpoint.state["networks"].items()
+            f"{group}/{name}": digest(weights)
+            for group in GROUPS
+            for name, weights in checkpoint.state.get(group, {}).items()
         },
     }
     unfinished = path.with_name(f".{path.name}.unfinished")

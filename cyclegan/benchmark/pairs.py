@@ -32,12 +32,18 @@ class Pairs:
         return asdict(self)
 
 
-def measure(plain: Callable[[], object], chosen: Callable[[], object], pairs: int) -> Pairs:
-    """Run both `pairs` times in turn, after one run each that is not counted."""
+def measure(
+    plain: Callable[[], object], chosen: Callable[[], object], pairs: int, *, settle: bool = False
+) -> Pairs:
+    """Run both `pairs` times in turn, after one run each that is not counted.
+
+    `settle` runs each twice in its turn and counts the second: the first pays for what the other
+    way left in memory, which a training that goes on in one way never meets.
+    """
     plain()
     chosen()
     rounds = track(range(pairs), "measuring", transient=True, console=Console(stderr=True))
-    taken = [(_seconds(plain), _seconds(chosen)) for _ in rounds]
+    taken = [(_seconds(plain, settle=settle), _seconds(chosen, settle=settle)) for _ in rounds]
     ratios = [second / first for first, second in taken]
     return Pairs(
         statistics.median(first for first, _ in taken),
@@ -46,7 +52,9 @@ def measure(plain: Callable[[], object], chosen: Callable[[], object], pairs: in
     )
 
 
-def _seconds(call: Callable[[], object]) -> float:
+def _seconds(call: Callable[[], object], *, settle: bool) -> float:
+    if settle:
+        call()
     begun = time.perf_counter()
     call()
     return time.perf_counter() - begun

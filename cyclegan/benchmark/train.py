@@ -36,7 +36,7 @@ def run(settings: Settings, benchmark: BenchmarkSettings) -> int:
     # Memory first: nothing may run beside the times.
     memory = measure_memory(__name__, *(_given(settings, how) for how in (plain, chosen)))
     step, chosen_step = (step_of(settings, how, device) for how in (plain, chosen))
-    times = measure(step, chosen_step, benchmark.pairs)
+    times = measure(step, chosen_step, benchmark.pairs, settle=True)
     arithmetic = measure_arithmetic(step, times.chosen, chosen, device)
     count = work.steps if images else 0
     seconds = times.chosen * count

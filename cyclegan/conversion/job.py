@@ -68,7 +68,7 @@ def load_generator(settings: ConvertSettings) -> Generator:
         check_name(settings.name)
         path = checkpoint.path_of(settings.checkpoints_dir / settings.name, settings.epoch)
     assert path is not None
-    generator = weights.load(path, settings.direction)
+    generator = weights.load(path, settings.direction, average=settings.average)
     if settings.norm_statistics == "image":
         weights.use_image_statistics(generator.network)
     hint = weights.advice(generator, settings.norm_statistics)

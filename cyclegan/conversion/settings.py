@@ -42,6 +42,8 @@ class ConvertSettings:
     """convert at most so many images; by default all"""
     norm_statistics: NormStatistics = "trained"
     """statistics of BatchNorm layers: as trained, or of each image as the classic's test did"""
+    average: bool = True
+    """convert with the weights averaged over the training's steps, where there are any"""
     precision: PrecisionChoice = "auto"
     """type that the generator computes in; auto measures what is quicker (pixels differ by less
     than a level)"""

@@ -46,16 +46,18 @@ class Translator:
         norm_statistics: NormStatistics = "trained",
         precision: PrecisionChoice = "fp32",
         compile: Switch = "off",
+        average: bool = True,
     ) -> "Translator":
         """Load from a run's folder, a checkpoint, or a generator's file of the classic scripts.
 
         `direction` "AtoB" or "BtoA" counts by the folders trained on; None is the one trained.
         `precision` "auto" takes bfloat16 where that is quicker: pixels differ by less than a level.
+        `average` takes the weights averaged over the training's steps, where there are any.
         Raises UserError where there is nothing to load.
         """
         path = Path(path)
         file = checkpoint.path_of(path, str(epoch)) if path.is_dir() else path
-        generator = weights.load(file, direction)
+        generator = weights.load(file, direction, average=average)
         if norm_statistics == "image":
             weights.use_image_statistics(generator.network)
         where = choose_device(device)

@@ -25,8 +25,10 @@ class Generator:
     """of the weights: equal digests convert equally"""
 
 
-def load(path: Path, direction: FolderDirection | None) -> Generator:
+def load(path: Path, direction: FolderDirection | None, *, average: bool = True) -> Generator:
     """Load one generator of a checkpoint, or the generator of a classic file, in eval mode.
+
+    `average` takes the weights averaged over the training's steps, where there are any.
 
     `direction` counts by the folders of the training data; None is the direction that was
     trained. Raises UserError where the file can't be used.
@@ -35,9 +37,8 @@ def load(path: Path, direction: FolderDirection | None) -> Generator:
     if not (checkpoint.is_checkpoint(content) and content.get("digests")):
         content = checkpoint.load_plain(path)
     if checkpoint.is_checkpoint(content):
-        architecture, weights = _of_checkpoint(
-            checkpoint.from_plain(content, path), path, direction
-        )
+        saved = checkpoint.from_plain(content, path)
+        architecture, weights = _of_checkpoint(saved, path, direction, average=average)
     else:
         weights = classic.clean(content, path)
         architecture = classic.infer_architecture(weights, path)
@@ -72,15 +73,17 @@ def advice(generator: Generator, statistics: NormStatistics) -> str | None:
 
 
 def _of_checkpoint(
-    saved: Checkpoint, path: Path, direction: FolderDirection | None
+    saved: Checkpoint, path: Path, direction: FolderDirection | None, *, average: bool
 ) -> tuple[classic.Architecture, classic.Weights]:
     settings = from_table(saved.settings, str(path))
     trained = settings.run.direction
     name = "generator_a_to_b" if direction in (None, trained) else "generator_b_to_a"
-    networks = saved.state["networks"]
+    group = "averages" if average and name in saved.state.get("averages", {}) else "networks"
+    networks = saved.state[group]
     if name not in networks:
         raise UsageError(f"--direction {direction}: {path} holds {', '.join(networks)} only")
-    if saved.digests and saved.digests[name] != checkpoint.digest(networks[name]):
+    digest = saved.digests.get(f"{group}/{name}")
+    if digest and digest != checkpoint.digest(networks[name]):
         raise UserError(f"{path}: damaged: the weights of {name} are not those that were saved")
     channels = (settings.networks.input_nc, settings.networks.output_nc)
     a, b = channels if name == "generator_a_to_b" else channels[::-1]

@@ -1,11 +1,17 @@
 """The ResNet generator."""
 
-from typing import cast
+from typing import Protocol, cast
 
 from torch import Tensor, nn
 
+from cyclegan.generators.settings import Upsampling
 from cyclegan.layers.chain import Chain
-from cyclegan.layers.convolution import Convolution, FinalConvolution, TransposedConvolution
+from cyclegan.layers.convolution import (
+    Convolution,
+    FinalConvolution,
+    ResizeConvolution,
+    TransposedConvolution,
+)
 from cyclegan.layers.normalization import NORMS, convolution_has_bias
 from cyclegan.layers.settings import Norm
 
@@ -52,16 +58,17 @@ class ResnetGenerator(nn.Module):
         *,
         norm: Norm = "instance",
         dropout: bool = False,
+        upsampling: Upsampling = "transposed",
     ) -> None:
         super().__init__()
         self.model = Chain(
             nn.ReflectionPad2d(3),
-            *_normalized(Convolution(input_nc, ngf, 7, bias=convolution_has_bias(norm)), norm),
+            *_normalized(Convolution(input_nc, ngf, 7, bias=convolution_has_bias(norm)), ngf, norm),
             *_halve(ngf, norm),
             *_halve(ngf * 2, norm),
             *(ResnetBlock(ngf * 4, norm, dropout=dropout) for _ in range(n_blocks)),
-            *_double(ngf * 4, norm),
-            *_double(ngf * 2, norm),
+            *_double(ngf * 4, norm, upsampling),
+            *_double(ngf * 2, norm, upsampling),
             nn.ReflectionPad2d(3),
             FinalConvolution(ngf, output_nc, 7),
             nn.Tanh(),
@@ -71,20 +78,33 @@ class ResnetGenerator(nn.Module):
         return cast(Tensor, self.model(x))
 
 
-def _normalized(convolution: Convolution | TransposedConvolution, norm: Norm) -> list[nn.Module]:
-    return [convolution, NORMS[norm](convolution.out_channels), nn.ReLU(inplace=True)]
+def _transposed(channels: int, out: int, *, bias: bool) -> nn.Module:
+    return TransposedConvolution(channels, out, 3, 2, padding=1, output_padding=1, bias=bias)
+
+
+class _Upsample(Protocol):
+    """(N, C, H, W) -> (N, out, 2H, 2W)"""
+
+    def __call__(self, channels: int, out: int, /, *, bias: bool) -> nn.Module: ...
+
+
+#: The one table of what enlarges (`--upsampling`).
+UPSAMPLING: dict[Upsampling, _Upsample] = {"transposed": _transposed, "resize": ResizeConvolution}
+
+
+def _normalized(convolution: nn.Module, channels: int, norm: Norm) -> list[nn.Module]:
+    return [convolution, NORMS[norm](channels), nn.ReLU(inplace=True)]
 
 
 def _halve(channels: int, norm: Norm) -> list[nn.Module]:
     """(N, C, H, W) -> (N, 2C, H/2, W/2)"""
     bias = convolution_has_bias(norm)
-    return _normalized(Convolution(channels, channels * 2, 3, 2, padding=1, bias=bias), norm)
+    wide = channels * 2
+    return _normalized(Convolution(channels, wide, 3, 2, padding=1, bias=bias), wide, norm)
 
 
-def _double(channels: int, norm: Norm) -> list[nn.Module]:
+def _double(channels: int, norm: Norm, upsampling: Upsampling) -> list[nn.Module]:
     """(N, C, H, W) -> (N, C/2, 2H, 2W)"""
-    bias = convolution_has_bias(norm)
-    up = TransposedConvolution(
-        channels, channels // 2, 3, 2, padding=1, output_padding=1, bias=bias
-    )
-    return _normalized(up, norm)
+    narrow = channels // 2
+    up = UPSAMPLING[upsampling](channels, narrow, bias=convolution_has_bias(norm))
+    return _normalized(up, narrow, norm)

@@ -11,6 +11,8 @@ from cyclegan.strict import STRICT
 if TYPE_CHECKING:
     from torch import nn
 
+Upsampling = Literal["transposed", "resize"]
+
 # A convolution's input, its output and the normalised copy. Measured; a test holds it to peaks.
 FULL_MAPS = 4.2
 
@@ -27,6 +29,9 @@ class ResnetSettings:
     """residual blocks: 9 for 256 px and more, 6 for 128 px"""
     dropout: bool = False
     """dropout in the residual blocks"""
+    upsampling: Upsampling = "transposed"
+    """how images are enlarged: transposed convolutions as the classic's, or resize (convolutions of
+    the enlarged image, which leave no checkerboard)"""
 
     @property
     def widest(self) -> int:
@@ -45,5 +50,11 @@ class ResnetSettings:
         from cyclegan.generators.resnet import ResnetGenerator
 
         return ResnetGenerator(
-            input_nc, output_nc, self.ngf, self.n_blocks, norm=norm, dropout=self.dropout
+            input_nc,
+            output_nc,
+            self.ngf,
+            self.n_blocks,
+            norm=norm,
+            dropout=self.dropout,
+            upsampling=self.upsampling,
         )

@@ -1,5 +1,6 @@
 """CycleGAN: two generators and two discriminators."""
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -18,6 +19,7 @@ from cyclegan.layers.settings import NetworkSettings
 from cyclegan.losses.adversarial import ADVERSARIAL, Judge
 from cyclegan.losses.objective import Objective
 from cyclegan.losses.settings import Direction, LossSettings
+from cyclegan.training.averages import Averages
 from cyclegan.training.phase import Part, Phase, Recipe, Translations
 from cyclegan.training.pool import ImagePool
 from cyclegan.training.settings import TrainingSettings
@@ -41,6 +43,7 @@ class CycleGAN:
     judges: dict[Direction, Judge]
     identity_every: int
     execution: Execution
+    averages: Averages
 
     def generator_parts(self, batch: Batch, made: Translations, step: int) -> Iterator[Part]:
         """The parts of each direction: its translation, and the weighted terms of its objective."""
@@ -55,7 +58,8 @@ class CycleGAN:
     @torch.no_grad()
     def preview(self, batch: Batch) -> dict[str, Translation]:
         """Both directions in eval mode, whatever the losses need."""
-        forward, backward = (self.networks[name].eval() for name in GENERATORS)
+        networks = self.networks | self.averages.networks
+        forward, backward = (networks[name].eval() for name in GENERATORS)
         identity = batch.a.shape[1] == batch.b.shape[1]
         shown = {
             "a_to_b": translate(forward, backward, batch.a, batch.b, identity=identity),
@@ -133,6 +137,7 @@ def build(
         together = execution.judged_together
         return Judge(made[name], calls[name], adversarial, losses.lambda_gp, together)
 
+    averages = _averages(made, training.ema_decay)
     recipe = CycleGAN(
         made,
         calls,
@@ -147,6 +152,7 @@ def build(
         },
         losses.identity_every,
         execution,
+        averages,
     )
     optimizers: dict[str, Optimizer] = {
         "generators": _adam(made, GENERATORS, training, execution),
@@ -158,7 +164,7 @@ def build(
     }
     phases = tuple(Phase(name, optimizers[name], *own) for name, own in parts.items())
     scaler = GradScaler(device.type, enabled=execution.precision == "fp16")
-    state = TrainingState(made, optimizers, pools, scaler)
+    state = TrainingState(made, optimizers, pools, scaler, averages)
     if execution.apart:
         state.reserve()
     return Recipe(state, phases, recipe.preview)
@@ -179,6 +185,13 @@ def _networks(
     for network in made.values():
         initialize(network, networks.init_type, networks.init_gain)
     return made
+
+
+def _averages(networks: dict[str, nn.Module], decay: float) -> Averages:
+    if not decay:
+        return Averages()
+    copies = {name: copy.deepcopy(networks[name]).requires_grad_(False) for name in GENERATORS}
+    return Averages(copies, decay)
 
 
 def _adam(

@@ -30,6 +30,9 @@ class TrainingSettings:
     """epochs between two falls to a tenth (lr_policy step)"""
     accumulate: PositiveInt = 1
     """batches whose gradients add up to one update, as if they were one large batch"""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """average the generators' weights over the steps, and convert with that: share that a step
+    keeps of the average, for example 0.998; 0: none"""
     pool_size: NonNegativeInt = 50
     """converted images that are kept for the discriminators"""
     save_latest_freq: NonNegativeInt = 5000

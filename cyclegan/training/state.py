@@ -1,6 +1,6 @@
 """Everything that changes while training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -8,6 +8,7 @@ from torch import nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 
+from cyclegan.training.averages import Averages
 from cyclegan.training.pool import ImagePool
 
 
@@ -20,6 +21,7 @@ class TrainingState:
     pools: dict[str, ImagePool]
     scaler: GradScaler
     """keeps small float16 gradients from vanishing; does nothing in other precisions"""
+    averages: Averages = field(default_factory=Averages)
 
     def reserve(self) -> None:
         """Make room for gradients and Adam's moments now.
@@ -48,6 +50,9 @@ class TrainingState:
         """All of it as tensors and plain builtins."""
         return {
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "averages": {
+                name: network.state_dict() for name, network in self.averages.networks.items()
+            },
             "optimizers": {
                 # Rates and betas follow from the settings; only what Adam has learnt is state.
                 name: optimizer.state_dict()["state"]
@@ -65,6 +70,9 @@ class TrainingState:
         """Go on where `state` was taken, on another device too."""
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
+        averages = state.get("averages", {})
+        for name, network in self.averages.networks.items():
+            network.load_state_dict(averages.get(name, state["networks"][name]))
         for name, optimizer in self.optimizers.items():
             groups = optimizer.state_dict()["param_groups"]
             learnt = state["optimizers"][name]

@@ -57,6 +57,7 @@ def run_step(
                 del part, weighted  # or the graph would live on while the next is computed
         skipped += _update(phase.optimizer, state)
     state.scaler.update()
+    state.averages.follow(state.networks, number)
     return StepResult(losses, made[-1], torch.stack(skipped).any() if skipped else None)
 
 

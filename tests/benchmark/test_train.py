@@ -75,3 +75,9 @@ def test_both_ways_are_run_in_turn() -> None:
     pairs = measure(lambda: done.append("plain"), lambda: done.append("chosen"), 3)
     assert done == ["plain", "chosen"] * 4
     assert pairs.ratio.min <= pairs.ratio.median <= pairs.ratio.max
+
+
+def test_a_turn_may_settle_first() -> None:
+    done: list[str] = []
+    measure(lambda: done.append("plain"), lambda: done.append("chosen"), 1, settle=True)
+    assert done == ["plain", "chosen", "plain", "plain", "chosen", "chosen"]
