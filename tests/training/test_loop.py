@@ -138,6 +138,7 @@ VARIANTS = {
     "dropout and batch norm": {"generator": {"dropout": True}, "networks": {"norm": "batch"}},
     "gradient penalty": {"losses": {"gan_mode": "wgangp"}},
     "save within epochs": {"training": {"save_latest_freq": 2}},
+    "averaged weights": {"training": {"ema_decay": 0.9}},
 }
 
 
