@@ -101,9 +101,12 @@ def save(checkpoint: Checkpoint, run: Path, epoch: int | None = None, keep: int 
     return path
 
 
-def load(path: Path) -> Checkpoint:
-    """Read a checkpoint onto the CPU. Raises UserError where it is none, or damaged."""
-    return from_plain(load_plain(path), path)
+def load(path: Path, *, mapped: bool = False) -> Checkpoint:
+    """Read a checkpoint onto the CPU. Raises UserError where it is none, or damaged.
+
+    `mapped` as for `load_plain`.
+    """
+    return from_plain(load_plain(path, mapped=mapped), path)
 
 
 def is_checkpoint(content: Any) -> bool:

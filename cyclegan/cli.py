@@ -187,6 +187,17 @@ def _convert(args: Sequence[str]) -> int:
     return convert(settings)
 
 
+def _evaluate(args: Sequence[str]) -> int:
+    from cyclegan.evaluation.settings import EvaluateSettings
+
+    about = COMMANDS["evaluate"].help
+    settings = parse(args, EvaluateSettings, prog="cyclegan evaluate", about=about)
+    settings.check()
+    from cyclegan.evaluation.evaluate import evaluate
+
+    return evaluate(settings)
+
+
 def _dashboard(args: Sequence[str]) -> int:
     from cyclegan.dashboard.settings import DashboardSettings
 
@@ -318,6 +329,7 @@ COMMANDS = {
     "train": Command("train two generators and two discriminators on two folders", _train),
     "report": Command("write a page about a run that needs no server", _report),
     "convert": Command("convert images with a trained generator", _convert),
+    "evaluate": Command("measure how good a run's pictures are, or compare folders", _evaluate),
     "dashboard": Command("show training runs live in a browser (a Visdom server)", _dashboard),
     "data sample": Command("make a small data set that needs no download", _data_sample),
     "data check": Command("look for what can't be trained on", _data_check),

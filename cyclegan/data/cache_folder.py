@@ -19,10 +19,10 @@ _YOUNG = 60.0  # seconds in which a new folder may not have been locked yet
 Folder = tuple[Path, Callable[[], None]]
 
 
-def user_folder() -> Path:
-    """Where pictures are kept between runs."""
+def user_folder(what: str = "images") -> Path:
+    """Where what can be made again is kept between runs."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "cyclegan" / "images"
+    return Path(base) / "cyclegan" / what
 
 
 def lasting_folder() -> Folder:

@@ -20,7 +20,7 @@ def light_agreement(sources: Tensor, fakes: Tensor) -> float:
 
     (N, C, H, W) in [-1, 1] both, C 1 or 3. Below 0, what was light has become dark.
     """
-    light = torch.stack([_luminance(sources).flatten(), _luminance(fakes).flatten()])
+    light = torch.stack([luminance(sources).flatten(), luminance(fakes).flatten()])
     # A picture of one gray has no correlation: 0 says nothing against it.
     return torch.corrcoef(light)[0, 1].nan_to_num(0.0).item()
 
@@ -29,7 +29,8 @@ def _spread(images: Tensor) -> Tensor:
     return (images - images.mean(0)).abs().mean()
 
 
-def _luminance(images: Tensor) -> Tensor:
+def luminance(images: Tensor) -> Tensor:
+    """Rec. 601 luminance (N, H, W) in [-1, 1] of images (N, C, H, W), C 1 or 3."""
     if images.shape[1] == 1:
         return images[:, 0]
     weights = torch.tensor(_REC_601, device=images.device).view(1, 3, 1, 1)

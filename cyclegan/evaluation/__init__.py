@@ -1,0 +1,1 @@
+"""Evaluation: how good converted pictures are, for a trained run or between two folders."""

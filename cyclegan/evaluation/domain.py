@@ -1,0 +1,48 @@
+"""The pictures of one domain: those that are converted, and all that are real."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from cyclegan.data.folders import list_images
+from cyclegan.data.held_out import folder_of_test_images
+from cyclegan.evaluation.pictures import spread_out, squares
+from cyclegan.evaluation.real import vectors_of
+from cyclegan.features.network import FeatureNetwork
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One domain's files, at the size at which they are compared."""
+
+    test: list[Path]
+    """to be converted: not trained on, where the data set has such"""
+    real: list[Path]
+    """all pictures: what conversions into this domain should be like"""
+    channels: int
+    side: int
+
+    def batches(self) -> list[Tensor]:
+        """The test pictures, (N, C, side, side) in [-1, 1] each. Raises UserError."""
+        return list(squares(self.test, self.side, self.channels))
+
+    def vectors(self, network: FeatureNetwork) -> Tensor:
+        """(N, D) of all real pictures. Raises UserError."""
+        return vectors_of(self.real, self.side, self.channels, network)
+
+
+def open_domain(train: Path, channels: int, side: int, count: int | None) -> Domain:
+    """The domain whose training images are in `train`; at most `count` pictures are converted.
+
+    Raises UserError where there are none.
+    """
+    beside = folder_of_test_images(train)
+    if beside == train:
+        log.warning("%s: no test images beside it, so training images are converted", train)
+    test = list_images(beside)
+    real = test if beside == train else [*list_images(train), *test]
+    return Domain(spread_out(test, count), real, channels, side)

@@ -1,0 +1,127 @@
+"""The evaluate command: a run's checkpoints, or two folders."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from cyclegan import checkpoint
+from cyclegan.conversion.translator import Translator
+from cyclegan.data.folders import list_images
+from cyclegan.evaluation import report
+from cyclegan.evaluation.direction import Evaluation, measure
+from cyclegan.evaluation.quality import Likeness, likeness
+from cyclegan.evaluation.real import vectors_of
+from cyclegan.evaluation.settings import EvaluateSettings
+from cyclegan.evaluation.yardstick import Yardstick, make_yardstick
+from cyclegan.features import FEATURES
+from cyclegan.features.network import FeatureNetwork
+from cyclegan.run import FolderDirection, check_name
+from cyclegan.settings import from_table
+from cyclegan.translation import Convert
+
+
+def evaluate(settings: EvaluateSettings) -> int:
+    """Measure, print, and return the exit code. Raises UserError."""
+    settings.check()
+    network = FEATURES[settings.features](settings.feature_weights)
+    if settings.name is None:
+        assert settings.real is not None
+        assert settings.fake is not None
+        found = compare_folders(settings.real, settings.fake, settings.size, network)
+        report.tell_folders(found, network, as_json=settings.json)
+        return 0
+    evaluations = evaluate_run(settings.name, settings, network)
+    folder = settings.checkpoints_dir / settings.name
+    report.tell_run(evaluations, network, folder, as_json=settings.json)
+    return 0
+
+
+def compare_folders(real: Path, fake: Path, side: int | None, network: FeatureNetwork) -> Likeness:
+    """How like the pictures of `real` those of `fake` are, as sets. Raises UserError."""
+    size = side or network.side
+    return likeness(*(vectors_of(list_images(one), size, 3, network) for one in (real, fake)))
+
+
+def evaluate_run(
+    name: str, settings: EvaluateSettings, network: FeatureNetwork
+) -> list[Evaluation]:
+    """Measure the checkpoints that `settings` name, in the order of training. Raises UserError."""
+    check_name(name)
+    folder = settings.checkpoints_dir / name
+    paths = _paths(folder, settings.epoch)
+    first = next(iter(paths.values()))
+    trained = from_table(checkpoint.load(first, mapped=True).settings, str(first))
+    content = network if network.has_maps else FEATURES["efficientnet-lite0"](None)
+    yardstick = make_yardstick(trained, settings, network, content)
+    pictures = sum(len(batch) for batches in yardstick.batches.values() for batch in batches)
+    with _progress() as bar:
+        task = bar.add_task("evaluating", total=pictures * len(paths))
+        done = [
+            evaluate_checkpoint(
+                path, epoch, yardstick, settings, lambda count: bar.advance(task, count)
+            )
+            for epoch, path in paths.items()
+        ]
+    return sorted(done, key=lambda evaluation: evaluation.images)
+
+
+def evaluate_checkpoint(
+    path: Path,
+    epoch: str,
+    yardstick: Yardstick,
+    settings: EvaluateSettings,
+    tick: Callable[[int], object] = lambda count: None,
+) -> Evaluation:
+    """Measure both directions of one checkpoint. Raises UserError."""
+    there, back = (_convert(path, direction, settings) for direction in ("AtoB", "BtoA"))
+    batches, real = yardstick.batches, yardstick.real
+    network, content = yardstick.network, yardstick.content
+    return Evaluation(
+        epoch,
+        checkpoint.load(path, mapped=True).position.images,
+        yardstick.side,
+        {
+            "AtoB": measure(
+                there, back, batches["A"], batches["B"], real["B"], network, content, tick
+            ),
+            "BtoA": measure(
+                back, there, batches["B"], batches["A"], real["A"], network, content, tick
+            ),
+        },
+    )
+
+
+def _convert(path: Path, direction: FolderDirection, settings: EvaluateSettings) -> Convert:
+    """A generator as a function of batches (N, C, H, W) in [-1, 1]."""
+    translator = Translator.load(
+        path, direction=direction, device=settings.device, average=settings.average
+    )
+
+    def convert(batch: Tensor) -> Tensor:
+        return torch.stack([translator.convert(image).cpu() for image in batch])
+
+    return convert
+
+
+def _paths(folder: Path, epoch: str) -> dict[str, Path]:
+    """Checkpoints by their epochs. Raises UserError, naming what there is."""
+    if epoch != "all":
+        return {epoch: checkpoint.path_of(folder, epoch)}
+    latest = checkpoint.path_of(folder, "latest")
+    numbered = {str(n): checkpoint.path_of(folder, str(n)) for n in checkpoint.saved_epochs(folder)}
+    return numbered | {"latest": latest}
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )

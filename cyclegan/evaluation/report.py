@@ -1,0 +1,116 @@
+"""How figures are told: a table for people, JSON for programs, a file for the run's report."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cyclegan.evaluation.direction import Evaluation, Measured
+from cyclegan.evaluation.quality import Likeness
+from cyclegan.features.network import FeatureNetwork
+from cyclegan.metrics.fid import ENOUGH
+
+NAME = "evaluation.json"
+
+
+def tell_folders(found: Likeness, network: FeatureNetwork, *, as_json: bool) -> None:
+    """Print the figures of two folders."""
+    if as_json:
+        sys.stdout.write(json.dumps(_header(network) | _of_sets(found)) + "\n")
+        return
+    table = Table("", f"{found.images} pictures to {found.real_images} real ones")
+    for name, text in _rows_of_sets(found).items():
+        table.add_row(name, text)
+    _print(table, network, [found])
+
+
+def tell_run(
+    evaluations: Sequence[Evaluation], network: FeatureNetwork, folder: Path, *, as_json: bool
+) -> None:
+    """Print the figures of a run's checkpoints, and keep them in its folder."""
+    tables = [_table(evaluation, network) for evaluation in evaluations]
+    (folder / NAME).write_text(json.dumps(tables, indent=1))
+    if as_json:
+        whole = tables[0] if len(tables) == 1 else {"checkpoints": tables}
+        sys.stdout.write(json.dumps(whole) + "\n")
+        return
+    for evaluation in evaluations:
+        table = Table(f"epoch {evaluation.epoch}, {evaluation.images} images seen", "A→B", "B→A")
+        columns = [_rows(measured) for measured in evaluation.directions.values()]
+        for name in columns[0]:
+            table.add_row(name, *(column[name] for column in columns))
+        _print(table, network, [one.likeness for one in evaluation.directions.values()])
+
+
+def _table(evaluation: Evaluation, network: FeatureNetwork) -> dict[str, Any]:
+    """As plain builtins."""
+    named = {"AtoB": "A_to_B", "BtoA": "B_to_A"}
+    return (
+        _header(network)
+        | {"epoch": evaluation.epoch, "images_seen": evaluation.images, "side": evaluation.side}
+        | {named[name]: _of_direction(one) for name, one in evaluation.directions.items()}
+    )
+
+
+def _header(network: FeatureNetwork) -> dict[str, Any]:
+    return {"network": network.name, "resize": network.resize}
+
+
+def _of_sets(found: Likeness) -> dict[str, Any]:
+    return {
+        "images": found.images,
+        "real_images": found.real_images,
+        "kid": asdict(found.kid),
+        "fid": asdict(found.fid),
+        **asdict(found.manifold),
+    }
+
+
+def _of_direction(one: Measured) -> dict[str, Any]:
+    kept = asdict(one.kept)
+    return (
+        _of_sets(one.likeness)
+        | {"unconverted_kid": asdict(one.unconverted)}
+        | {"content": kept.pop("content") | kept}
+    )
+
+
+def _rows(one: Measured) -> dict[str, str]:
+    kept = one.kept
+    identity = "-" if kept.identity is None else f"{kept.identity:.4f}"
+    return {
+        "pictures, real ones": f"{one.likeness.images}, {one.likeness.real_images}",
+        **_rows_of_sets(one.likeness),
+        "KID of the unconverted": f"{one.unconverted.value:.4f} ± {one.unconverted.error:.4f}",
+        "kept: SSIM of luminance": f"{kept.content.ssim:.3f}",
+        "kept: distance of features": f"{kept.content.feature_distance:.3f}",
+        "kept: distance of structure": f"{kept.content.structure_distance:.3f}",
+        "cycle, identity error": f"{kept.cycle:.4f}, {identity}",
+        "copies of their input": f"{kept.copies:.0%}{' (!)' if kept.copies > 0.5 else ''}",
+        "diversity to the inputs'": f"{kept.diversity:.2f}{' (!)' if kept.diversity < 0.1 else ''}",
+    }
+
+
+def _rows_of_sets(found: Likeness) -> dict[str, str]:
+    manifold = found.manifold
+    return {
+        "KID": f"{found.kid.value:.4f} ± {found.kid.error:.4f}",
+        "FID, for endless images": f"{found.fid.value:.3g}, {found.fid.extrapolated:.3g}",
+        "precision, recall": f"{manifold.precision:.2f}, {manifold.recall:.2f}",
+    }
+
+
+def _print(table: Table, network: FeatureNetwork, found: Sequence[Likeness]) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(table)
+    console.print(f"network: {network.name}; pictures {network.resize}")
+    if not all(one.fid.enough for one in found):
+        console.print(
+            f"FID is biased below {ENOUGH} pictures a set: compare it with the same numbers only; "
+            "KID is not"
+        )

@@ -1,0 +1,50 @@
+"""Settings of an evaluation; what the checkpoint knows is not asked for."""
+
+from pathlib import Path
+
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
+
+from cyclegan.errors import UsageError
+from cyclegan.features.settings import FeatureName
+from cyclegan.strict import STRICT
+
+
+@dataclass(frozen=True, config=STRICT)
+class EvaluateSettings:
+    """What is measured, and by what."""
+
+    name: str | None = None
+    """name of the run to evaluate"""
+    dataroot: Path | None = None
+    """folder that holds testA, testB, trainA and trainB; by default what the run was trained on"""
+    epoch: str = "latest"
+    """which checkpoint of the run: latest, best, the number of an epoch, or all"""
+    real: Path | None = None
+    """compare two folders without a run: real pictures"""
+    fake: Path | None = None
+    """compare two folders without a run: pictures that should be like them"""
+    features: FeatureName = "efficientnet-lite0"
+    """network whose features are compared; inception's are those of published figures"""
+    feature_weights: Path | None = None
+    """file of its weights; by default they come with a package or are downloaded"""
+    images: PositiveInt | None = None
+    """convert at most so many test images of each domain; by default all"""
+    size: PositiveInt | None = None
+    """pixels a side at which pictures are converted and compared; by default the run's crop_size"""
+    average: bool = True
+    """evaluate the weights averaged over the training's steps, where there are any"""
+    checkpoints_dir: Path = Path("checkpoints")
+    """folder that holds the runs"""
+    device: str = "auto"
+    """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
+    json: bool = False
+    """print figures for programs"""
+
+    def check(self) -> None:
+        """Raise UsageError unless it is either a run or two folders."""
+        folders = (self.real is not None, self.fake is not None)
+        if self.name is not None and any(folders):
+            raise UsageError("give either --name RUN, or --real DIR and --fake DIR")
+        if self.name is None and not all(folders):
+            raise UsageError("give --name RUN, or --real DIR and --fake DIR to compare two folders")

@@ -1,0 +1,74 @@
+"""The networks of published figures, by way of torch-fidelity: Inception, CLIP, DINOv2."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor
+
+from cyclegan.checkpoint import load_plain
+from cyclegan.errors import UserError
+from cyclegan.features.network import FeatureNetwork, Seen
+
+Name = Literal["inception", "clip", "dinov2"]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """An extractor of torch-fidelity."""
+
+    name: str
+    layer: str
+    side: int
+
+
+_KNOWN: dict[Name, _Known] = {
+    # The Inception of Heusel et al. 2017 and all published FID figures.
+    "inception": _Known("inception-v3-compat", "2048", 299),
+    "clip": _Known("clip-vit-b-32", "clip-vit-b-32", 224),
+    "dinov2": _Known("dinov2-vit-s-14", "dinov2", 224),
+}
+
+
+def fidelity(name: Name, weights: Path | None) -> FeatureNetwork:
+    """The network called so, its weights downloaded unless a file is given.
+
+    Raises UserError, with the way out, where the package or the weights can't be had.
+    """
+    known = _KNOWN[name]
+    try:
+        from torch_fidelity.utils import create_feature_extractor
+    except ImportError:
+        raise UserError(
+            f"--features {name}: needs torch-fidelity (pip install 'cyclegan[quality]')"
+        ) from None
+    if weights is not None:
+        load_plain(weights)  # the package would run code that the file holds
+    given: dict[str, Any] = (
+        {} if weights is None else {"feature_extractor_weights_path": str(weights)}
+    )
+    try:
+        extractor = create_feature_extractor(
+            known.name, [known.layer], cuda=False, verbose=False, **given
+        )
+    except Exception as error:  # downloads and foreign files fail in many ways
+        raise UserError(_advice(name, weights, error)) from error
+    origin = "" if weights is None else str(weights)
+    return FeatureNetwork(
+        name, known.side, lambda images: Seen(extractor(_bytes(images))[0]), origin
+    )
+
+
+def _advice(name: Name, weights: Path | None, error: Exception) -> str:
+    if weights is not None:
+        return f"{weights}: not the weights of {name}"
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
+    return (
+        f"--features {name}: its weights can't be downloaded ({reason}): give them with "
+        "--feature_weights FILE, or use --features efficientnet-lite0, which needs no download"
+    )
+
+
+def _bytes(images: Tensor) -> Tensor:
+    """(N, 3, H, W) in [-1, 1] -> uint8, which these networks take."""
+    return ((images + 1) * 127.5).round().clamp(0, 255).byte()

