@@ -25,6 +25,7 @@ from cyclegan.data.sizes import check_sizes
 from cyclegan.data.unpaired import Domain
 from cyclegan.device import choose_device, describe, tune
 from cyclegan.errors import UserError
+from cyclegan.evaluation.score import make_scorer
 from cyclegan.execution.choice import Chosen, Work, choose
 from cyclegan.execution.execution import from_table as execution_from_table
 from cyclegan.loggers.journey import Journey
@@ -32,6 +33,7 @@ from cyclegan.loggers.jsonl import NAME as JSON_LINES
 from cyclegan.loggers.jsonl import read_records
 from cyclegan.loggers.table import wanted
 from cyclegan.position import Position
+from cyclegan.quality.watch import Best, QualityWatch
 from cyclegan.recipes import RECIPES
 from cyclegan.settings import Settings, changes, from_table
 from cyclegan.training.diary import Display
@@ -78,7 +80,9 @@ def train(
     _make_folder(settings.run.folder)
     with only_trainer(settings.run.folder):
         try:
-            return run_loop(_training(settings, recipe, feed, device, start, chosen), start)
+            training = _training(settings, recipe, feed, device, start, chosen)
+            best = Best(**resume.best) if resume is not None and resume.best else None
+            return run_loop(replace(training, quality=_quality(settings, recipe, best)), start)
         except torch.OutOfMemoryError:
             raise UserError(
                 f"out of memory on {device}: give a smaller --batch_size, --crop_size or --ngf"
@@ -119,6 +123,19 @@ def _training(
         versions(),
         chosen.execution,
     )
+
+
+def _quality(settings: Settings, recipe: Recipe, best: Best | None) -> QualityWatch | None:
+    """What measures while training; pictures that can't be compared are no reason to refuse it."""
+    if not settings.quality.eval_freq:
+        return None
+    try:
+        with torch.random.fork_rng(devices=[]):  # training shall draw the same with and without
+            scorer = make_scorer(settings)
+    except UserError as error:
+        log.warning("%s: the quality is not measured while training", error)
+        return None
+    return QualityWatch(settings.quality, lambda: scorer(recipe.convert), best)
 
 
 def _execution(

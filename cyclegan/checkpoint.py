@@ -19,6 +19,7 @@ from cyclegan.position import Position
 
 FORMAT = 1
 LATEST = "latest.pt"
+BEST = "best"  # in place of an epoch's number
 #: Where a state holds networks: as they are trained, and averaged over the steps.
 GROUPS = ("networks", "averages")
 
@@ -40,19 +41,22 @@ class Checkpoint:
     """how it was computed; empty in files of the first versions"""
     digests: dict[str, str] = field(default_factory=dict)
     """of each network's weights, by group and name; made when it is saved"""
+    best: dict[str, Any] = field(default_factory=dict)
+    """the best quality that was measured so far; empty where none was"""
 
 
 def path_of(run: Path, epoch: str) -> Path:
-    """The file of `epoch` ('latest' or a number) in a run's folder.
+    """The file of `epoch` ('latest', 'best' or a number) in a run's folder.
 
     Raises UserError, naming the epochs there are, where it is missing.
     """
-    path = run / (LATEST if epoch == "latest" else _epoch_name(epoch))
+    path = run / _file_name(epoch)
     if path.is_file():
         return path
     if not run.is_dir():
         raise UserError(f"{run}: no such run{_neighbours(run)}")
-    there = ["latest"] * (run / LATEST).is_file() + [str(number) for number in saved_epochs(run)]
+    there = [name for name in ("latest", BEST) if (run / f"{name}.pt").is_file()]
+    there += [str(number) for number in saved_epochs(run)]
     found = f"there are {', '.join(there)}" if there else "it holds no checkpoint"
     raise UserError(f"{path}: no such checkpoint; {found}")
 
@@ -63,13 +67,13 @@ def saved_epochs(run: Path) -> list[int]:
     return sorted(int(name[1]) for name in names if name)
 
 
-def save(checkpoint: Checkpoint, run: Path, epoch: int | None = None, keep: int = 0) -> Path:
-    """Write `latest.pt`, or the file of `epoch`, whole or not at all; return its path.
+def save(checkpoint: Checkpoint, run: Path, epoch: str = "latest", keep: int = 0) -> Path:
+    """Write the file of `epoch` ('latest', 'best' or a number), whole or not at all; its path.
 
     Of the epochs' files only the newest `keep` stay; 0 keeps all. Raises UserError where it can't
     be written; what was saved before is then as it was.
     """
-    path = run / (LATEST if epoch is None else _epoch_name(str(epoch)))
+    path = run / _file_name(epoch)
     content = {
         "format": FORMAT,
         "settings": checkpoint.settings,
@@ -78,6 +82,7 @@ def save(checkpoint: Checkpoint, run: Path, epoch: int | None = None, keep: int 
         "data": checkpoint.data,
         "versions": checkpoint.versions,
         "execution": checkpoint.execution,
+        "best": checkpoint.best,
         "digests": {
             f"{group}/{name}": digest(weights)
             for group in GROUPS
@@ -95,9 +100,9 @@ def save(checkpoint: Checkpoint, run: Path, epoch: int | None = None, keep: int 
             f"{path}: could not be saved ({_cause(error)}); the last good checkpoint is unharmed: "
             "make room, then go on with --continue_train"
         ) from error
-    if epoch is not None and keep:
+    if epoch.isdecimal() and keep:
         for number in saved_epochs(run)[:-keep]:
-            (run / _epoch_name(str(number))).unlink()
+            (run / _file_name(str(number))).unlink()
     return path
 
 
@@ -131,6 +136,7 @@ def from_plain(content: Any, path: Path) -> Checkpoint:
         content["versions"],
         content.get("execution", {}),
         content.get("digests", {}),
+        content.get("best", {}),
     )
 
 
@@ -166,8 +172,8 @@ def load_plain(path: Path, *, mapped: bool = False) -> Any:
         raise UserError(f"{path}: damaged or not a weights file ({_cause(error)})") from error
 
 
-def _epoch_name(epoch: str) -> str:
-    return f"epoch_{epoch}.pt"
+def _file_name(epoch: str) -> str:
+    return f"{epoch}.pt" if epoch in ("latest", BEST) else f"epoch_{epoch}.pt"
 
 
 def _write_through(content: dict[str, Any], path: Path) -> None:

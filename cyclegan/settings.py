@@ -21,6 +21,7 @@ from cyclegan.kinds import Kind
 from cyclegan.layers.settings import NetworkSettings
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.losses.settings import LossSettings
+from cyclegan.quality.settings import QualitySettings
 from cyclegan.run import RunSettings
 from cyclegan.spelling import nearest
 from cyclegan.strict import STRICT
@@ -39,6 +40,7 @@ class Settings:
     losses: LossSettings = field(default_factory=LossSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     execution: ExecutionSettings = field(default_factory=ExecutionSettings)
+    quality: QualitySettings = field(default_factory=QualitySettings)
     loggers: LoggerSettings = field(default_factory=LoggerSettings)
 
     def check(self) -> None:

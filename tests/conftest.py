@@ -76,6 +76,7 @@ def tiny(dataroot: Path, tmp_path: Path) -> dict[str, dict[str, object]]:
         "training": {"n_epochs": 1, "n_epochs_decay": 1, "pool_size": 3, "save_epoch_freq": 1},
         # What would be measured: two runs of a test are to compute the same bits.
         "execution": {"precision": "fp32", "compile": "off", "batching": "on"},
+        "quality": {"eval_freq": 0},
         "loggers": {"print_freq": 1, "display_freq": 4, "visdom": False},
     }
 

@@ -114,15 +114,15 @@ def test_a_full_disk_leaves_the_old_one_whole(tmp_path: Path) -> None:
 
 def test_epochs_are_found_in_order_and_pruned(tmp_path: Path) -> None:
     for epoch in (2, 10, 9):
-        checkpoint.save(CONTENT, tmp_path, epoch)
+        checkpoint.save(CONTENT, tmp_path, str(epoch))
     assert checkpoint.saved_epochs(tmp_path) == [2, 9, 10]
-    checkpoint.save(CONTENT, tmp_path, 11, keep=2)
+    checkpoint.save(CONTENT, tmp_path, "11", keep=2)
     assert checkpoint.saved_epochs(tmp_path) == [10, 11]
 
 
 def test_a_missing_one_names_those_there_are(tmp_path: Path) -> None:
     checkpoint.save(CONTENT, tmp_path)
-    checkpoint.save(CONTENT, tmp_path, 5)
+    checkpoint.save(CONTENT, tmp_path, "5")
     with pytest.raises(UserError, match=r"epoch_7\.pt: no such checkpoint; there are latest, 5"):
         checkpoint.path_of(tmp_path, "7")
     for name in ("one", "two"):

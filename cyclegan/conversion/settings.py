@@ -27,7 +27,7 @@ class ConvertSettings:
     weights: Path | None = None
     """file to convert with instead: a checkpoint, or a generator of the classic scripts"""
     epoch: str = "latest"
-    """which checkpoint of the run: latest or the number of an epoch"""
+    """which checkpoint of the run: latest, best or the number of an epoch"""
     direction: FolderDirection | None = None
     """AtoB or BtoA; by default the direction that was trained"""
     checkpoints_dir: Path = Path("checkpoints")

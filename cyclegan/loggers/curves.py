@@ -154,6 +154,8 @@ _GROUPS = {
     "discriminator_b": "adversarial_a_to_b",
     "adversarial_b_to_a": "adversarial_b_to_a",
     "discriminator_a": "adversarial_b_to_a",
+    "kid_best": "kid",
+    "kid_error": "kid",
 }
 
 _FIRST = ("adversarial_a_to_b", "adversarial_b_to_a", "cycle", "identity")
@@ -161,6 +163,7 @@ _TITLES = {
     "adversarial_a_to_b": "adversarial A→B",
     "adversarial_b_to_a": "adversarial B→A",
     "cycle": "cycle consistency",
+    "kid": "KID of held-out conversions (lower is better)",
     "diversity": "diversity of held-out fakes (0: all alike)",
     "light_agreement": "light kept (below 0: inverted)",
     "learning_rate": "learning rate, millionths",
@@ -168,7 +171,7 @@ _TITLES = {
     "waiting_for_images": "waiting for images, % of the time",
     "memory_gib": "memory, GiB",
 }
-_PLAIN = ("learning_rate", "memory_gib", "diversity", "light_agreement")
+_PLAIN = ("kid", "learning_rate", "memory_gib", "diversity", "light_agreement")
 _COLOURS = ("#2f6db3", "#d9722c", "#2a9d5c", "#8e5ea2", "#b0413e", "#5b6770")
 _SCALES = {"learning_rate": 1e6, "waiting_for_images": 100.0}
 

@@ -112,6 +112,18 @@ def colours_invert(recent: Recent) -> Iterator[str]:
             )
 
 
+def quality_falls(recent: Recent) -> Iterator[str]:
+    """The newest measurement is clearly worse than the best one."""
+    kids = [values[-1] for name in ("kid_a_to_b", "kid_b_to_a") if (values := recent.last(name, 1))]
+    best, error = recent.last("kid_best", 1), recent.last("kid_error", 1)
+    if kids and best and error and fmean(kids) - best[0] > 3 * error[0]:
+        yield (
+            f"The pictures were better before: KID {fmean(kids):.3f} now, {best[0]:.3f} at best "
+            "(lower is better). --epoch best converts with that checkpoint; --patience 5 ends a "
+            "run by itself."
+        )
+
+
 def images_come_slowly(recent: Recent) -> Iterator[str]:
     """The step waits for the loader."""
     values = recent.last("waiting_for_images", ENOUGH)
@@ -129,6 +141,7 @@ RULES: tuple[Rule, ...] = (
     colours_invert,
     discriminator_wins,
     discriminator_loses,
+    quality_falls,
     images_come_slowly,
 )
 

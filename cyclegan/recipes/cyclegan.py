@@ -44,6 +44,8 @@ class CycleGAN:
     identity_every: int
     execution: Execution
     averages: Averages
+    shown: dict[str, Convert]
+    """the generators as they convert: averaged if there is an average, and never compiled"""
 
     def generator_parts(self, batch: Batch, made: Translations, step: int) -> Iterator[Part]:
         """The parts of each direction: its translation, and the weighted terms of its objective."""
@@ -68,6 +70,15 @@ class CycleGAN:
         for network in (forward, backward):
             network.train()
         return shown
+
+    @torch.no_grad()
+    def convert(self, direction: Direction, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] translated in eval mode."""
+        name = f"generator_{direction}"
+        network = (self.networks | self.averages.networks)[name].eval()
+        converted = self.shown[name](images.to(next(network.parameters()).device))
+        network.train(name not in self.averages.networks)
+        return converted
 
     def _direction(
         self, direction: Direction, back: Direction, source: Tensor, target: Tensor, step: int
@@ -132,11 +143,6 @@ def build(
         for number, name in enumerate(DISCRIMINATORS)
     }
 
-    def judge(name: str) -> Judge:
-        adversarial = ADVERSARIAL[losses.gan_mode]
-        together = execution.judged_together
-        return Judge(made[name], calls[name], adversarial, losses.lambda_gp, together)
-
     averages = _averages(made, training.ema_decay)
     recipe = CycleGAN(
         made,
@@ -146,13 +152,11 @@ def build(
             "a_to_b": Objective(losses.term_weights("a_to_b")),
             "b_to_a": Objective(losses.term_weights("b_to_a")),
         },
-        {
-            "a_to_b": judge("discriminator_b"),
-            "b_to_a": judge("discriminator_a"),
-        },
+        _judges(made, calls, losses, execution),
         losses.identity_every,
         execution,
         averages,
+        _shown(made | averages.networks, execution),
     )
     optimizers: dict[str, Optimizer] = {
         "generators": _adam(made, GENERATORS, training, execution),
@@ -167,7 +171,7 @@ def build(
     state = TrainingState(made, optimizers, pools, scaler, averages)
     if execution.apart:
         state.reserve()
-    return Recipe(state, phases, recipe.preview)
+    return Recipe(state, phases, recipe.preview, recipe.convert)
 
 
 def _networks(
@@ -185,6 +189,26 @@ def _networks(
     for network in made.values():
         initialize(network, networks.init_type, networks.init_gain)
     return made
+
+
+def _judges(
+    networks: dict[str, nn.Module],
+    calls: dict[str, Convert],
+    losses: LossSettings,
+    execution: Execution,
+) -> dict[Direction, Judge]:
+    """For each direction the discriminator of the domain that it leads to."""
+    objective, together = ADVERSARIAL[losses.gan_mode], execution.judged_together
+    named: dict[Direction, str] = {"a_to_b": "discriminator_b", "b_to_a": "discriminator_a"}
+    return {
+        direction: Judge(networks[name], calls[name], objective, losses.lambda_gp, together)
+        for direction, name in named.items()
+    }
+
+
+def _shown(networks: dict[str, nn.Module], execution: Execution) -> dict[str, Convert]:
+    eager = replace(execution, compiled=False)
+    return {name: eager.prepare(networks[name]) for name in GENERATORS}
 
 
 def _averages(networks: dict[str, nn.Module], decay: float) -> Averages:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +82,10 @@ class Diary:
         if position.passed(before, self._display.settings.print_freq):
             self._record(position, result, {"learning_rate": rate} | self._measured(position))
 
+    def add(self, values: Mapping[str, float]) -> None:
+        """Values that the next record shall hold too."""
+        self._signs |= values
+
     def write_broken(self, position: Position, result: StepResult) -> None:
         """The last record of a run that ends because a loss is NaN or infinite."""
         self._record(position, result, {})
@@ -126,7 +130,7 @@ class Diary:
             shown = self._display.preview(self._display.held_out)
             rows = len(self._display.held_out)
             pictures = {"held_out": picture_grid(shown, rows)} | pictures
-            self._signs = _signs(shown)
+            self._signs |= _signs(shown)
         for logger in self._display.loggers:
             logger.pictures(position, pictures)
 

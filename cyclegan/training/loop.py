@@ -14,6 +14,7 @@ from cyclegan.data.feed import Batch, Feed
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
 from cyclegan.position import Position
+from cyclegan.quality.watch import QualityWatch
 from cyclegan.training.diary import Diary, Display
 from cyclegan.training.interrupt import StopRequest
 from cyclegan.training.phase import Phase
@@ -39,6 +40,7 @@ class Training:
     """the resolved settings as they go into every checkpoint"""
     versions: Mapping[str, str]
     execution: Execution
+    quality: QualityWatch | None = None
     watch: LossWatch = field(default_factory=LossWatch)
 
     @property
@@ -46,8 +48,13 @@ class Training:
         """Images of each domain in a step, but for an epoch's last."""
         return self.feed.batch_size * self.settings.accumulate
 
-    def save(self, position: Position, epoch: int | None = None) -> Path:
-        """Write `latest.pt`, or the checkpoint of `epoch`."""
+    @property
+    def gives_up(self) -> bool:
+        """Whether the quality has not risen for as long as was asked for."""
+        return self.quality is not None and self.quality.gives_up
+
+    def save(self, position: Position, epoch: str = "latest") -> Path:
+        """Write the checkpoint of `epoch`: 'latest', 'best' or a number."""
         broken = [*self.watch.broken(), *self.state.not_finite()]
         if broken:
             raise UserError(
@@ -63,6 +70,7 @@ class Training:
             {"A": len(images.a.paths), "B": len(images.b.paths)},
             dict(self.versions),
             self.execution.table(),
+            best=self.quality.best.table() if self.quality and self.quality.best else {},
         )
         return checkpoint.save(content, self.folder, epoch, self.settings.keep)
 
@@ -77,7 +85,8 @@ def train(training: Training, start: Position) -> int | None:
         training.save(start)  # a full disk is found out now, and a killed run can always go on
         position = start
         try:
-            while position.epoch <= training.settings.last_epoch and stop.signal is None:
+            last = training.settings.last_epoch
+            while position.epoch <= last and stop.signal is None and not training.gives_up:
                 position = _epoch(training, position, diary, stop)
             if stop.signal is not None or position != start:
                 _save(training, diary, position)
@@ -106,6 +115,8 @@ def _epoch(training: Training, position: Position, diary: Diary, stop: StopReque
         try:
             if diary.reads(before, position):
                 _check_finite(training, position, diary, result)
+            if training.quality is not None and training.quality.due(before, position):
+                _look(training, training.quality, diary, position)
             diary.write(before, position, batches, result, rate)
         except OSError as error:
             raise UserError(
@@ -114,12 +125,12 @@ def _epoch(training: Training, position: Position, diary: Diary, stop: StopReque
             ) from error
         if position.passed(before, training.settings.save_latest_freq):
             _save(training, diary, position)
-        if stop.signal is not None:
+        if stop.signal is not None or training.gives_up:
             return position
     ended, position = position.epoch, position.next_epoch()
     every = training.settings.save_epoch_freq
     if every and (ended % every == 0 or ended == training.settings.last_epoch):
-        training.save(position, epoch=ended)
+        training.save(position, epoch=str(ended))
         _save(training, diary, position)
     elif training.settings.save_latest_freq == 0:
         _save(training, diary, position)
@@ -130,6 +141,14 @@ def _grouped(batches: Iterable[Batch], count: int) -> Iterator[list[Batch]]:
     iterator = iter(batches)
     while group := list(islice(iterator, count)):
         yield group
+
+
+def _look(training: Training, quality: QualityWatch, diary: Diary, position: Position) -> None:
+    """Measure how good the pictures are; keep the checkpoint that makes the best."""
+    look = quality.look(position)
+    diary.add(look.values)
+    if look.better:
+        training.save(position, epoch=checkpoint.BEST)
 
 
 def _save(training: Training, diary: Diary, position: Position) -> None:

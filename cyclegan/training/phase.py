@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from cyclegan.data.feed import Batch
+from cyclegan.losses.settings import Direction
 from cyclegan.training.state import TrainingState
 from cyclegan.translation import Translation
 
@@ -41,9 +42,11 @@ class Phase:
 class Recipe:
     """What is trained together: its state, the phases of a step, and what shows how it does.
 
-    `preview` translates a batch as a conversion would, and leaves the state as it is.
+    `preview` translates a batch as a conversion would, and leaves the state as it is; so does
+    `convert`, in one direction only and in the type that training computes in.
     """
 
     state: TrainingState
     phases: tuple[Phase, ...]
     preview: Callable[[Batch], Translations]
+    convert: Callable[[Direction, Tensor], Tensor]

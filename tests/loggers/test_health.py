@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from cyclegan.loggers import panels
-from cyclegan.loggers.health import LONG, RULES, Recent, complaints, verdict
+from cyclegan.loggers.health import LONG, RULES, Recent, complaints, quality_falls, verdict
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.record import Record
 from cyclegan.position import Position
@@ -102,6 +102,7 @@ def test_every_rule_has_been_heard() -> None:
     everything = recent(
         discriminator_a=0.01, discriminator_b=0.9, diversity_a_to_b=0.0,
         light_agreement_a_to_b=-1.0, waiting_for_images=1.0, cycle_a_to_b=math.nan,
+            kid_a_to_b=0.3, kid_b_to_a=0.2, kid_best=0.1, kid_error=0.01,
     )  # fmt: skip
     assert all(list(rule(everything)) for rule in RULES)
     assert "NaN" in complaints(everything)[0], "what is worst comes first"
@@ -116,3 +117,11 @@ def test_progress_in_words(tmp_path: object) -> None:
     for words in ("2 of 4", "1,000 of 4,000 (25%)", "1:01:01", "1:40:00", "0.50 images/s"):
         assert words in shown
     assert "not known yet" in panels.progress(journey, Position(), 0.0, 0.0)
+
+
+def test_pictures_that_were_better_before() -> None:
+    measured = {"kid_a_to_b": 0.3, "kid_b_to_a": 0.2, "kid_best": 0.2}
+    assert not list(quality_falls(recent(**measured, kid_error=0.02)))
+    (said,) = quality_falls(recent(**measured, kid_error=0.01))
+    assert "KID 0.250 now, 0.200 at best" in said
+    assert not list(quality_falls(recent(cycle_a_to_b=1.0)))

@@ -1,0 +1,1 @@
+"""Quality while training: measured now and then, and the best checkpoint kept."""

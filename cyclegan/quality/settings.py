@@ -1,0 +1,19 @@
+"""Settings of what is measured while training."""
+
+from pydantic import NonNegativeInt, PositiveInt
+from pydantic.dataclasses import dataclass
+
+from cyclegan.strict import STRICT
+
+
+@dataclass(frozen=True, config=STRICT)
+class QualitySettings:
+    """How often the quality of the pictures is measured, and what follows from it."""
+
+    eval_freq: NonNegativeInt = 2000
+    """images between two measurements of KID, which take 3 % of the time at most; best.pt is the
+    best by them; 0: none"""
+    eval_images: PositiveInt = 64
+    """test images of each domain that are converted for it, the same every time"""
+    patience: NonNegativeInt = 0
+    """end the training after so many measurements without a better one; 0: never"""

@@ -1,0 +1,87 @@
+"""A run that measures itself: its best checkpoint, its records, and what stays as it was."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import smooth_image
+
+from cyclegan import Translator, assemble, checkpoint
+from cyclegan.evaluation import score
+from cyclegan.metrics.kid import Kid
+from cyclegan.settings import Settings, from_table
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def measured(tiny: dict, dataroot: Path) -> Settings:
+    (dataroot / "testB").mkdir()
+    for folder in ("testA", "testB"):
+        for number in range(5):
+            smooth_image(number + 50).save(dataroot / folder / f"{number}.png")
+    tiny["quality"] = {"eval_freq": 4, "eval_images": 4}
+    tiny["generator"] |= {"dropout": True}
+    return from_table(tiny, "test")
+
+
+def records(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
+
+
+def test_the_best_is_kept_and_converts(measured: Settings) -> None:
+    assemble.train(measured)
+    folder = measured.run.folder
+    with_kid = [record for record in records(folder) if "kid_a_to_b" in record]
+    assert [record["images"] for record in with_kid][:1] == [4]
+    saved = checkpoint.load(folder / "best.pt")
+    assert saved.best["images"] == saved.position.images
+    assert saved.best["kid"] == pytest.approx(with_kid[-1]["kid_best"])
+    assert Translator.load(folder, epoch="best")(smooth_image(1)).size == (40, 36)
+
+
+def test_measuring_changes_no_training(measured: Settings) -> None:
+    assemble.train(measured)
+    plain = replace(
+        measured,
+        run=replace(measured.run, name="plain"),
+        quality=replace(measured.quality, eval_freq=0),
+    )
+    assemble.train(plain)
+    one, other = (
+        checkpoint.load(settings.run.folder / "latest.pt").state["networks"]
+        for settings in (measured, plain)
+    )
+    for name, weights in one.items():
+        assert all(torch.equal(values, other[name][key]) for key, values in weights.items()), name
+    assert not (plain.run.folder / "best.pt").exists()
+
+
+def test_a_run_ends_by_itself_and_knows_its_best_when_resumed(
+    measured: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score.Scorer, "__call__", lambda self, convert: {"a_to_b": Kid(0.5, 0.1)})
+    monkeypatch.setattr("cyclegan.quality.watch.SHARE", 1e9)
+    settings = replace(
+        measured,
+        quality=replace(measured.quality, patience=2),
+        training=replace(measured.training, n_epochs=50),
+    )
+    assemble.train(settings)
+    saved = checkpoint.load(settings.run.folder / "latest.pt")
+    assert saved.position.images == 12, "measured at 4, 8 and 12"
+    assert saved.best == {"kid": 0.5, "images": 4, "since": 2}
+    assemble.train(settings, resume=saved)
+    assert checkpoint.load(settings.run.folder / "latest.pt").position.images == 12
+
+
+def test_too_few_test_images_are_told(tiny: dict, caplog: pytest.LogCaptureFixture) -> None:
+    tiny["quality"] = {"eval_freq": 4}
+    settings = from_table(tiny, "test")
+    assemble.train(settings)
+    assert "fewer than 4 pictures: the quality is not measured" in caplog.text
