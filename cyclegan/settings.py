@@ -49,22 +49,28 @@ class Settings:
         self.data.check()
         self.execution.check()
         self.loggers.check()
-        identity = self.losses.lambda_identity
-        if identity and self.networks.input_nc != self.networks.output_nc:
-            raise UsageError(
-                f"--lambda_identity {identity:g}: an identity loss is undefined between "
-                f"--input_nc {self.networks.input_nc} and --output_nc {self.networks.output_nc}; "
-                "give --lambda_identity 0"
-            )
+        self._check_channels()
         smallest = max(8, self.discriminator.smallest_side)
         if self.data.crop_size < smallest:
             raise UsageError(
                 f"--crop_size {self.data.crop_size} is too small for --netD "
                 f"{self.discriminator.netD}, which needs {smallest} pixels"
             )
-        for channels in (self.networks.input_nc, self.networks.output_nc):
-            if channels not in (1, 3):
-                raise UsageError(f"--input_nc and --output_nc are 1 or 3, not {channels}")
+
+    def _check_channels(self) -> None:
+        channels = (self.networks.input_nc, self.networks.output_nc)
+        for number in channels:
+            if number not in (1, 3):
+                raise UsageError(f"--input_nc and --output_nc are 1 or 3, not {number}")
+        if channels[0] == channels[1]:
+            return
+        for flag in ("lambda_identity", "lambda_consistency"):
+            weight = getattr(self.losses, flag)
+            if weight:
+                raise UsageError(
+                    f"--{flag} {weight:g}: this loss is undefined between --input_nc "
+                    f"{channels[0]} and --output_nc {channels[1]}; give --{flag} 0"
+                )
 
     def table(self) -> dict[str, Any]:
         """The settings as plain builtins, grouped by part; what is not set is left out."""

@@ -2,7 +2,12 @@
 
 from typing import TYPE_CHECKING, Protocol, Union
 
-from cyclegan.discriminators.settings import BasicSettings, NLayersSettings, PixelSettings
+from cyclegan.discriminators.settings import (
+    BasicSettings,
+    MultiscaleSettings,
+    NLayersSettings,
+    PixelSettings,
+)
 from cyclegan.kinds import Kind
 from cyclegan.layers.settings import Norm
 
@@ -13,6 +18,7 @@ if TYPE_CHECKING:
 DISCRIMINATORS = {
     "basic": Kind(BasicSettings),
     "n_layers": Kind(NLayersSettings),
+    "multiscale": Kind(MultiscaleSettings),
     "pixel": Kind(PixelSettings),
 }
 

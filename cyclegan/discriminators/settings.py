@@ -17,9 +17,12 @@ class BasicSettings:
     """The 70x70 PatchGAN."""
 
     netD: Literal["basic"] = "basic"
-    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth) or pixel"""
+    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
+    multiscale (such at several sizes) or pixel"""
     ndf: PositiveInt = 64
     """feature maps of the discriminator's first convolution"""
+    spectral_norm: bool = False
+    """divide the discriminator's weights by their largest singular value"""
 
     @property
     def smallest_side(self) -> int:
@@ -28,7 +31,7 @@ class BasicSettings:
 
     def build(self, input_nc: int, norm: Norm) -> "nn.Module":
         """Return the network, its weights as torch draws them by default."""
-        return NLayersSettings(ndf=self.ndf).build(input_nc, norm)
+        return NLayersSettings(ndf=self.ndf, spectral_norm=self.spectral_norm).build(input_nc, norm)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -36,9 +39,12 @@ class NLayersSettings:
     """A PatchGAN of any depth."""
 
     netD: Literal["n_layers"] = "n_layers"
-    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth) or pixel"""
+    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
+    multiscale (such at several sizes) or pixel"""
     ndf: PositiveInt = 64
     """feature maps of the discriminator's first convolution"""
+    spectral_norm: bool = False
+    """divide the discriminator's weights by their largest singular value"""
     n_layers_D: PositiveInt = 3
     """convolutions of stride 2; 3 is the 70x70 PatchGAN"""
 
@@ -51,7 +57,39 @@ class NLayersSettings:
         """Return the network, its weights as torch draws them by default."""
         from cyclegan.discriminators.patch import PatchDiscriminator
 
-        return PatchDiscriminator(input_nc, self.ndf, self.n_layers_D, norm=norm)
+        network = PatchDiscriminator(input_nc, self.ndf, self.n_layers_D, norm=norm)
+        return _normalized(network, spectral=self.spectral_norm)
+
+
+@dataclass(frozen=True, config=STRICT)
+class MultiscaleSettings:
+    """PatchGANs at several sizes of the image."""
+
+    netD: Literal["multiscale"] = "multiscale"
+    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
+    multiscale (such at several sizes) or pixel"""
+    ndf: PositiveInt = 64
+    """feature maps of the discriminator's first convolution"""
+    spectral_norm: bool = False
+    """divide the discriminator's weights by their largest singular value"""
+    n_layers_D: PositiveInt = 3
+    """convolutions of stride 2; 3 is the 70x70 PatchGAN"""
+    n_scales: PositiveInt = 2
+    """sizes that are looked at, each half the one before"""
+
+    @property
+    def smallest_side(self) -> int:
+        """Shortest image side in pixels for which a score comes out."""
+        return 3 << (self.n_layers_D + self.n_scales - 1)
+
+    def build(self, input_nc: int, norm: Norm) -> "nn.Module":
+        """Return the network, its weights as torch draws them by default."""
+        from cyclegan.discriminators.multiscale import MultiscaleDiscriminator
+
+        network = MultiscaleDiscriminator(
+            input_nc, self.ndf, self.n_layers_D, self.n_scales, norm=norm
+        )
+        return _normalized(network, spectral=self.spectral_norm)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -59,9 +97,12 @@ class PixelSettings:
     """A discriminator that judges every pixel by itself."""
 
     netD: Literal["pixel"] = "pixel"
-    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth) or pixel"""
+    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
+    multiscale (such at several sizes) or pixel"""
     ndf: PositiveInt = 64
     """feature maps of the discriminator's first convolution"""
+    spectral_norm: bool = False
+    """divide the discriminator's weights by their largest singular value"""
 
     @property
     def smallest_side(self) -> int:
@@ -72,4 +113,11 @@ class PixelSettings:
         """Return the network, its weights as torch draws them by default."""
         from cyclegan.discriminators.pixel import PixelDiscriminator
 
-        return PixelDiscriminator(input_nc, self.ndf, norm=norm)
+        network = PixelDiscriminator(input_nc, self.ndf, norm=norm)
+        return _normalized(network, spectral=self.spectral_norm)
+
+
+def _normalized(network: "nn.Module", *, spectral: bool) -> "nn.Module":
+    from cyclegan.layers.spectral import with_spectral_norm
+
+    return with_spectral_norm(network) if spectral else network

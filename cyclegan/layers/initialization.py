@@ -1,8 +1,10 @@
 """Initial weights of the networks."""
 
 from collections.abc import Callable
+from typing import Any, cast
 
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from cyclegan.layers.settings import InitType
 
@@ -22,10 +24,17 @@ def initialize(network: nn.Module, init_type: InitType, init_gain: float) -> nn.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            INITS[init_type](module.weight, init_gain)
+            INITS[init_type](_kept(module), init_gain)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, init_gain)
             nn.init.zeros_(module.bias)
     return network
+
+
+def _kept(module: nn.Module) -> Tensor:
+    """The weight that is trained, where another is computed from it (spectral normalisation)."""
+    if is_parametrized(module, "weight"):
+        return cast(Tensor, cast(Any, module).parametrizations.weight.original)
+    return cast(Tensor, module.weight)

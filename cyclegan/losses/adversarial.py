@@ -1,12 +1,13 @@
 """Adversarial objectives: what the discriminators and the generators want of the scores."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cyclegan.losses.penalties import Penalty
 from cyclegan.losses.settings import GanMode
 from cyclegan.translation import Convert, Translation, each_of
 
@@ -22,7 +23,11 @@ class Adversarial:
     generator: Callable[[Tensor], Tensor]
     """the generator's loss on its converted images"""
     penalized: bool = False
-    """whether the discriminator also gets the gradient penalty"""
+    """whether the discriminator needs the gradient penalty"""
+
+
+def _unchanged(images: Tensor) -> Tensor:
+    return images
 
 
 def _squared_to(target: float) -> Callable[[Tensor], Tensor]:
@@ -68,36 +73,28 @@ class Judge:
     score: Convert
     """the discriminator as it is called"""
     adversarial: Adversarial
-    lambda_gp: float
+    penalties: Sequence[tuple[Penalty, float]] = ()
+    """each with its weight"""
     together: bool = False
     """whether it may see real and converted images in one call"""
+    augment: Callable[[Tensor], Tensor] = _unchanged
+    """what is done to every image before it is seen"""
 
     def loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """The discriminator's own loss on images (N, C, H, W): half of real plus fake."""
+        real, fake = self.augment(real), self.augment(fake)
         of_real, of_fake = each_of(self.score, real, fake, together=self.together)
         loss = 0.5 * (self.adversarial.real(of_real) + self.adversarial.fake(of_fake))
-        if self.adversarial.penalized:
+        for penalty, weight in self.penalties:
             # Eager and in the weights' type: a compiled network has no gradient of a gradient.
-            loss = loss + self.lambda_gp * gradient_penalty(self.discriminator, real, fake)
+            loss = loss + weight * penalty(self.discriminator, real, fake)
         return loss
+
+    def opinion(self, fake: Tensor) -> Tensor:
+        """The generator's loss on its converted images (N, C, H, W)."""
+        return self.adversarial.generator(self.score(self.augment(fake)))
 
 
 def adversarial(translation: Translation, judge: Judge) -> Tensor:
     """How far the converted images are from passing as real. Zhu et al. 2017, section 3.1."""
-    return judge.adversarial.generator(judge.score(translation.fake))
-
-
-def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """Squared distance of the gradient norm to 1 between real and fake (N, C, H, W).
-
-    Gulrajani et al. 2017, section 4: points on the line between a real and a converted image,
-    drawn uniformly per image from torch's generator of that device. Returns a scalar.
-    """
-    share = torch.rand(real.shape[0], 1, 1, 1, device=real.device, dtype=real.dtype)
-    between = (share * real + (1 - share) * fake).requires_grad_(True)
-    scores = discriminator(between)
-    (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
-    # The tiny addend keeps the norm's own gradient finite where the gradient is exactly 0.
-    norms = (gradient.flatten(1) + 1e-16).norm(2, dim=1)
-    penalty: Tensor = (norms - 1).square().mean()
-    return penalty
+    return judge.opinion(translation.fake)

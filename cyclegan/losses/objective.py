@@ -26,13 +26,15 @@ class Objective:
                     f"there are {', '.join(TERMS)}"
                 )
 
-    def __contains__(self, term: str) -> bool:
-        return term in self.weights
+    def needs(self, picture: str) -> bool:
+        """Whether any term needs that picture of a translation: 'cycled' or 'identity'."""
+        return any(TERMS[name].needs == picture for name in self.weights)
 
     def __call__(self, translation: Translation, judge: Judge) -> dict[str, Tensor]:
         """Return every term of `translation` times its weight; their sum is minimised."""
         return {
-            name: TERMS[name](translation, judge) * weight for name, weight in self.weights.items()
+            name: TERMS[name].loss(translation, judge) * weight
+            for name, weight in self.weights.items()
         }
 
     def only(self, *terms: str, times: float = 1.0) -> "Objective":

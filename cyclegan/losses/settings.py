@@ -4,11 +4,12 @@ import math
 from dataclasses import field
 from typing import Literal
 
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.strict import STRICT
 
+AugmentName = Literal["color", "translation", "cutout"]
 GanMode = Literal["lsgan", "vanilla", "hinge", "wgangp"]
 Direction = Literal["a_to_b", "b_to_a"]
 
@@ -27,8 +28,20 @@ class LossSettings:
     """weight of the identity losses, relative to lambda_B (for A to B) and lambda_A; 0: none"""
     identity_every: PositiveInt = 1
     """compute the identity losses in every k-th step only, with k times the weight"""
+    identity_steps: NonNegativeInt = 0
+    """steps over which the identity losses' weight falls to nothing; 0: it stays"""
     lambda_gp: NonNegativeFloat = 10.0
     """weight of the gradient penalty (wgangp)"""
+    lambda_r1: NonNegativeFloat = 0.0
+    """weight of the zero-centred gradient penalty on real images, with any gan_mode; 0: none"""
+    diffaugment: tuple[AugmentName, ...] = ()
+    """what is done to all images that discriminators see, for small sets: color translation
+    cutout"""
+    lambda_lowpass_cycle: NonNegativeFloat = 0.0
+    """weight of a cycle that compares images at a quarter of their size; with a smaller lambda_A
+    and lambda_B, brush strokes may change pixels"""
+    lambda_consistency: NonNegativeFloat = 0.0
+    """weight of the difference of input and output at 32 pixels: light and colours"""
     weights: dict[str, float] = field(default_factory=dict)
     """weights of further loss terms by their names in the table, the same in both directions"""
 
@@ -46,7 +59,13 @@ class LossSettings:
         own, other = self.lambda_A, self.lambda_B
         if direction == "b_to_a":
             own, other = other, own
-        weights = {"adversarial": 1.0, "cycle": own, "identity": other * self.lambda_identity}
+        weights = {
+            "adversarial": 1.0,
+            "cycle": own,
+            "identity": other * self.lambda_identity,
+            "lowpass_cycle": self.lambda_lowpass_cycle,
+            "consistency": self.lambda_consistency,
+        }
         return {name: weight for name, weight in (weights | self.weights).items() if weight}
 
 

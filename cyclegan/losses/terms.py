@@ -1,23 +1,31 @@
 """The one table of the generators' loss terms."""
 
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
 from cyclegan.losses.adversarial import Judge, adversarial
 from cyclegan.losses.cycle import cycle
 from cyclegan.losses.identity import identity
+from cyclegan.losses.lowpass import consistency, lowpass_cycle
 from cyclegan.translation import Translation
 
 
-class Term(Protocol):
-    """A loss term: one direction's translation and the judge of its fakes -> a scalar."""
+@dataclass(frozen=True)
+class Term:
+    """A loss term, and which picture of a translation it needs besides the fake."""
 
-    def __call__(self, translation: Translation, judge: Judge, /) -> Tensor: ...
+    loss: Callable[[Translation, Judge], Tensor]
+    """one direction's translation and the judge of its fakes -> a scalar"""
+    needs: Literal["cycled", "identity"] | None = None
 
 
 TERMS: dict[str, Term] = {
-    "adversarial": adversarial,
-    "cycle": cycle,
-    "identity": identity,
+    "adversarial": Term(adversarial),
+    "cycle": Term(cycle, "cycled"),
+    "identity": Term(identity, "identity"),
+    "lowpass_cycle": Term(lowpass_cycle, "cycled"),
+    "consistency": Term(consistency),
 }

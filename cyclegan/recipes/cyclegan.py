@@ -17,7 +17,9 @@ from cyclegan.generators import GeneratorSettings
 from cyclegan.layers.initialization import initialize
 from cyclegan.layers.settings import NetworkSettings
 from cyclegan.losses.adversarial import ADVERSARIAL, Judge
+from cyclegan.losses.augmentation import augmentation
 from cyclegan.losses.objective import Objective
+from cyclegan.losses.penalties import Penalty, gradient_penalty, zero_centred_penalty
 from cyclegan.losses.settings import Direction, LossSettings
 from cyclegan.training.averages import Averages
 from cyclegan.training.phase import Part, Phase, Recipe, Translations
@@ -42,6 +44,7 @@ class CycleGAN:
     objectives: dict[Direction, Objective]
     judges: dict[Direction, Judge]
     identity_every: int
+    identity_steps: int
     execution: Execution
     averages: Averages
     shown: dict[str, Convert]
@@ -85,11 +88,9 @@ class CycleGAN:
     ) -> Iterator[Part]:
         """One part, or the identity in a part of its own where graphs are to be kept small."""
         whole = self.objectives[direction]
-        turn = "identity" in whole and step % self.identity_every == 0
-        rest, identity = (
-            whole.without("identity"),
-            whole.only("identity", times=self.identity_every),
-        )
+        share = self._identity_share(step)
+        turn = whole.needs("identity") and share > 0
+        rest, identity = whole.without("identity"), whole.only("identity", times=share)
         batched = self.execution.batched
         forward, backward = self.calls[f"generator_{direction}"], self.calls[f"generator_{back}"]
         judge = self.judges[direction]
@@ -98,7 +99,7 @@ class CycleGAN:
             backward,
             source,
             target,
-            cycle="cycle" in whole,
+            cycle=whole.needs("cycled"),
             identity=turn and batched,
             together=batched,
         )
@@ -107,6 +108,13 @@ class CycleGAN:
         if turn and not batched:
             made = replace(made.detach(), identity=forward(target))
             yield _part(direction, identity(made, judge), made)
+
+    def _identity_share(self, step: int) -> float:
+        """How many times its weight the identity has in this step: 0 where it has no turn."""
+        if step % self.identity_every:
+            return 0.0
+        left = 1 - step / self.identity_steps if self.identity_steps else 1.0
+        return self.identity_every * max(0.0, left)
 
     def _discriminator_part(self, name: str, direction: Direction, made: Translations) -> Part:
         translation: Translation = made[direction]
@@ -154,6 +162,7 @@ def build(
         },
         _judges(made, calls, losses, execution),
         losses.identity_every,
+        losses.identity_steps,
         execution,
         averages,
         _shown(made | averages.networks, execution),
@@ -199,9 +208,21 @@ def _judges(
 ) -> dict[Direction, Judge]:
     """For each direction the discriminator of the domain that it leads to."""
     objective, together = ADVERSARIAL[losses.gan_mode], execution.judged_together
+    penalties: list[tuple[Penalty, float]] = []
+    if objective.penalized:
+        penalties.append((gradient_penalty, losses.lambda_gp))
+    if losses.lambda_r1:
+        penalties.append((zero_centred_penalty, losses.lambda_r1))
     named: dict[Direction, str] = {"a_to_b": "discriminator_b", "b_to_a": "discriminator_a"}
     return {
-        direction: Judge(networks[name], calls[name], objective, losses.lambda_gp, together)
+        direction: Judge(
+            networks[name],
+            calls[name],
+            objective,
+            penalties,
+            together,
+            augmentation(losses.diffaugment),
+        )
         for direction, name in named.items()
     }
 

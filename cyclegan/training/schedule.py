@@ -37,4 +37,5 @@ POLICIES: dict[LrPolicy, Callable[[int, TrainingSettings], float]] = {
 def learning_rate(settings: TrainingSettings, epoch: int) -> float:
     """The rate of an epoch, counted from 1, `epoch_count` being the run's first."""
     done = epoch - settings.epoch_count
-    return settings.lr * max(0.0, POLICIES[settings.lr_policy](done, settings))
+    risen = min(1.0, (done + 1) / (settings.lr_warmup + 1))
+    return settings.lr * risen * max(0.0, POLICIES[settings.lr_policy](done, settings))

@@ -26,6 +26,8 @@ class TrainingSettings:
     """momentum of Adam"""
     lr_policy: LrPolicy = "linear"
     """how the learning rate falls; cosine falls once, over n_epochs and n_epochs_decay together"""
+    lr_warmup: NonNegativeInt = 0
+    """epochs in which the learning rate first rises to what lr_policy says"""
     lr_decay_iters: PositiveInt = 50
     """epochs between two falls to a tenth (lr_policy step)"""
     accumulate: PositiveInt = 1

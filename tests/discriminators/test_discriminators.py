@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
 
 from cyclegan.discriminators import DISCRIMINATORS
 from cyclegan.discriminators.settings import BasicSettings, NLayersSettings
+from cyclegan.layers.initialization import initialize
 
 
 def small(name: str) -> object:
@@ -20,7 +22,7 @@ def test_contract(name: str, norm: str, channels: int) -> None:
     network = settings.build(channels, norm)
     side = max(4, settings.smallest_side)
     scores = network(torch.rand(2, channels, side, side + 4) * 2 - 1)
-    assert scores.shape[:2] == (2, 1)
+    assert scores.shape[:2] == (2, getattr(settings, "n_scales", 1))
     assert min(scores.shape[2:]) >= 1
     scores.mean().backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
@@ -52,3 +54,28 @@ def test_a_score_sees_70_pixels() -> None:
     scores[0, 0, scores.shape[2] // 2, scores.shape[3] // 2].backward()
     rows = x.grad[0].abs().sum((0, 2)).nonzero()
     assert rows.max() - rows.min() + 1 == 70
+
+
+def test_scales_see_the_image_at_half_the_size_each() -> None:
+    network = DISCRIMINATORS["multiscale"].settings(ndf=2, n_scales=3).build(3, "none")
+    flat = torch.full((1, 3, 96, 96), 0.3)
+    scores = network(flat)
+    assert scores.shape[1] == 3
+    for number, scale in enumerate(network.scales):
+        side = 96 >> number
+        own = scale(torch.full((1, 3, side, side), 0.3))
+        assert torch.allclose(scores[0, number, 0, 0], own[0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_spectral_norm_bounds_every_weight_and_initial_weights_are_drawn(name: str) -> None:
+    torch.manual_seed(0)
+    settings = DISCRIMINATORS[name].settings(ndf=4, spectral_norm=True)
+    network = initialize(settings.build(3, "instance"), "normal", 5.0).train()
+    for _ in range(30):  # each pass takes a step of the power iteration
+        network(torch.zeros(1, 3, max(8, settings.smallest_side), max(8, settings.smallest_side)))
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            largest = torch.linalg.matrix_norm(module.weight.flatten(1), 2)
+            assert largest.item() == pytest.approx(1, abs=0.05)
+            assert module.parametrizations.weight.original.std() > 2

@@ -163,3 +163,17 @@ def test_half_precision_is_near_and_pixels_are_whole(tiny_settings: Settings) ->
 def test_it_is_kept_as_plain_values() -> None:
     assert from_table(FAST.table() | {"of a later version": 1}) == FAST
     assert "bf16, channels last" in replace(FAST, precision="bf16").describe()
+
+
+def test_the_identity_fades(tiny_settings: Settings) -> None:
+    losses = replace(tiny_settings.losses, identity_steps=4)
+    images = torch.rand(1, 3, 24, 24) * 2 - 1
+    named = []
+    for step in (0, 2, 4, 9):
+        torch.manual_seed(0)
+        fresh = build_recipe(replace(tiny_settings, losses=losses))
+        result = run_step(fresh.phases, fresh.state, [Batch(images, images)], number=step)
+        named.append(result.losses.get("identity_a_to_b"))
+    assert named[1].item() == pytest.approx(named[0].item() / 2, rel=1e-5)
+    assert named[2] is None
+    assert named[3] is None

@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from cyclegan.errors import UsageError
-from cyclegan.losses.adversarial import ADVERSARIAL, Judge, gradient_penalty
+from cyclegan.losses.adversarial import ADVERSARIAL, Judge
 from cyclegan.losses.objective import Objective
+from cyclegan.losses.penalties import gradient_penalty, zero_centred_penalty
 from cyclegan.losses.settings import LossSettings
-from cyclegan.losses.terms import TERMS
+from cyclegan.losses.terms import TERMS, Term
 from cyclegan.translation import Translation, translate
 
 
@@ -23,9 +24,9 @@ def translation() -> Translation:
     return Translation(constant(0.5), constant(-0.5), constant(0.1), constant(0.25), constant(-0.1))
 
 
-def judge(mode: str, lambda_gp: float = 10.0) -> Judge:
+def judge(mode: str) -> Judge:
     """A discriminator that scores a pixel with its own value."""
-    return Judge(nn.Identity(), nn.Identity(), ADVERSARIAL[mode], lambda_gp)
+    return Judge(nn.Identity(), nn.Identity(), ADVERSARIAL[mode])
 
 
 @pytest.mark.parametrize(
@@ -67,11 +68,21 @@ def test_gradient_penalty_by_hand() -> None:
     assert penalty.item() == pytest.approx((0.5 * math.sqrt(48) - 1) ** 2, rel=1e-5)
 
 
-def test_wgangp_applies_its_penalty() -> None:
+def test_zero_centred_penalty_by_hand() -> None:
+    class Squares(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.square().flatten(1).sum(1)
+
+    penalty = zero_centred_penalty(Squares(), constant(0.3), constant(-0.2))
+    assert penalty.item() == pytest.approx(0.5 * 48 * 0.6**2, rel=1e-5)
+
+
+def test_a_judge_applies_its_penalties() -> None:
     network = nn.Conv2d(3, 1, 4)
     real, fake = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
-    with_penalty = Judge(network, network, ADVERSARIAL["wgangp"], 10.0).loss(real, fake)
-    without = Judge(network, network, ADVERSARIAL["wgangp"], 0.0).loss(real, fake)
+    objective = ADVERSARIAL["wgangp"]
+    with_penalty = Judge(network, network, objective, [(gradient_penalty, 10.0)]).loss(real, fake)
+    without = Judge(network, network, objective).loss(real, fake)
     expected = 10 * (network.weight.flatten().norm() - 1) ** 2
     assert (with_penalty - without).item() == pytest.approx(expected.item(), rel=1e-4)
     with_penalty.backward()
@@ -79,9 +90,9 @@ def test_wgangp_applies_its_penalty() -> None:
 
 
 def test_cycle_and_identity_are_mean_absolute_differences(translation: Translation) -> None:
-    assert TERMS["cycle"](translation, judge("lsgan")).item() == pytest.approx(0.25)
-    assert TERMS["identity"](translation, judge("lsgan")).item() == pytest.approx(0.4)
-    assert TERMS["adversarial"](translation, judge("lsgan")).item() == pytest.approx(0.81)
+    assert TERMS["cycle"].loss(translation, judge("lsgan")).item() == pytest.approx(0.25)
+    assert TERMS["identity"].loss(translation, judge("lsgan")).item() == pytest.approx(0.4)
+    assert TERMS["adversarial"].loss(translation, judge("lsgan")).item() == pytest.approx(0.81)
 
 
 @pytest.mark.parametrize("name", TERMS)
@@ -89,7 +100,7 @@ def test_every_term_is_a_scalar_with_a_gradient(name: str) -> None:
     scale = torch.ones((), requires_grad=True)
     made = translate(lambda x: x * scale, lambda x: x * scale, constant(0.5), constant(-0.3))
     network = nn.Conv2d(3, 1, 3)
-    value = TERMS[name](made, Judge(network, network, ADVERSARIAL["lsgan"], 10.0))
+    value = TERMS[name].loss(made, Judge(network, network, ADVERSARIAL["lsgan"]))
     assert value.shape == ()
     value.backward()
     assert scale.grad is not None
@@ -111,8 +122,8 @@ def test_objective_applies_the_weights(translation: Translation) -> None:
 
 def test_without_weight_nothing_is_computed() -> None:
     objective = Objective(LossSettings(lambda_identity=0.0).term_weights("a_to_b"))
-    assert "identity" not in objective
-    assert "cycle" in objective
+    assert not objective.needs("identity")
+    assert objective.needs("cycled")
     calls = []
 
     def convert(x: torch.Tensor) -> torch.Tensor:
@@ -120,7 +131,7 @@ def test_without_weight_nothing_is_computed() -> None:
         return x
 
     made = translate(
-        convert, convert, constant(0), constant(1), cycle=True, identity="identity" in objective
+        convert, convert, constant(0), constant(1), cycle=True, identity=objective.needs("identity")
     )
     assert made.identity is None
     assert len(calls) == 2
@@ -132,7 +143,18 @@ def test_unknown_term_names_the_nearest() -> None:
 
 
 def test_a_new_term_needs_one_line_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TERMS, "mean", lambda translation, judge: translation.fake.mean())
+    monkeypatch.setitem(TERMS, "mean", Term(lambda made, judge: made.fake.mean()))
     weights = LossSettings(weights={"mean": 2.0}).term_weights("b_to_a")
     made = Translation(constant(0.5), constant(-0.5), constant(0.1), constant(0), constant(0))
     assert Objective(weights)(made, judge("lsgan"))["mean"].item() == pytest.approx(0.2)
+
+
+def test_from_afar_brush_strokes_are_no_difference() -> None:
+    strokes = torch.tensor([[0.5, -0.5], [-0.5, 0.5]]).repeat(1, 3, 16, 16)
+    flat = Translation(torch.zeros_like(strokes), strokes, strokes, strokes, None)
+    assert TERMS["cycle"].loss(flat, judge("lsgan")).item() == pytest.approx(0.5)
+    assert TERMS["lowpass_cycle"].loss(flat, judge("lsgan")).item() == pytest.approx(0, abs=1e-6)
+    large = Translation(
+        torch.zeros(1, 3, 64, 64), strokes, strokes.repeat(1, 1, 2, 2) + 0.1, None, None
+    )
+    assert TERMS["consistency"].loss(large, judge("lsgan")).item() == pytest.approx(0.1, abs=1e-6)

@@ -139,6 +139,18 @@ VARIANTS = {
     "gradient penalty": {"losses": {"gan_mode": "wgangp"}},
     "save within epochs": {"training": {"save_latest_freq": 2}},
     "averaged weights": {"training": {"ema_decay": 0.9}},
+    "what was added": {
+        "losses": {
+            "diffaugment": ["color", "translation", "cutout"],
+            "lambda_r1": 1.0,
+            "identity_steps": 9,
+            "lambda_lowpass_cycle": 5.0,
+            "lambda_consistency": 1.0,
+        },
+        "discriminator": {"spectral_norm": True},
+        "generator": {"upsampling": "resize"},
+        "training": {"lr_warmup": 1},
+    },
 }
 
 
@@ -220,9 +232,12 @@ def test_one_channel_to_three(tiny: dict) -> None:
 
 
 @pytest.mark.parametrize("gan_mode", ["vanilla", "hinge", "wgangp"])
-@pytest.mark.parametrize("netD", ["n_layers", "pixel"])
+@pytest.mark.parametrize("netD", ["n_layers", "pixel", "multiscale"])
 def test_objectives_and_discriminators_train(tiny: dict, gan_mode: str, netD: str) -> None:
-    settings = with_changes(tiny, losses={"gan_mode": gan_mode}, discriminator={"netD": netD})
+    shallow = {"n_layers_D": 1} if netD == "multiscale" else {}
+    settings = with_changes(
+        tiny, losses={"gan_mode": gan_mode}, discriminator={"netD": netD} | shallow
+    )
     assert assemble.train(settings) is None
 
 

@@ -57,3 +57,9 @@ def test_constant() -> None:
 def test_never_negative_however_long(policy: str) -> None:
     settings = TrainingSettings(n_epochs=2, n_epochs_decay=1, lr_policy=policy)
     assert all(learning_rate(settings, epoch) >= 0 for epoch in range(1, 20))
+
+
+def test_the_rate_rises_first() -> None:
+    settings = TrainingSettings(n_epochs=10, n_epochs_decay=0, lr=1.0, lr_warmup=3)
+    rates = [learning_rate(settings, epoch) for epoch in range(1, 7)]
+    assert rates == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1])
