@@ -198,6 +198,16 @@ def _evaluate(args: Sequence[str]) -> int:
     return evaluate(settings)
 
 
+def _compare(args: Sequence[str]) -> int:
+    from cyclegan.comparison.settings import CompareSettings
+
+    about = COMMANDS["compare"].help
+    settings = parse(args, CompareSettings, prog="cyclegan compare", about=about)
+    from cyclegan.comparison.compare import compare
+
+    return compare(settings)
+
+
 def _dashboard(args: Sequence[str]) -> int:
     from cyclegan.dashboard.settings import DashboardSettings
 
@@ -330,6 +340,7 @@ COMMANDS = {
     "report": Command("write a page about a run that needs no server", _report),
     "convert": Command("convert images with a trained generator", _convert),
     "evaluate": Command("measure how good a run's pictures are, or compare folders", _evaluate),
+    "compare": Command("show two runs side by side on a page, and vote blind", _compare),
     "dashboard": Command("show training runs live in a browser (a Visdom server)", _dashboard),
     "data sample": Command("make a small data set that needs no download", _data_sample),
     "data check": Command("look for what can't be trained on", _data_check),

@@ -34,8 +34,8 @@ RANKS = {
     "layers": 2, "generators": 3, "discriminators": 3, "losses": 3, "data": 3, "loggers": 3,
     "metrics": 3, "execution": 3, "features": 5, "quality": 5,
     "checkpoint": 4, "settings": 4, "classic": 5, "training": 6, "recipes": 7,
-    "conversion": 8, "evaluation": 8, "assemble": 8, "dashboard": 8, "benchmark": 9,
-    "flags": 9, "cli": 10, "__main__": 11, "__init__": 11,
+    "conversion": 8, "evaluation": 8, "comparison": 8, "assemble": 8, "dashboard": 8,
+    "benchmark": 9, "flags": 9, "cli": 10, "__main__": 11, "__init__": 11,
 }  # fmt: skip
 
 

@@ -41,7 +41,7 @@ def tell_run(
         return
     for evaluation in evaluations:
         table = Table(f"epoch {evaluation.epoch}, {evaluation.images} images seen", "A→B", "B→A")
-        columns = [_rows(measured) for measured in evaluation.directions.values()]
+        columns = [rows(measured) for measured in evaluation.directions.values()]
         for name in columns[0]:
             table.add_row(name, *(column[name] for column in columns))
         _print(table, network, [one.likeness for one in evaluation.directions.values()])
@@ -80,7 +80,8 @@ def _of_direction(one: Measured) -> dict[str, Any]:
     )
 
 
-def _rows(one: Measured) -> dict[str, str]:
+def rows(one: Measured) -> dict[str, str]:
+    """What a person reads of one direction, line by line."""
     kept = one.kept
     identity = "-" if kept.identity is None else f"{kept.identity:.4f}"
     return {

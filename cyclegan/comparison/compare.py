@@ -1,0 +1,104 @@
+"""The compare command: the same inputs through two runs, on one page that needs no server."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from cyclegan import checkpoint, images
+from cyclegan.comparison.settings import CompareSettings
+from cyclegan.conversion.translator import Translator
+from cyclegan.data.folders import list_images
+from cyclegan.data.held_out import folder_of_test_images
+from cyclegan.errors import UserError
+from cyclegan.evaluation.evaluate import evaluate_checkpoint
+from cyclegan.evaluation.pictures import spread_out, squares
+from cyclegan.evaluation.report import rows
+from cyclegan.evaluation.settings import EvaluateSettings
+from cyclegan.evaluation.yardstick import make_yardstick
+from cyclegan.features import FEATURES
+from cyclegan.settings import Settings, from_table
+
+QUALITY = 92  # of JPEG
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A checkpoint, and what it was trained with."""
+
+    label: str
+    path: Path
+    trained: Settings
+    translator: Translator
+
+
+def compare(settings: CompareSettings) -> int:
+    """Write the page, say where it lies, and return the exit code. Raises UserError."""
+    if settings.output.exists() and not settings.overwrite:
+        raise UserError(f"{settings.output}: there already: give another --output, or --overwrite")
+    runs = [_open(run, settings) for run in (settings.run_a, settings.run_b)]
+    labels = [run.label for run in runs]
+    if labels[0] == labels[1]:
+        labels = [str(run.path) for run in runs]
+    rows_of_page = list(_rows(runs, settings))
+    figures = _figures(runs, settings) if settings.figures else {}
+    template = Environment(
+        loader=PackageLoader("cyclegan.comparison", ""), autoescape=True
+    ).get_template("page.html.j2")
+    page = template.render(labels=labels, rows=rows_of_page, figures=figures)
+    settings.output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = settings.output.with_name(f".{settings.output.name}.unfinished")
+    unfinished.write_text(page, encoding="utf-8", errors="replace")
+    unfinished.replace(settings.output)
+    sys.stdout.write(f"look at it: {settings.output.resolve().as_uri()}\n")
+    return 0
+
+
+def _open(given: str, settings: CompareSettings) -> _Run:
+    """Raises UserError where there is no such run."""
+    named = settings.checkpoints_dir / given
+    path = named if named.is_dir() else Path(given)
+    if not path.is_file():
+        path = checkpoint.path_of(path if path.is_dir() else named, settings.epoch)
+    saved = checkpoint.load(path, mapped=True)
+    trained = from_table(saved.settings, str(path))
+    translator = Translator.load(path, direction=settings.direction, device=settings.device)
+    return _Run(trained.run.name if Path(given) == path else given, path, trained, translator)
+
+
+def _rows(runs: list[_Run], settings: CompareSettings) -> Iterator[dict[str, object]]:
+    """Input and both outputs of each image."""
+    first = runs[0].trained
+    domain: str = settings.direction[0]
+    folder = settings.input or folder_of_test_images(
+        first.data.folder("A" if domain == "A" else "B")
+    )
+    side = settings.size or first.data.crop_size
+    channels = runs[0].translator.generator.architecture.input_nc
+    paths = spread_out(list_images(folder), settings.images)
+    pictures = [image for batch in squares(paths, side, channels) for image in batch]
+    for image in track(pictures, "converting", console=Console(stderr=True)):
+        outputs = [_url(run.translator.convert(image).cpu()) for run in runs]
+        yield {"input": _url(image), "outputs": outputs}
+
+
+def _url(image: Tensor) -> str:
+    return images.data_url(images.to_image(image), QUALITY)
+
+
+def _figures(runs: list[_Run], settings: CompareSettings) -> dict[str, list[str]]:
+    """Rows of the table: what evaluate says of both runs, on the first one's data."""
+    network = FEATURES["efficientnet-lite0"](None)
+    asked = EvaluateSettings(name=runs[0].label, size=settings.size, device=settings.device)
+    yardstick = make_yardstick(runs[0].trained, asked, network, network)
+    found = []
+    for run in track(runs, "measuring", console=Console(stderr=True)):
+        evaluation = evaluate_checkpoint(run.path, settings.epoch, yardstick, asked)
+        seen = {"images seen in training": f"{evaluation.images:,}"}
+        found.append(seen | rows(evaluation.directions[settings.direction]))
+    return {name: [one[name] for one in found] for name in found[0]}

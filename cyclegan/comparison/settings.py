@@ -1,0 +1,44 @@
+"""Settings of a comparison."""
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
+
+from cyclegan.run import FolderDirection
+from cyclegan.strict import STRICT
+
+Run = Annotated[str, tyro.conf.Positional]
+
+
+@dataclass(frozen=True, config=STRICT)
+class CompareSettings:
+    """Which runs are compared, and on what."""
+
+    run_a: Run
+    """name of a run, or the file or folder of one"""
+    run_b: Run
+    """the other one"""
+    input: Path | None = None
+    """folder of images to convert; by default the test images that the first run has beside its
+    training images"""
+    output: Path = Path("comparison.html")
+    """the page"""
+    images: PositiveInt = 24
+    """images that are shown, from all over the folder"""
+    size: PositiveInt | None = None
+    """pixels a side at which they are converted; by default the first run's crop_size"""
+    direction: FolderDirection = "AtoB"
+    """AtoB or BtoA"""
+    epoch: str = "latest"
+    """which checkpoint of the runs: latest, best or the number of an epoch"""
+    figures: bool = True
+    """measure both runs too, as evaluate does"""
+    overwrite: bool = False
+    """replace the page if it is there already"""
+    checkpoints_dir: Path = Path("checkpoints")
+    """folder that holds the runs"""
+    device: str = "auto"
+    """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""

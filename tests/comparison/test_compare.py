@@ -1,0 +1,65 @@
+"""The page of two runs, and voting on it in a real browser."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from browser import opened
+from conftest import smooth_image
+
+from cyclegan import assemble
+from cyclegan.cli import run
+from cyclegan.errors import UserError
+from cyclegan.settings import Settings
+
+
+@pytest.fixture
+def two(tiny_settings: Settings, dataroot: Path) -> list[str]:
+    (dataroot / "testB").mkdir()
+    for folder in ("testA", "testB"):
+        for number in range(5):
+            smooth_image(number + 50).save(dataroot / folder / f"{number}.png")
+    for seed, name in enumerate(("one", "other")):
+        assemble.train(replace(tiny_settings, run=replace(tiny_settings.run, name=name, seed=seed)))
+    return ["one", "other", "--checkpoints_dir", str(tiny_settings.run.checkpoints_dir)]
+
+
+def test_a_page_by_itself_with_figures(
+    two: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    page = tmp_path / "page.html"
+    assert run(["compare", *two, "--output", str(page), "--images", "4"]) == 0
+    text = page.read_text()
+    assert text.count("<img src=") == 12
+    assert "KID of the unconverted" in text
+    assert "http://" not in text.replace("http://www.w3.org", "")
+    with pytest.raises(UserError, match="there already"):
+        run(["compare", *two, "--output", str(page)])
+
+
+def test_votes_are_counted_for_the_right_run(two: list[str], tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert run(["compare", *two, "--output", str(page), "--images", "5", "--no_figures"]) == 0
+    with opened(page.as_uri()) as shown:
+        first = shown.eval_on_selector_all("#all .row:not(.head)", _OUTPUTS)
+        shown.click("#start")
+        for _ in range(len(first)):
+            left = shown.get_attribute("#left", "src")
+            shown.keyboard.press("ArrowLeft" if left in first else "ArrowRight")
+        told = shown.inner_text("#result")
+        assert told.startswith("one 5, other 0, neither 0: 100 % for one (95 % interval 57 to 100")
+        assert told.endswith("one is liked better.")
+        shown.keyboard.press("Backspace")
+        shown.keyboard.press("ArrowDown")
+        assert "one 4, other 0, neither 1" in shown.inner_text("#result")
+        assert shown.complaints == []
+
+
+#: The outputs of the first run.
+_OUTPUTS = "rows => rows.map(row => row.querySelectorAll('img')[1].src)"
+
+
+def test_a_missing_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such run"):
+        run(["compare", "a", "b", "--checkpoints_dir", str(tmp_path)])
