@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Everything at once: install, make a sample data set, train on it, convert its test images.
+# Everything at once: install, make a sample data set, train, convert its test images, measure.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 environment sample
 export OMP_NUM_THREADS=1 # networks this small gain nothing from more threads
+export XDG_CACHE_HOME=$PWD/.cache
 
 .venv/bin/cyclegan data sample datasets/sample
 if [ -f checkpoints/demo/latest.pt ]; then
@@ -13,4 +14,5 @@ else
 fi
 .venv/bin/cyclegan convert --name demo --input datasets/sample/testA --output results/demo \
   --reference datasets/sample/twinsA --overwrite
+.venv/bin/cyclegan evaluate --name demo
 echo "look at it: file://$PWD/results/demo/index.html"

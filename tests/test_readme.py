@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from cyclegan import assemble, cli
+from cyclegan.comparison.settings import CompareSettings
 from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.flags import parse, parse_run, preset_of
-from cyclegan.losses.terms import TERMS
+from cyclegan.losses.terms import TERMS, Term
 from cyclegan.settings import Settings, from_table, load_preset
 
 ROOT = Path(__file__).parents[1]
@@ -36,12 +38,17 @@ def test_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> 
     name = " ".join(args[:2]) if args[0] in ("data", "benchmark") else args[0]
     rest = args[len(name.split()) :]
     assert name in cli.COMMANDS
-    if name in ("train", "settings", "benchmark train"):
+    if name in ("train", "settings", "benchmark train", "benchmark load"):
         preset = preset_of(rest)
         defaults = load_preset(preset) if preset else Settings()
         parse_run(rest, defaults, prog="cyclegan", about="").settings.check()
-    if name == "convert":
-        parse(rest, ConvertSettings, prog="cyclegan", about="")
+    others = {
+        "convert": ConvertSettings,
+        "evaluate": EvaluateSettings,
+        "compare": CompareSettings,
+    }
+    if name in others:
+        parse(rest, others[name], prog="cyclegan", about="")
 
 
 def test_the_readme_shows_commands_of_every_kind() -> None:
@@ -58,8 +65,8 @@ def test_the_new_loss_term_trains(
     source = next(block for _, block in BLOCKS if "cyclegan/losses/luminance.py" in block)
     module = types.ModuleType("luminance")
     exec(compile(source, "luminance.py", "exec"), module.__dict__)
-    assert '"luminance": luminance,' in TEXT
-    monkeypatch.setitem(TERMS, "luminance", module.luminance)
+    assert '"luminance": Term(luminance),' in TEXT
+    monkeypatch.setitem(TERMS, "luminance", Term(module.luminance))
     command = parse_run(
         ["--weights", "luminance", "2.0"], from_table(tiny, "x"), prog="cyclegan", about=""
     )
