@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Protocol, Union
 
-from cyclegan.generators.settings import ResnetSettings
+from cyclegan.generators.settings import ResnetSettings, UnetTransformerSettings
 from cyclegan.kinds import Kind
 from cyclegan.layers.settings import Norm
 
@@ -15,6 +15,7 @@ GENERATORS = {
     "resnet": Kind(ResnetSettings),
     "resnet_9blocks": Kind(ResnetSettings, {"n_blocks": 9}),
     "resnet_6blocks": Kind(ResnetSettings, {"n_blocks": 6}),
+    "unet_transformer": Kind(UnetTransformerSettings),
 }
 
 if TYPE_CHECKING:

@@ -15,6 +15,8 @@ Upsampling = Literal["transposed", "resize"]
 
 # A convolution's input, its output and the normalised copy. Measured; a test holds it to peaks.
 FULL_MAPS = 4.2
+# The same of the U-Net: both halves, joined, normalised and convolved.
+JOINED_MAPS = 9.5
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -22,7 +24,8 @@ class ResnetSettings:
     """The ResNet generator of CycleGAN."""
 
     netG: Literal["resnet"] = "resnet"
-    """kind of generator: resnet, or resnet_9blocks and resnet_6blocks as the classic names them"""
+    """kind of generator: resnet, or resnet_9blocks and resnet_6blocks as the classic names them;
+    unet_transformer"""
     ngf: PositiveInt = 64
     """feature maps of the generator's first and last convolutions"""
     n_blocks: NonNegativeInt = 9
@@ -58,3 +61,39 @@ class ResnetSettings:
             dropout=self.dropout,
             upsampling=self.upsampling,
         )
+
+
+@dataclass(frozen=True, config=STRICT)
+class UnetTransformerSettings:
+    """The U-Net with a transformer at its bottom, UVCGAN's generator."""
+
+    netG: Literal["unet_transformer"] = "unet_transformer"
+    """kind of generator: resnet, or resnet_9blocks and resnet_6blocks as the classic names them;
+    unet_transformer"""
+    ngf: PositiveInt = 48
+    """feature maps of the generator's first convolution"""
+    n_blocks: NonNegativeInt = 12
+    """transformer blocks"""
+
+    @property
+    def dropout(self) -> bool:
+        """It has none."""
+        return False
+
+    @property
+    def widest(self) -> int:
+        """Channels of the maps at full size."""
+        return 2 * self.ngf
+
+    def bytes_per_pixel(self, input_nc: int, output_nc: int) -> float:
+        """Memory that converting takes at its peak, for each pixel of the picture.
+
+        The peak is where what came down is joined to what goes up, at full size.
+        """
+        return 4 * (JOINED_MAPS * self.ngf + 2 * (input_nc + output_nc))
+
+    def build(self, input_nc: int, output_nc: int, norm: Norm) -> "nn.Module":
+        """Return the network, its weights as torch draws them by default."""
+        from cyclegan.generators.unet_transformer import UnetTransformer
+
+        return UnetTransformer(input_nc, output_nc, self.ngf, self.n_blocks, norm=norm)

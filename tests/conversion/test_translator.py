@@ -157,7 +157,6 @@ def test_padded_side(side: int, padded: int) -> None:
 PEAK = """
 import re, threading, torch
 from cyclegan.generators import GENERATORS
-from cyclegan.generators.settings import ResnetSettings
 torch.set_num_threads(1)
 def held():
     return int(re.search(r"RssAnon:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
@@ -165,7 +164,7 @@ seen, ended = [], threading.Event()
 def watch():
     while not ended.wait(0.001):
         seen.append(held())
-network = ResnetSettings(ngf={ngf}, n_blocks=2).build(3, 3, "{norm}").eval()
+network = GENERATORS["{name}"].settings(ngf={ngf}, n_blocks=2).build(3, 3, "{norm}").eval()
 with torch.inference_mode():
     network(torch.zeros(1, 3, 16, 16))
     before = held()
@@ -178,14 +177,22 @@ print(max(seen) - before)
 
 
 @pytest.mark.parametrize(
-    ("ngf", "side", "norm"), [(32, 768, "instance"), (64, 512, "instance"), (32, 768, "batch")]
+    ("name", "ngf", "side", "norm"),
+    [
+        ("resnet", 32, 768, "instance"),
+        ("resnet", 64, 512, "instance"),
+        ("resnet", 32, 768, "batch"),
+        ("unet_transformer", 32, 512, "instance"),
+    ],
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_the_memory_estimate_is_near_the_real_peak(ngf: int, side: int, norm: str) -> None:
-    code = PEAK.format(ngf=ngf, side=side, norm=norm)
+def test_the_memory_estimate_is_near_the_real_peak(
+    name: str, ngf: int, side: int, norm: str
+) -> None:
+    code = PEAK.format(name=name, ngf=ngf, side=side, norm=norm)
     command = [sys.executable, "-c", code]
     peak = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    architecture = Architecture(ResnetSettings(ngf=ngf), 3, 3, norm)
+    architecture = Architecture(GENERATORS[name].settings(ngf=ngf), 3, 3, norm)
     assert 0.95 <= memory.estimate(architecture, side, side) / peak <= 1.4
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from cyclegan.execution.execution import Execution
 from cyclegan.generators import GENERATORS
 from cyclegan.generators.settings import ResnetSettings
 
@@ -56,3 +57,26 @@ def test_biases_as_in_the_classic(norm: str, biases: bool) -> None:
 def test_any_number_of_blocks(n_blocks: int) -> None:
     network = ResnetSettings(ngf=2, n_blocks=n_blocks).build(3, 3, "instance")
     assert sum("conv_block.1.weight" in key for key in network.state_dict()) == n_blocks
+
+
+def test_the_transformer_s_blocks_start_by_adding_nothing_and_see_the_whole_image() -> None:
+    torch.manual_seed(0)
+    network = GENERATORS["unet_transformer"].settings(ngf=4, n_blocks=2).build(3, 3, "none")
+    x = torch.rand(1, 3, 64, 64, requires_grad=True)
+    bottom = network.bottom
+    inner = bottom.enter.out_channels
+    values = torch.rand(1, inner, 3, 5)
+    for block in bottom.blocks:
+        assert torch.equal(block(values), values)
+        block.share.data.fill_(1.0)
+    network(x)[0, :, 0, 0].sum().backward()
+    assert x.grad[0, :, -1, -1].abs().sum() > 0
+
+
+@pytest.mark.parametrize("side", [8, 20, 37])
+def test_the_transformer_takes_any_side(side: int) -> None:
+    network = GENERATORS["unet_transformer"].settings(ngf=4, n_blocks=1).build(3, 3, "instance")
+    x = torch.rand(1, 3, side, side + 3) * 2 - 1
+    assert network(x).shape == x.shape
+    half = Execution("cpu", 0, "bf16", channels_last=True).prepare(network)(x)
+    assert (half - network(x)).abs().mean() < 0.05
