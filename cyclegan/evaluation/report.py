@@ -1,8 +1,10 @@
 """How figures are told: a table for people, JSON for programs, a file for the run's report."""
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from cyclegan.errors import UserError
 from cyclegan.evaluation.direction import Evaluation, Measured
 from cyclegan.evaluation.quality import Likeness
 from cyclegan.features.network import FeatureNetwork
+from cyclegan.loggers import evaluations as evaluations_of_run
+from cyclegan.loggers import journey as journeys
+from cyclegan.loggers.report.logger import write_report
+from cyclegan.loggers.visdom.client import RefusedError, connect
 from cyclegan.metrics.fid import ENOUGH
+from cyclegan.settings import load_preset
 
-NAME = "evaluation.json"
+log = logging.getLogger(__name__)
 
 
 def tell_folders(found: Likeness, network: FeatureNetwork, *, as_json: bool) -> None:
@@ -32,9 +40,9 @@ def tell_folders(found: Likeness, network: FeatureNetwork, *, as_json: bool) -> 
 def tell_run(
     evaluations: Sequence[Evaluation], network: FeatureNetwork, folder: Path, *, as_json: bool
 ) -> None:
-    """Print the figures of a run's checkpoints, and keep them in its folder."""
+    """Print the figures of a run's checkpoints, and show them with its curves."""
     tables = [_table(evaluation, network) for evaluation in evaluations]
-    (folder / NAME).write_text(json.dumps(tables, indent=1))
+    _show_with_curves(tables, folder)
     if as_json:
         whole = tables[0] if len(tables) == 1 else {"checkpoints": tables}
         sys.stdout.write(json.dumps(whole) + "\n")
@@ -45,6 +53,23 @@ def tell_run(
         for name in columns[0]:
             table.add_row(name, *(column[name] for column in columns))
         _print(table, network, [one.likeness for one in evaluation.directions.values()])
+
+
+def _show_with_curves(tables: Sequence[dict[str, Any]], folder: Path) -> None:
+    """In the run's report, and in its Visdom environment if a server answers."""
+    known = evaluations_of_run.add(folder, tables)
+    try:
+        journey = journeys.load(folder)
+        write_report(folder)
+    except UserError as error:  # a run that was moved, or whose logs are gone, is measured too
+        log.warning("%s: the figures are in %s only", error, evaluations_of_run.NAME)
+        return
+    settings = load_preset(folder / "settings.toml").loggers
+    if settings.visdom:
+        with suppress(OSError, RefusedError):  # nobody answers
+            client = connect(settings, settings.display_env or journey.name)
+            opts = {"title": "evaluation", "width": 860, "height": 240}
+            client.text(evaluations_of_run.panel(known), win="evaluation", opts=opts)
 
 
 def _table(evaluation: Evaluation, network: FeatureNetwork) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """The evaluate command on a run that trains in moments, and on two folders."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tomli_w
 import torch
 from conftest import smooth_image
 from PIL import ImageFilter
+from visdom_server import Server
 
 from cyclegan import assemble
 from cyclegan.cli import run
@@ -64,6 +67,9 @@ def test_json_has_both_directions(trained: Settings, capsys: pytest.CaptureFixtu
             "cycle", "identity", "copies", "diversity",
         }  # fmt: skip
     assert json.loads((trained.run.folder / "evaluation.json").read_text()) == [told]
+    assert (
+        f"{told['A_to_B']['kid']['value']:.4f}" in (trained.run.folder / "report.html").read_text()
+    )
 
 
 def test_all_checkpoints_make_a_curve(
@@ -73,6 +79,8 @@ def test_all_checkpoints_make_a_curve(
     assert evaluate(trained, "--json", "--epoch", "all", "--images", "4") == 0
     told = json.loads(capsys.readouterr().out)["checkpoints"]
     assert [one["images_seen"] for one in told] == [6, 12, 12]
+    kept = json.loads((trained.run.folder / "evaluation.json").read_text())
+    assert [one["epoch"] for one in kept] == ["1", "2", "latest"]
     assert evaluate(trained, "--images", "4") == 0
     shown = capsys.readouterr().out
     assert "KID of the unconverted" in shown
@@ -115,3 +123,16 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     few = pictures(tmp_path / "few", 2)
     with pytest.raises(UserError, match="2 pictures are too few"):
         run(["evaluate", "--real", str(few), "--fake", str(few)])
+
+
+def test_the_dashboard_shows_it(trained: Settings, tmp_path: Path) -> None:
+    server = Server(tmp_path / "visdom")
+    loggers = replace(trained.loggers, visdom=True, display_port=server.port)
+    with_server = replace(trained, loggers=loggers)
+    written = trained.run.folder / "settings.toml"
+    written.write_text(tomli_w.dumps(with_server.table()))
+    try:
+        assert evaluate(trained, "--images", "4") == 0
+        assert "KID A→B" in server.window("evaluation", "tiny")["content"]
+    finally:
+        server.kill()

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader
 from PIL import Image
 
 from cyclegan import images
-from cyclegan.loggers import panels
+from cyclegan.loggers import evaluations, panels
 from cyclegan.loggers.curves import Chart, Charts, Trace
 from cyclegan.loggers.grid import cell, grid_rows
 from cyclegan.loggers.health import Recent
@@ -61,6 +61,7 @@ class Report:
             progress=panels.progress(
                 self._journey, self._reached, self._seconds, self._recent.speed()
             ),
+            evaluations=evaluations.panel(evaluations.read(self._journey.folder)),
             settings=panels.table(self._journey.settings),
             environment=panels.table(self._journey.environment),
             comparisons=self._comparisons(),

@@ -76,7 +76,7 @@ class Page:
 
     def clear_others(self) -> None:
         """Close what an earlier run of the same name left that this one does not have."""
-        own = {"health", "progress", "settings", *PICTURES, *self._charts.in_order()}
+        own = {"health", "progress", "settings", "evaluation", *PICTURES, *self._charts.in_order()}
         for win in json.loads(self._client.get_window_data(None)):
             if win not in own:
                 self._client.close(win)

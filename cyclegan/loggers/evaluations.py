@@ -1,0 +1,60 @@
+"""What `cyclegan evaluate` found of a run, kept in its folder and shown beside its curves."""
+
+import json
+from collections.abc import Iterable, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+NAME = "evaluation.json"
+
+Table = Mapping[str, Any]
+
+
+def read(folder: Path) -> list[Table]:
+    """All evaluations of a run, in the order of training; none where the file is missing or cut."""
+    try:
+        found: list[Table] = json.loads((folder / NAME).read_text())
+    except (OSError, ValueError):
+        return []
+    return found
+
+
+def add(folder: Path, tables: Iterable[Table]) -> list[Table]:
+    """Keep `tables` with those there are, in place of the same checkpoint's by the same network."""
+    known = {_key(table): table for table in [*read(folder), *tables]}
+    ordered = sorted(known.values(), key=lambda table: int(table["images_seen"]))
+    unfinished = folder / f".{NAME}.unfinished"
+    unfinished.write_text(json.dumps(ordered, indent=1))
+    unfinished.replace(folder / NAME)
+    return ordered
+
+
+def panel(tables: Iterable[Table]) -> str:
+    """A row for each checkpoint, as a small piece of HTML; empty where there are none."""
+    rows = [_row(table) for table in tables]
+    if not rows:
+        return ""
+    names = ("checkpoint", "images seen", "KID A→B", "KID B→A", "SSIM A→B", "SSIM B→A", "network")
+    cell = "style='padding-right:1em;text-align:left'"
+    head = "".join(f"<th {cell}>{name}</th>" for name in names)
+    body = "".join(
+        "<tr>" + "".join(f"<td {cell}>{escape(value)}</td>" for value in row) + "</tr>"
+        for row in rows
+    )
+    return f"<table style='font-size:13px'><tr>{head}</tr>{body}</table>"
+
+
+def _key(table: Table) -> tuple[str, str, int]:
+    return str(table["network"]), str(table["epoch"]), int(table["side"])
+
+
+def _row(table: Table) -> list[str]:
+    directions = [table["A_to_B"], table["B_to_A"]]
+    return [
+        str(table["epoch"]),
+        f"{table['images_seen']:,}",
+        *(f"{one['kid']['value']:.4f} ± {one['kid']['error']:.4f}" for one in directions),
+        *(f"{one['content']['ssim']:.3f}" for one in directions),
+        str(table["network"]),
+    ]
