@@ -55,6 +55,11 @@ class Execution:
         call = Cast(network, TYPES[self.precision], layout)
         return Compiled(call, graphs=self.device == "cuda") if self.compiled else call
 
+    def cast(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) in the type and the layout that layers compute in."""
+        layout = torch.channels_last if self.channels_last else torch.preserve_format
+        return images.to(TYPES[self.precision] or images.dtype, memory_format=layout)
+
     def prepare_trained(self, network: nn.Module) -> Call:
         """`prepare` for a network whose weights change no more: they are cast once, in place."""
         dtype = TYPES[self.precision]

@@ -77,6 +77,21 @@ class ResnetGenerator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return cast(Tensor, self.model(x))
 
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """Maps on the way to the middle block: the image, each size, and two in the blocks."""
+        kept = [x]
+        layers = list(self.model)
+        blocks = [place for place, layer in enumerate(layers) if isinstance(layer, ResnetBlock)]
+        wanted = {*_ENCODED, *blocks[: len(blocks) // 2 + 1 : 4]}
+        for place, layer in enumerate(layers[: max(wanted) + 1]):
+            x = layer(x)
+            if place in wanted:
+                kept.append(x)
+        return kept
+
+
+_ENCODED = (6, 9)  # places behind the two convolutions that halve
+
 
 def _transposed(channels: int, out: int, *, bias: bool) -> nn.Module:
     return TransposedConvolution(channels, out, 3, 2, padding=1, output_padding=1, bias=bias)

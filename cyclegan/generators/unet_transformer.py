@@ -43,13 +43,21 @@ class UnetTransformer(nn.Module):
         self.up = nn.ModuleList(_double_convolution(2 * wide, wide, norm) for wide in widths)
         self.last = FinalConvolution(ngf, output_nc, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[2:]
-        x = self.first(_padded(x))
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """The maps of each size on the way down."""
+        return self._down(_padded(x))[0]
+
+    def _down(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        x = self.first(x)
         kept: list[Tensor] = []
         for convolve, halve in zip(self.down, self.halve, strict=True):
             kept.append(convolve(x))
             x = halve(kept[-1])
+        return kept, x
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        kept, x = self._down(_padded(x))
         x = self.bottom(x)
         for enlarge, convolve in zip(reversed(self.enlarge), reversed(self.up), strict=True):
             x = convolve(torch.cat([kept.pop(), enlarge(x)], dim=1))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cyclegan.losses.patches import Patches
 from cyclegan.losses.penalties import Penalty
 from cyclegan.losses.settings import GanMode
 from cyclegan.translation import Convert, Translation, each_of
@@ -79,6 +80,8 @@ class Judge:
     """whether it may see real and converted images in one call"""
     augment: Callable[[Tensor], Tensor] = _unchanged
     """what is done to every image before it is seen"""
+    patches: Patches | None = None
+    """what finds places again, where a term asks for it"""
 
     def loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """The discriminator's own loss on images (N, C, H, W): half of real plus fake."""

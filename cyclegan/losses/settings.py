@@ -40,6 +40,8 @@ class LossSettings:
     lambda_lowpass_cycle: NonNegativeFloat = 0.0
     """weight of a cycle that compares images at a quarter of their size; with a smaller lambda_A
     and lambda_B, brush strokes may change pixels"""
+    lambda_nce: NonNegativeFloat = 0.0
+    """weight of PatchNCE: places of the output stay recognisable; can stand in for the cycle"""
     lambda_consistency: NonNegativeFloat = 0.0
     """weight of the difference of input and output at 32 pixels: light and colours"""
     weights: dict[str, float] = field(default_factory=dict)
@@ -65,6 +67,7 @@ class LossSettings:
             "identity": other * self.lambda_identity,
             "lowpass_cycle": self.lambda_lowpass_cycle,
             "consistency": self.lambda_consistency,
+            "patch_nce": self.lambda_nce,
         }
         return {name: weight for name, weight in (weights | self.weights).items() if weight}
 

@@ -10,6 +10,7 @@ from cyclegan.losses.adversarial import Judge, adversarial
 from cyclegan.losses.cycle import cycle
 from cyclegan.losses.identity import identity
 from cyclegan.losses.lowpass import consistency, lowpass_cycle
+from cyclegan.losses.patch_nce import patch_nce
 from cyclegan.translation import Translation
 
 
@@ -28,4 +29,5 @@ TERMS: dict[str, Term] = {
     "identity": Term(identity, "identity"),
     "lowpass_cycle": Term(lowpass_cycle, "cycled"),
     "consistency": Term(consistency),
+    "patch_nce": Term(patch_nce),
 }

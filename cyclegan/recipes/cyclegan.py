@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from cyclegan.layers.settings import NetworkSettings
 from cyclegan.losses.adversarial import ADVERSARIAL, Judge
 from cyclegan.losses.augmentation import augmentation
 from cyclegan.losses.objective import Objective
+from cyclegan.losses.patches import Heads, Patches
 from cyclegan.losses.penalties import Penalty, gradient_penalty, zero_centred_penalty
 from cyclegan.losses.settings import Direction, LossSettings
 from cyclegan.training.averages import Averages
@@ -29,6 +31,8 @@ from cyclegan.training.state import TrainingState
 from cyclegan.translation import Convert, Translation, translate
 
 GENERATORS = ("generator_a_to_b", "generator_b_to_a")
+#: What makes a generator's maps comparable, where a loss asks for it.
+HEADS = ("heads_a_to_b", "heads_b_to_a")
 # The discriminator of B first: the pools draw in this order, as in the classic.
 DISCRIMINATORS = ("discriminator_b", "discriminator_a")
 
@@ -143,6 +147,8 @@ def build(
     Draws the initial weights from torch's global generator.
     """
     made = _networks(networks, generator, discriminator)
+    if "patch_nce" in losses.term_weights("a_to_b"):
+        made |= {name: _heads(made[of]) for name, of in zip(HEADS, GENERATORS, strict=True)}
     for network in made.values():
         network.to(device).train()
     calls = {name: execution.prepare(network) for name, network in made.items()}
@@ -167,12 +173,13 @@ def build(
         averages,
         _shown(made | averages.networks, execution),
     )
+    translating = tuple(name for name in GENERATORS + HEADS if name in made)
     optimizers: dict[str, Optimizer] = {
-        "generators": _adam(made, GENERATORS, training, execution),
+        "generators": _adam(made, translating, training, execution),
         "discriminators": _adam(made, DISCRIMINATORS, training, execution),
     }
     parts = {
-        "generators": (GENERATORS, recipe.generator_parts),
+        "generators": (translating, recipe.generator_parts),
         "discriminators": (DISCRIMINATORS, recipe.discriminator_parts),
     }
     phases = tuple(Phase(name, optimizers[name], *own) for name, own in parts.items())
@@ -222,9 +229,28 @@ def _judges(
             penalties,
             together,
             augmentation(losses.diffaugment),
+            _patches(networks, direction, execution),
         )
         for direction, name in named.items()
     }
+
+
+def _heads(generator: nn.Module) -> Heads:
+    """For the maps of this generator's encoder."""
+    encode, first = cast(Any, generator).encode, next(generator.parameters())
+    with torch.no_grad():
+        maps = encode(torch.zeros(1, first.shape[1], 32, 32))
+    return Heads([one.shape[1] for one in maps])
+
+
+def _patches(
+    networks: dict[str, nn.Module], direction: Direction, execution: Execution
+) -> Patches | None:
+    heads = networks.get(f"heads_{direction}")
+    if not isinstance(heads, Heads):
+        return None
+    generator = cast(Any, networks[f"generator_{direction}"])
+    return Patches(lambda images: generator.encode(execution.cast(images)), heads)
 
 
 def _shown(networks: dict[str, nn.Module], execution: Execution) -> dict[str, Convert]:

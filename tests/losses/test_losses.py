@@ -9,6 +9,7 @@ from torch import nn
 from cyclegan.errors import UsageError
 from cyclegan.losses.adversarial import ADVERSARIAL, Judge
 from cyclegan.losses.objective import Objective
+from cyclegan.losses.patches import Heads, Patches
 from cyclegan.losses.penalties import gradient_penalty, zero_centred_penalty
 from cyclegan.losses.settings import LossSettings
 from cyclegan.losses.terms import TERMS, Term
@@ -100,7 +101,9 @@ def test_every_term_is_a_scalar_with_a_gradient(name: str) -> None:
     scale = torch.ones((), requires_grad=True)
     made = translate(lambda x: x * scale, lambda x: x * scale, constant(0.5), constant(-0.3))
     network = nn.Conv2d(3, 1, 3)
-    value = TERMS[name].loss(made, Judge(network, network, ADVERSARIAL["lsgan"]))
+    patches = Patches(lambda images: [images], Heads([3]))
+    judge = Judge(network, network, ADVERSARIAL["lsgan"], patches=patches)
+    value = TERMS[name].loss(made, judge)
     assert value.shape == ()
     value.backward()
     assert scale.grad is not None

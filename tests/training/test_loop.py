@@ -146,6 +146,7 @@ VARIANTS = {
             "identity_steps": 9,
             "lambda_lowpass_cycle": 5.0,
             "lambda_consistency": 1.0,
+            "lambda_nce": 1.0,
         },
         "discriminator": {"spectral_norm": True},
         "generator": {"upsampling": "resize"},
