@@ -90,13 +90,13 @@ def test_any_name_gets_a_chart(server: Server, tmp_path: Path) -> None:
     """A metric that comes now and then, later than the losses, in one direction first."""
     run = Run(tmp_path / "run", server.port)
     run.log([1])
-    run.log([2], kid_a_to_b=0.5)
-    run.log([3], kid_a_to_b=0.4, kid_b_to_a=0.3)
+    run.log([2], sharpness_a_to_b=0.5)
+    run.log([3], sharpness_a_to_b=0.4, sharpness_b_to_a=0.3)
     run.log([4])
     run.close()
-    lines = {line["name"]: line for line in server.window("kid")["content"]["data"]}
-    assert lines["kid A→B, raw"]["y"] == [0.5, 0.4]
-    assert lines["kid B→A, raw"]["y"] == [None, 0.3]
+    lines = {line["name"]: line for line in server.window("sharpness")["content"]["data"]}
+    assert lines["sharpness A→B, raw"]["y"] == [0.5, 0.4]
+    assert lines["sharpness B→A, raw"]["y"] == [None, 0.3]
     assert server.x() == [1, 2, 3, 4]
 
 
