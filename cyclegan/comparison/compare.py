@@ -21,7 +21,7 @@ from cyclegan.evaluation.pictures import spread_out, squares
 from cyclegan.evaluation.report import rows
 from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import make_yardstick
-from cyclegan.features import FEATURES
+from cyclegan.features import feature_network
 from cyclegan.settings import Settings, from_table
 
 QUALITY = 92  # of JPEG
@@ -93,7 +93,7 @@ def _url(image: Tensor) -> str:
 
 def _figures(runs: list[_Run], settings: CompareSettings) -> dict[str, list[str]]:
     """Rows of the table: what evaluate says of both runs, on the first one's data."""
-    network = FEATURES["efficientnet-lite0"](None)
+    network = feature_network("efficientnet-lite0")
     asked = EvaluateSettings(name=runs[0].label, size=settings.size, device=settings.device)
     yardstick = make_yardstick(runs[0].trained, asked, network, network)
     found = []

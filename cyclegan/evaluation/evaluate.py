@@ -17,7 +17,7 @@ from cyclegan.evaluation.quality import Likeness, likeness
 from cyclegan.evaluation.real import vectors_of
 from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import Yardstick, make_yardstick
-from cyclegan.features import FEATURES
+from cyclegan.features import feature_network
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.run import FolderDirection, check_name
 from cyclegan.settings import from_table
@@ -27,7 +27,7 @@ from cyclegan.translation import Convert
 def evaluate(settings: EvaluateSettings) -> int:
     """Measure, print, and return the exit code. Raises UserError."""
     settings.check()
-    network = FEATURES[settings.features](settings.feature_weights)
+    network = feature_network(settings.features, settings.feature_weights)
     if settings.name is None:
         assert settings.real is not None
         assert settings.fake is not None
@@ -55,7 +55,7 @@ def evaluate_run(
     paths = _paths(folder, settings.epoch)
     first = next(iter(paths.values()))
     trained = from_table(checkpoint.load(first, mapped=True).settings, str(first))
-    content = network if network.has_maps else FEATURES["efficientnet-lite0"](None)
+    content = network if network.has_maps else feature_network("efficientnet-lite0")
     yardstick = make_yardstick(trained, settings, network, content)
     pictures = sum(len(batch) for batches in yardstick.batches.values() for batch in batches)
     with _progress() as bar:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cyclegan.checkpoint import load_plain
 from cyclegan.errors import UserError
-from cyclegan.features.network import FeatureNetwork, Seen
+from cyclegan.features.network import FeatureNetwork, NoWeightsError, Seen
 
 Name = Literal["inception", "clip", "dinov2"]
 
@@ -52,20 +52,20 @@ def fidelity(name: Name, weights: Path | None) -> FeatureNetwork:
             known.name, [known.layer], cuda=False, verbose=False, **given
         )
     except Exception as error:  # downloads and foreign files fail in many ways
-        raise UserError(_advice(name, weights, error)) from error
+        if weights is not None:
+            raise UserError(f"{weights}: not the weights of {name}") from error
+        raise NoWeightsError(_advice(name, error)) from error
     origin = "" if weights is None else str(weights)
     return FeatureNetwork(
         name, known.side, lambda images: Seen(extractor(_bytes(images))[0]), origin
     )
 
 
-def _advice(name: Name, weights: Path | None, error: Exception) -> str:
-    if weights is not None:
-        return f"{weights}: not the weights of {name}"
+def _advice(name: Name, error: Exception) -> str:
     reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
     return (
         f"--features {name}: its weights can't be downloaded ({reason}): give them with "
-        "--feature_weights FILE, or use --features efficientnet-lite0, which needs no download"
+        "--feature_weights FILE"
     )
 
 

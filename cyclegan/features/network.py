@@ -7,6 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cyclegan.errors import UserError
+
+
+class NoWeightsError(UserError):
+    """The weights can't be had here; the message says how to give them."""
+
 
 @dataclass(frozen=True)
 class Seen:

@@ -8,7 +8,7 @@ from conftest import smooth_image
 
 from cyclegan import images
 from cyclegan.errors import UserError
-from cyclegan.features import FEATURES
+from cyclegan.features import FEATURES, feature_network
 from cyclegan.features.efficientnet import SIDE
 
 
@@ -49,7 +49,9 @@ def test_foreign_weights_are_named(name: str, tmp_path: Path) -> None:
         FEATURES[name](tmp_path / "other.pth")
 
 
-def test_without_a_network_the_way_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_the_way_out_is_told_and_the_default_is_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def unreachable(*args: object, **more: object) -> None:
         raise OSError("Name or service not known")
 
@@ -57,3 +59,5 @@ def test_without_a_network_the_way_out_is_told(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(UserError, match="--feature_weights FILE") as error:
         FEATURES["inception"](None)
     assert "\n" not in str(error.value)
+    assert feature_network("inception").name == "efficientnet-lite0"
+    assert caplog.text.count("efficientnet-lite0 is used instead") == 1
