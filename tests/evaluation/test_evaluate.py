@@ -1,6 +1,7 @@
 """The evaluate command on a run that trains in moments, and on two folders."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,6 +114,9 @@ def test_real_pictures_are_looked_at_once(
     smooth_image(50, (64, 64)).save(paths[0])
     assert not torch.equal(real.vectors_of(paths, 32, 3, network), first)
     assert len(list((own_cache / "cyclegan" / "features").iterdir())) == 2
+    os.utime(paths[1], (1, 1))  # another picture of the same size would have another time
+    real.vectors_of(paths, 32, 3, network)
+    assert len(list((own_cache / "cyclegan" / "features").iterdir())) == 3
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:

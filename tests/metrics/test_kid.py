@@ -48,3 +48,26 @@ def test_the_error_is_the_spread_of_repeated_estimates() -> None:
     values = [kid(vectors(80, seed=n), vectors(60, shift=0.5, seed=n + 100)) for n in range(60)]
     spread = np.std([one.value for one in values])
     assert np.mean([one.error for one in values]) == pytest.approx(spread, rel=0.35)
+
+
+def test_the_error_is_a_jackknife_done_by_hand() -> None:
+    real, fake = vectors(7, seed=1), vectors(5, shift=0.4, seed=2)
+
+    def spread(left_out: list[float]) -> float:
+        values = np.array(left_out)
+        return (len(values) - 1) / len(values) * ((values - values.mean()) ** 2).sum()
+
+    def whole(one: np.ndarray, other: np.ndarray) -> float:
+        """The unbiased estimate of sets of any two sizes, sum by sum."""
+        k = [[(a @ b / 6 + 1) ** 3 for b in other] for a in one]
+        within = [
+            np.mean(
+                [(a[i] @ a[j] / 6 + 1) ** 3 for i in range(len(a)) for j in range(len(a)) if i != j]
+            )
+            for a in (one, other)
+        ]
+        return within[0] + within[1] - 2 * np.mean(k)
+
+    variance = spread([whole(np.delete(real, n, 0), fake) for n in range(7)])
+    variance += spread([whole(real, np.delete(fake, n, 0)) for n in range(5)])
+    assert kid(real, fake).error == pytest.approx(variance**0.5, rel=1e-9)

@@ -1,5 +1,6 @@
 """Precision and recall where they can be seen."""
 
+import pytest
 import torch
 
 from cyclegan.metrics.manifold import precision_recall
@@ -22,3 +23,13 @@ def test_one_mode_of_two_is_precise_and_covers_half() -> None:
     found = precision_recall(torch.cat([left, right]), left[:20] + 0.0001)
     assert found.precision > 0.9
     assert 0.3 < found.recall <= 0.5
+
+
+def test_balls_reach_to_the_third_neighbour_and_no_further() -> None:
+    """By hand, on a line: the fakes' balls are 3, 2, 2 and 3 wide, so 10 lies outside."""
+    real = torch.tensor([[0.0], [1.0], [2.0], [3.0], [10.0]])
+    fake = torch.tensor([[0.1], [1.1], [2.1], [3.1]])
+    found = precision_recall(real, fake)
+    assert (found.precision, found.recall) == (1.0, pytest.approx(0.8))
+    further = precision_recall(real, torch.tensor([[0.1], [1.1], [2.1], [30.0]]))
+    assert further.precision == 0.75
