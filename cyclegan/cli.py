@@ -354,8 +354,9 @@ COMMANDS = {
 
 
 def _overview(start: str = "") -> str:
+    width = max(map(len, COMMANDS))
     rows = [
-        f"  cyclegan {name:<12} {command.help}\n"
+        f"  cyclegan {name:<{width}}  {command.help}\n"
         for name, command in COMMANDS.items()
         if name.startswith(start)
     ]

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from cyclegan.run import FolderDirection
 from cyclegan.strict import STRICT
 
-Run = Annotated[str, tyro.conf.Positional]
+Run = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 
 
 @dataclass(frozen=True, config=STRICT)
