@@ -50,10 +50,12 @@ def as_mode(image: Image.Image, channels: int) -> Image.Image:
     Raises ValueError where its values have no known range.
     """
     try:
-        upright = ImageOps.exif_transpose(image)
+        turned = image.getexif().get(_ORIENTATION, 1) != 1
+        upright = ImageOps.exif_transpose(image) if turned else image
     except Exception:  # a damaged EXIF block is no reason to refuse a whole picture
         upright = image
-    return _on_white(_eight_bit(upright)).convert(_MODES[channels])
+    plain, mode = _on_white(_eight_bit(upright)), _MODES[channels]
+    return plain if plain.mode == mode else plain.convert(mode)  # converting would copy it
 
 
 def size(path: Path) -> Size:

@@ -16,7 +16,7 @@ Upsampling = Literal["transposed", "resize"]
 # A convolution's input, its output and the normalised copy. Measured; a test holds it to peaks.
 FULL_MAPS = 4.2
 # The same of the U-Net: both halves, joined, normalised and convolved.
-JOINED_MAPS = 9.5
+JOINED_MAPS = 10.5
 
 
 @dataclass(frozen=True, config=STRICT)
