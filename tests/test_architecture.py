@@ -30,7 +30,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 RANKS = {
     "errors": 0, "strict": 0, "spelling": 0, "position": 0, "kinds": 0, "translation": 0,
     "classic_flags": 0,
-    "images": 1, "run": 1, "device": 1,
+    "images": 1, "run": 1, "device": 1, "progress": 1,
     "layers": 2, "generators": 3, "discriminators": 3, "losses": 3, "data": 3, "loggers": 3,
     "metrics": 3, "execution": 3, "features": 5, "quality": 5,
     "checkpoint": 4, "settings": 4, "classic": 5, "training": 6, "recipes": 7,

@@ -10,7 +10,7 @@ from hashlib import sha256
 import torch
 from PIL import Image
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from cyclegan import checkpoint, images
 from cyclegan.conversion import manifest, memory, weights
@@ -24,6 +24,7 @@ from cyclegan.conversion.weights import Generator
 from cyclegan.device import choose_device
 from cyclegan.errors import UsageError, UserError
 from cyclegan.execution.choice import choose_for_conversion
+from cyclegan.progress import progress_bar
 from cyclegan.run import check_name
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def convert(settings: ConvertSettings) -> int:
     failed: list[str] = []
     if todo:
         translator = make_translator(generator, settings, todo)
-        with _progress() as bar:
+        with progress_bar() as bar:
             failed = convert_all(todo, translator, settings, made_by, bar)
     done = Summary(len(todo) - len(failed), len(jobs) - len(todo), tuple(failed))
     return _report(done, jobs, settings, generator)
@@ -215,14 +216,3 @@ def _report(done: Summary, jobs: list[Job], settings: ConvertSettings, generator
         f"{len(done.failed)} failed"
     )
     return int(bool(done.failed))
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from cyclegan import checkpoint
@@ -19,6 +17,7 @@ from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import Yardstick, make_yardstick
 from cyclegan.features import feature_network
 from cyclegan.features.network import FeatureNetwork
+from cyclegan.progress import progress_bar
 from cyclegan.run import FolderDirection, check_name
 from cyclegan.settings import from_table
 from cyclegan.translation import Convert
@@ -58,7 +57,7 @@ def evaluate_run(
     content = network if network.has_maps else feature_network("efficientnet-lite0")
     yardstick = make_yardstick(trained, settings, network, content)
     pictures = sum(len(batch) for batches in yardstick.batches.values() for batch in batches)
-    with _progress() as bar:
+    with progress_bar() as bar:
         task = bar.add_task("evaluating", total=pictures * len(paths))
         done = [
             evaluate_checkpoint(
@@ -114,14 +113,3 @@ def _paths(folder: Path, epoch: str) -> dict[str, Path]:
     latest = checkpoint.path_of(folder, "latest")
     numbered = {str(n): checkpoint.path_of(folder, str(n)) for n in checkpoint.saved_epochs(folder)}
     return numbered | {"latest": latest}
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
