@@ -18,9 +18,12 @@ from cyclegan.evaluation.quality import Likeness
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.loggers import evaluations as evaluations_of_run
 from cyclegan.loggers import journey as journeys
+from cyclegan.loggers.report.logger import NAME as REPORT
 from cyclegan.loggers.report.logger import write_report
 from cyclegan.loggers.visdom.client import RefusedError, connect
+from cyclegan.loggers.visdom.page import draw
 from cyclegan.metrics.fid import ENOUGH
+from cyclegan.metrics.kid import Kid
 from cyclegan.settings import load_preset
 
 log = logging.getLogger(__name__)
@@ -42,10 +45,16 @@ def tell_run(
 ) -> None:
     """Print the figures of a run's checkpoints, and show them with its curves."""
     tables = [_table(evaluation, network) for evaluation in evaluations]
-    _show_with_curves(tables, folder)
+    shown = _show_with_curves(tables, folder)
     if as_json:
         whole = tables[0] if len(tables) == 1 else {"checkpoints": tables}
         sys.stdout.write(json.dumps(whole) + "\n")
+        return
+    if len(evaluations) > 1:
+        found = [one.likeness for each in evaluations for one in each.directions.values()]
+        _print(_curve(evaluations), network, found)
+        if shown:
+            log.info("drawn as curves in %s", folder / REPORT)
         return
     for evaluation in evaluations:
         table = Table(f"epoch {evaluation.epoch}, {evaluation.images} images seen", "A→B", "B→A")
@@ -55,21 +64,39 @@ def tell_run(
         _print(table, network, [one.likeness for one in evaluation.directions.values()])
 
 
-def _show_with_curves(tables: Sequence[dict[str, Any]], folder: Path) -> None:
-    """In the run's report, and in its Visdom environment if a server answers."""
+def _curve(evaluations: Sequence[Evaluation]) -> Table:
+    """A line for each checkpoint, in the order of training."""
+    table = Table("epoch", "images seen", "KID A→B", "KID B→A", "SSIM A→B", "SSIM B→A")
+    for evaluation in evaluations:
+        measured = list(evaluation.directions.values())
+        table.add_row(
+            evaluation.epoch,
+            f"{evaluation.images:,}",
+            *(_kid(one.likeness.kid) for one in measured),
+            *(f"{one.kept.content.ssim:.3f}" for one in measured),
+        )
+    return table
+
+
+def _show_with_curves(tables: Sequence[dict[str, Any]], folder: Path) -> bool:
+    """In the run's report, and in its Visdom environment if a server answers: whether it could."""
     known = evaluations_of_run.add(folder, tables)
     try:
         journey = journeys.load(folder)
         write_report(folder)
     except UserError as error:  # a run that was moved, or whose logs are gone, is measured too
         log.warning("%s: the figures are in %s only", error, evaluations_of_run.NAME)
-        return
+        return False
     settings = load_preset(folder / "settings.toml").loggers
     if settings.visdom:
         with suppress(OSError, RefusedError):  # nobody answers
             client = connect(settings, settings.display_env or journey.name)
+            win = evaluations_of_run.WINDOW
             opts = {"title": "evaluation", "width": 860, "height": 240}
-            client.text(evaluations_of_run.panel(known), win="evaluation", opts=opts)
+            client.text(evaluations_of_run.panel(known), win=win, opts=opts)
+            for number, chart in enumerate(evaluations_of_run.charts(known)):
+                draw(client, f"{win}_{number}", chart, chart.rows)
+    return True
 
 
 def _table(evaluation: Evaluation, network: FeatureNetwork) -> dict[str, Any]:
@@ -112,7 +139,7 @@ def rows(one: Measured) -> dict[str, str]:
     return {
         "pictures, real ones": f"{one.likeness.images}, {one.likeness.real_images}",
         **_rows_of_sets(one.likeness),
-        "KID of the unconverted": f"{one.unconverted.value:.4f} ± {one.unconverted.error:.4f}",
+        "KID of the unconverted": _kid(one.unconverted),
         "kept: SSIM of luminance": f"{kept.content.ssim:.3f}",
         "kept: distance of features": f"{kept.content.feature_distance:.3f}",
         "kept: distance of structure": f"{kept.content.structure_distance:.3f}",
@@ -125,10 +152,14 @@ def rows(one: Measured) -> dict[str, str]:
 def _rows_of_sets(found: Likeness) -> dict[str, str]:
     manifold = found.manifold
     return {
-        "KID": f"{found.kid.value:.4f} ± {found.kid.error:.4f}",
+        "KID": _kid(found.kid),
         "FID, for endless images": f"{found.fid.value:.3g}, {found.fid.extrapolated:.3g}",
         "precision, recall": f"{manifold.precision:.2f}, {manifold.recall:.2f}",
     }
+
+
+def _kid(kid: Kid) -> str:
+    return f"{kid.value:.4f} ± {kid.error:.4f}"
 
 
 def _print(table: Table, network: FeatureNetwork, found: Sequence[Likeness]) -> None:

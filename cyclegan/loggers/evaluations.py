@@ -1,12 +1,15 @@
 """What `cyclegan evaluate` found of a run, kept in its folder and shown beside its curves."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from cyclegan.loggers.curves import Chart
+
 NAME = "evaluation.json"
+WINDOW = "evaluation"  # what its Visdom windows' names begin with
 
 Table = Mapping[str, Any]
 
@@ -43,6 +46,33 @@ def panel(tables: Iterable[Table]) -> str:
         for row in rows
     )
     return f"<table style='font-size:13px'><tr>{head}</tr>{body}</table>"
+
+
+def charts(tables: Iterable[Table]) -> list[Chart]:
+    """KID and kept structure over training, for each network that saw more than one checkpoint."""
+    found = list(tables)
+    networks = dict.fromkeys(str(table["network"]) for table in found)
+    groups = [[table for table in found if table["network"] == network] for network in networks]
+    return [
+        _chart(title, group, of)
+        for group in groups
+        for title, of in _CURVES.items()
+        if len({table["images_seen"] for table in group}) > 1
+    ]
+
+
+def _chart(title: str, tables: list[Table], of: Callable[[Table], float]) -> Chart:
+    chart = Chart(f"{title}, by {tables[0]['network']}", smooths=False)
+    by_images = {int(table["images_seen"]): table for table in tables}
+    for images, table in by_images.items():
+        chart.add(images, {"A→B": of(table["A_to_B"]), "B→A": of(table["B_to_A"])})
+    return chart
+
+
+_CURVES: dict[str, Callable[[Table], float]] = {
+    "KID of the test images": lambda measured: measured["kid"]["value"],
+    "SSIM of luminance kept": lambda measured: measured["content"]["ssim"],
+}
 
 
 def _key(table: Table) -> tuple[str, str, int]:

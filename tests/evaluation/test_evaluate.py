@@ -82,6 +82,11 @@ def test_all_checkpoints_make_a_curve(
     assert [one["images_seen"] for one in told] == [6, 12, 12]
     kept = json.loads((trained.run.folder / "evaluation.json").read_text())
     assert [one["epoch"] for one in kept] == ["1", "2", "latest"]
+    assert evaluate(trained, "--epoch", "all", "--images", "4") == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[1] for row in rows if "±" in row] == ["1", "2", "latest"]
+    page = (trained.run.folder / "report.html").read_text()
+    assert "KID of the test images, by efficientnet-lite0" in page
     assert evaluate(trained, "--images", "4") == 0
     shown = capsys.readouterr().out
     assert "KID of the unconverted" in shown
@@ -138,5 +143,8 @@ def test_the_dashboard_shows_it(trained: Settings, tmp_path: Path) -> None:
     try:
         assert evaluate(trained, "--images", "4") == 0
         assert "KID A→B" in server.window("evaluation", "tiny")["content"]
+        assert evaluate(trained, "--images", "4", "--epoch", "all") == 0
+        drawn = server.window("evaluation_0", "tiny")["content"]["data"]
+        assert [line["x"] for line in drawn] == [[6, 12]] * 2, "KID in both directions"
     finally:
         server.kill()

@@ -54,6 +54,8 @@ class Report:
         self._reached = reached or self._reached
         from plotly.offline import get_plotlyjs
 
+        evaluated = evaluations.read(self._journey.folder)
+        charts = [self._charts[key] for key in self._charts.in_order()]
         page = _TEMPLATES.get_template("page.html.j2").render(
             name=self._journey.name,
             plotly=get_plotlyjs(),
@@ -61,12 +63,12 @@ class Report:
             progress=panels.progress(
                 self._journey, self._reached, self._seconds, self._recent.speed()
             ),
-            evaluations=evaluations.panel(evaluations.read(self._journey.folder)),
+            evaluations=evaluations.panel(evaluated),
             settings=panels.table(self._journey.settings),
             environment=panels.table(self._journey.environment),
             comparisons=self._comparisons(),
             grids=self._grids,
-            charts=[_drawn(self._charts[key]) for key in self._charts.in_order()],
+            charts=[_drawn(chart) for chart in evaluations.charts(evaluated) + charts],
         )
         # The training and the command may write at the same time.
         unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from cyclegan import images
-from cyclegan.loggers import panels
+from cyclegan.loggers import evaluations, panels
 from cyclegan.loggers.curves import Change, Chart, Charts, Row, Trace
 from cyclegan.loggers.health import Recent
 from cyclegan.loggers.journey import Journey
@@ -76,9 +76,9 @@ class Page:
 
     def clear_others(self) -> None:
         """Close what an earlier run of the same name left that this one does not have."""
-        own = {"health", "progress", "settings", "evaluation", *PICTURES, *self._charts.in_order()}
+        own = {"health", "progress", "settings", *PICTURES, *self._charts.in_order()}
         for win in json.loads(self._client.get_window_data(None)):
-            if win not in own:
+            if win not in own and not win.startswith(evaluations.WINDOW):
                 self._client.close(win)
 
     def intact(self) -> bool:
@@ -163,20 +163,11 @@ class Page:
         count = changes.count(Change.APPENDED)
         if count:
             chart = self._charts[key]
-            self._line(key, chart, chart.rows[-count:], update="append")
+            draw(self._client, key, chart, chart.rows[-count:], update="append")
 
     def _draw(self, key: str) -> None:
         chart = self._charts[key]
-        self._line(key, chart, chart.rows, update=None)
-
-    def _line(self, key: str, chart: Chart, rows: Sequence[Row], update: str | None) -> None:
-        x = np.array([[row.images] * len(chart.traces()) for row in rows])
-        y = np.array([chart.values(row) for row in rows])
-        y[~np.isfinite(y)] = np.nan
-        opts = {"legend": [trace.label for trace in chart.traces()]}
-        if update is None:
-            opts |= _looks(chart)
-        self._client.line(Y=y, X=x, win=key, update=update, opts=opts)
+        draw(self._client, key, chart, chart.rows)
 
     def _replace_pictures(self, kind: str, saved: Sequence[tuple[Position, Path]]) -> None:
         """The grids so far, thinned; a drawing in their place while there are none."""
@@ -222,6 +213,19 @@ class Page:
                 **PICTURES[kind],
             },
         )
+
+
+def draw(
+    client: Any, win: str, chart: Chart, rows: Sequence[Row], update: str | None = None
+) -> None:
+    """Draw a chart's window, or append rows to it."""
+    x = np.array([[row.images] * len(chart.traces()) for row in rows])
+    y = np.array([chart.values(row) for row in rows])
+    y[~np.isfinite(y)] = np.nan
+    opts = {"legend": [trace.label for trace in chart.traces()]}
+    if update is None:
+        opts |= _looks(chart)
+    client.line(Y=y, X=x, win=win, update=update, opts=opts)
 
 
 def _content(grid: Image.Image, caption: str) -> dict[str, str]:
