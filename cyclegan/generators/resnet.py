@@ -4,9 +4,10 @@ from typing import Protocol, cast
 
 from torch import Tensor, nn
 
-from cyclegan.generators.settings import Upsampling
+from cyclegan.generators.settings import Downsampling, Upsampling
 from cyclegan.layers.chain import Chain
 from cyclegan.layers.convolution import (
+    BlurredConvolution,
     Convolution,
     FinalConvolution,
     ResizeConvolution,
@@ -59,13 +60,14 @@ class ResnetGenerator(nn.Module):
         norm: Norm = "instance",
         dropout: bool = False,
         upsampling: Upsampling = "transposed",
+        downsampling: Downsampling = "strided",
     ) -> None:
         super().__init__()
         self.model = Chain(
             nn.ReflectionPad2d(3),
             *_normalized(Convolution(input_nc, ngf, 7, bias=convolution_has_bias(norm)), ngf, norm),
-            *_halve(ngf, norm),
-            *_halve(ngf * 2, norm),
+            *_halve(ngf, norm, downsampling),
+            *_halve(ngf * 2, norm, downsampling),
             *(ResnetBlock(ngf * 4, norm, dropout=dropout) for _ in range(n_blocks)),
             *_double(ngf * 4, norm, upsampling),
             *_double(ngf * 2, norm, upsampling),
@@ -97,25 +99,31 @@ def _transposed(channels: int, out: int, *, bias: bool) -> nn.Module:
     return TransposedConvolution(channels, out, 3, 2, padding=1, output_padding=1, bias=bias)
 
 
-class _Upsample(Protocol):
-    """(N, C, H, W) -> (N, out, 2H, 2W)"""
+def _strided(channels: int, out: int, *, bias: bool) -> nn.Module:
+    return Convolution(channels, out, 3, 2, padding=1, bias=bias)
+
+
+class _Resample(Protocol):
+    """(N, C, H, W) -> (N, out, 2H, 2W), or (N, out, H/2, W/2)."""
 
     def __call__(self, channels: int, out: int, /, *, bias: bool) -> nn.Module: ...
 
 
 #: The one table of what enlarges (`--upsampling`).
-UPSAMPLING: dict[Upsampling, _Upsample] = {"transposed": _transposed, "resize": ResizeConvolution}
+UPSAMPLING: dict[Upsampling, _Resample] = {"transposed": _transposed, "resize": ResizeConvolution}
+#: And of what makes smaller (`--downsampling`).
+DOWNSAMPLING: dict[Downsampling, _Resample] = {"strided": _strided, "blurred": BlurredConvolution}
 
 
 def _normalized(convolution: nn.Module, channels: int, norm: Norm) -> list[nn.Module]:
     return [convolution, NORMS[norm](channels), nn.ReLU(inplace=True)]
 
 
-def _halve(channels: int, norm: Norm) -> list[nn.Module]:
+def _halve(channels: int, norm: Norm, downsampling: Downsampling) -> list[nn.Module]:
     """(N, C, H, W) -> (N, 2C, H/2, W/2)"""
-    bias = convolution_has_bias(norm)
     wide = channels * 2
-    return _normalized(Convolution(channels, wide, 3, 2, padding=1, bias=bias), wide, norm)
+    down = DOWNSAMPLING[downsampling](channels, wide, bias=convolution_has_bias(norm))
+    return _normalized(down, wide, norm)
 
 
 def _double(channels: int, norm: Norm, upsampling: Upsampling) -> list[nn.Module]:

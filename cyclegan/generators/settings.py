@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Upsampling = Literal["transposed", "resize"]
+Downsampling = Literal["strided", "blurred"]
 
 # A convolution's input, its output and the normalised copy. Measured; a test holds it to peaks.
 FULL_MAPS = 4.2
@@ -35,6 +36,9 @@ class ResnetSettings:
     upsampling: Upsampling = "transposed"
     """how images are enlarged: transposed convolutions as the classic's, or resize (convolutions of
     the enlarged image, which leave no checkerboard)"""
+    downsampling: Downsampling = "strided"
+    """how images are made smaller: strided convolutions as the classic's, or blurred (against
+    aliasing: what is too fine for the smaller size is taken out first)"""
 
     @property
     def widest(self) -> int:
@@ -60,6 +64,7 @@ class ResnetSettings:
             norm=norm,
             dropout=self.dropout,
             upsampling=self.upsampling,
+            downsampling=self.downsampling,
         )
 
 

@@ -56,6 +56,33 @@ class ResizeConvolution(nn.Conv2d):
         return rows[:, :, :, 1:] + rows[:, :, :, :-1]
 
 
+class BlurredConvolution(nn.Conv2d):
+    """Blur with [1 2 1] / 4 both ways, then a 3x3 kernel at every second pixel; reflection padding.
+
+    (N, C, H, W) -> (N, C', H/2, W/2), in the input's type; H and W even. What is finer than the
+    small image can hold is taken out first, so it does not come back as a pattern: Zhang 2019,
+    "Making Convolutional Networks Shift-Invariant Again". Blur and kernel are linear and act as
+    one of 5x5.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, bias: bool) -> None:
+        super().__init__(in_channels, out_channels, 3, 2, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        weight, bias = _like(input, self._spread(), self.bias)
+        padded = functional.pad(input, (2, 2, 2, 2), mode="reflect")
+        return functional.conv2d(padded, weight, bias, 2)
+
+    def _spread(self) -> Tensor:
+        """(C', C, 5, 5): the kernel, blurred."""
+        blurred = functional.pad(self.weight, (2, 2, 2, 2))
+        for side in (2, 3):
+            count = blurred.shape[side] - 2
+            first, middle, last = (blurred.narrow(side, start, count) for start in range(3))
+            blurred = (first + 2 * middle + last) / 4
+        return blurred
+
+
 class FinalConvolution(nn.Conv2d):
     """(N, C, H, W) -> (N, C', H', W'), in the weights' type; stride 1.
 
@@ -72,13 +99,17 @@ class FinalConvolution(nn.Conv2d):
         return _by_rows(full, self.weight, self.bias)
 
 
+#: Layers that compute in the type of their input.
+FOLLOWERS = (Convolution, TransposedConvolution, ResizeConvolution, BlurredConvolution)
+
+
 def fold(network: nn.Module, dtype: torch.dtype) -> None:
     """Keep the weights of the layers that follow their input in `dtype`, to be cast no more.
 
     In place; for networks that are trained no further.
     """
     for module in network.modules():
-        if isinstance(module, Convolution | TransposedConvolution | ResizeConvolution):
+        if isinstance(module, FOLLOWERS):
             module.to(dtype)
 
 

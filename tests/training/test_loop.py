@@ -149,7 +149,7 @@ VARIANTS = {
             "lambda_nce": 1.0,
         },
         "discriminator": {"spectral_norm": True},
-        "generator": {"upsampling": "resize"},
+        "generator": {"upsampling": "resize", "downsampling": "blurred"},
         "training": {"lr_warmup": 1},
     },
 }
