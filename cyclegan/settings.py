@@ -64,6 +64,11 @@ class Settings:
                 raise UsageError(f"--input_nc and --output_nc are 1 or 3, not {number}")
         if channels[0] == channels[1]:
             return
+        if self.generator.residual:
+            raise UsageError(
+                f"--residual adds to the image: --input_nc {channels[0]} and --output_nc "
+                f"{channels[1]} have to be the same"
+            )
         for flag in ("lambda_identity", "lambda_consistency"):
             weight = getattr(self.losses, flag)
             if weight:

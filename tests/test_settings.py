@@ -89,6 +89,12 @@ def test_contradictions_are_told(part: str, values: dict, words: str) -> None:
         from_table({part: values}, "x").check()
 
 
+def test_only_an_image_with_as_many_channels_can_be_added_to() -> None:
+    table = {"generator": {"residual": True}, "networks": {"input_nc": 1}}
+    with pytest.raises(UsageError, match="--residual adds to the image"):
+        from_table(table, "x").check()
+
+
 def test_names_of_the_classic_stand_for_sizes() -> None:
     settings = from_table({"generator": {"netG": "resnet_6blocks", "ngf": 8}}, "x")
     assert settings.generator.netG == "resnet"

@@ -2,6 +2,7 @@
 
 from typing import Protocol, cast
 
+import torch
 from torch import Tensor, nn
 
 from cyclegan.generators.settings import Downsampling, Upsampling
@@ -47,7 +48,9 @@ class ResnetGenerator(nn.Module):
 
     H and W are multiples of 4 and at least 8. Zhu et al. 2017, "Unpaired Image-to-Image
     Translation using Cycle-Consistent Adversarial Networks", appendix 7.2. The layers' places in
-    `model` are those of the classic state dicts.
+    `model` are those of the classic state dicts. `residual`: the network makes what is added to
+    the image, as in de Bel et al. 2021, "Residual CycleGAN for robust domain transformation of
+    histopathological tissue slides".
     """
 
     def __init__(
@@ -61,8 +64,10 @@ class ResnetGenerator(nn.Module):
         dropout: bool = False,
         upsampling: Upsampling = "transposed",
         downsampling: Downsampling = "strided",
+        residual: bool = False,
     ) -> None:
         super().__init__()
+        self._residual = residual
         self.model = Chain(
             nn.ReflectionPad2d(3),
             *_normalized(Convolution(input_nc, ngf, 7, bias=convolution_has_bias(norm)), ngf, norm),
@@ -73,11 +78,15 @@ class ResnetGenerator(nn.Module):
             *_double(ngf * 2, norm, upsampling),
             nn.ReflectionPad2d(3),
             FinalConvolution(ngf, output_nc, 7),
-            nn.Tanh(),
+            nn.Identity() if residual else nn.Tanh(),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return cast(Tensor, self.model(x))
+        y = cast(Tensor, self.model(x))
+        if self._residual:
+            # Added before the tanh, so the sum stays in range and white can become gray.
+            y = torch.tanh(y + torch.atanh(_NEARLY * x.to(y.dtype)))
+        return y
 
     def encode(self, x: Tensor) -> list[Tensor]:
         """Maps on the way to the middle block: the image, each size, and two in the blocks."""
@@ -92,6 +101,7 @@ class ResnetGenerator(nn.Module):
         return kept
 
 
+_NEARLY = 0.99  # atanh(1) is infinite
 _ENCODED = (6, 9)  # places behind the two convolutions that halve
 
 

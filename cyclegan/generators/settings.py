@@ -39,6 +39,9 @@ class ResnetSettings:
     downsampling: Downsampling = "strided"
     """how images are made smaller: strided convolutions as the classic's, or blurred (against
     aliasing: what is too fine for the smaller size is taken out first)"""
+    residual: bool = False
+    """let the network make the change to the image, not the image anew: content is kept from the
+    start; A and B have as many channels"""
 
     @property
     def widest(self) -> int:
@@ -65,6 +68,7 @@ class ResnetSettings:
             dropout=self.dropout,
             upsampling=self.upsampling,
             downsampling=self.downsampling,
+            residual=self.residual,
         )
 
 
@@ -83,6 +87,11 @@ class UnetTransformerSettings:
     @property
     def dropout(self) -> bool:
         """It has none."""
+        return False
+
+    @property
+    def residual(self) -> bool:
+        """The image comes to its last layers as a map, not as what is added to."""
         return False
 
     @property

@@ -80,3 +80,19 @@ def test_the_transformer_takes_any_side(side: int) -> None:
     assert network(x).shape == x.shape
     half = Execution("cpu", 0, "bf16", channels_last=True).prepare(network)(x)
     assert (half - network(x)).abs().mean() < 0.05
+
+
+def test_a_residual_generator_that_makes_no_change_gives_the_image_back() -> None:
+    network = ResnetSettings(ngf=2, n_blocks=1, residual=True).build(3, 3, "instance")
+    plain = ResnetSettings(ngf=2, n_blocks=1).build(3, 3, "instance")
+    assert network.state_dict().keys() == plain.state_dict().keys()
+    with torch.no_grad():
+        for values in network.model[-2].parameters():
+            values.zero_()
+    x = torch.rand(2, 3, 16, 12) * 2 - 1
+    assert torch.allclose(network(x), 0.99 * x, atol=1e-6)
+    with torch.no_grad():
+        network.model[-2].bias.fill_(100.0)
+    white = network(x)
+    assert white.isfinite().all()
+    assert white.max() <= 1

@@ -149,7 +149,7 @@ VARIANTS = {
             "lambda_nce": 1.0,
         },
         "discriminator": {"spectral_norm": True},
-        "generator": {"upsampling": "resize", "downsampling": "blurred"},
+        "generator": {"upsampling": "resize", "downsampling": "blurred", "residual": True},
         "training": {"lr_warmup": 1},
     },
 }
