@@ -19,7 +19,8 @@ class LossSettings:
     """What is minimised, and with which weights."""
 
     gan_mode: GanMode = "lsgan"
-    """adversarial objective"""
+    """adversarial objective: lsgan (squares, as the classic's), vanilla (cross entropy, which is a
+    softplus of the scores), hinge, or wgangp"""
     lambda_A: NonNegativeFloat = 10.0
     """weight of the cycle A -> B -> A"""
     lambda_B: NonNegativeFloat = 10.0
