@@ -54,7 +54,8 @@ def tell_run(
         found = [one.likeness for each in evaluations for one in each.directions.values()]
         _print(_curve(evaluations), network, found)
         if shown:
-            log.info("drawn as curves in %s", folder / REPORT)
+            where = f"drawn as curves: {(folder / REPORT).resolve().as_uri()}"
+            Console(soft_wrap=True, highlight=False).print(where, markup=False)
         return
     for evaluation in evaluations:
         table = Table(f"epoch {evaluation.epoch}, {evaluation.images} images seen", "A→B", "B→A")

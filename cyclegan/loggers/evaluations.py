@@ -49,20 +49,20 @@ def panel(tables: Iterable[Table]) -> str:
 
 
 def charts(tables: Iterable[Table]) -> list[Chart]:
-    """KID and kept structure over training, for each network that saw more than one checkpoint."""
-    found = list(tables)
-    networks = dict.fromkeys(str(table["network"]) for table in found)
-    groups = [[table for table in found if table["network"] == network] for network in networks]
+    """KID and kept structure over training, where alike measures saw more than one checkpoint."""
+    groups: dict[tuple[str, int], list[Table]] = {}
+    for table in tables:  # figures of other networks or sizes can't be compared
+        groups.setdefault((str(table["network"]), int(table["side"])), []).append(table)
     return [
         _chart(title, group, of)
-        for group in groups
+        for group in groups.values()
         for title, of in _CURVES.items()
         if len({table["images_seen"] for table in group}) > 1
     ]
 
 
 def _chart(title: str, tables: list[Table], of: Callable[[Table], float]) -> Chart:
-    chart = Chart(f"{title}, by {tables[0]['network']}", smooths=False)
+    chart = Chart(f"{title}, {tables[0]['side']} px, by {tables[0]['network']}", smooths=False)
     by_images = {int(table["images_seen"]): table for table in tables}
     for images, table in by_images.items():
         chart.add(images, {"A→B": of(table["A_to_B"]), "B→A": of(table["B_to_A"])})

@@ -84,9 +84,10 @@ def test_all_checkpoints_make_a_curve(
     assert [one["epoch"] for one in kept] == ["1", "2", "latest"]
     assert evaluate(trained, "--epoch", "all", "--images", "4") == 0
     rows = capsys.readouterr().out.splitlines()
+    assert rows[-1] == f"drawn as curves: {(trained.run.folder / 'report.html').as_uri()}"
     assert [row.split()[1] for row in rows if "±" in row] == ["1", "2", "latest"]
     page = (trained.run.folder / "report.html").read_text()
-    assert "KID of the test images, by efficientnet-lite0" in page
+    assert "KID of the test images, 24 px, by efficientnet-lite0" in page
     assert evaluate(trained, "--images", "4") == 0
     shown = capsys.readouterr().out
     assert "KID of the unconverted" in shown
