@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,7 +24,9 @@ def lacking(what: str) -> NoReturn:
 
 
 @contextmanager
-def opened(url: str, width: int = 1280, height: int = 2300) -> Iterator[Any]:
+def opened(
+    url: str, width: int = 1280, height: int = 2300, flags: Sequence[str] = ()
+) -> Iterator[Any]:
     """The page at `url`; its `complaints` and `requests` are lists of what it says and asks for."""
     try:
         from playwright.sync_api import sync_playwright
@@ -34,7 +36,7 @@ def opened(url: str, width: int = 1280, height: int = 2300) -> Iterator[Any]:
     if path is None:
         lacking("Chromium is not installed: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
         page: Any = browser.new_page(viewport={"width": width, "height": height})
         page.set_default_timeout(120_000)  # a busy machine is slow
         page.complaints, page.requests = [], []

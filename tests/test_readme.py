@@ -12,8 +12,10 @@ from cyclegan import assemble, cli
 from cyclegan.comparison.settings import CompareSettings
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.evaluation.settings import EvaluateSettings
+from cyclegan.export.settings import ExportSettings
 from cyclegan.flags import parse, parse_run, preset_of
 from cyclegan.losses.terms import TERMS, Term
+from cyclegan.serving.settings import ServeSettings
 from cyclegan.settings import Settings, from_table, load_preset
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +48,8 @@ def test_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> 
         "convert": ConvertSettings,
         "evaluate": EvaluateSettings,
         "compare": CompareSettings,
+        "export": ExportSettings,
+        "serve": ServeSettings,
     }
     if name in others:
         parse(rest, others[name], prog="cyclegan", about="")

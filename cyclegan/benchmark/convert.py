@@ -20,7 +20,8 @@ from cyclegan.benchmark.pairs import measure
 from cyclegan.benchmark.report import Report
 from cyclegan.benchmark.settings import BenchmarkSettings
 from cyclegan.conversion.files import Job, plan
-from cyclegan.conversion.job import convert_all, load_generator, make_translator
+from cyclegan.conversion.job import Conversion, load_generator, make_translator
+from cyclegan.conversion.remote import Here
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.sizes import scaled
 from cyclegan.conversion.translator import Translator
@@ -37,7 +38,7 @@ def run(settings: ConvertSettings, benchmark: BenchmarkSettings) -> int:
     Each pair takes the next ten images; `settings.output` is left alone.
     """
     memory = measure_memory(__name__, *(_given(settings, way) for way in _WAYS))
-    jobs = plan(settings.input, settings.output, settings.format)[: settings.num_test]
+    jobs = plan(settings)[: settings.num_test]
     (plain, convert_plainly), (chosen, convert) = (way(settings, jobs) for way in _WAYS.values())
     with tempfile.TemporaryDirectory() as folder:
         first, second = Path(folder) / "plain", Path(folder) / "chosen"
@@ -95,7 +96,7 @@ def _chosen(settings: ConvertSettings, jobs: Sequence[Job]) -> tuple[Translator,
     def convert(jobs: Sequence[Job]) -> None:
         folder = jobs[0].target.parents[len(jobs[0].name.parents) - 1]
         into = replace(settings, output=folder)
-        convert_all(jobs, translator, into, "benchmark", Progress(disable=True))
+        Conversion(into, translator, "benchmark", Here())(jobs, Progress(disable=True))
 
     return translator, convert
 
@@ -142,7 +143,7 @@ def _given(settings: ConvertSettings, way: str) -> dict[str, Any]:
 def peak_of(given: dict[str, Any]) -> int:
     """Peak bytes of this process, or of its GPU, after three images."""
     settings = _SETTINGS.validate_json(json.dumps(given["settings"]))
-    jobs = plan(settings.input, settings.output, settings.format)[:3]
+    jobs = plan(settings)[:3]
     translator, convert = _WAYS[given["way"]](settings, jobs)
     with tempfile.TemporaryDirectory() as folder:
         convert(_into(jobs, Path(folder)))

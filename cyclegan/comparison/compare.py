@@ -15,6 +15,7 @@ from cyclegan.comparison.settings import CompareSettings
 from cyclegan.conversion.translator import Translator
 from cyclegan.data.folders import list_images
 from cyclegan.data.held_out import folder_of_test_images
+from cyclegan.data.square import Square
 from cyclegan.errors import UserError
 from cyclegan.evaluation.evaluate import evaluate_checkpoint
 from cyclegan.evaluation.pictures import spread_out, squares
@@ -81,7 +82,8 @@ def _rows(runs: list[_Run], settings: CompareSettings) -> Iterator[dict[str, obj
     side = settings.size or first.data.crop_size
     channels = runs[0].translator.generator.architecture.input_nc
     paths = spread_out(list_images(folder), settings.images)
-    pictures = [image for batch in squares(paths, side, channels) for image in batch]
+    square = Square(side, channels, first.data.range)
+    pictures = [image for batch in squares(paths, square) for image in batch]
     for image in track(pictures, "converting", console=Console(stderr=True)):
         outputs = [_url(run.translator.convert(image).cpu()) for run in runs]
         yield {"input": _url(image), "outputs": outputs}

@@ -1,13 +1,16 @@
 """Which file becomes which."""
 
+import fnmatch
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from cyclegan.conversion.settings import Format
+from cyclegan.conversion.settings import ConvertSettings, Format
 from cyclegan.data.folders import list_images
 from cyclegan.errors import UsageError, UserError
-from cyclegan.images import WRITABLE
+from cyclegan.images import EXTENSIONS
+from cyclegan.images.document import MORE_EXTENSIONS
+from cyclegan.images.writing import ALL_WRITABLE
 
 
 @dataclass(frozen=True)
@@ -20,30 +23,74 @@ class Job:
     """of the target within the output folder"""
 
 
-def plan(source: Path, output: Path, format: Format | None) -> list[Job]:
-    """Pair every image below `source` (or `source` itself) with its place below `output`.
+def plan(settings: ConvertSettings) -> list[Job]:
+    """Pair every image below the input (or the input itself) with its place below the output.
 
     The output mirrors the input; two inputs that would share a name keep their own ending within
     it (a.jpg.png). Raises UserError where there is nothing to convert, or no place for it.
     """
+    source, output = settings.input, settings.output
     if source.is_file():
         root, found = source.parent, [source]
     elif source.is_dir():
-        root, found = source, _outside(list_images(source), source, output)
+        root, found = source, _chosen(settings)
     else:
         raise UserError(f"--input {source}: no such file or folder")
     if output.resolve() == root.resolve():
         raise UsageError(f"--output {output} is the input folder itself: give another folder")
     if output.is_file():
         raise UsageError(f"--output {output} is a file: give a folder")
-    relative = [path.relative_to(root) for path in found]
-    names = _distinct(relative, format)
+    names = _distinct([path.relative_to(root) for path in found], settings.format)
     jobs = [Job(path, output / name, name) for path, name in zip(found, names, strict=True)]
-    sources = {path.resolve() for path in found}
-    for job in jobs:
-        if job.target.resolve() in sources:
-            raise UsageError(f"--output {output}: {job.target} is an input: give another folder")
+    _check_inputs_stay(jobs, output)
     return jobs
+
+
+def _chosen(settings: ConvertSettings) -> list[Path]:
+    """What the input folder holds, `--glob` and `--list` allow, and no earlier run put there."""
+    source = settings.input
+    if settings.list is not None:
+        return _listed(source, settings.list)
+    found = _outside(list_images(source, READABLE), source, settings.output)
+    if settings.glob is None:
+        return found
+    matching = [
+        path
+        for path in found
+        if fnmatch.fnmatchcase(path.relative_to(source).as_posix(), settings.glob)
+    ]
+    if not matching:
+        raise UserError(f"--glob {settings.glob}: none of the {len(found)} images matches")
+    return matching
+
+
+def _listed(source: Path, file: Path) -> list[Path]:
+    if not file.is_file():
+        raise UserError(f"--list {file}: no such file")
+    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    found = [source / line for line in dict.fromkeys(lines) if line]
+    for path in found:
+        if not path.resolve().is_relative_to(source.resolve()):
+            raise UserError(f"--list {file}: {path} is not below {source}")
+    if not found:
+        raise UserError(f"--list {file}: names no images")
+    return found
+
+
+def _check_inputs_stay(jobs: list[Job], output: Path) -> None:
+    there = [job.target for job in jobs if job.target.exists()]
+    if not there:
+        return
+    inputs = {_identity(job.source) for job in jobs if job.source.exists()}
+    for target in there:
+        if _identity(target) in inputs:
+            raise UsageError(f"--output {output}: {target} is an input: give another folder")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """The same for two names of one file; quicker than following links by hand."""
+    state = path.stat()
+    return state.st_dev, state.st_ino
 
 
 def _outside(found: list[Path], source: Path, output: Path) -> list[Path]:
@@ -68,6 +115,12 @@ def _distinct(inputs: list[Path], format: Format | None) -> list[Path]:
 def _suffix(path: Path, format: Format | None) -> str:
     """The ending to write: the input's own, spelt as it is, where that format is asked for."""
     if format is None:
-        return path.suffix if path.suffix.lower() in WRITABLE else ".png"
-    same = {"jpg": {".jpg", ".jpeg"}}.get(format, {f".{format}"})
+        known = path.suffix.lower() in ALL_WRITABLE
+        return path.suffix if known else _INSTEAD.get(path.suffix.lower(), ".png")
+    same = {"jpg": {".jpg", ".jpeg"}, "tif": {".tif", ".tiff"}}.get(format, {f".{format}"})
     return path.suffix if path.suffix.lower() in same else f".{format}"
+
+
+#: Endings that can be read.
+READABLE = EXTENSIONS | MORE_EXTENSIONS
+_INSTEAD = {".dcm": ".tif"}  # with all its bits; BMP becomes PNG

@@ -1,31 +1,35 @@
 """Converts an image set."""
 
 import logging
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 
-import torch
-from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
-from cyclegan import checkpoint, images
-from cyclegan.conversion import manifest, memory, weights
+from cyclegan import checkpoint
+from cyclegan.conversion import manifest, weights
 from cyclegan.conversion.files import Job, plan
+from cyclegan.conversion.look import Look
 from cyclegan.conversion.page import PAGE, write_page
+from cyclegan.conversion.painting import Depth, paint
 from cyclegan.conversion.reference import compare
+from cyclegan.conversion.remote import Here, mirrored
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.sizes import pixels_of_two_sizes, scaled
-from cyclegan.conversion.translator import Translator
+from cyclegan.conversion.translator import Translator, choose_way
 from cyclegan.conversion.weights import Generator
-from cyclegan.device import choose_device
 from cyclegan.errors import UsageError, UserError
-from cyclegan.execution.choice import choose_for_conversion
+from cyclegan.images.document import Document, open_document
+from cyclegan.images.picture import Picture
+from cyclegan.images.writing import Compression, check_holds, depth, write_document
 from cyclegan.progress import progress_bar
-from cyclegan.run import check_name
+from cyclegan.run import FolderDirection, check_name
 
 log = logging.getLogger(__name__)
 
@@ -45,31 +49,63 @@ def convert(settings: ConvertSettings) -> int:
     Prints a progress bar, where the page lies, and one line of counts; 1 where pictures failed.
     Raises UserError where nothing can be converted at all.
     """
-    jobs = plan(settings.input, settings.output, settings.format)[: settings.num_test]
+    ways: tuple[FolderDirection, ...] = ("AtoB", "BtoA")
+    each = [settings]
+    if settings.direction == "both":
+        each = [replace(settings, direction=way, output=settings.output / way) for way in ways]
+    codes = []
+    for one in each:
+        with mirrored(one) as (here, mirror):
+            codes.append(_one_way(here, mirror))
+    return max(codes)
+
+
+def _one_way(settings: ConvertSettings, mirror: Here) -> int:
+    jobs = plan(settings)[: settings.num_test]
+    if settings.dry_run:
+        return _tell(jobs)
     generator = load_generator(settings)
+    look(settings).check(generator.architecture.input_nc, generator.architecture.output_nc)
     made_by = _digest(settings, generator)
     todo = _unfinished(jobs, settings, made_by)
     failed: list[str] = []
     if todo:
         translator = make_translator(generator, settings, todo)
+        convert_all = Conversion(settings, translator, made_by, mirror)
         with progress_bar() as bar:
-            failed = convert_all(todo, translator, settings, made_by, bar)
+            failed = convert_all(todo, bar)
     done = Summary(len(todo) - len(failed), len(jobs) - len(todo), tuple(failed))
     return _report(done, jobs, settings, generator)
 
 
-def load_generator(settings: ConvertSettings) -> Generator:
-    """The generator that `settings` name. Raises UserError."""
+def _tell(jobs: Sequence[Job]) -> int:
+    console = Console(soft_wrap=True, highlight=False)
+    for job in jobs:
+        console.print(f"{job.source} -> {job.target}", markup=False)
+    console.print(f"{len(jobs)} would be converted")
+    return 0
+
+
+def look(settings: ConvertSettings) -> Look:
+    """How much of the conversion is taken over."""
+    return Look(settings.strength, settings.keep_luminance, settings.keep_color)
+
+
+def load_generator(settings: ConvertSettings, *, back: bool = False) -> Generator:
+    """The generator that `settings` name, or with `back` the other one. Raises UserError."""
     if (settings.name is None) == (settings.weights is None):
         raise UsageError("give either --name RUN or --weights FILE to convert with")
     if settings.weights is not None and settings.epoch != "latest":
         raise UsageError(f"--epoch {settings.epoch} goes with --name; --weights names one file")
+    assert settings.direction != "both"
     path = settings.weights
     if settings.name is not None:
         check_name(settings.name)
         path = checkpoint.path_of(settings.checkpoints_dir / settings.name, settings.epoch)
     assert path is not None
-    generator = weights.load(path, settings.direction, average=settings.average)
+    generator = weights.load(
+        path, settings.direction, average=settings.average, back=back, runtime=settings.runtime
+    )
     if settings.norm_statistics == "image":
         weights.use_image_statistics(generator.network)
     hint = weights.advice(generator, settings.norm_statistics)
@@ -82,19 +118,17 @@ def make_translator(
     generator: Generator, settings: ConvertSettings, jobs: Sequence[Job]
 ) -> Translator:
     """The generator laid out for `jobs`. Raises UserError."""
-    device = choose_device(settings.device)
     pixels = pixels_of_two_sizes(jobs, settings.load_size) if settings.compile == "auto" else 0
-    channels = generator.architecture.input_nc
-    execution = choose_for_conversion(
-        generator.network, channels, settings.precision, settings.compile, pixels, device
-    )
-    return Translator(generator, device, execution)
+    way = choose_way(generator, settings.device, settings.precision, settings.compile, pixels)
+    return Translator(generator, *way, settings.tile, settings.scratch)
 
 
 def _digest(settings: ConvertSettings, generator: Generator) -> str:
     """Of all that decides the pixels: an output with the same digest need not be made again."""
-    options = (settings.load_size, settings.norm_statistics, settings.precision)
-    return sha256(f"{generator.digest} {options}".encode()).hexdigest()[:16]
+    tile = settings.tile if settings.tile in ("fast", "dense") else "exact"  # as is "off"
+    options = (settings.load_size, settings.norm_statistics, settings.precision, tile)
+    more = (settings.range, look(settings), settings.also, settings.quality, settings.chroma)
+    return sha256(f"{generator.digest} {options} {more}".encode()).hexdigest()[:16]
 
 
 def _unfinished(jobs: Sequence[Job], settings: ConvertSettings, made_by: str) -> list[Job]:
@@ -103,11 +137,7 @@ def _unfinished(jobs: Sequence[Job], settings: ConvertSettings, made_by: str) ->
         return list(jobs)
     there = [job for job in jobs if job.target.exists()]
     made = manifest.read(settings.output)
-    foreign = [
-        job
-        for job in there
-        if made.get(job.name.as_posix()) != manifest.Entry.of(job.source, job.name, made_by)
-    ]
+    foreign = [job for job in there if not _is_ours(job, made, made_by)]
     if foreign:
         raise UserError(
             f"{foreign[0].target}: there already, and made from something else or with other "
@@ -122,82 +152,156 @@ def _unfinished(jobs: Sequence[Job], settings: ConvertSettings, made_by: str) ->
     return [job for job in jobs if job.target not in finished]
 
 
-def convert_all(
-    todo: Sequence[Job],
-    translator: Translator,
-    settings: ConvertSettings,
-    made_by: str,
-    bar: Progress,
-) -> list[str]:
-    """Convert picture after picture; return a line for each that failed.
+def _is_ours(job: Job, made: dict[str, manifest.Entry], made_by: str) -> bool:
+    entry = made.get(job.name.as_posix())
+    return entry is not None and entry.origin == manifest.Origin.of(job.source, made_by)
 
-    The next one is read and the last one written meanwhile, each in a thread of its own.
-    """
-    failed: list[str] = []
-    channels = translator.generator.architecture.input_nc
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        written: Future[list[str]] | None = None
-        pictures = _read_ahead(reader, todo, channels)
-        try:
-            for job, picture in bar.track(pictures, total=len(todo), description="converting"):
-                try:
-                    converted = _convert_one(job, picture.result(), translator, settings)
-                except UserError as error:
-                    failed.append(str(error))
-                    continue
+
+@dataclass(frozen=True)
+class Made:
+    """A job's pictures, ready to be written."""
+
+    job: Job
+    document: Document
+    """what was read"""
+    pictures: dict[str, Iterable[Picture]]
+    """by the folder within the output that they go to; "" last"""
+    entry: manifest.Entry
+
+
+class Conversion:
+    """Converts picture after picture with one generator."""
+
+    def __init__(
+        self, settings: ConvertSettings, translator: Translator, made_by: str, mirror: Here
+    ) -> None:
+        self._settings = settings
+        self._mirror = mirror
+        self._translator = translator
+        self._made_by = made_by
+        self._values = settings.range or translator.generator.values
+        self._look = look(settings)
+        self._compression = Compression(settings.quality, settings.chroma)
+        self._back: Translator | None = None
+        if settings.also:
+            back = load_generator(settings, back=True)
+            self._back = make_translator(back, settings, [])
+
+    def __call__(self, todo: Sequence[Job], bar: Progress) -> list[str]:
+        """Return a line for each that failed.
+
+        The next one is read and the last one written meanwhile, each in a thread of its own.
+        """
+        failed: list[str] = []
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+            written: Future[list[str]] | None = None
+            documents = self._read_ahead(reader, todo)
+            try:
+                for job, document in bar.track(
+                    documents, total=len(todo), description="converting"
+                ):
+                    try:
+                        made = self._make(job, document.result())
+                    except UserError as error:
+                        failed.append(self._fail(job, error))
+                        continue
+                    failed += written.result() if written else []
+                    written = writer.submit(self._keep, made)
+                    if made.document.count > 1:  # made while they are written
+                        failed += written.result()
+                        written = None
                 failed += written.result() if written else []
-                written = writer.submit(_keep, job, converted, settings, made_by)
-            failed += written.result() if written else []
-        except KeyboardInterrupt:
-            log.warning("stopped; the same command goes on with the rest")
-            raise
-    return failed
+            except KeyboardInterrupt:
+                log.warning("stopped; the same command goes on with the rest")
+                raise
+        return failed
 
+    def _read_ahead(
+        self, reader: Executor, jobs: Sequence[Job]
+    ) -> Iterator[tuple[Job, Future[Document]]]:
+        """Keep one document ahead; no more, as they may be large."""
+        coming: deque[tuple[Job, Future[Document]]] = deque()
+        for job in jobs:
+            coming.append((job, reader.submit(self._read, job)))
+            if len(coming) > 1:
+                yield coming.popleft()
+        yield from coming
 
-def _keep(job: Job, converted: Image.Image, settings: ConvertSettings, made_by: str) -> list[str]:
-    """Write a converted picture; return what is wrong with it, if anything."""
-    try:
-        # Noted first: a picture under its name is then always known as ours. One that may be
-        # replaced goes before, or it would pass for the new one after a kill.
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-        job.target.unlink(missing_ok=True)
-        manifest.append(settings.output, manifest.Entry.of(job.source, job.name, made_by))
-        images.write(converted, job.target)
-    except UserError as error:
-        return [str(error)]
-    except OSError as error:
-        raise UserError(f"{job.target}: can't be written ({error.strerror})") from error
-    return []
+    def _read(self, job: Job) -> Document:
+        self._mirror.fetch(job.source)
+        document = open_document(job.source, self._values)
+        if document.count > 1:
+            return document
+        return replace(document, pictures=list(document.pictures))
 
+    def _make(self, job: Job, document: Document) -> Made:
+        check_holds(job.target, document)
+        begun = time.perf_counter()
+        ways = {kind: partial(self._also, kind) for kind in self._settings.also_made}
+        make = partial(self._paint, job)
+        if document.count == 1 or ways:
+            document = replace(document, pictures=list(document.pictures))
+            done = [make(picture) for picture in document.pictures]
+            made: dict[str, Iterable[Picture]] = {
+                kind: [
+                    way(before, after)
+                    for before, after in zip(document.pictures, done, strict=True)
+                ]
+                for kind, way in ways.items()
+            }
+            made[""] = done
+            width, height = done[0].size
+        else:
+            made, width, height = {"": map(make, document.pictures)}, 0, 0
+        seconds = round(time.perf_counter() - begun, 3)
+        return Made(job, document, made, self._entry(job, width, height, seconds))
 
-def _read_ahead(
-    reader: Executor, jobs: Sequence[Job], channels: int
-) -> Iterator[tuple[Job, Future[Image.Image]]]:
-    """Each job with its picture, while the next one is on its way."""
-    coming: deque[tuple[Job, Future[Image.Image]]] = deque()
-    for job in jobs:
-        coming.append((job, reader.submit(images.read, job.source, channels)))
-        if len(coming) > 1:
-            yield coming.popleft()
-    yield from coming
+    def _paint(self, job: Job, picture: Picture) -> Picture:
+        try:
+            picture = picture.scaled(scaled(picture.size, self._settings.load_size))
+            chosen = Depth(*depth(job.target, picture))
+            return paint(picture, self._translator, self._look, chosen)
+        except UserError as error:
+            raise UserError(f"{job.source}: {error}") from None
 
+    def _also(self, kind: str, before: Picture, after: Picture) -> Picture:
+        assert self._back is not None
+        source = after if kind == "cycled" else before.scaled(after.size)
+        return paint(source, self._back, Look(), Depth(after.pixels.dtype, after.range))
 
-def _convert_one(
-    job: Job, image: Image.Image, translator: Translator, settings: ConvertSettings
-) -> Image.Image:
-    architecture = translator.generator.architecture
-    size = scaled(image.size, settings.load_size)
-    try:
-        memory.check(architecture, *size, translator.device)
-    except UserError as error:
-        raise UserError(f"{job.source}: {error}") from None
-    if size != image.size:
-        image = image.resize(size, Image.Resampling.BICUBIC)
-    try:
-        converted = translator.convert(images.to_tensor(image))
-    except (MemoryError, torch.OutOfMemoryError):
-        raise UserError(f"{job.source}: out of memory: scale down with --load_size") from None
-    return images.to_image(converted)
+    def _keep(self, made: Made) -> list[str]:
+        """Write what was made; return what is wrong with it, if anything."""
+        job = made.job
+        try:
+            # Noted first: a picture under its name is then always known as ours. One that may be
+            # replaced goes before, or it would pass for the new one after a kill.
+            job.target.parent.mkdir(parents=True, exist_ok=True)
+            job.target.unlink(missing_ok=True)
+            manifest.append(self._settings.output, made.entry)
+            for folder, pictures in made.pictures.items():
+                path = self._settings.output / folder / job.name
+                write_document(path, pictures, made.document, self._compression)
+                self._mirror.deliver(path)
+            self._mirror.drop(job.source)
+        except UserError as error:
+            return [self._fail(job, error)]
+        except OSError as error:
+            raise UserError(f"{job.target}: can't be written ({error.strerror})") from error
+        return []
+
+    def _fail(self, job: Job, error: UserError) -> str:
+        if job.source.exists():
+            self._settings.output.mkdir(parents=True, exist_ok=True)
+            entry = replace(self._entry(job), error=str(error))
+            manifest.append(self._settings.output, entry)
+        return str(error)
+
+    def _entry(
+        self, job: Job, width: int = 0, height: int = 0, seconds: float = 0.0
+    ) -> manifest.Entry:
+        origin = manifest.Origin.of(job.source, self._made_by)
+        digest = self._translator.generator.digest
+        return manifest.Entry(job.name.as_posix(), origin, digest, width, height, seconds)
 
 
 def _report(done: Summary, jobs: list[Job], settings: ConvertSettings, generator: Generator) -> int:

@@ -9,11 +9,9 @@ NAME = "manifest.jsonl"
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One finished picture."""
+class Origin:
+    """What an output was made of; the same again need not be made again."""
 
-    output: str
-    """name within the output folder"""
     input: str
     input_size: int
     """bytes"""
@@ -23,12 +21,26 @@ class Entry:
     """digest of model and options"""
 
     @classmethod
-    def of(cls, source: Path, name: Path, made_by: str) -> "Entry":
-        """The entry of `source` as it is now."""
+    def of(cls, source: Path, made_by: str) -> "Origin":
+        """`source` as it is now."""
         state = source.stat()
-        return cls(
-            name.as_posix(), str(source.resolve()), state.st_size, state.st_mtime_ns, made_by
-        )
+        return cls(str(source.resolve()), state.st_size, state.st_mtime_ns, made_by)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture that was converted, or could not be."""
+
+    output: str
+    """name within the output folder"""
+    origin: Origin
+    checkpoint: str
+    """digest of the generator's weights"""
+    width: int = 0
+    height: int = 0
+    seconds: float = 0.0
+    """that reading, the network and putting together took"""
+    error: str | None = None
 
 
 def read(folder: Path) -> dict[str, Entry]:
@@ -37,18 +49,31 @@ def read(folder: Path) -> dict[str, Entry]:
 
 
 def append(folder: Path, entry: Entry) -> None:
-    """Add a finished picture."""
+    """Add a picture."""
+    content = asdict(entry)
+    line = json.dumps(content | content.pop("origin"))
     path = folder / NAME
-    cut = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")  # half a line, of a kill
-    with path.open("a", encoding="utf-8") as file:
-        file.write(("\n" if cut else "") + json.dumps(asdict(entry)) + "\n")
+    with path.open("ab") as file:
+        file.write(f"{'' if _ends_whole(path) else chr(10)}{line}\n".encode())
+
+
+def _ends_whole(path: Path) -> bool:
+    """Whether the last line is whole: a kill may have left half of it."""
+    with path.open("rb") as file:
+        if not file.seek(0, 2):
+            return True
+        file.seek(-1, 2)
+        return file.read(1) == b"\n"
 
 
 def _entries(path: Path) -> Iterator[Entry]:
     if not path.exists():
         return
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            yield Entry(**json.loads(line))
-        except (ValueError, TypeError):
-            continue
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            try:
+                content = json.loads(line)
+                origin = Origin(*(content.pop(name) for name in Origin.__dataclass_fields__))
+                yield Entry(origin=origin, **content)
+            except (ValueError, TypeError, KeyError, AttributeError):
+                continue

@@ -1,6 +1,7 @@
 """`index.html` in the output folder: inputs and outputs side by side, without a server."""
 
 import os
+from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
 
@@ -9,10 +10,11 @@ from jinja2 import Environment, PackageLoader
 from cyclegan.conversion.files import Job
 
 PAGE = "index.html"
+MOST = 1000  # pairs: a browser has to lay them all out
 
 
 def write_page(jobs: list[Job], output: Path, title: str) -> Path:
-    """Write the page over all `jobs` whose picture is there; return its path."""
+    """Write the page over `jobs` whose picture is there; return its path."""
     template = Environment(
         loader=PackageLoader("cyclegan.conversion", ""), autoescape=True
     ).get_template("page.html.j2")
@@ -22,12 +24,11 @@ def write_page(jobs: list[Job], output: Path, title: str) -> Path:
             "input": _link(job.source, output),
             "output": _link(job.target, output),
         }
-        for job in jobs
-        if job.target.is_file()
+        for job in islice((job for job in jobs if job.target.is_file()), MOST)
     ]
     path = output / PAGE
     unfinished = path.with_name(f".{PAGE}.unfinished")
-    page = template.render(title=title, pairs=pairs)
+    page = template.render(title=title, pairs=pairs, pictures=len(jobs))
     unfinished.write_text(page, encoding="utf-8", errors="replace")  # names may be any bytes
     unfinished.replace(path)
     return path

@@ -1,16 +1,20 @@
 """Settings of a conversion; what the checkpoint knows is not asked for."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.execution.settings import PrecisionChoice, Switch
-from cyclegan.run import FolderDirection
+from cyclegan.runtimes.settings import Runtime
 from cyclegan.strict import STRICT
+from cyclegan.tiling.settings import Tile
 
-Format = Literal["png", "jpg", "webp"]
+Format = Literal["png", "jpg", "webp", "tif", "gif", "npy"]
+Way = Literal["AtoB", "BtoA", "both"]
+Chroma = Literal["444", "422", "420"]
+Also = Literal["cycled", "identity", "cycled,identity"]
 NormStatistics = Literal["trained", "image"]
 
 
@@ -19,23 +23,27 @@ class ConvertSettings:
     """Which images are converted with what, and where they go."""
 
     input: Path
-    """folder of images (with all folders below it), or one image"""
+    """folder of images (with all folders below it), or one image; s3://... and other URLs too"""
     output: Path
-    """folder for the converted images; mirrors the input folder"""
+    """folder for the converted images, or a URL of one; mirrors the input folder"""
     name: str | None = None
     """name of the run to convert with"""
     weights: Path | None = None
-    """file to convert with instead: a checkpoint, or a generator of the classic scripts"""
+    """file to convert with instead: a checkpoint, a generator of the classic scripts, or what
+    cyclegan export wrote"""
+    runtime: Runtime = "auto"
+    """what runs an exported file: torch, onnxruntime or openvino; auto goes by its ending"""
     epoch: str = "latest"
     """which checkpoint of the run: latest, best or the number of an epoch"""
-    direction: FolderDirection | None = None
-    """AtoB or BtoA; by default the direction that was trained"""
+    direction: Way | None = None
+    """AtoB or BtoA; by default the direction that was trained; both makes a folder for each"""
     checkpoints_dir: Path = Path("checkpoints")
     """folder that holds the runs"""
     load_size: PositiveInt | None = None
     """scale the shorter side to so many pixels; by default images keep their size"""
     format: Format | None = None
-    """png, jpg or webp; by default the input's format (PNG for BMP and TIFF)"""
+    """png, jpg, webp, tif, gif or npy; by default the input's format (PNG for BMP, TIFF for
+    DICOM)"""
     overwrite: bool = False
     """replace files that are there already"""
     num_test: PositiveInt | None = None
@@ -49,7 +57,40 @@ class ConvertSettings:
     than a level)"""
     compile: Switch = "auto"
     """compile the generator; auto does for many images of one size"""
+    range: tuple[float, float] | None = None
+    """values that are black and white, for files whose values have no range (floats, DICOM)"""
+    strength: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """how much of the conversion is taken over: 0 gives the input, 1 the conversion"""
+    keep_luminance: bool = False
+    """take over colour only: light and shade stay as they are"""
+    keep_color: bool = False
+    """take over light and shade only: colours stay as they are"""
+    also: Also | None = None
+    """cycled (converted and back), identity (by the other generator) or both, in folders of
+    these names within the output"""
+    quality: Annotated[int, Field(ge=1, le=100)] | None = None
+    """of JPEG and WebP; by default a JPEG's own, else 95"""
+    chroma: Chroma | None = None
+    """of JPEG: 444, 422 or 420; by default the input's"""
+    glob: str | None = None
+    """convert those whose path within the input matches, for example 'day1/*.jpg'; * stands for
+    folders too"""
+    list: Path | None = None
+    """convert those that this file names, a line each, by their path within the input"""
+    dry_run: bool = False
+    """say what would be converted to what, and write nothing"""
+    tile: Tile = "auto"
+    """how large pictures are computed: off (at once), exact (in bands, with the same result), fast
+    (in tiles, normalised alike), dense (in tiles, normalised pixel by pixel); auto computes at
+    once where memory is enough, else exactly"""
+    scratch: Path | None = None
+    """folder for what --tile exact keeps on disk; by default the system's temporary folder"""
     reference: Path | None = None
     """folder of the pictures that should come out, by the same names: prints the difference"""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
+
+    @property
+    def also_made(self) -> tuple[str, ...]:
+        """What is made beside the conversions, by name."""
+        return tuple(self.also.split(",")) if self.also else ()

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from cyclegan import images
 from cyclegan.conversion.files import Job
-from cyclegan.conversion.translator import padded_side
 from cyclegan.images import Size
+from cyclegan.tiling.reflected import padded_side
 
 _LOOKED_AT = 64  # headers
 

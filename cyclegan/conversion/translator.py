@@ -1,23 +1,35 @@
 """A trained generator as a function of pictures."""
 
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, overload
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from cyclegan import checkpoint, images
-from cyclegan.conversion import weights
+from cyclegan import checkpoint
+from cyclegan.conversion import inputs, memory, weights
 from cyclegan.conversion.settings import NormStatistics
 from cyclegan.conversion.weights import Generator
 from cyclegan.device import choose_device
+from cyclegan.errors import UsageError, UserError
 from cyclegan.execution.choice import choose_for_conversion
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.settings import PrecisionChoice, Switch
+from cyclegan.images.picture import Array
 from cyclegan.run import FolderDirection
+from cyclegan.runtimes.settings import Runtime
+from cyclegan.tiling.means import Block, Means
+from cyclegan.tiling.reflected import Reflected, margin
+from cyclegan.tiling.rows import Picture, Pixels, Shape
+from cyclegan.tiling.settings import Tile
+from cyclegan.tiling.stream import streams
+from cyclegan.tiling.table import TILES
 
-SMALLEST = 8  # pixels: below it the innermost reflection padding has nothing to reflect
+log = logging.getLogger(__name__)
 
 
 class Translator:
@@ -28,12 +40,27 @@ class Translator:
         generator: Generator,
         device: torch.device,
         execution: Execution,
+        tile: Tile = "auto",
+        scratch: Path | None = None,
     ) -> None:
-        """Lays the generator's weights out for `execution`: it is trained no more."""
+        """Lays the generator's weights out for `execution`: it is trained no more.
+
+        `scratch` is the folder for what memory should not hold; by default the system's.
+        """
         self.generator = generator
         self.device = device
         self.execution = execution
-        self._convert = execution.prepare_trained(generator.network.to(device))
+        settings = generator.architecture.generator
+        self._tile = tile
+        self._means = Means(
+            generator.network,
+            execution.prepare_trained(generator.network.to(device)),
+            execution,
+            device,
+            settings.reach if streams(generator.network) else None,
+            settings.widest,
+            scratch or Path(tempfile.gettempdir()),
+        )
 
     @classmethod
     def load(
@@ -47,52 +74,156 @@ class Translator:
         precision: PrecisionChoice = "fp32",
         compile: Switch = "off",
         average: bool = True,
+        tile: Tile = "auto",
+        runtime: Runtime = "auto",
     ) -> "Translator":
-        """Load from a run's folder, a checkpoint, or a generator's file of the classic scripts.
+        """Load from a run's folder, a checkpoint, an exported file, or one of the classic scripts.
 
         `direction` "AtoB" or "BtoA" counts by the folders trained on; None is the one trained.
         `precision` "auto" takes bfloat16 where that is quicker: pixels differ by less than a level.
         `average` takes the weights averaged over the training's steps, where there are any.
-        Raises UserError where there is nothing to load.
+        `tile` says how pictures are computed: "off" at once, "exact" in bands with the same
+        result, "fast" or "dense" in tiles; "auto" at once where memory is enough, else exactly.
+        `runtime` "torch", "onnxruntime" or "openvino" runs an exported file. Raises UserError where
+        there is nothing to load.
         """
         path = Path(path)
         file = checkpoint.path_of(path, str(epoch)) if path.is_dir() else path
-        generator = weights.load(file, direction, average=average)
+        generator = weights.load(file, direction, average=average, runtime=runtime)
         if norm_statistics == "image":
             weights.use_image_statistics(generator.network)
-        where = choose_device(device)
-        channels = generator.architecture.input_nc
-        execution = choose_for_conversion(generator.network, channels, precision, compile, 0, where)
-        return cls(generator, where, execution)
+        return cls(generator, *choose_way(generator, device, precision, compile), tile)
 
-    def __call__(self, image: Image.Image) -> Image.Image:
-        """Convert a picture of any mode; the result has its size, in RGB or grayscale."""
+    @overload
+    def __call__(self, given: Image.Image | Path | str) -> Image.Image: ...
+    @overload
+    def __call__(self, given: Array) -> Array: ...
+    @overload
+    def __call__(self, given: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, given: Iterable[Any], *, batch_size: int = 1) -> Any: ...
+    def __call__(self, given: object, *, batch_size: int = 1) -> Any:
+        """Convert a picture of any kind of `inputs.ACCEPTED`; the result is of the same kind.
+
+        It has the picture's size; of a path it is a PIL image. Of an iterable it is an iterator,
+        which converts as it is asked, pictures of equal size `batch_size` at a time. Raises
+        TypeError, ValueError and UserError, saying what was given and what is taken.
+        """
         channels = self.generator.architecture.input_nc
-        return images.to_image(self.convert(images.to_tensor(images.as_mode(image, channels))))
+        if not inputs.is_picture(given):
+            assert isinstance(given, Iterable)
+            return inputs.stream(given, channels, self.convert_batch, batch_size)
+        opened = inputs.open_picture(given, channels)
+        return opened.close(self.convert_batch(opened.pixels))
 
     def convert(self, image: Tensor) -> Tensor:
-        """(C, H, W) in [-1, 1] -> (C', H, W) in [-1, 1]; sides are padded by reflection."""
-        height, width = image.shape[1:]
-        padded = _pad(image).unsqueeze(0).to(self.device)
+        """(C, H, W) in [-1, 1] -> (C', H, W) in [-1, 1]; sides are padded by reflection.
+
+        Raises UserError where that is not possible here.
+        """
+        channels = self.generator.architecture.output_nc
+        converted = torch.empty(channels, *image.shape[1:])
+        for block in self.blocks(Pixels(image)):
+            height, width = block.pixels.shape[1:]
+            bottom, right = block.top + height, block.left + width
+            converted[:, block.top : bottom, block.left : right] = block.pixels
+        return converted
+
+    def convert_batch(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) in [-1, 1] -> (N, C', H, W) in [-1, 1], as `convert` up to rounding.
+
+        At once where memory is enough, else one after the other. Raises UserError as `convert`.
+        """
+        count, height, width = len(images), *images.shape[2:]
+        padded = [Reflected.of(Pixels(image)) for image in images]
+        together = (
+            count > 1 and self._tile in ("auto", "off") and self._fits(padded[0].shape, count)
+        )
+        if not together or weights.looks_at_batches(self.generator.network):
+            return torch.stack([self.convert(image) for image in images])
+        top, left = margin(height)[0], margin(width)[0]
+        whole = [each.window(0, each.shape.height, 0, each.shape.width) for each in padded]
         with torch.inference_mode():
-            converted: Tensor = self._convert(padded)[0]
-        top, left = _margin(height)[0], _margin(width)[0]
-        return converted[:, top : top + height, left : left + width]
+            made = self._means.call(torch.cat(whole).to(self.device)).float().cpu()
+        return made[:, :, top : top + height, left : left + width]
+
+    def blocks(self, picture: Picture) -> Iterator[Block]:
+        """Convert a picture part by part, in bounded memory where it is large.
+
+        Raises UserError where that is not possible here.
+        """
+        shape = picture.shape
+        above, before = margin(shape.height)[0], margin(shape.width)[0]
+        for block in self._padded(Reflected.of(picture)):
+            top, left = block.top - above, block.left - before
+            skipped, passed = max(0, -top), max(0, -left)
+            kept = block.pixels[:, skipped : shape.height - top, passed : shape.width - left]
+            if kept.numel():
+                yield Block(top + skipped, left + passed, kept)
+
+    @torch.inference_mode()
+    def _padded(self, picture: Reflected) -> Iterator[Block]:
+        tile = self._tile
+        if tile == "auto":
+            tile = "off" if self._fits(picture.shape) or self._means.reach is None else "exact"
+        if tile != "off" and self._means.reach is None:
+            raise UserError(
+                f"--tile {tile}: this generator sees the whole picture at once (a transformer "
+                "does, and an exported file): scale down with --load_size"
+            )
+        if tile == "off" and not self._fits(picture.shape):
+            raise UserError(self._too_large(picture.shape))
+        try:
+            yield from TILES[tile](picture, self._means)
+        except (MemoryError, RuntimeError) as error:
+            if tile != "off" or not _is_memory(error):
+                raise
+            if self._tile != "auto" or self._means.reach is None:
+                raise UserError(self._too_large(picture.shape)) from None
+            log.warning(
+                "%dx%d: out of memory, goes on in bands", picture.shape.width, picture.shape.height
+            )
+            yield from TILES["exact"](picture, self._means)
+
+    def _fits(self, shape: Shape, count: int = 1) -> bool:
+        needed = memory.estimate(self.generator.architecture, shape.width, shape.height)
+        return count * needed <= memory.free(self.device)
+
+    def _too_large(self, shape: Shape) -> str:
+        needed = memory.estimate(self.generator.architecture, shape.width, shape.height)
+        way_out = "" if self._means.reach is None else "--tile exact needs little, or "
+        return (
+            f"{shape.width}x{shape.height} pixels need about {needed / 2**30:.1f} GiB of memory, "
+            f"{memory.free(self.device) / 2**30:.1f} GiB are free: {way_out}"
+            "scale down with --load_size"
+        )
 
 
-def padded_side(side: int) -> int:
-    """The side in pixels that the network sees: a multiple of 4, and no less than it needs."""
-    return max(SMALLEST, -(-side // 4) * 4)
+def choose_way(
+    generator: Generator,
+    device: str,
+    precision: PrecisionChoice,
+    compile: Switch,
+    pixels: int = 0,
+) -> tuple[torch.device, Execution]:
+    """Where and how `generator` is computed; `pixels` are to come in images of one size or two.
+
+    Raises UsageError where this machine has no such device, or an exported file no such choice.
+    """
+    if not generator.fixed:
+        where = choose_device(device)
+        network, channels = generator.network, generator.architecture.input_nc
+        return where, choose_for_conversion(network, channels, precision, compile, pixels, where)
+    asked = {"device": device, "precision": precision, "compile": compile}
+    for flag, value in asked.items():
+        if value not in ("auto", "cpu", "fp32", "off"):
+            raise UsageError(
+                f"--{flag} {value}: {generator.origin} is exported, and computed as it is on the "
+                "CPU: leave the flag out"
+            )
+    return torch.device("cpu"), Execution()
 
 
-def _margin(side: int) -> tuple[int, int]:
-    missing = padded_side(side) - side
-    return missing // 2, missing - missing // 2
-
-
-def _pad(image: Tensor) -> Tensor:
-    """Reflect at the borders, as often as it takes: a picture may be one pixel wide."""
-    margins = ((0, 0), _margin(image.shape[1]), _margin(image.shape[2]))
-    if not any(map(any, margins)):
-        return image
-    return torch.from_numpy(np.pad(image.numpy(), margins, mode="reflect"))
+def _is_memory(error: Exception) -> bool:
+    out = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return out or "DefaultCPUAllocator" in str(error)  # on the CPU torch has no type for it

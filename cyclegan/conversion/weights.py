@@ -1,6 +1,7 @@
-"""A checkpoint, or a file of the classic scripts, becomes one generator."""
+"""A checkpoint, a file of the classic scripts or an exported one becomes one generator."""
 
 from dataclasses import dataclass
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 import torch
@@ -11,6 +12,10 @@ from cyclegan.checkpoint import Checkpoint
 from cyclegan.conversion.settings import NormStatistics
 from cyclegan.errors import UsageError, UserError
 from cyclegan.run import FolderDirection
+from cyclegan.runtimes import safetensors
+from cyclegan.runtimes.opened import Session
+from cyclegan.runtimes.settings import Runtime
+from cyclegan.runtimes.table import Choice, choose, parts
 from cyclegan.settings import from_table
 
 
@@ -23,35 +28,53 @@ class Generator:
     origin: str
     digest: str
     """of the weights: equal digests convert equally"""
+    values: tuple[float, float] | None = None
+    """that were black and white in training, where files don't say"""
+    direction: FolderDirection | None = None
+    """what it converts, by the folders; None where the file doesn't say"""
+    fixed: bool = False
+    """an exported file, computed as it says: there is nothing to choose"""
 
 
-def load(path: Path, direction: FolderDirection | None, *, average: bool = True) -> Generator:
-    """Load one generator of a checkpoint, or the generator of a classic file, in eval mode.
+def load(
+    path: Path,
+    direction: FolderDirection | None,
+    *,
+    average: bool = True,
+    back: bool = False,
+    runtime: Runtime = "auto",
+) -> Generator:
+    """Load one generator of a checkpoint, or the generator of any other file, in eval mode.
 
-    `average` takes the weights averaged over the training's steps, where there are any.
-
-    `direction` counts by the folders of the training data; None is the direction that was
-    trained. Raises UserError where the file can't be used.
+    `average` takes the weights averaged over the training's steps, where there are any. `back`
+    takes the generator of the other direction. `direction` counts by the folders of the training
+    data; None is the direction that was trained. `runtime` opens exported files; auto goes by the
+    ending. Raises UserError where the file can't be used.
     """
-    content = checkpoint.load_plain(path, mapped=True)  # a generator is a tenth of a checkpoint
-    if not (checkpoint.is_checkpoint(content) and content.get("digests")):
-        content = checkpoint.load_plain(path)
-    if checkpoint.is_checkpoint(content):
-        saved = checkpoint.from_plain(content, path)
-        architecture, weights = _of_checkpoint(saved, path, direction, average=average)
-    else:
-        weights = classic.clean(content, path)
-        architecture = classic.infer_architecture(weights, path)
+    choice = choose(path, runtime)
+    if choice is not None:
+        _check_one(path, back=back)
+        return _exported(path, direction, choice)
+    found = _weights(path, direction, average=average, back=back)
     with torch.device("meta"):  # no weights are drawn that are then replaced
-        network = architecture.build()
+        network = found.architecture.build()
     network.to_empty(device="cpu")
-    classic.load_into(network, weights, path)
-    digest = checkpoint.digest(weights)
-    return Generator(network.eval().requires_grad_(False), architecture, f"{path}", digest)
+    classic.load_into(network, found.weights, path)
+    network.eval().requires_grad_(False)
+    digest = checkpoint.digest(found.weights)
+    return Generator(network, found.architecture, f"{path}", digest, found.values, found.direction)
 
 
 def use_image_statistics(network: nn.Module) -> int:
-    """Let BatchNorm layers normalise by the image at hand; return how many there are."""
+    """Let BatchNorm layers normalise by the image at hand; return how many there are.
+
+    Raises UsageError for an exported file, whose layers are as they were.
+    """
+    if isinstance(network, Session):
+        raise UsageError(
+            "--norm_statistics image: an exported file has the trained statistics in it: convert "
+            "with the checkpoint"
+        )
     layers = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
     for layer in layers:
         layer.track_running_stats = False
@@ -59,8 +82,16 @@ def use_image_statistics(network: nn.Module) -> int:
     return len(layers)
 
 
+def looks_at_batches(network: nn.Module) -> bool:
+    """Whether an image's result depends on the others that are converted with it."""
+    layers = (layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d))
+    return any(layer.running_mean is None for layer in layers)
+
+
 def advice(generator: Generator, statistics: NormStatistics) -> str | None:
     """What a user of the classic should know about this model's pictures."""
+    if generator.fixed:
+        return None
     norm, dropout = generator.architecture.norm, generator.architecture.generator.dropout
     if norm == "batch" and statistics == "trained":
         return (
@@ -72,12 +103,78 @@ def advice(generator: Generator, statistics: NormStatistics) -> str | None:
     return None
 
 
+@dataclass(frozen=True)
+class _Weights:
+    architecture: classic.Architecture
+    weights: classic.Weights
+    values: tuple[float, float] | None = None
+    direction: FolderDirection | None = None
+
+
+def _weights(
+    path: Path, direction: FolderDirection | None, *, average: bool, back: bool
+) -> _Weights:
+    if path.suffix.lower() == ".safetensors":
+        _check_one(path, back=back)
+        metadata, weights = safetensors.read(path)
+        _check_direction(metadata.direction, direction, path)
+        return _Weights(metadata.architecture, weights, metadata.values, metadata.direction)
+    content = checkpoint.load_plain(path, mapped=True)  # a generator is a tenth of a checkpoint
+    if not (checkpoint.is_checkpoint(content) and content.get("digests")):
+        content = checkpoint.load_plain(path)
+    if checkpoint.is_checkpoint(content):
+        saved = checkpoint.from_plain(content, path)
+        return _of_checkpoint(saved, path, direction, average=average, back=back)
+    _check_one(path, back=back)
+    weights = classic.clean(content, path)
+    return _Weights(classic.infer_architecture(weights, path), weights)
+
+
+def _check_one(path: Path, *, back: bool) -> None:
+    if back:
+        raise UsageError(f"--also needs the other generator: {path} holds one; give --name RUN")
+
+
+def _exported(path: Path, direction: FolderDirection | None, choice: Choice) -> Generator:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    opened = choice.load(path)
+    metadata = opened.metadata
+    _check_direction(metadata.direction, direction, path)
+    digest = sha256(choice.runtime.encode())
+    for part in parts(path):
+        with part.open("rb") as file:
+            digest.update(file_digest(file, "sha256").digest())
+    return Generator(
+        Session(opened, path).eval(),
+        metadata.architecture,
+        f"{path}",
+        digest.hexdigest()[:16],
+        metadata.values,
+        metadata.direction,
+        fixed=True,
+    )
+
+
+def _check_direction(
+    held: FolderDirection | None, asked: FolderDirection | None, path: Path
+) -> None:
+    if None not in (held, asked) and held != asked:
+        raise UsageError(f"--direction {asked}: {path} was exported for {held}: export the other")
+
+
 def _of_checkpoint(
-    saved: Checkpoint, path: Path, direction: FolderDirection | None, *, average: bool
-) -> tuple[classic.Architecture, classic.Weights]:
+    saved: Checkpoint,
+    path: Path,
+    direction: FolderDirection | None,
+    *,
+    average: bool,
+    back: bool,
+) -> _Weights:
     settings = from_table(saved.settings, str(path))
     trained = settings.run.direction
-    name = "generator_a_to_b" if direction in (None, trained) else "generator_b_to_a"
+    forth = (direction in (None, trained)) != back
+    name = "generator_a_to_b" if forth else "generator_b_to_a"
     group = "averages" if average and name in saved.state.get("averages", {}) else "networks"
     networks = saved.state[group]
     if name not in networks:
@@ -87,7 +184,5 @@ def _of_checkpoint(
         raise UserError(f"{path}: damaged: the weights of {name} are not those that were saved")
     channels = (settings.networks.input_nc, settings.networks.output_nc)
     a, b = channels if name == "generator_a_to_b" else channels[::-1]
-    return (
-        classic.Architecture(settings.generator, a, b, settings.networks.norm),
-        networks[name],
-    )
+    architecture = classic.Architecture(settings.generator, a, b, settings.networks.norm)
+    return _Weights(architecture, networks[name], settings.data.range, direction or trained)

@@ -18,6 +18,7 @@ from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.settings import DataSettings
 from cyclegan.errors import UsageError
 from cyclegan.images import Size
+from cyclegan.images.picture import Picture
 from cyclegan.spelling import nearest
 
 
@@ -53,6 +54,11 @@ class Augmentation:
         scaled = np.asarray(self._preprocess.scale(image, self._settings))
         return scaled.reshape(*scaled.shape[:2], -1)  # (H, W) -> (H, W, 1)
 
+    def scaled_deep(self, picture: Picture) -> Pixels:
+        """(H, W, C) in [0, 1], scaled with all its bits; nothing is random yet."""
+        size = self._preprocess.scaled(picture.size, self._settings)
+        return picture.scaled(size).shares()
+
     def __call__(self, pixels: Pixels, seed: int) -> Pixels:
         """Scaled pixels -> (H, W, C), sides multiples of 4; same seed, same result."""
         self._transforms.set_random_seed(seed)
@@ -69,13 +75,15 @@ def _probed(further: Mapping[str, Any], side: int, channels: int) -> albumentati
     transform = _build(name, arguments)
     # Always applied, and not square: what happens now and then must be seen now.
     certain = _build(name, arguments | {"p": 1.0})
-    probe = np.random.default_rng(0).integers(0, 256, (side, side + 4, channels), dtype=np.uint8)
+    shape = (side, side + 4, channels)
+    probe: Pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    if channels not in (1, 3):  # such images come as shares of their range
+        probe = (probe / 255).astype(np.float32)
     try:
         result = albumentations.Compose([certain])(image=probe)["image"]
     except Exception as error:  # whatever a transform says against such an image
         raise UsageError(
-            f"[[data.augment]] {name}: fails on 8-bit images of {channels} channels "
-            f"({_line(error)})"
+            f"[[data.augment]] {name}: fails on images of {channels} channels ({_line(error)})"
         ) from error
     if result.dtype != probe.dtype or result.shape[:2] != probe.shape[:2]:
         raise UsageError(

@@ -20,7 +20,8 @@ from cyclegan.data.settings import DataSettings
 
 log = logging.getLogger(__name__)
 
-Pixels = NDArray[np.uint8]
+#: 8-bit in [0, 255], or float32 in [0, 1] of files that hold more.
+Pixels = NDArray[np.uint8] | NDArray[np.float32]
 FORMAT = 1
 
 
@@ -97,6 +98,7 @@ def open_cache(settings: DataSettings, paths: Sequence[Path]) -> tuple[Cache, Ca
         return Cache(), lambda: None
     # Another Pillow may decode and scale to other pixels.
     scaling = f"{PIL.__version__} {settings.preprocess} {settings.load_size} {settings.crop_size}"
+    scaling += f" {settings.range}"
     return Cache(folder, scaling, _ROOM, _MEMORY if mode == "ram" else 0), remove
 
 

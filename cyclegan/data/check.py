@@ -37,10 +37,17 @@ def check_folder(folder: Path) -> FolderReport:
     unreadable = []
     for path in track(list_images(folder), escape(folder.name), transient=True, console=_err()):
         try:
-            sizes[images.read(path, 3).size] += 1
+            sizes[_decoded(path)] += 1
         except images.UnreadableImageError as error:
             unreadable.append(str(error))
     return FolderReport(folder, sizes, unreadable)
+
+
+def _decoded(path: Path) -> images.Size:
+    """The size of a whole picture, whatever its channels and values."""
+    if images.is_deep(path, 3):
+        return images.read_whole(path)
+    return images.read(path, 3).size
 
 
 def check(root: Path) -> int:

@@ -1,36 +1,36 @@
 """Which images a folder holds."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from cyclegan.errors import UserError
 from cyclegan.images import EXTENSIONS
 
 
-def list_images(folder: Path) -> list[Path]:
+def list_images(folder: Path, extensions: Set[str] = EXTENSIONS) -> list[Path]:
     """All images below `folder`, sorted by path; links to folders are followed once.
 
     Raises UserError where the folder is missing or holds no image.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
-    images = sorted(_walk(folder), key=str)
+    images = sorted(_walk(folder, extensions), key=str)
     if not images:
         raise UserError(
-            f"{folder}: holds no images ({', '.join(sorted(e[1:] for e in EXTENSIONS))})"
+            f"{folder}: holds no images ({', '.join(sorted(e[1:] for e in extensions))})"
         )
     return images
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, extensions: Set[str]) -> Iterator[Path]:
     entered = {folder.resolve()}
     for root, folders, files in os.walk(folder, followlinks=True):
         here = Path(root)
         folders[:] = [name for name in sorted(folders) if _enters(here / name, entered)]
         for name in files:
             # Names that start with a dot are a system's own (macOS writes ._photo.jpg).
-            if Path(name).suffix.lower() in EXTENSIONS and not name.startswith("."):
+            if Path(name).suffix.lower() in extensions and not name.startswith("."):
                 yield here / name
 
 

@@ -5,13 +5,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from cyclegan import images
 from cyclegan.data.feed import Batch
 from cyclegan.data.folders import list_images
 from cyclegan.data.settings import DataSettings
+from cyclegan.data.square import Square
 from cyclegan.errors import UserError
 
 
@@ -24,7 +24,7 @@ def held_out(
     none can be read.
     """
     a, b = (
-        _squares(list_images(folder), settings.crop_size, number, count)
+        _squares(list_images(folder), Square(settings.crop_size, number, settings.range), count)
         for folder, number in zip(folders, channels, strict=True)
     )
     both = min(len(a), len(b))
@@ -44,25 +44,24 @@ def _holds_images(folder: Path) -> bool:
         return False
 
 
-def _squares(paths: Sequence[Path], side: int, channels: int, count: int) -> list[Tensor]:
+def _squares(paths: Sequence[Path], square: Square, count: int) -> list[Tensor]:
     """From all over the folder: images that lie side by side are often alike."""
     found: list[Tensor] = []
     count = min(count, len(paths))
     ends = [part * len(paths) // count for part in range(count + 1)]
     for start, end in pairwise(ends):
-        image = _first_readable(paths[start:end], channels)
+        image = _first_readable(paths[start:end], square)
         if image is not None:
-            square = ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
-            found.append(images.to_tensor(square))
+            found.append(image)
     if not found:
         raise UserError(f"{paths[0].parent}: none of its {len(paths)} images can be read")
     return found
 
 
-def _first_readable(paths: Sequence[Path], channels: int) -> Image.Image | None:
+def _first_readable(paths: Sequence[Path], square: Square) -> Tensor | None:
     for path in paths:
         try:
-            return images.read(path, channels)
+            return square.of(path)
         except images.UnreadableImageError:
             continue
     return None

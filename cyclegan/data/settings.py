@@ -43,6 +43,8 @@ class DataSettings:
     """images of each domain in one step"""
     num_threads: NonNegativeInt = 2
     """processes that load images; 0 loads in the training process"""
+    range: tuple[float, float] | None = None
+    """values that are black and white, for files whose values have no range (floats, DICOM)"""
     cache: CacheMode = "auto"
     """keep decoded, scaled images: ram until the run ends, disk between runs (~/.cache/cyclegan),
     auto in ram where a quarter of the free memory holds them"""

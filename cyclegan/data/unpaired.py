@@ -42,6 +42,8 @@ class Domain:
     channels: int
     augmentation: Augmentation
     cache: Cache = field(default_factory=Cache)
+    values: tuple[float, float] | None = None
+    """that are black and white, where files don't say"""
 
     def load(self, index: int, seed: int) -> Picture:
         """Load image `index`, or the next one that can be read. Same arguments, same pixels."""
@@ -58,6 +60,8 @@ class Domain:
         raise UserError(f"domain {self.name}: none of its {len(self.paths)} images can be read")
 
     def _decode(self, path: Path) -> Pixels:
+        if images.is_deep(path, self.channels):
+            return self.augmentation.scaled_deep(images.read_deep(path, self.channels, self.values))
         image = images.read(path, self.channels, self.augmentation.enough)
         return self.augmentation.scaled(image)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cyclegan.data.folders import list_images
 from cyclegan.data.held_out import folder_of_test_images
+from cyclegan.data.square import Square
 from cyclegan.evaluation.pictures import spread_out, squares
 from cyclegan.evaluation.real import vectors_of
 from cyclegan.features.network import FeatureNetwork
@@ -23,19 +24,18 @@ class Domain:
     """to be converted: not trained on, where the data set has such"""
     real: list[Path]
     """all pictures: what conversions into this domain should be like"""
-    channels: int
-    side: int
+    square: Square
 
     def batches(self) -> list[Tensor]:
-        """The test pictures, (N, C, side, side) in [-1, 1] each. Raises UserError."""
-        return list(squares(self.test, self.side, self.channels))
+        """The test pictures, (N, C, H, W) in [-1, 1] each, squares. Raises UserError."""
+        return list(squares(self.test, self.square))
 
     def vectors(self, network: FeatureNetwork) -> Tensor:
         """(N, D) of all real pictures. Raises UserError."""
-        return vectors_of(self.real, self.side, self.channels, network)
+        return vectors_of(self.real, self.square, network)
 
 
-def open_domain(train: Path, channels: int, side: int, count: int | None) -> Domain:
+def open_domain(train: Path, square: Square, count: int | None) -> Domain:
     """The domain whose training images are in `train`; at most `count` pictures are converted.
 
     Raises UserError where there are none.
@@ -45,4 +45,4 @@ def open_domain(train: Path, channels: int, side: int, count: int | None) -> Dom
         log.warning("%s: no test images beside it, so training images are converted", train)
     test = list_images(beside)
     real = test if beside == train else [*list_images(train), *test]
-    return Domain(spread_out(test, count), real, channels, side)
+    return Domain(spread_out(test, count), real, square)

@@ -9,6 +9,7 @@ from torch import Tensor
 from cyclegan import checkpoint
 from cyclegan.conversion.translator import Translator
 from cyclegan.data.folders import list_images
+from cyclegan.data.square import Square
 from cyclegan.evaluation import report
 from cyclegan.evaluation.direction import Evaluation, measure
 from cyclegan.evaluation.quality import Likeness, likeness
@@ -42,7 +43,9 @@ def evaluate(settings: EvaluateSettings) -> int:
 def compare_folders(real: Path, fake: Path, side: int | None, network: FeatureNetwork) -> Likeness:
     """How like the pictures of `real` those of `fake` are, as sets. Raises UserError."""
     size = side or network.side
-    return likeness(*(vectors_of(list_images(one), size, 3, network) for one in (real, fake)))
+    return likeness(
+        *(vectors_of(list_images(one), Square(size, 3), network) for one in (real, fake))
+    )
 
 
 def evaluate_run(

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from cyclegan import images
+from cyclegan.data.square import Square
 from cyclegan.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 16  # pictures
 
 
-def squares(paths: Sequence[Path], side: int, channels: int) -> Iterator[Tensor]:
+def squares(paths: Sequence[Path], square: Square) -> Iterator[Tensor]:
     """Batches (N, C, side, side) in [-1, 1]: the middle square of each picture, scaled.
 
     Files that can't be read are passed over and told. Raises UserError where none can.
@@ -25,12 +25,11 @@ def squares(paths: Sequence[Path], side: int, channels: int) -> Iterator[Tensor]
     found = 0
     for path in paths:
         try:
-            image = images.read(path, channels)
+            image = square.of(path)
         except images.UnreadableImageError as error:
             log.warning("%s", error)
             continue
-        fitted = ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
-        batch.append(images.to_tensor(fitted))
+        batch.append(image)
         found += 1
         if len(batch) == AT_ONCE:
             yield torch.stack(batch)

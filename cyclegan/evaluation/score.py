@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cyclegan.data.square import Square
 from cyclegan.errors import UserError
 from cyclegan.evaluation.domain import open_domain
 from cyclegan.evaluation.quality import FEWEST
@@ -47,8 +48,8 @@ def make_scorer(settings: Settings) -> Scorer:
     if settings.run.direction == "BtoA":
         a, b = b, a
     count, side = settings.quality.eval_images, data.crop_size
-    source = open_domain(a, networks.input_nc, side, count)
-    target = open_domain(b, networks.output_nc, side, count)
+    source = open_domain(a, Square(side, networks.input_nc, data.range), count)
+    target = open_domain(b, Square(side, networks.output_nc, data.range), count)
     for domain in (source, target):
         if min(len(domain.test), len(domain.real)) < FEWEST:
             raise UserError(f"{domain.test[0].parent}: fewer than {FEWEST} pictures")

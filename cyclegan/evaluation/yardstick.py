@@ -5,6 +5,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from cyclegan.data.square import Square
 from cyclegan.evaluation.domain import open_domain
 from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.features.network import FeatureNetwork
@@ -43,7 +44,7 @@ def make_yardstick(
     side = settings.size or data.crop_size
     names: tuple[Name, Name] = ("A", "B")
     domains = {
-        name: open_domain(data.folder(name), number, side, settings.images)
+        name: open_domain(data.folder(name), Square(side, number, data.range), settings.images)
         for name, number in zip(names, channels, strict=True)
     }
     return Yardstick(

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cyclegan.errors import UserError
+from cyclegan.images import as_colours
 
 
 class NoWeightsError(UserError):
@@ -44,8 +45,8 @@ class FeatureNetwork:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Seen:
-        """Look at images (N, C, H, W) in [-1, 1] of any size, C 1 or 3."""
-        colour = images.expand(-1, 3, -1, -1)
+        """Look at images (N, C, H, W) in [-1, 1] of any size; at three of many channels."""
+        colour = as_colours(images).expand(-1, 3, -1, -1)
         size = (self.side, self.side)
         if colour.shape[2:] != size:
             colour = functional.interpolate(

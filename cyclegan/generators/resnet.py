@@ -67,7 +67,7 @@ class ResnetGenerator(nn.Module):
         residual: bool = False,
     ) -> None:
         super().__init__()
-        self._residual = residual
+        self.residual = residual
         self.model = Chain(
             nn.ReflectionPad2d(3),
             *_normalized(Convolution(input_nc, ngf, 7, bias=convolution_has_bias(norm)), ngf, norm),
@@ -83,10 +83,7 @@ class ResnetGenerator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = cast(Tensor, self.model(x))
-        if self._residual:
-            # Added before the tanh, so the sum stays in range and white can become gray.
-            y = torch.tanh(y + torch.atanh(_NEARLY * x.to(y.dtype)))
-        return y
+        return join(y, x) if self.residual else y
 
     def encode(self, x: Tensor) -> list[Tensor]:
         """Maps on the way to the middle block: the image, each size, and two in the blocks."""
@@ -99,6 +96,14 @@ class ResnetGenerator(nn.Module):
             if place in wanted:
                 kept.append(x)
         return kept
+
+
+def join(change: Tensor, image: Tensor) -> Tensor:
+    """What a residual generator makes: the image (N, C, H, W) in [-1, 1], changed, in [-1, 1].
+
+    Added before the tanh, so the sum stays in range and white can become gray.
+    """
+    return torch.tanh(change + torch.atanh(_NEARLY * image.to(change.dtype)))
 
 
 _NEARLY = 0.99  # atanh(1) is infinite

@@ -48,6 +48,16 @@ class ResnetSettings:
         """Channels of the maps at full size."""
         return self.ngf
 
+    @property
+    def multiple(self) -> int:
+        """Sides of its images are multiples of so many pixels, and two of them at least."""
+        return 4
+
+    @property
+    def reach(self) -> int:
+        """Pixels to each side that a pixel is made of, norms apart; a multiple of 4."""
+        return 8 * self.n_blocks + 24  # two convolutions a block, at a quarter of the size
+
     def bytes_per_pixel(self, input_nc: int, output_nc: int) -> float:
         """Memory that converting takes at its peak, for each pixel of the picture.
 
@@ -98,6 +108,16 @@ class UnetTransformerSettings:
     def widest(self) -> int:
         """Channels of the maps at full size."""
         return 2 * self.ngf
+
+    @property
+    def multiple(self) -> int:
+        """As above, of what it computes on: it lengthens other sides itself."""
+        return 16
+
+    @property
+    def reach(self) -> None:
+        """The transformer sees the whole picture."""
+        return None
 
     def bytes_per_pixel(self, input_nc: int, output_nc: int) -> float:
         """Memory that converting takes at its peak, for each pixel of the picture.

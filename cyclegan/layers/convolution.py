@@ -43,12 +43,19 @@ class ResizeConvolution(nn.Conv2d):
         super().__init__(in_channels, out_channels, 3, bias=bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        weight, bias = _like(input, self._summed(), self.bias)
+        weight, bias = _like(input, self.summed(), self.bias)
         # Reflection in the enlarged image, whose pixels are pairs, repeats the small one's border.
         padded = functional.pad(input, (1, 1, 1, 1), mode="replicate")
         return functional.conv_transpose2d(padded, weight, bias, 2, 3)
 
-    def _summed(self) -> Tensor:
+    def plain(self) -> nn.Module:
+        """The same as torch's own layers, the kernel's sums made once: for exported files."""
+        layer = nn.ConvTranspose2d(
+            self.in_channels, self.out_channels, 4, 2, 3, bias=self.bias is not None
+        )
+        return nn.Sequential(nn.ReplicationPad2d(1), _with(layer, self.summed(), self.bias))
+
+    def summed(self) -> Tensor:
         """(C, C', 4, 4): each weight counts for two places in each direction."""
         mirrored = self.weight.flip(2, 3).transpose(0, 1)
         wide = functional.pad(mirrored, (1, 1, 1, 1))
@@ -69,11 +76,16 @@ class BlurredConvolution(nn.Conv2d):
         super().__init__(in_channels, out_channels, 3, 2, bias=bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        weight, bias = _like(input, self._spread(), self.bias)
+        weight, bias = _like(input, self.spread(), self.bias)
         padded = functional.pad(input, (2, 2, 2, 2), mode="reflect")
         return functional.conv2d(padded, weight, bias, 2)
 
-    def _spread(self) -> Tensor:
+    def plain(self) -> nn.Module:
+        """The same as torch's own layers, the kernel blurred once: for exported files."""
+        layer = nn.Conv2d(self.in_channels, self.out_channels, 5, 2, bias=self.bias is not None)
+        return nn.Sequential(nn.ReflectionPad2d(2), _with(layer, self.spread(), self.bias))
+
+    def spread(self) -> Tensor:
         """(C', C, 5, 5): the kernel, blurred."""
         blurred = functional.pad(self.weight, (2, 2, 2, 2))
         for side in (2, 3):
@@ -133,6 +145,11 @@ def _by_rows(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         + each[:, :out, :height]
     )
     return total if bias is None else total + bias.view(1, -1, 1, 1)
+
+
+def _with(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> nn.Module:
+    layer.load_state_dict({"weight": weight} | ({} if bias is None else {"bias": bias}))
+    return layer
 
 
 def _like(images: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:

@@ -23,7 +23,7 @@ class InstanceNorm(nn.Module):
         self.channels = channels
 
     def forward(self, input: Tensor) -> Tensor:
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_dynamo_compiling():  # not while exporting: runtimes know the norm
             return _normalized(input)  # the compiler fuses it with what stands around it
         if not is_channels_last(input):
             return functional.instance_norm(input)

@@ -18,7 +18,7 @@ def diversity(sources: Tensor, fakes: Tensor) -> float:
 def light_agreement(sources: Tensor, fakes: Tensor) -> float:
     """Correlation of luminance (Rec. 601) from sources to fakes, in [-1, 1].
 
-    (N, C, H, W) in [-1, 1] both, C 1 or 3. Below 0, what was light has become dark.
+    (N, C, H, W) in [-1, 1] both. Below 0, what was light has become dark.
     """
     light = torch.stack([luminance(sources).flatten(), luminance(fakes).flatten()])
     # A picture of one gray has no correlation: 0 says nothing against it.
@@ -30,8 +30,11 @@ def _spread(images: Tensor) -> Tensor:
 
 
 def luminance(images: Tensor) -> Tensor:
-    """Rec. 601 luminance (N, H, W) in [-1, 1] of images (N, C, H, W), C 1 or 3."""
-    if images.shape[1] == 1:
-        return images[:, 0]
+    """Rec. 601 luminance (N, H, W) in [-1, 1] of images (N, C, H, W).
+
+    Where channels are no colours, their mean.
+    """
+    if images.shape[1] != 3:
+        return images.mean(1)
     weights = torch.tensor(_REC_601, device=images.device).view(1, 3, 1, 1)
     return (images * weights).sum(1)

@@ -1,6 +1,8 @@
 """Image sets: names, trees, second runs, failures."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -11,10 +13,11 @@ from conftest import GOLDEN, smooth_image
 from PIL import Image
 
 from cyclegan import Translator
-from cyclegan.conversion import manifest, memory
+from cyclegan.conversion import manifest, memory, page
 from cyclegan.conversion.files import plan
 from cyclegan.conversion.job import convert
 from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.conversion.weights import load
 from cyclegan.errors import UsageError, UserError
 
 FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
@@ -43,7 +46,7 @@ def test_the_output_mirrors_the_input(pictures: Path, tmp_path: Path, capsys: ob
     out = tmp_path / "out"
     assert convert(settings(pictures, out)) == 0
     assert tree(out) == {
-        "a.jpg", "deep/er/b.PNG", "deep/c.webp", "d.png", "e.png", "with space #1.jpeg",
+        "a.jpg", "deep/er/b.PNG", "deep/c.webp", "d.png", "e.tif", "with space #1.jpeg",
         "index.html", "manifest.jsonl",
     }  # fmt: skip
     for name in ("a.jpg", "deep/er/b.PNG"):
@@ -70,13 +73,13 @@ def test_load_size_scales_the_shorter_side(pictures: Path, tmp_path: Path) -> No
 
 
 def names(root: Path, **formats: str) -> list[str]:
-    return [job.name.as_posix() for job in plan(root, Path("out"), formats.get("format"))]
+    return [job.name.as_posix() for job in plan(settings(root, Path("out"), **formats))]
 
 
 def test_shared_names_keep_their_endings(tmp_path: Path) -> None:
     for name in ("a.jpg", "a.PNG", "a.jpg.png", "b.bmp", "c.tif", "c.png"):
         (tmp_path / name).touch()
-    assert names(tmp_path) == ["a.PNG", "a.jpg", "a.jpg.png", "b.png", "c.png.png", "c.tif.png"]
+    assert names(tmp_path) == ["a.PNG", "a.jpg", "a.jpg.png", "b.png", "c.png", "c.tif"]
     as_png = names(tmp_path, format="png")
     assert len(set(as_png)) == 6
     assert "a.jpg.png" in as_png
@@ -160,11 +163,12 @@ def test_too_large_pictures_fail_alone(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: object
 ) -> None:
     # Only the free memory is made up: 100 KiB.
-    monkeypatch.setattr(memory, "_free", lambda device: 100 * 1024)
+    monkeypatch.setattr(memory, "free", lambda device: 100 * 1024)
     smooth_image(1, (300, 200)).save(pictures / "large.png")
-    assert convert(settings(pictures, tmp_path / "out")) == 1
+    assert convert(settings(pictures, tmp_path / "out", tile="off")) == 1
     assert "large.png: 300x200 pixels need about" in caplog.text
     assert len([name for name in tree(tmp_path / "out") if name[-4:] not in ("html", "onl")]) >= 6
+    assert convert(settings(pictures, tmp_path / "out")) == 0, "the rest, in bands"
 
 
 def test_num_test_is_an_upper_bound(pictures: Path, tmp_path: Path) -> None:
@@ -270,3 +274,96 @@ def test_grayscale_models_write_grayscale(tmp_path: Path, pictures: Path) -> Non
     convert(settings(pictures / "a.jpg", tmp_path / "out", weights=tmp_path / "gray.pth"))
     with Image.open(tmp_path / "out" / "a.jpg") as image:
         assert image.mode == "L"
+
+
+def test_a_page_of_many_shows_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "MOST", 2)
+    for number in range(4):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        smooth_image(number, (16, 16)).save(tmp_path / "in" / f"{number}.png")
+    convert(settings(tmp_path / "in", tmp_path / "out"))
+    text = (tmp_path / "out" / "index.html").read_text()
+    assert "2 of 4 pictures" in text
+    assert text.count("<figure>") == 2
+
+
+def test_glob_and_list_choose(pictures: Path, tmp_path: Path) -> None:
+    convert(settings(pictures, tmp_path / "a", glob="deep/*"))
+    assert tree(tmp_path / "a") == {"deep/er/b.PNG", "deep/c.webp", "index.html", "manifest.jsonl"}
+    (tmp_path / "list.txt").write_text("d.bmp\ndeep/c.webp\n\nd.bmp\n")
+    convert(settings(pictures, tmp_path / "b", list=tmp_path / "list.txt"))
+    assert tree(tmp_path / "b") == {"d.png", "deep/c.webp", "index.html", "manifest.jsonl"}
+    with pytest.raises(UserError, match=r"--glob \*.xyz: none of the 6 images matches"):
+        convert(settings(pictures, tmp_path / "c", glob="*.xyz"))
+    (tmp_path / "list.txt").write_text("../secret.png\n")
+    with pytest.raises(UserError, match="is not below"):
+        convert(settings(pictures, tmp_path / "c", list=tmp_path / "list.txt"))
+
+
+def test_a_listed_file_that_is_missing_fails_alone(
+    pictures: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "list.txt").write_text("gone.png\nd.bmp\n")
+    assert convert(settings(pictures, tmp_path / "out", list=tmp_path / "list.txt")) == 1
+    assert "gone.png: no such file" in caplog.text
+    assert (tmp_path / "out" / "d.png").is_file()
+
+
+def test_a_dry_run_writes_nothing(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert convert(settings(pictures, tmp_path / "out", dry_run=True)) == 0
+    assert not (tmp_path / "out").exists()
+    shown = capsys.readouterr().out
+    assert f"{pictures / 'd.bmp'} -> {tmp_path / 'out' / 'd.png'}" in shown
+    assert "6 would be converted" in shown
+
+
+def test_failures_are_in_the_manifest(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "bad.png").write_bytes(b"no image")
+    convert(settings(pictures, tmp_path / "out"))
+    lines = (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()
+    entries = {entry["output"]: entry for entry in map(json.loads, lines)}
+    assert entries["bad.png"]["error"].endswith("bad.png: not an image of a known kind")
+    good = entries["d.png"]
+    assert (good["width"], good["height"], good["error"]) == (23, 17, None)
+    assert good["seconds"] > 0
+    assert good["checkpoint"] == load(FILE, None).digest
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from cyclegan.conversion import job
+from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.conversion.weights import load
+s = ConvertSettings(Path(sys.argv[1]), Path(sys.argv[2]), weights=Path(sys.argv[3]), compile="off",
+                    precision="fp32")
+sys.exit(job.convert(s))
+"""
+
+
+def test_killed_at_any_point_it_goes_on(pictures: Path, tmp_path: Path) -> None:
+    """Killed again and again, sooner and later: in the end all is as if never killed."""
+    for number in range(60):
+        smooth_image(number, (64, 48)).save(pictures / f"{number:02}.png")
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    command = [sys.executable, "-c", KILLED, str(pictures), str(out), str(FILE)]
+    for wanted in (1, 9, 30):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and len(manifest.read(out)) < wanted:
+            pass
+        process.kill()
+        process.wait()
+        for path in out.rglob("*.png"):
+            if not path.name.startswith("."):
+                with Image.open(path) as image:
+                    image.load()
+    assert 30 <= len(manifest.read(out)) < 66
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    convert(settings(pictures, whole, precision="fp32", compile="off"))
+    assert {name for name in tree(out) if "unfinished" not in name} == tree(whole)
+    for name in tree(whole) - {"manifest.jsonl", "index.html"}:
+        assert (out / name).read_bytes() == (whole / name).read_bytes(), name
+    assert not [name for name in tree(out) if "unfinished" in name]

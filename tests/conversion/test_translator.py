@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +15,23 @@ from torch import nn
 from cyclegan import Translator, assemble, images
 from cyclegan.classic import Architecture
 from cyclegan.conversion import memory, weights
-from cyclegan.conversion.translator import padded_side
 from cyclegan.conversion.weights import Generator
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
 from cyclegan.generators import GENERATORS
-from cyclegan.generators.settings import ResnetSettings
+from cyclegan.generators.settings import ResnetSettings, UnetTransformerSettings
 from cyclegan.settings import Settings, from_table
+from cyclegan.tiling.means import Block
+from cyclegan.tiling.reflected import padded_side
+from cyclegan.tiling.table import TILES
 
 FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
 
 
-def identity() -> Translator:
+def identity(network: nn.Module | None = None) -> Translator:
     """A translator that changes nothing, to see what happens around the network."""
     architecture = Architecture(ResnetSettings(ngf=2), 3, 3, "instance")
-    generator = Generator(nn.Identity(), architecture, "x", "x")
+    generator = Generator(network or nn.Identity(), architecture, "x", "x")
     return Translator(generator, torch.device("cpu"), Execution())
 
 
@@ -59,8 +62,7 @@ def test_padding_reflects() -> None:
             seen.append(x)
             return x
 
-    translator = identity()
-    translator._convert = Spy()
+    translator = identity(Spy())
     translator.convert(torch.arange(5.0).reshape(1, 1, 5).expand(3, 1, 5) / 5)
     assert seen[0].shape == (1, 3, 8, 8)
     assert (seen[0][0, 0, 0] * 5).round().tolist() == [1, 0, 1, 2, 3, 4, 3, 2]
@@ -196,11 +198,50 @@ def test_the_memory_estimate_is_near_the_real_peak(
     assert 0.95 <= memory.estimate(architecture, side, side) / peak <= 1.4
 
 
-def test_too_large_pictures_are_refused_before() -> None:
-    architecture = Architecture(ResnetSettings(ngf=64), 3, 3, "instance")
-    with pytest.raises(UserError, match=r"GiB of memory, .* GiB are free: scale down"):
-        memory.check(architecture, 200_000, 200_000, torch.device("cpu"))
-    memory.check(architecture, 64, 64, torch.device("cpu"))
+def test_too_large_pictures_are_refused_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free", lambda device: 1000)
+    off = Translator.load(FILE, tile="off")
+    with pytest.raises(UserError, match=r"GiB of memory, .* GiB are free: --tile exact needs"):
+        off.convert(torch.zeros(3, 64, 64))
+
+
+def test_what_memory_does_not_hold_is_computed_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = images.to_tensor(smooth_image(5, (90, 61)))
+    whole = Translator.load(FILE).convert(image)
+    monkeypatch.setitem(TILES, "off", None)  # would be called
+    monkeypatch.setattr(memory, "free", lambda device: 1000)
+    assert (Translator.load(FILE).convert(image) - whole).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_memory_that_runs_out_on_the_way_is_no_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """Another process may take what was free: played, as it can't be had without risk."""
+    image = images.to_tensor(smooth_image(5, (90, 61)))
+    whole = Translator.load(FILE).convert(image)
+
+    def run_out(picture: object, means: object) -> Iterator[Block]:
+        raise error
+        yield
+
+    monkeypatch.setitem(TILES, "off", run_out)
+    assert (Translator.load(FILE).convert(image) - whole).abs().max() < 1e-5
+    assert "92x64: out of memory, goes on in bands" in caplog.text
+    with pytest.raises(UserError, match="scale down"):
+        Translator.load(FILE, tile="off").convert(image)
+
+
+def test_a_generator_that_sees_all_at_once_is_not_tiled() -> None:
+    settings = UnetTransformerSettings(ngf=4, n_blocks=1)
+    architecture = Architecture(settings, 3, 3, "instance")
+    generator = Generator(architecture.build().eval(), architecture, "x", "x")
+    cpu = torch.device("cpu")
+    with pytest.raises(UserError, match="--tile fast: this generator sees the whole picture"):
+        Translator(generator, cpu, Execution(), "fast").convert(torch.zeros(3, 32, 32))
+    assert Translator(generator, cpu, Execution()).convert(torch.zeros(3, 32, 32)).shape[0] == 3
 
 
 def test_bfloat16_differs_by_less_than_a_level(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from visdom_server import Server
 
 from cyclegan import assemble
 from cyclegan.cli import run
+from cyclegan.data.square import Square
 from cyclegan.errors import UsageError, UserError
 from cyclegan.evaluation import real
 from cyclegan.evaluation.evaluate import compare_folders
@@ -113,15 +114,15 @@ def test_real_pictures_are_looked_at_once(
 ) -> None:
     network = FEATURES["efficientnet-lite0"](None)
     paths = sorted(pictures(tmp_path / "x", 3).iterdir())
-    first = real.vectors_of(paths, 32, 3, network)
+    first = real.vectors_of(paths, Square(32, 3), network)
     with monkeypatch.context() as unreadable:
         unreadable.setattr(real, "squares", None)
-        assert torch.equal(real.vectors_of(paths, 32, 3, network), first)
+        assert torch.equal(real.vectors_of(paths, Square(32, 3), network), first)
     smooth_image(50, (64, 64)).save(paths[0])
-    assert not torch.equal(real.vectors_of(paths, 32, 3, network), first)
+    assert not torch.equal(real.vectors_of(paths, Square(32, 3), network), first)
     assert len(list((own_cache / "cyclegan" / "features").iterdir())) == 2
     os.utime(paths[1], (1, 1))  # another picture of the same size would have another time
-    real.vectors_of(paths, 32, 3, network)
+    real.vectors_of(paths, Square(32, 3), network)
     assert len(list((own_cache / "cyclegan" / "features").iterdir())) == 3
 
 

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from cyclegan.errors import UserError
+from cyclegan.images.whole import whole_file
 
 Size = tuple[int, int]  # width, height
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".dcm"})
 
 # Large pictures are what people convert; only what Pillow calls an attack stays an error.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -41,7 +43,7 @@ def read(path: Path, channels: int, enough: Callable[[Size], Size] | None = None
             image.load()
             return as_mode(image, channels)
     except Exception as error:  # decoders raise nearly every kind of exception
-        raise UnreadableImageError(f"{path}: {_reason(path, error)}") from error
+        raise UnreadableImageError(f"{path}: {reason(path, error)}") from error
 
 
 def as_mode(image: Image.Image, channels: int) -> Image.Image:
@@ -67,34 +69,39 @@ def size(path: Path) -> Size:
         with Image.open(path) as image:
             return image.size[::-1] if _lies_sideways(image) else image.size
     except Exception as error:  # as above
-        raise UnreadableImageError(f"{path}: {_reason(path, error)}") from error
+        raise UnreadableImageError(f"{path}: {reason(path, error)}") from error
 
 
-def to_tensor(pixels: "Image.Image | np.ndarray[tuple[int, ...], np.dtype[np.uint8]]") -> Tensor:
-    """8-bit pixels (H, W) or (H, W, C) in [0, 255] -> float32 (C, H, W) in [-1, 1]."""
-    array = np.array(pixels, dtype=np.uint8)  # a copy: torch must not share Pillow's memory
+def to_tensor(pixels: Image.Image | npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> Tensor:
+    """Pixels (H, W) or (H, W, C) -> float32 (C, H, W) in [-1, 1].
+
+    8-bit ones are in [0, 255], float32 ones in [0, 1].
+    """
+    array = np.array(pixels)  # a copy: torch must not share Pillow's memory
     if array.ndim == 2:
         array = array[:, :, None]
+    if array.dtype == np.float32:
+        return torch.from_numpy(array).permute(2, 0, 1).contiguous() * 2 - 1
     return torch.from_numpy(array).permute(2, 0, 1).contiguous().float() / 127.5 - 1
 
 
 def to_image(tensor: Tensor) -> Image.Image:
-    """(C, H, W) in [-1, 1], C 1 or 3 -> an 8-bit picture; values are rounded, not cut off."""
-    levels = ((tensor.detach().float() + 1) * 127.5).round().clamp(0, 255)
+    """(C, H, W) in [-1, 1] -> an 8-bit picture of `as_colours`; rounded, not cut off."""
+    levels = ((as_colours(tensor.detach()).float() + 1) * 127.5).round().clamp(0, 255)
     array = levels.to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
+def as_colours(tensor: Tensor) -> Tensor:
+    """(..., C, H, W) -> what can be looked at of it: the first three channels, or the first one."""
+    channels = tensor.shape[-3]
+    return tensor[..., : 3 if channels >= 3 else 1, :, :]
+
+
 def write(image: Image.Image, path: Path) -> None:
     """Write the format that the name ends in; the file appears under its name whole or never."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            _encode(image, file, path)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
+        _encode(image, file, path)
 
 
 def data_url(image: Image.Image, quality: int) -> str:
@@ -123,16 +130,21 @@ def _lies_sideways(image: Image.Image) -> bool:
 
 def _encode(image: Image.Image, file: BinaryIO, path: Path) -> None:
     suffix = path.suffix.lower()
-    longest = _LONGEST.get(_FORMATS[suffix], max(image.size))
-    if max(image.size) > longest:
-        raise UserError(
-            f"{path}: {image.width}x{image.height} is more than {_FORMATS[suffix]} can hold "
-            f"({longest} a side): give --format png"
-        )
+    check_longest(image.size, path)
     image.save(file, format=_FORMATS[suffix], **_QUALITY[suffix])
 
 
-_LONGEST = {"WEBP": 16383, "JPEG": 65500}  # pixels a side
+def check_longest(size: Size, path: Path) -> None:
+    """Raise UserError where the format that `path` ends in can't hold so many pixels a side."""
+    longest = _LONGEST.get(path.suffix.lower(), max(size))
+    if max(size) > longest:
+        raise UserError(
+            f"{path}: {size[0]}x{size[1]} is more than {path.suffix[1:].upper()} can hold "
+            f"({longest} a side): give --format png"
+        )
+
+
+_LONGEST = {".webp": 16383, ".jpg": 65500, ".jpeg": 65500, ".gif": 65535}  # pixels a side
 _MODES = {1: "L", 3: "RGB"}
 _ORIENTATION = 0x0112
 _SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
@@ -170,7 +182,8 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, opaque).convert("RGB")
 
 
-def _reason(path: Path, error: Exception) -> str:
+def reason(path: Path, error: Exception) -> str:
+    """What is wrong with a file that a decoder would not take."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, PermissionError | IsADirectoryError):

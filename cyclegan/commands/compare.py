@@ -1,0 +1,18 @@
+"""`cyclegan compare`."""
+
+from collections.abc import Sequence
+
+from cyclegan.flags import parse
+
+HELP = "show two runs side by side on a page, and vote blind"
+
+
+def run(args: Sequence[str]) -> int:
+    """Write the page; return the exit code. Raises UserError."""
+    from cyclegan.comparison.settings import CompareSettings
+
+    about = HELP
+    settings = parse(args, CompareSettings, prog="cyclegan compare", about=about)
+    from cyclegan.comparison.compare import compare
+
+    return compare(settings)

@@ -1,0 +1,18 @@
+"""`cyclegan dashboard`."""
+
+from collections.abc import Sequence
+
+from cyclegan.flags import parse
+
+HELP = "show training runs live in a browser (a Visdom server)"
+
+
+def run(args: Sequence[str]) -> int:
+    """Serve until stopped; return the exit code. Raises UserError."""
+    from cyclegan.dashboard.settings import DashboardSettings
+
+    about = HELP
+    settings = parse(args, DashboardSettings, prog="cyclegan dashboard", about=about)
+    from cyclegan.dashboard.server import run as run_server
+
+    return run_server(settings)

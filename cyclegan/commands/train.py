@@ -1,0 +1,135 @@
+"""`cyclegan train`."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from cyclegan.errors import UsageError, UserError
+from cyclegan.flags import Glance, RunCommand, parse_run, preset_of
+from cyclegan.settings import Settings, changes, from_table, is_fixed, load_preset
+
+HELP = "train two generators and two discriminators on two folders"
+
+
+def run(args: Sequence[str]) -> int:
+    """Start a run, or go on with one; return the exit code. Raises UserError."""
+    glance, _ = Glance(["name", "checkpoints_dir"], ["continue_train"]).parse_known_args(args)
+    preset = preset_of(args)
+    defaults = Settings() if preset is None else load_preset(preset)
+    if glance.continue_train:
+        return _resume(args, glance.checkpoints_dir, glance.name, defaults)
+    command = _parse_train(args, defaults)
+    command.settings.check()
+    folder = command.settings.run.folder
+    if folder.exists() and not {path.name for path in folder.iterdir()} <= _BEGINNINGS:
+        raise UserError(
+            f"{folder}: there already; --continue_train goes on with it, "
+            "another --name starts a new run"
+        )
+    with _watched(command):
+        from cyclegan import assemble
+
+        signal = assemble.train(command.settings, init_weights=command.init_weights)
+        return _end(signal, command)
+
+
+def _resume(
+    args: Sequence[str], checkpoints_dir: str | None, name: str | None, defaults: Settings
+) -> int:
+    """Go on with a run: its checkpoint's settings stand, typed flags override."""
+    folder = Path(checkpoints_dir or defaults.run.checkpoints_dir) / (name or defaults.run.name)
+    remembered = folder / "settings.toml"
+    # Without torch first, so that a mistyped flag is answered at once.
+    command = _parse_train(args, _remembered(remembered, defaults))
+    if command.init_weights is not None:
+        raise UsageError("--init_weights starts a new run: it can't go with --continue_train")
+    command.settings.run.check()
+    with _watched(command):
+        return _go_on(args, folder)
+
+
+def _go_on(args: Sequence[str], folder: Path) -> int:
+    from cyclegan import assemble, checkpoint
+
+    path = checkpoint.path_of(folder, "latest")
+    saved = checkpoint.load(path)
+    old = _at(from_table(saved.settings, str(path)), folder)
+    command = _parse_train(args, old)
+    command.settings.check()
+    _tell_changes(old, command.settings, path)
+    if saved.position.epoch > command.settings.training.last_epoch:
+        sys.stdout.write(
+            f"{folder}: trained to its last epoch, {command.settings.training.last_epoch}; "
+            "a longer --n_epochs or --n_epochs_decay goes on\n"
+        )
+        return 0
+    return _end(assemble.train(command.settings, resume=saved), command)
+
+
+def _watched(command: RunCommand) -> AbstractContextManager[None]:
+    """With --dashboard, a server for as long as the run lasts."""
+    if not command.dashboard:
+        return nullcontext()
+    from cyclegan.dashboard.beside import dashboard_beside
+
+    return dashboard_beside(command.settings.loggers, command.settings.run)
+
+
+#: What a run leaves that ended before its first save: a new one may take its place.
+_BEGINNINGS = {
+    *(".lock", "settings.toml", ".settings.toml.unfinished"),
+    *("journey.json", ".journey.json.unfinished", "losses.jsonl", "losses.csv"),
+    *(".losses.jsonl.unfinished", ".losses.csv.unfinished", "report.html", "pictures"),
+    *("tensorboard", "wandb", "wandb_id.txt", ".latest.pt.unfinished"),
+}
+
+
+def _remembered(path: Path, defaults: Settings) -> Settings:
+    """The settings beside the checkpoint, to read flags by until it is loaded."""
+    try:
+        found = load_preset(path)
+    except UsageError:  # missing or damaged: the checkpoint holds them too
+        found = defaults
+    return _at(found, path.parent)
+
+
+def _at(settings: Settings, folder: Path) -> Settings:
+    """The run is where it was found, whatever it was called when it was saved."""
+    here = replace(settings.run, name=folder.name, checkpoints_dir=folder.parent)
+    return replace(settings, run=here)
+
+
+def _tell_changes(old: Settings, new: Settings, path: Path) -> None:
+    """Say what differs from the checkpoint. Raises UsageError where a run can't change it."""
+    for key, before, after in changes(old, new):
+        flag = f"--{key.rpartition('.')[2]}"
+        if is_fixed(key):
+            raise UsageError(
+                f"{flag} {after}: {path} was trained with {before}, which a run can't change: "
+                "leave the flag out, or start a new run with another --name"
+            )
+        sys.stdout.write(f"changed since the checkpoint: {flag} {before} -> {after}\n")
+
+
+def _parse_train(args: Sequence[str], defaults: Settings) -> RunCommand:
+    return parse_run(args, defaults, prog="cyclegan train", about=HELP)
+
+
+def _end(signal: int | None, command: RunCommand) -> int:
+    """Say how the run ended; return the exit code."""
+    run = command.settings.run
+    words = ["--name", run.name]
+    if run.checkpoints_dir != Path("checkpoints"):
+        words += ["--checkpoints_dir", str(run.checkpoints_dir)]
+    flags = shlex.join(words)
+    if signal is None:
+        sys.stdout.write(
+            f"trained: {run.folder}\nconvert with: "
+            f"cyclegan convert {flags} --input DIR --output DIR\n"
+        )
+        return 0
+    sys.stdout.write(f"saved; go on with: cyclegan train {flags} --continue_train\n")
+    return 128 + signal

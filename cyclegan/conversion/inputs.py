@@ -1,0 +1,184 @@
+"""What a translator takes from Python, and gives back as the same kind."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cyclegan import images
+from cyclegan.images.picture import RANGES, Array, Picture, Range
+
+ACCEPTED = (
+    "a PIL image, a path, an array (H, W) or (H, W, C) of uint8, uint16 or floats in [0, 1], "
+    "a tensor (C, H, W) or (N, C, H, W) of floats in [-1, 1], or an iterable of these"
+)
+_LEEWAY = 0.5  # that floats may be beyond [0, 1]: enlarged pictures are, a little
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A picture, or a batch of them, as a generator takes it."""
+
+    pixels: Tensor
+    """(N, C, H, W), float32 in [-1, 1]"""
+    close: Callable[[Tensor], Any]
+    """what the generator makes of it -> the kind that was given"""
+
+
+def is_picture(given: object) -> bool:
+    """Whether it is one picture, or one batch; what else can be gone through is many."""
+    return isinstance(given, tuple(_KINDS)) or not isinstance(given, Iterable)
+
+
+def open_picture(given: object, channels: int) -> Opened:
+    """Open a picture for a generator that takes so many `channels`.
+
+    Raises TypeError and ValueError, naming what was given and what is taken, and UserError where a
+    file can't be read.
+    """
+    for kind, open_kind in _KINDS.items():
+        if isinstance(given, kind):
+            return open_kind(given, channels)
+    raise TypeError(f"{type(given).__name__}: {ACCEPTED} is needed")
+
+
+def stream(
+    pictures: Iterable[object],
+    channels: int,
+    convert: Callable[[Tensor], Tensor],
+    batch_size: int,
+) -> Iterator[Any]:
+    """Convert pictures as they come, in their order and in constant memory.
+
+    Those of equal size that follow each other are converted `batch_size` at a time. The next ones
+    are read meanwhile, by one thread. Raises as `open_picture` at the picture's place.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size {batch_size}: a number from 1")
+    batch: list[Opened] = []
+    for coming in _read_ahead(pictures, channels, batch_size):
+        if coming.exception() is not None:  # those before it come first
+            yield from _converted(batch, convert)
+        opened = coming.result()
+        if batch and not _fits(opened, batch, batch_size):
+            yield from _converted(batch, convert)
+            batch = []
+        batch.append(opened)
+    yield from _converted(batch, convert)
+
+
+def _read_ahead(pictures: Iterable[object], channels: int, count: int) -> Iterator[Future[Opened]]:
+    """The pictures in their order, up to `count` ahead; the last one may be an error."""
+    coming: deque[Future[Opened]] = deque()
+    with ThreadPoolExecutor(1) as reader:
+        # Taken here and not in the thread: what makes them may not like to be called there.
+        for picture in _with_error(pictures):
+            coming.append(reader.submit(_open, picture, channels))
+            if len(coming) > count:
+                yield coming.popleft()
+        yield from coming
+
+
+def _with_error(pictures: Iterable[object]) -> Iterator[object]:
+    """The pictures, and what is raised while they are made as one more of them."""
+    try:
+        yield from pictures
+    except Exception as error:
+        yield error
+
+
+def _open(given: object, channels: int) -> Opened:
+    if isinstance(given, Exception):
+        raise given
+    return open_picture(given, channels)
+
+
+def _fits(opened: Opened, batch: list[Opened], batch_size: int) -> bool:
+    count = sum(len(each.pixels) for each in batch) + len(opened.pixels)
+    return count <= batch_size and opened.pixels.shape[1:] == batch[0].pixels.shape[1:]
+
+
+def _converted(batch: list[Opened], convert: Callable[[Tensor], Tensor]) -> Iterator[Any]:
+    if not batch:
+        return
+    made = convert(torch.cat([opened.pixels for opened in batch]))
+    parts = torch.split(made, [len(opened.pixels) for opened in batch])
+    for opened, part in zip(batch, parts, strict=True):
+        yield opened.close(part)
+
+
+def _image(given: Image.Image, channels: int) -> Opened:
+    if channels not in (1, 3):
+        raise ValueError(f"this generator takes {channels} channels: give it arrays or tensors")
+    pixels = images.to_tensor(images.as_mode(given, channels))
+    return Opened(pixels[None], lambda made: images.to_image(made[0]))
+
+
+def _path(given: str | Path, channels: int) -> Opened:
+    return _image(images.read(Path(given), 3 if channels == 3 else 1), channels)
+
+
+def _array(given: Array, channels: int) -> Opened:
+    floats = np.issubdtype(given.dtype, np.floating)
+    if given.ndim not in (2, 3) or not (floats or given.dtype.name in RANGES) or not given.size:
+        raise ValueError(
+            f"an array of {given.dtype} and shape {given.shape}: (H, W) or (H, W, C) "
+            "of uint8, uint16 or floats in [0, 1] is needed"
+        )
+    if floats:
+        _check_floats(given)
+    values = Range(0, 1) if floats else RANGES[given.dtype.name]
+    flat = given.ndim == 2
+    picture = _with_channels(Picture(given[:, :, None] if flat else given, values), channels)
+
+    def close(made: Tensor) -> Array:
+        pixels = values.of_model(made[0].permute(1, 2, 0), given.dtype)
+        return pixels[:, :, 0] if flat and pixels.shape[2] == 1 else pixels
+
+    return Opened(picture.window(0, given.shape[0], 0, given.shape[1]), close)
+
+
+def _check_floats(given: Array) -> None:
+    low, high = given.min(), given.max()
+    if not (low >= -_LEEWAY and high <= 1 + _LEEWAY):  # not a number is neither
+        raise ValueError(f"an array of floats from {low:g} to {high:g}: [0, 1] is needed")
+
+
+def _with_channels(picture: Picture, channels: int) -> Picture:
+    there = picture.pixels.shape[2]
+    if there != channels and (there, channels) not in ((1, 3), (3, 1)):
+        raise ValueError(f"an array of {there} channels: this generator takes {channels}")
+    return picture.with_channels(channels)
+
+
+def _tensor(given: Tensor, channels: int) -> Opened:
+    batch = given[None] if given.ndim == 3 else given
+    if batch.ndim != 4 or batch.shape[1] != channels or not given.numel():
+        raise ValueError(
+            f"a tensor of shape {tuple(given.shape)}: ({channels}, H, W) or "
+            f"(N, {channels}, H, W) is needed"
+        )
+    if not given.is_floating_point():
+        raise ValueError(f"a tensor of {given.dtype}: floats in [-1, 1] are needed")
+
+    def close(made: Tensor) -> Tensor:
+        return made.reshape(*given.shape[:-3], *made.shape[1:]).to(given)
+
+    return Opened(batch.detach().to("cpu", torch.float32), close)
+
+
+#: The one table of what is taken, by type.
+_KINDS: dict[type, Callable[[Any, int], Opened]] = {
+    Image.Image: _image,
+    str: _path,
+    Path: _path,
+    np.ndarray: _array,
+    Tensor: _tensor,
+}

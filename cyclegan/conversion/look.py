@@ -1,0 +1,45 @@
+"""How much of a conversion is taken over."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cyclegan.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Look:
+    """Between the picture as it was and as the generator made it."""
+
+    strength: float = 1.0
+    """0 is the input, 1 the conversion"""
+    keep_luminance: bool = False
+    """take over colour only"""
+    keep_color: bool = False
+    """take over light and shade only"""
+
+    def check(self, input_nc: int, output_nc: int) -> None:
+        """Raise UsageError where it needs channels that the generator hasn't."""
+        if self.strength != 1 and input_nc != output_nc:
+            raise UsageError(
+                f"--strength {self.strength}: the generator makes {output_nc} channels of "
+                f"{input_nc}, which can't be mixed"
+            )
+        if (self.keep_luminance or self.keep_color) and (input_nc, output_nc) != (3, 3):
+            flag = "--keep_luminance" if self.keep_luminance else "--keep_color"
+            raise UsageError(f"{flag} is for colour (3 channels to 3 channels)")
+
+    def of(self, source: Tensor, made: Tensor) -> Tensor:
+        """(C, h, w) as it was and as it was made, both in [-1, 1] -> in [-1, 1] and near."""
+        if self.keep_luminance:
+            made = made + _luminance(source - made)
+        if self.keep_color:
+            made = source + _luminance(made - source)
+        return made if self.strength == 1 else torch.lerp(source, made, self.strength)
+
+
+def _luminance(colours: Tensor) -> Tensor:
+    """(3, h, w) -> (1, h, w), Rec. 601; adding it changes light alone."""
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    return (colours * weights).sum(0, keepdim=True)

@@ -1,0 +1,64 @@
+"""A picture with all its bits through a generator."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from cyclegan.conversion.look import Look
+from cyclegan.conversion.translator import Translator
+from cyclegan.images.picture import RANGES, Array, Picture, Range
+from cyclegan.tiling.rows import Shape
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A picture as tiling asks for it."""
+
+    picture: Picture
+
+    @property
+    def shape(self) -> Shape:
+        """Of the pixels."""
+        height, width, channels = self.picture.pixels.shape
+        return Shape(channels, height, width)
+
+    def window(self, top: int, bottom: int, left: int, right: int) -> Tensor:
+        """(1, C, bottom - top, right - left), float32 in [-1, 1]."""
+        return self.picture.window(top, bottom, left, right)
+
+
+def paint(picture: Picture, translator: Translator, look: Look, depth: "Depth") -> Picture:
+    """Convert; what comes out has the input's size, transparency and tags.
+
+    Raises UserError where the generator takes other channels, or memory is not enough.
+    """
+    architecture = translator.generator.architecture
+    source = Canvas(picture.with_channels(architecture.input_nc))
+    height, width = picture.pixels.shape[:2]
+    made = np.empty((height, width, architecture.output_nc), depth.type)
+    for block in translator.blocks(source):
+        bottom, right = block.top + block.pixels.shape[1], block.left + block.pixels.shape[2]
+        before = source.window(block.top, bottom, block.left, right)[0]
+        after = look.of(before, block.pixels).permute(1, 2, 0)
+        made[block.top : bottom, block.left : right] = depth.range.of_model(after, depth.type)
+    alpha = source.picture.alpha
+    return Picture(made, depth.range, _as_deep(alpha, depth.type), picture.tags)
+
+
+@dataclass(frozen=True)
+class Depth:
+    """The type of a picture's values, and their range."""
+
+    type: np.dtype[np.generic]
+    range: Range
+
+
+def _as_deep(alpha: Array | None, dtype: np.dtype[np.generic]) -> Array | None:
+    """Transparency in the type of the pixels."""
+    if alpha is None or alpha.dtype == dtype:
+        return alpha
+    before, after = RANGES.get(alpha.dtype.name), RANGES.get(dtype.name)
+    return (
+        None if before is None or after is None else after.of_model(before.to_model(alpha), dtype)
+    )

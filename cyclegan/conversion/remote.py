@@ -1,0 +1,179 @@
+"""Folders behind URLs (s3://, gs://, http://, memory:// ...), through fsspec.
+
+A folder on this machine stands for each: of the files that are not here there are empty ones of the
+same names, sizes and times, so that all that is decided by names, sizes and times needs no network.
+One picture at a time is fetched, and delivered.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from cyclegan.conversion import manifest
+from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.data.cache_folder import user_folder
+from cyclegan.errors import UserError
+from cyclegan.packages import need
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*|/.+)")  # a Path keeps one slash of two
+
+
+class Here:
+    """Input and output are folders of this machine."""
+
+    def fetch(self, source: Path) -> None:
+        """Before `source` is read."""
+
+    def drop(self, source: Path) -> None:
+        """After `source` was converted."""
+
+    def deliver(self, made: Path) -> None:
+        """After `made` was written."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder behind a URL, and what stands for it here."""
+
+    url: str
+    files: Any
+    """fsspec's file system"""
+    root: str
+    local: Path
+
+    @classmethod
+    def open(cls, url: str, what: str) -> "Folder":
+        """What `--input` or `--output` (`what`) names. Raises UserError."""
+        need(f"--{what} {url}", "remote", "fsspec")
+        import fsspec
+
+        try:
+            files, root = fsspec.core.url_to_fs(url)
+        except (ValueError, ImportError) as error:
+            raise UserError(f"--{what} {url}: {error}") from None
+        key = sha256(f"{what} {url}".encode()).hexdigest()[:16]
+        local = user_folder("remote") / key
+        local.mkdir(parents=True, exist_ok=True)
+        return cls(url.rstrip("/"), files, root.rstrip("/"), local)
+
+    def mirror(self) -> int:
+        """Make what stands for each file here, and remove what stands for none any more.
+
+        Returns how many there are. Raises UserError.
+        """
+        try:
+            self.files.invalidate_cache()
+            found = self.files.find(self.root, detail=True)
+        except FileNotFoundError:
+            found = {}
+        except Exception as error:  # every kind of storage has its own
+            raise UserError(f"{self.url}: {error or type(error).__name__}") from None
+        names = {path[len(self.root) :].lstrip("/"): info for path, info in found.items()}
+        for name, info in names.items():
+            if name and ".." not in Path(name).parts:
+                _stand_in(self.local / name, info)
+        for path in self.local.rglob("*"):
+            if path.is_file() and path.relative_to(self.local).as_posix() not in names:
+                path.unlink()
+        return len(names)
+
+    def get(self, path: Path) -> None:
+        """Fetch a file, which keeps the time that stands for its state."""
+        time = path.stat().st_mtime_ns
+        self.files.get_file(self._there(path), str(path))
+        os.utime(path, ns=(time, time))
+
+    def put(self, path: Path) -> None:
+        """Deliver a file; it appears there under its name whole or never."""
+        there = self._there(path)
+        folder, _, name = there.rpartition("/")
+        self.files.makedirs(folder, exist_ok=True)
+        unfinished = f"{folder}/.{name}.unfinished"
+        self.files.put_file(str(path), unfinished)
+        self.files.mv(unfinished, there)
+
+    def _there(self, path: Path) -> str:
+        return f"{self.root}/{path.relative_to(self.local).as_posix()}"
+
+
+class Mirror(Here):
+    """Fetches and delivers for folders behind URLs; None is a folder of this machine."""
+
+    def __init__(self, source: Folder | None, target: Folder | None) -> None:
+        self._source, self._target = source, target
+
+    def fetch(self, source: Path) -> None:
+        """Get its content. Raises UserError."""
+        if self._source is not None:
+            try:
+                self._source.get(source)
+            except Exception as error:
+                raise UserError(f"{self._source.url}/{source.name}: {error}") from None
+
+    def drop(self, source: Path) -> None:
+        """Leave only what stands for it."""
+        if self._source is not None and source.exists():
+            state = source.stat()
+            _empty(source, state.st_size, state.st_mtime_ns)
+
+    def deliver(self, made: Path) -> None:
+        """Send it off, and leave only what stands for it. Raises UserError."""
+        if self._target is None:
+            return
+        try:
+            self._target.put(made)
+        except Exception as error:
+            raise UserError(f"{self._target.url}/{made.name}: {error}") from None
+        state = made.stat()
+        _empty(made, state.st_size, state.st_mtime_ns)
+
+
+@contextmanager
+def mirrored(settings: ConvertSettings) -> Iterator[tuple[ConvertSettings, Here]]:
+    """The settings with folders of this machine for those behind URLs, and what keeps them so.
+
+    Raises UserError where a URL leads nowhere.
+    """
+    source, target = (
+        Folder.open(url, what) if url else None
+        for what, url in (("input", url_of(settings.input)), ("output", url_of(settings.output)))
+    )
+    if source is None and target is None:
+        yield settings, Here()
+        return
+    with ExitStack() as at_end:
+        if source is not None:
+            if not source.mirror():
+                raise UserError(f"--input {source.url}: nothing is there, or it can't be reached")
+            settings = replace(settings, input=source.local)
+        if target is not None:
+            target.mirror()
+            notes = target.local / manifest.NAME
+            if notes.exists():
+                target.get(notes)
+            at_end.callback(lambda: target.put(notes) if notes.exists() else None)
+            settings = replace(settings, output=target.local)
+        yield settings, Mirror(source, target)
+
+
+def url_of(path: Path) -> str | None:
+    """The URL that `path` was given as; None where it was none."""
+    match = _URL.fullmatch(path.as_posix())
+    return None if match is None else f"{match[1]}://{match[2]}"
+
+
+def _stand_in(path: Path, info: dict[str, Any]) -> None:
+    stamp = sha256(repr(sorted((key, str(value)) for key, value in info.items())).encode())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _empty(path, int(info.get("size") or 0), int(stamp.hexdigest()[:13], 16))
+
+
+def _empty(path: Path, size: int, time: int) -> None:
+    with path.open("wb") as file:
+        file.truncate(size)  # takes no room
+    os.utime(path, ns=(time, time))

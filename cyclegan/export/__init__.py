@@ -1,0 +1,1 @@
+"""Export: a trained generator as a file for other runtimes."""

@@ -1,0 +1,139 @@
+"""Exports one generator: writes, reads back, compares, and only then lets the file appear."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+
+from cyclegan import checkpoint
+from cyclegan.conversion import weights
+from cyclegan.conversion.weights import Generator
+from cyclegan.errors import UsageError, UserError
+from cyclegan.export import calibration, parity
+from cyclegan.export.network import Exportable, exportable
+from cyclegan.export.settings import ExportSettings
+from cyclegan.export.table import FORMATS, Format, Quantize
+from cyclegan.progress import progress_bar
+from cyclegan.runtimes.opened import first_line
+from cyclegan.runtimes.table import parts
+
+
+def export(settings: ExportSettings) -> int:
+    """Write the file that `settings` name; return the exit code.
+
+    Prints the file, its size and by how much its pictures differ. Raises UserError; no file has
+    then appeared or changed.
+    """
+    kind = FORMATS[settings.format]
+    if settings.int8 and kind.quantize is None:
+        able = ", ".join(name for name, other in FORMATS.items() if other.quantize)
+        raise UsageError(f"--int8: --format {settings.format} has none: give one of {able}")
+    generator = weights.load(_source(settings), settings.direction, average=settings.average)
+    if generator.fixed:
+        raise UsageError(
+            f"{generator.origin}: is exported already: give the checkpoint it came from"
+        )
+    path = _target(settings, generator, kind)
+    there = next((part for part in parts(path) if part.exists()), None)
+    if there is not None and not settings.overwrite:
+        raise UserError(f"{there}: there already: give another --output, or --overwrite")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same file system, so that a file changes its name whole or not at all.
+    with TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
+        made, lines = _make(generator, settings, kind, Path(folder) / path.name)
+        for new, final in reversed(list(zip(parts(made), parts(path), strict=True))):
+            new.replace(final)
+    size = sum(part.stat().st_size for part in parts(path)) / 2**20
+    names = " and ".join(str(part) for part in parts(path))
+    console = Console(soft_wrap=True, highlight=False)
+    for line in (f"{names}: {size:.1f} MB", *lines):
+        console.print(line, markup=False)
+    return 0
+
+
+def _source(settings: ExportSettings) -> Path:
+    if settings.name is None:
+        assert settings.weights is not None
+        return settings.weights
+    return checkpoint.path_of(settings.checkpoints_dir / settings.name, settings.epoch)
+
+
+def _target(settings: ExportSettings, generator: Generator, kind: Format) -> Path:
+    """The file to write. Raises UsageError where its ending is another format's."""
+    given = settings.output
+    if given is None:
+        stem = settings.name or Path(generator.origin).stem
+        words = [stem, generator.direction, "int8" if settings.int8 else None]
+        name = "_".join(word for word in words if word) + kind.ending
+        return Path(generator.origin).parent / name
+    if given.is_dir():
+        raise UsageError(f"--output {given} is a folder: give a file that ends in {kind.ending}")
+    if given.suffix != kind.ending:
+        raise UsageError(
+            f"--output {given}: a file of --format {settings.format} ends in {kind.ending}"
+        )
+    return given
+
+
+def _make(
+    generator: Generator, settings: ExportSettings, kind: Format, path: Path
+) -> tuple[Path, list[str]]:
+    """Write to `path` or beside it; return where, and what to tell of it."""
+    given = exportable(generator)
+    with progress_bar() as bar:
+        task = bar.add_task(f"writing {settings.format}", total=2)
+        with _quiet(f"--format {settings.format}"):
+            kind.write(given, path)
+        bar.update(task, advance=1, description="comparing")
+        levels = parity.levels(generator, path)
+        bar.update(task, advance=1)
+    if not levels <= parity.LIMIT:
+        raise UserError(
+            f"--format {settings.format}: its pictures differ by {levels:.1f} of 255 levels, more "
+            f"than {parity.LIMIT}: not kept; another --format may do"
+        )
+    line = f"read back: differs from the checkpoint by {levels:.4f} of 255 levels at the most"
+    if not settings.int8:
+        return path, [line]
+    assert kind.quantize is not None
+    return _quantized(given, generator, settings, kind.quantize, path)
+
+
+def _quantized(
+    given: Exportable,
+    generator: Generator,
+    settings: ExportSettings,
+    quantize: Quantize,
+    whole: Path,
+) -> tuple[Path, list[str]]:
+    images = calibration.images(settings, generator.architecture)
+    path = whole.parent / "int8" / whole.name
+    path.parent.mkdir()
+    metadata = replace(given.metadata, arithmetic="int8")
+    with _quiet("--int8"):
+        quantize(whole, path, images.calibrating, metadata)
+    return path, [calibration.compare(generator, path, images.measured)]
+
+
+@contextmanager
+def _quiet(what: str) -> Iterator[None]:
+    """Keep libraries to stderr and their warnings to themselves; UserError for what they raise."""
+    try:
+        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+            warnings.simplefilter("ignore")
+            logging.disable(logging.WARNING)
+            yield
+    except (UserError, OSError, MemoryError):
+        raise
+    except Exception as error:  # each library has its own
+        raise UserError(
+            f"{what}: could not be made of this network ({first_line(error)})"
+        ) from error
+    finally:
+        logging.disable(logging.NOTSET)

@@ -1,0 +1,134 @@
+"""One picture with all its bits, as the generators see it and as it was."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from cyclegan.errors import UserError
+from cyclegan.images.eight_bit import Size
+from cyclegan.images.tags import Tags
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values that are -1 and 1 to a generator."""
+
+    low: float
+    high: float
+
+    def to_model(self, values: Array) -> Tensor:
+        """Values of any type -> float32 in [-1, 1]."""
+        half = (self.high - self.low) / 2
+        return torch.from_numpy(np.subtract(values, self.low, dtype=np.float32)) / half - 1
+
+    def of_model(self, values: Tensor, dtype: npt.DTypeLike) -> Array:
+        """Float in [-1, 1] -> values of `dtype`, rounded where they are whole; kept in range."""
+        half = (self.high - self.low) / 2
+        found = (values.detach().float() + 1) * half + self.low
+        if np.issubdtype(dtype, np.integer):
+            limits = np.iinfo(np.dtype(dtype))
+            low, high = max(self.low, limits.min), min(self.high, limits.max)
+            found = found.round().clamp(low, high)
+        return found.numpy().astype(dtype)
+
+
+#: Of types whose values have a range by themselves.
+RANGES = {"uint8": Range(0, 255), "uint16": Range(0, 65535)}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Pixels (H, W, C) as they are in the file, upright; C is 1, 3 or whatever a model takes."""
+
+    pixels: Array
+    range: Range
+    alpha: Array | None = None
+    """(H, W), of the pixels' type: how opaque they are"""
+    tags: Tags = field(default_factory=Tags)
+
+    @property
+    def size(self) -> Size:
+        """Width and height."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+    def with_channels(self, channels: int) -> "Picture":
+        """As grayscale (1) or colour (3) where it is the other one.
+
+        Raises UserError where it has another number of channels than `channels`.
+        """
+        there = self.pixels.shape[2]
+        if there == channels:
+            return self
+        if self.alpha is not None and there + 1 == channels:  # to this model it is a channel
+            pixels = np.concatenate([self.pixels, self.alpha[:, :, None]], axis=2)
+            return replace(self, pixels=pixels, alpha=None)
+        if (there, channels) == (1, 3):  # a view: takes no memory
+            pixels = np.broadcast_to(self.pixels, (*self.pixels.shape[:2], 3))
+        elif (there, channels) == (3, 1):
+            pixels = _gray(self.pixels)
+        else:
+            raise UserError(f"has {there} channels, the generator takes {channels}")
+        return replace(self, pixels=pixels)
+
+    def scaled(self, size: Size) -> "Picture":
+        """To so many pixels, with all bits."""
+        if size == self.size:
+            return self
+        alpha = None if self.alpha is None else _resized(self.alpha[:, :, None], size)[:, :, 0]
+        return replace(self, pixels=_resized(self.pixels, size), alpha=alpha)
+
+    def middle(self) -> "Picture":
+        """The middle square."""
+        width, height = self.size
+        side = min(width, height)
+        top, left = (height - side) // 2, (width - side) // 2
+        rows, columns = slice(top, top + side), slice(left, left + side)
+        alpha = None if self.alpha is None else self.alpha[rows, columns]
+        return replace(self, pixels=self.pixels[rows, columns], alpha=alpha)
+
+    def shares(self) -> npt.NDArray[np.float32]:
+        """(H, W, C) in [0, 1] of its range, transparency laid on white; what is beyond is cut."""
+        span = self.range.high - self.range.low
+        found = ((self.pixels.astype(np.float32) - self.range.low) / span).clip(0, 1)
+        if self.alpha is not None:
+            opaque = (self.alpha.astype(np.float32) / RANGES[self.alpha.dtype.name].high)[..., None]
+            found = found * opaque + 1 - opaque
+        return found.astype(np.float32)
+
+    def window(self, top: int, bottom: int, left: int, right: int) -> Tensor:
+        """(1, C, bottom - top, right - left), float32 in [-1, 1]."""
+        part = self.range.to_model(self.pixels[top:bottom, left:right])
+        return part.permute(2, 0, 1)[None].contiguous()
+
+
+def _gray(pixels: Array) -> Array:
+    """(H, W, 3) -> (H, W, 1): luminance of Rec. 601, as Pillow has it."""
+    if pixels.dtype == np.uint8:
+        return np.asarray(Image.fromarray(pixels).convert("L"))[:, :, None]
+    gray = pixels @ np.array([0.299, 0.587, 0.114])
+    whole = np.issubdtype(pixels.dtype, np.integer)
+    made: Array = (gray.round() if whole else gray).astype(pixels.dtype)
+    return made[:, :, None]
+
+
+def _resized(pixels: Array, size: Size) -> Array:
+    bicubic = Image.Resampling.BICUBIC
+    if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
+        return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize(size, bicubic))
+    channels = [
+        np.asarray(Image.fromarray(pixels[:, :, number].astype(np.float32)).resize(size, bicubic))
+        for number in range(pixels.shape[2])
+    ]
+    made = np.stack(channels, axis=2)
+    if np.issubdtype(pixels.dtype, np.integer):
+        limits = np.iinfo(pixels.dtype)
+        made = made.round().clip(limits.min, limits.max)
+    found: Array = made.astype(pixels.dtype)
+    return found

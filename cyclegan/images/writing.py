@@ -1,0 +1,280 @@
+"""Pictures become files of every format that can be written."""
+
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from cyclegan.errors import UserError
+from cyclegan.images.document import Document
+from cyclegan.images.eight_bit import check_longest
+from cyclegan.images.picture import RANGES, Picture, Range
+from cyclegan.images.whole import whole_file
+
+
+@dataclass(frozen=True)
+class Compression:
+    """How JPEG and WebP lose; None is as the input did, or hardly."""
+
+    quality: int | None = None
+    """1 to 100"""
+    chroma: str | None = None
+    """of JPEG: 444, 422 or 420"""
+
+    def of_jpeg(self, like: dict[str, Any]) -> dict[str, Any]:
+        """As Pillow takes it."""
+        given = {"quality": self.quality} if self.quality else like or {"quality": 95}
+        chroma = {"subsampling": f"4:{self.chroma[1]}:{self.chroma[2]}"} if self.chroma else {}
+        return {"subsampling": 0, **given, **chroma}
+
+
+def write_document(
+    path: Path, pictures: Iterable[Picture], like: Document, compression: Compression
+) -> None:
+    """Write the format that the name ends in; the file appears under its name whole or never.
+
+    `like` says how many pictures come, and how they move. Raises UserError where the format can't
+    hold them.
+    """
+    check_holds(path, like)
+    with whole_file(path) as unfinished:
+        _FORMATS[path.suffix.lower()].encode(unfinished, pictures, like, compression, path)
+
+
+def check_holds(path: Path, document: Document) -> None:
+    """Raise UserError where the format that `path` ends in can't hold so many pictures."""
+    format = _FORMATS[path.suffix.lower()]
+    if document.count == 1 or format.pages or (document.moving and format.moves):
+        return
+    what, endings = ("pages", "tif") if not document.moving else ("frames", "gif, webp or png")
+    raise UserError(
+        f"{path}: {path.suffix[1:].upper()} holds one picture, this has {document.count} "
+        f"{what}: give --format {endings}"
+    )
+
+
+def depth(path: Path, picture: Picture) -> tuple[np.dtype[np.generic], Range]:
+    """The type that a picture's values are written in to `path`, and their range: no fewer bits
+    than it has, where the format holds them."""
+    types = _FORMATS[path.suffix.lower()].types
+    if not types or picture.pixels.dtype.name in types:
+        return picture.pixels.dtype, picture.range
+    deepest = "uint8" if picture.pixels.dtype.itemsize == 1 else types[-1]
+    return np.dtype(deepest), RANGES[deepest]
+
+
+Encode = Callable[[Path, Iterable[Picture], Document, Compression, Path], None]
+
+
+@dataclass(frozen=True)
+class _Format:
+    encode: Encode
+    types: tuple[str, ...] = ("uint8",)
+    """of values that it holds, the deepest last; none for any"""
+    pages: bool = False
+    moves: bool = False
+
+
+def _one(pictures: Iterable[Picture], path: Path) -> Picture:
+    picture = next(iter(pictures))
+    check_longest(picture.size, path)
+    return picture
+
+
+def _jpeg(
+    file: Path, pictures: Iterable[Picture], like: Document, how: Compression, path: Path
+) -> None:
+    picture = _one(pictures, path)
+    image = _on_white(as_pillow(picture))
+    jpeg = how.of_jpeg(_fitting_tables(picture.tags.jpeg, image.mode))
+    image.save(file, "JPEG", **jpeg, **picture.tags.fitting(image.mode).saved())
+
+
+def _fitting_tables(jpeg: Any, mode: str) -> dict[str, Any]:
+    """A grayscale JPEG has one table, a coloured one two."""
+    tables = jpeg.get("qtables", {})
+    return dict(jpeg) if tables and len(tables) == (1 if mode == "L" else 2) else {}
+
+
+def _webp(
+    file: Path, pictures: Iterable[Picture], like: Document, how: Compression, path: Path
+) -> None:
+    more = {"quality": how.quality or 95}
+    _by_pillow("WEBP", file, pictures, like, path, more)
+
+
+def _gif(
+    file: Path, pictures: Iterable[Picture], like: Document, how: Compression, path: Path
+) -> None:
+    _by_pillow("GIF", file, pictures, like, path, {"disposal": 2})
+
+
+def _png(
+    file: Path, pictures: Iterable[Picture], like: Document, how: Compression, path: Path
+) -> None:
+    if like.moving:
+        _by_pillow("PNG", file, pictures, like, path, {})
+        return
+    picture = _one(pictures, path)
+    if picture.pixels.dtype == np.uint16 and (picture.pixels.shape[2] > 1 or _has_alpha(picture)):
+        file.write_bytes(_deep_png(picture))
+        return
+    # Of filtered pixels runs are nearly all that can be packed: the same size in half the time.
+    image = as_pillow(picture)
+    colours = "L" if image.mode in ("L", "LA", "I;16") else "RGB"
+    tags = picture.tags.fitting(colours).saved()
+    image.save(file, "PNG", compress_type=zlib.Z_RLE, **tags)
+
+
+def _by_pillow(
+    name: str,
+    file: Path,
+    pictures: Iterable[Picture],
+    like: Document,
+    path: Path,
+    more: dict[str, Any],
+) -> None:
+    if not like.moving:
+        picture = _one(pictures, path)
+        image = as_pillow(picture)
+        image.save(file, name, **more, **picture.tags.fitting("RGB").saved())
+        return
+    first, *rest = [as_pillow(picture) for picture in pictures]
+    check_longest(first.size, path)
+    first.save(file, name, save_all=True, append_images=rest, **like.moving, **more)
+
+
+def _has_alpha(picture: Picture) -> bool:
+    return picture.alpha is not None
+
+
+def as_pillow(picture: Picture) -> Image.Image:
+    """As Pillow holds it: L, RGB, LA, RGBA, I;16 or F."""
+    pixels = picture.pixels
+    if picture.alpha is not None:
+        return Image.fromarray(np.concatenate([pixels, picture.alpha[:, :, None]], axis=2))
+    return Image.fromarray(
+        np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    )
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode not in ("LA", "RGBA"):
+        return image
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert(image.mode[:-1])
+
+
+def _deep_png(picture: Picture) -> bytes:
+    """16 bits a channel, which Pillow can't write in colour; with the tags put in."""
+    import cv2
+
+    pixels = np.broadcast_to(picture.pixels, (*picture.pixels.shape[:2], 3))[:, :, ::-1]
+    if picture.alpha is not None:
+        pixels = np.concatenate([pixels, picture.alpha[:, :, None]], axis=2)
+    done, encoded = cv2.imencode(".png", np.ascontiguousarray(pixels))
+    assert done
+    plain, tags = encoded.tobytes(), picture.tags.fitting("RGB")
+    chunks = b""
+    if tags.profile:
+        chunks += _chunk(b"iCCP", b"ICC\0\0" + zlib.compress(tags.profile))
+    if tags.dpi:
+        a_metre = [round(dots / 0.0254) for dots in tags.dpi]
+        chunks += _chunk(b"pHYs", struct.pack(">IIB", *a_metre, 1))
+    if tags.exif:
+        chunks += _chunk(b"eXIf", tags.exif.tobytes().removeprefix(b"Exif\0\0"))
+    return plain[:_HEADER] + chunks + plain[_HEADER:]
+
+
+_HEADER = 33  # bytes: the signature and the first chunk, which must stay the first
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    check = zlib.crc32(name + content)
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", check)
+
+
+def _tiff(
+    file: Path, pictures: Iterable[Picture], like: Document, how: Compression, path: Path
+) -> None:
+    coming = iter(pictures)
+    first = next(coming)
+    shallow = first.pixels.dtype == np.uint8 or first.pixels.shape[2] == 1
+    if like.count == 1 and shallow and first.pixels.shape[2] in (1, 3):  # with all of its EXIF
+        image = as_pillow(first)
+        tags = first.tags.fitting("L" if first.pixels.shape[2] == 1 else "RGB").saved()
+        if image.mode in _PILLOW_WRITES:
+            image.save(file, "TIFF", compression="tiff_deflate", **tags)
+            return
+    import tifffile
+
+    large = first.pixels.nbytes * like.count > _CLASSIC_TIFF
+    with tifffile.TiffWriter(file, bigtiff=large) as writer:
+        for picture in chain([first], coming):
+            _tiff_page(writer, picture)
+
+
+def _tiff_page(writer: Any, picture: Picture) -> None:
+    pixels, more = picture.pixels, _tiff_words(picture.tags.exif or {})
+    colours = "rgb" if pixels.shape[2] == 3 else "minisblack"
+    tags = picture.tags.fitting("RGB" if colours == "rgb" else "L")
+    if picture.alpha is not None:
+        pixels = np.concatenate([pixels, picture.alpha[:, :, None]], axis=2)
+        more["extrasamples"] = ["unassalpha"]
+    if tags.dpi:
+        more |= {"resolution": tags.dpi, "resolutionunit": "inch"}
+    if pixels.shape[2] > 1:
+        more["planarconfig"] = "contig"
+    writer.write(
+        pixels[:, :, 0] if pixels.shape[2] == 1 else pixels,
+        photometric=colours,
+        compression="zlib",
+        iccprofile=tags.profile,
+        metadata=None,
+        **more,
+    )
+
+
+def _tiff_words(exif: Mapping[int, Any]) -> dict[str, Any]:
+    words = {tag: str(exif[tag]) for tag in (271, 272, 315, 33432) if tag in exif}
+    return {
+        "description": exif.get(270),
+        "datetime": exif.get(306),
+        "software": exif.get(305, False),
+        "extratags": [(tag, "s", 0, text, True) for tag, text in words.items()],
+    }
+
+
+_PILLOW_WRITES = frozenset({"L", "RGB", "LA", "RGBA", "I;16", "F"})
+_CLASSIC_TIFF = 2**31  # bytes; a larger file needs longer addresses
+
+
+def _npy(
+    file: Path, pictures: Iterable[Picture], like: Document, how: Compression, path: Path
+) -> None:
+    pixels = _one(pictures, path).pixels
+    with file.open("wb") as open_file:
+        np.save(open_file, pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
+_TIFF = _Format(_tiff, types=(), pages=True)
+_JPEG = _Format(_jpeg)
+#: The one table of formats that conversions are written in, by their endings.
+_FORMATS = {
+    ".png": _Format(_png, types=("uint8", "uint16"), moves=True),
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".webp": _Format(_webp, moves=True),
+    ".gif": _Format(_gif, moves=True),
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".npy": _Format(_npy, types=()),
+}
+#: Endings that conversions can be written with.
+ALL_WRITABLE = frozenset(_FORMATS)

@@ -1,0 +1,102 @@
+"""What an exported file says of itself, as texts by name: every format can hold those."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from cyclegan.classic import Architecture
+from cyclegan.errors import UserError
+from cyclegan.generators import GENERATORS
+from cyclegan.layers.settings import Norm
+from cyclegan.run import FolderDirection
+
+FORMAT = "1"
+#: Prefix of the names, where a file holds those of others too.
+PREFIX = "cyclegan."
+Arithmetic = Literal["fp32", "int8"]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The network in an exported file: images (N, C, H, W) in [-1, 1] come in and go out."""
+
+    architecture: Architecture
+    direction: FolderDirection | None = None
+    """None where nothing says it, as in files of the classic"""
+    arithmetic: Arithmetic = "fp32"
+    values: tuple[float, float] | None = None
+    """that are black and white, where the network's files don't say"""
+    digest: str = ""
+    """of the weights it was made of"""
+
+    @property
+    def multiple(self) -> int:
+        """Sides of the images are multiples of so many pixels, and two of them at least."""
+        return self.architecture.generator.multiple
+
+    def texts(self) -> dict[str, str]:
+        """By name; what a person reads is among them."""
+        generator = asdict(cast(Any, self.architecture.generator))
+        return {
+            f"{PREFIX}format": FORMAT,
+            f"{PREFIX}generator": json.dumps(generator, sort_keys=True),
+            f"{PREFIX}input_nc": str(self.architecture.input_nc),
+            f"{PREFIX}output_nc": str(self.architecture.output_nc),
+            f"{PREFIX}norm": self.architecture.norm,
+            f"{PREFIX}direction": self.direction or "",
+            f"{PREFIX}arithmetic": self.arithmetic,
+            f"{PREFIX}values": json.dumps(self.values),
+            f"{PREFIX}digest": self.digest,
+            f"{PREFIX}range": "[-1, 1]",
+            f"{PREFIX}layout": "NCHW",
+            f"{PREFIX}channels": "RGB or grayscale",
+            f"{PREFIX}sides": f"multiples of {self.multiple}, at least {2 * self.multiple}",
+        }
+
+
+def from_texts(texts: Mapping[str, str], path: Path) -> Metadata | None:
+    """What `Metadata.texts` gave; None where the texts are not ours.
+
+    Raises UserError, naming `path`, where they are damaged or of another version.
+    """
+    own = {key.removeprefix(PREFIX): text for key, text in texts.items() if key.startswith(PREFIX)}
+    if not own:
+        return None
+    if own.get("format") != FORMAT:
+        raise UserError(
+            f"{path}: exported in format {own.get('format')}, this version reads {FORMAT}: "
+            "export it again"
+        )
+    try:
+        settings = GENERATORS[json.loads(own["generator"])["netG"]].settings
+        architecture = Architecture(
+            TypeAdapter(settings).validate_json(own["generator"]),
+            int(own["input_nc"]),
+            int(own["output_nc"]),
+            _NORM.validate_python(own["norm"]),
+        )
+        direction = _DIRECTION.validate_python(own["direction"] or None)
+        arithmetic = _ARITHMETIC.validate_python(own["arithmetic"])
+        values = _VALUES.validate_json(own["values"])
+        return Metadata(architecture, direction, arithmetic, values, own["digest"])
+    except (KeyError, ValueError, TypeError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: its metadata can't be read ({reason}): export it again") from None
+
+
+def required(texts: Mapping[str, str], path: Path) -> Metadata:
+    """`from_texts` for formats that say nothing else of their network. Raises UserError."""
+    metadata = from_texts(texts, path)
+    if metadata is None:
+        raise UserError(f"{path}: holds no metadata of cyclegan export: what it takes is unknown")
+    return metadata
+
+
+_NORM: TypeAdapter[Norm] = TypeAdapter(Norm)
+_DIRECTION: TypeAdapter[FolderDirection | None] = TypeAdapter(FolderDirection | None)
+_VALUES: TypeAdapter[tuple[float, float] | None] = TypeAdapter(tuple[float, float] | None)
+_ARITHMETIC: TypeAdapter[Arithmetic] = TypeAdapter(Arithmetic)

@@ -1,0 +1,45 @@
+"""ONNX files, run by onnxruntime."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cyclegan.errors import UserError
+from cyclegan.packages import need
+from cyclegan.runtimes.foreign import Side, assume
+from cyclegan.runtimes.metadata import from_texts
+from cyclegan.runtimes.opened import Opened, first_line
+
+
+def load(path: Path) -> Opened:
+    """Open `path` with as many threads as torch has. Raises UserError where it can't be run."""
+    need("--runtime onnxruntime", "onnx", "onnxruntime")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 4  # what fails is said below, in one line
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=onnxruntime.get_available_providers()
+        )
+    except Exception as error:  # protobuf, operators, versions
+        raise UserError(
+            f"{path}: damaged, or no ONNX that onnxruntime runs ({first_line(error)})"
+        ) from error
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if inputs[0].type != "tensor(float)":
+        raise UserError(f"{path}: takes {inputs[0].type}, only float32 can be given")
+    texts = session.get_modelmeta().custom_metadata_map
+    metadata = from_texts(texts, path) or assume(_shapes(inputs), _shapes(outputs), path)
+
+    def call(images: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, {inputs[0].name: images.numpy()})[0])
+
+    return Opened(call, metadata)
+
+
+def _shapes(values: Any) -> list[list[Side]]:
+    return [[side if isinstance(side, int) else None for side in value.shape] for value in values]

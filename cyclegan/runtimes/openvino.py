@@ -1,0 +1,85 @@
+"""OpenVINO's IR (.xml with its .bin beside it) and ONNX files, run by OpenVINO."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from cyclegan.errors import UserError
+from cyclegan.packages import need
+from cyclegan.runtimes.foreign import Side, assume
+from cyclegan.runtimes.metadata import PREFIX, Metadata, from_texts
+from cyclegan.runtimes.opened import Opened, first_line
+
+if TYPE_CHECKING:
+    from openvino import Model
+
+#: Place in the IR's own table of what it was made of.
+SECTION = PREFIX.removesuffix(".")
+
+
+def load(path: Path) -> Opened:
+    """Open `path` with as many threads as torch has. Raises UserError where it can't be run."""
+    need("--runtime openvino", "openvino", "openvino")
+    import openvino
+
+    beside = path.with_suffix(".bin")
+    if path.suffix == ".xml" and not beside.is_file():
+        raise UserError(f"{beside}: no such file; it holds the weights of {path.name}")
+    core = openvino.Core()
+    try:
+        model = core.read_model(path)
+        kind = model.inputs[0].get_element_type()
+        if kind != openvino.Type.f32:
+            raise UserError(f"{path}: takes {kind.get_type_name()}, only float32 can be given")
+        metadata = from_texts(_texts(model), path)
+        metadata = metadata or assume(_shapes(model.inputs), _shapes(model.outputs), path)
+        compiled = core.compile_model(model, "CPU", _options(metadata))
+    except UserError:
+        raise
+    except Exception as error:  # XML, weights, operators, versions
+        raise UserError(
+            f"{path}: damaged, or no network that OpenVINO runs ({_reason(error)})"
+        ) from error
+    request = compiled.create_infer_request()
+
+    def call(images: Tensor) -> Tensor:
+        return torch.from_numpy(request.infer([images.numpy()])[0].copy())
+
+    return Opened(call, metadata)
+
+
+def _options(metadata: Metadata) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
+    if metadata.arithmetic == "fp32":
+        options["INFERENCE_PRECISION_HINT"] = "f32"  # else bfloat16 where the CPU has it
+    return options
+
+
+def _texts(model: "Model") -> dict[str, str]:
+    """Of an IR by its own section; what was in an ONNX file is in another."""
+    own = {f"{PREFIX}{name}": text for name, text in _section(model, SECTION).items()}
+    return _section(model, "framework") | own
+
+
+def _section(model: "Model", name: str) -> dict[str, str]:
+    if not model.has_rt_info([name]):
+        return {}
+    return {key: str(text) for key, text in model.get_rt_info([name]).value.items()}
+
+
+def _shapes(ports: Any) -> list[list[Side]]:
+    return [
+        [side.get_length() if side.is_static else None for side in port.partial_shape]
+        for port in ports
+    ]
+
+
+def _reason(error: Exception) -> str:
+    """The last line that says something: the first name places in OpenVINO's source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:120] if lines else first_line(error)

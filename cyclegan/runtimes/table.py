@@ -1,0 +1,51 @@
+"""What runs exported files, by the names that `--runtime` takes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cyclegan.errors import UsageError
+from cyclegan.runtimes import onnx, openvino, torch_export, torchscript
+from cyclegan.runtimes.opened import Opened
+from cyclegan.runtimes.settings import Runtime
+
+Loader = Callable[[Path], Opened]
+
+#: The one table of runtimes: what opens files of each ending. The first that knows an ending takes
+#: it by itself; endings that none knows are checkpoints and weights, which torch runs.
+RUNTIMES: Mapping[Runtime, Mapping[str, Loader]] = {
+    "torch": {".torchscript": torchscript.load, ".pt2": torch_export.load},
+    "onnxruntime": {".onnx": onnx.load},
+    "openvino": {".xml": openvino.load, ".onnx": openvino.load},
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which runtime opens a file, and how."""
+
+    runtime: Runtime
+    load: Loader
+
+
+def choose(path: Path, runtime: Runtime) -> Choice | None:
+    """What opens `path`; None for weights, which are no exported network.
+
+    Raises UsageError where `runtime` can't open files of that ending.
+    """
+    ending = path.suffix.lower()
+    for name, loaders in RUNTIMES.items():
+        if runtime in ("auto", name) and ending in loaders:
+            return Choice(name, loaders[ending])
+    known = [ending for loaders in RUNTIMES.values() for ending in loaders]
+    if runtime == "auto" or (runtime == "torch" and ending not in known):
+        return None
+    raise UsageError(
+        f"--runtime {runtime}: opens {', '.join(RUNTIMES[runtime])}, not {path}; "
+        "cyclegan export writes them"
+    )
+
+
+def parts(path: Path) -> tuple[Path, ...]:
+    """The files that belong to `path`, itself included: an IR of OpenVINO is two."""
+    return (path, path.with_suffix(".bin")) if path.suffix.lower() == ".xml" else (path,)

@@ -1,0 +1,68 @@
+"""Files of torch.export, run by torch."""
+
+import io
+import json
+import logging
+import re
+import zipfile
+from pathlib import Path
+
+import torch
+
+from cyclegan.errors import UserError
+from cyclegan.runtimes.metadata import required
+from cyclegan.runtimes.opened import Opened, first_line
+from cyclegan.runtimes.texts import NAME, unpack
+
+
+def load(path: Path) -> Opened:
+    """Open `path`; code in it is never run. Raises UserError where it can't be run."""
+    files: dict[str, str | bytes] = {NAME: ""}
+    quiet = logging.getLogger("torch.export")
+    level = quiet.level
+    try:
+        _refuse_code(path)
+        quiet.setLevel(logging.CRITICAL)  # what fails is said below, in one line
+        program = torch.export.load(path, extra_files=files)
+        network = program.module()
+    except UserError:
+        raise
+    except Exception as error:  # the archive, its tables, operators
+        raise UserError(
+            f"{path}: damaged, or no file of torch.export ({first_line(error)})"
+        ) from error
+    finally:
+        quiet.setLevel(level)
+    # Not as a module itself: one of torch.export refuses eval().
+    return Opened(network.forward, required(unpack(files), path))
+
+
+def _refuse_code(path: Path) -> None:
+    """Raise UserError where torch would unpickle objects or run a compiled library.
+
+    Torch writes weights as plain bytes and only the sample input as a pickle, which it reads
+    without looking whether it is harmless.
+    """
+    with zipfile.ZipFile(path) as archive:
+        broken = archive.testzip()
+        if broken is not None:
+            raise UserError(f"{path}: damaged ({broken})")
+        for name in archive.namelist():
+            inner = name.partition("/")[2]
+            if not _PLAIN.fullmatch(inner):
+                raise UserError(f"{path}: holds {inner}, which could be code: not opened")
+            if inner.endswith("_config.json"):
+                table = json.loads(archive.read(name))
+                if any(entry["use_pickle"] for entry in table["config"].values()):
+                    raise UserError(f"{path}: holds pickled objects in {inner}: not opened")
+            if inner.endswith(".pt"):
+                torch.load(io.BytesIO(archive.read(name)), weights_only=True)
+
+
+#: All that `torch.export.save` writes for a network of plain tensors.
+_PLAIN = re.compile(
+    r"data/(weights/weight_\d+|constants/tensor_\d+|sample_inputs/model\.pt"
+    r"|(weights|constants)/model_(weights|constants)_config\.json)"
+    r"|models/model\.json|extra/[^/]+|archive_format|archive_version|byteorder"
+    r"|\.data/(version|serialization_id)|\.format_version|\.storage_alignment"
+)

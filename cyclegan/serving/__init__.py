@@ -1,0 +1,1 @@
+"""A page and an HTTP endpoint that convert pictures with trained generators."""

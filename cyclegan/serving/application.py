@@ -1,0 +1,136 @@
+"""The application: which address leads where, and how mistakes are told."""
+
+import logging
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+
+from cyclegan.dashboard.address import is_loopback
+from cyclegan.errors import UserError
+from cyclegan.serving.desk import Desk, ModelOffered, Place
+from cyclegan.serving.guard import Admission, KnownHosts, told
+from cyclegan.serving.header import NoPictureError, TooLargeError
+from cyclegan.serving.page import page
+from cyclegan.serving.settings import ServeSettings
+from cyclegan.serving.tasks import BrokenModelError
+from cyclegan.serving.worker import DiedError
+
+log = logging.getLogger(__name__)
+ABOUT = """Converts pictures with trained generators.
+
+    curl -F file=@holiday.jpg -F model=NAME http://localhost:8000/api/convert -o converted.jpg
+
+Every mistake is told in one line: `{"detail": "..."}`.
+"""
+#: What an answer that is no picture means.
+_REFUSALS = {
+    404: "no such model",
+    408: "the upload took too long",
+    413: "more bytes or pixels than are allowed",
+    415: "no picture of a known kind",
+    422: "a value that is not understood, or a picture that can't be converted",
+    500: "the model can't be loaded, or the conversion failed",
+    503: "the queue is full: Retry-After says when to come again",
+}
+_STATUS: dict[type[UserError], int] = {
+    NoPictureError: 415,
+    TooLargeError: 413,
+    DiedError: 500,
+    BrokenModelError: 500,
+}
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def make_application(desk: Desk) -> FastAPI:
+    """The application around `desk`."""
+    app = FastAPI(
+        title="cyclegan serve",
+        description=ABOUT,
+        version=version("cyclegan"),
+        docs_url=None,  # its page comes from the internet
+        redoc_url=None,
+    )
+    app.add_api_route("/", _page_of(desk.settings), include_in_schema=False)
+    app.add_api_route("/api/models", desk.offered, response_model=list[ModelOffered])
+    app.add_api_route("/api/queue/{ticket}", desk.place, response_model=Place | None)
+    for name, endpoint in {"convert": desk.convert, "preview": desk.preview}.items():
+        app.add_api_route(
+            f"/api/{name}",
+            endpoint,
+            methods=["POST"],
+            response_class=Response,
+            responses=_responses(),
+        )
+    app.add_exception_handler(UserError, _tell)
+    app.add_exception_handler(RequestValidationError, _tell_values)
+    _guard(app, desk)
+    return app
+
+
+def _guard(app: FastAPI, desk: Desk) -> None:
+    settings = desk.settings
+    app.add_middleware(
+        Admission,
+        places=settings.queue + 1,
+        largest=settings.largest_upload,
+        retry_after=lambda: max(1, round(desk.line.seconds() or _LATER)),
+    )
+    app.add_middleware(KnownHosts, names=_names(settings), further=settings.hosts)
+    app.middleware("http")(_with_headers)
+
+
+def _names(settings: ServeSettings) -> frozenset[str]:
+    """By which it may be reached; empty for any where others reach it."""
+    if not is_loopback(settings.host) and not settings.hosts:
+        return frozenset()
+    return frozenset({"localhost", "127.0.0.1", "::1", settings.host, *settings.hosts})
+
+
+def _page_of(settings: ServeSettings) -> Callable[[], Response]:
+    def show() -> Response:
+        return page(settings)
+
+    return show
+
+
+def _responses() -> dict[int | str, dict[str, Any]]:
+    line = {"type": "object", "properties": {"detail": {"type": "string"}}}
+    refusals: dict[int | str, dict[str, Any]] = {
+        status: {"description": what, "content": {"application/json": {"schema": line}}}
+        for status, what in _REFUSALS.items()
+    }
+    picture = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
+    return {200: {"description": "the picture", "content": picture}, **refusals}
+
+
+async def _with_headers(request: Request, call_next: Callable[[Request], Any]) -> Response:
+    response: Response = await call_next(request)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+async def _tell(request: Request, error: Exception) -> Response:
+    status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 422)
+    if isinstance(error, BrokenModelError):  # its line names a place on this machine's disk
+        log.warning("%s", error)
+        return told(status, "this model can't be loaded; the server's log says why")
+    return told(status, str(error))
+
+
+async def _tell_values(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    field, said = first["loc"][-1], str(first["msg"])
+    return told(422, f"{field}: {said[0].lower()}{said[1:]}")
+
+
+_LATER = 10  # seconds, where nothing is known

@@ -1,0 +1,196 @@
+"""Where pictures are handed in and handed out: the endpoints."""
+
+import asyncio
+import re
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeVar
+from urllib.parse import quote
+
+from fastapi import File, Form, HTTPException, Request, Response, UploadFile
+from pydantic import BaseModel, Field
+
+from cyclegan.errors import UserError
+from cyclegan.run import FolderDirection
+from cyclegan.serving.header import ENDINGS, Header, read_header
+from cyclegan.serving.line import Line
+from cyclegan.serving.models import Model
+from cyclegan.serving.settings import ServeSettings
+from cyclegan.serving.tasks import Convert, Preview
+
+T = TypeVar("T")
+
+
+class DirectionOffered(BaseModel):
+    """A direction that a model converts in."""
+
+    value: FolderDirection
+    title: str
+
+
+class ModelOffered(BaseModel):
+    """A model and its directions, the trained one first; none where it has only one."""
+
+    name: str
+    directions: list[DirectionOffered]
+
+
+class Place(BaseModel):
+    """A place in the queue."""
+
+    ahead: int = Field(description="how many come before; 0 is being converted")
+    seconds: float | None = Field(description="that it takes still, where that is known")
+
+
+@dataclass(frozen=True)
+class Received:
+    """An upload in a folder of its own."""
+
+    path: Path
+    name: str
+    """that it came with"""
+    header: Header
+
+    @property
+    def stem(self) -> str:
+        """The name without its ending."""
+        return Path(self.name).stem
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Name the upload in what is said of it, instead of a file that nobody has heard of."""
+        try:
+            yield
+        except UserError as error:
+            ours = re.escape(str(self.path.parent)) + rf"/(made/)?{self.path.stem}\.\w+"
+            raise type(error)(re.sub(ours, lambda _: self.name, str(error))) from None
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Answers requests; all work goes through the line."""
+
+    settings: ServeSettings
+    models: Callable[[], dict[str, Model]]
+    line: Line
+    folder: Path
+    """for uploads, and what is made of them"""
+
+    async def offered(self) -> list[ModelOffered]:
+        """The models that convert, by name."""
+        return [
+            ModelOffered(
+                name=model.name,
+                directions=[
+                    DirectionOffered(value=value, title=title) for value, title in model.directions
+                ],
+            )
+            for model in self.models().values()
+        ]
+
+    async def place(self, ticket: str) -> Place | None:
+        """Where in the queue the conversion is that was sent with this ticket; null where none
+        waits by it."""
+        wait = self.line.wait_of(ticket)
+        return None if wait is None else Place(ahead=wait.ahead, seconds=wait.seconds)
+
+    async def convert(
+        self,
+        request: Request,
+        file: Annotated[UploadFile, File(description="PNG, JPEG, WebP, GIF, BMP or TIFF")],
+        model: Annotated[str | None, Form(description="a name; by default the first")] = None,
+        direction: Annotated[
+            FolderDirection | None, Form(description="by default the one that was trained")
+        ] = None,
+        strength: Annotated[
+            float, Form(ge=0, le=1, description="how much of the conversion is taken over")
+        ] = 1.0,
+        load_size: Annotated[
+            int | None, Form(ge=1, description="pixels to scale the shorter side to")
+        ] = None,
+        ticket: Annotated[
+            str | None, Form(max_length=64, description="any word, to ask for one's place by")
+        ] = None,
+    ) -> Response:
+        """Convert a picture; the answer is the file that `cyclegan convert` makes of it."""
+        chosen = self._chosen(model, direction)
+        with tempfile.TemporaryDirectory(dir=self.folder) as name:
+            received = await self._receive(file, Path(name))
+            pixels = received.header.check(self.settings.most_pixels, load_size)
+            task = Convert(
+                received.path, Path(name) / "made", chosen.path, chosen.epoch, direction,
+                strength, load_size,
+            )  # fmt: skip
+            with received.named():
+                work = self.line.run(task, pixels, chosen.name, ticket)
+                made = await _while_wanted(request, work)
+            return await _sent(made, f"{received.stem}-{chosen.name}")
+
+    async def preview(self, request: Request, file: UploadFile) -> Response:
+        """A picture as a PNG of at most 1600 pixels a side, for browsers that can't show its own
+        kind (TIFF)."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as name:
+            received = await self._receive(file, Path(name))
+            pixels = received.header.check(self.settings.most_pixels, None)
+            task = Preview(received.path, Path(name))
+            with received.named():
+                made = await _while_wanted(request, self.line.run(task, pixels, "preview"))
+            return await _sent(made, received.stem)
+
+    def _chosen(self, name: str | None, direction: FolderDirection | None) -> Model:
+        models = self.models()
+        found = next(iter(models.values()), None) if name is None else models.get(name)
+        if found is None:
+            raise HTTPException(404, f"no such model; there are {', '.join(models)}")
+        if direction and direction not in dict(found.directions):
+            raise HTTPException(422, f"{found.name} converts in one direction: give none")
+        return found
+
+    async def _receive(self, file: UploadFile, folder: Path) -> Received:
+        """The upload as a file; of the name that came with it nothing is used but the ending."""
+        given = Path((file.filename or "").replace("\\", "/")).name
+        ending = Path(given).suffix
+        if ending.lower() not in ENDINGS:
+            raise HTTPException(415, f"no picture: its name should end in {', '.join(ENDINGS)}")
+        path = folder / f"picture{ending}"
+
+        def keep() -> Header:
+            with path.open("wb") as target:
+                while part := file.file.read(1 << 20):
+                    target.write(part)
+            return read_header(path)
+
+        return Received(path, given, await asyncio.to_thread(keep))
+
+
+async def _while_wanted(request: Request, work: Awaitable[T]) -> T:
+    """The result of `work`, which is cancelled when nobody waits for it any more."""
+    doing = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({doing, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise HTTPException(499, "nobody waits for it any more")
+        return doing.result()
+    finally:
+        for task in (doing, gone):
+            task.cancel()
+        await asyncio.gather(doing, gone, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    """Wait until the other side hangs up."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _sent(made: Path, stem: str) -> Response:
+    name = quote(f"{stem}{made.suffix}".replace("/", "-"), safe="")
+    return Response(
+        await asyncio.to_thread(made.read_bytes),
+        media_type=ENDINGS[made.suffix.lower()],
+        headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"},
+    )

@@ -1,0 +1,90 @@
+"""Those who wait for the worker, in their order."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from cyclegan.serving.tasks import Task
+from cyclegan.serving.worker import Worker
+
+_NEWEST = 0.5  # share of the newest measurement in what a pixel is expected to take
+
+
+@dataclass(frozen=True)
+class Wait:
+    """How long it may take still."""
+
+    ahead: int
+    """how many come before; 0 is being computed"""
+    seconds: float | None
+    """that it takes still by what was measured; None where nothing is known"""
+
+
+@dataclass
+class _Entry:
+    ticket: str | None
+    pixels: int
+    pace: str
+    begun: float | None = None
+
+
+@dataclass
+class Line:
+    """One is computed, the others wait; who leaves lets the next one in."""
+
+    worker: Worker
+    _entries: list[_Entry] = field(default_factory=list)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _paces: dict[str, float] = field(default_factory=dict)
+    """seconds for a pixel, by what is done"""
+
+    async def run(self, task: Task, pixels: int, pace: str, ticket: str | None = None) -> Any:
+        """Wait for one's turn and for the answer; a cancelled one is computed no further.
+
+        `pace` names what takes a like time for each of its `pixels`. Raises UserError.
+        """
+        entry = _Entry(ticket, pixels, pace)
+        self._entries.append(entry)
+        try:
+            async with self._turn:
+                entry.begun = time.monotonic()
+                answer = await self._do(task)
+                self._learn(entry, time.monotonic() - entry.begun)
+                return answer
+        finally:
+            self._entries.remove(entry)
+
+    def wait_of(self, ticket: str) -> Wait | None:
+        """Of the one who came with that ticket; None where nobody waits by it."""
+        for place, entry in enumerate(self._entries):
+            if entry.ticket == ticket:
+                return Wait(place, self._seconds(self._entries[: place + 1]))
+        return None
+
+    def seconds(self) -> float | None:
+        """Until all of them are done; None where nothing is known."""
+        return self._seconds(self._entries)
+
+    async def _do(self, task: Task) -> Any:
+        answer = asyncio.ensure_future(asyncio.to_thread(self.worker.do, task))
+        try:
+            return await asyncio.shield(answer)
+        except asyncio.CancelledError:
+            self.worker.kill()
+            await asyncio.wait([answer])
+            answer.exception()
+            raise
+
+    def _learn(self, entry: _Entry, seconds: float) -> None:
+        pace = seconds / entry.pixels
+        before = self._paces.get(entry.pace, pace)
+        self._paces[entry.pace] = _NEWEST * pace + (1 - _NEWEST) * before
+
+    def _seconds(self, entries: list[_Entry]) -> float | None:
+        if any(entry.pace not in self._paces for entry in entries):
+            return None
+        now = time.monotonic()
+        spent = sum(now - entry.begun for entry in entries if entry.begun is not None)
+        needed = sum(self._paces[entry.pace] * entry.pixels for entry in entries)
+        return max(0.0, needed - spent)

@@ -1,0 +1,96 @@
+"""The table of models that are offered; a name that is not in it is nobody's path."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cyclegan.errors import UsageError, UserError
+from cyclegan.run import FolderDirection, check_name
+from cyclegan.serving.settings import ServeSettings
+
+#: The checkpoints that are offered of a run, and what they are called behind its name.
+EPOCHS = {"latest": "", "best": " (best)"}
+BOTH: dict[FolderDirection, str] = {"AtoB": "A to B", "BtoA": "B to A"}
+
+
+@dataclass(frozen=True)
+class Model:
+    """One generator, or the two of a run."""
+
+    name: str
+    path: Path
+    """a run's folder, or a file"""
+    epoch: str = "latest"
+    directions: tuple[tuple[FolderDirection, str], ...] = ()
+    """what may be asked for, and what a person calls it; empty where a file holds one generator"""
+
+
+def offered(settings: ServeSettings, files: Mapping[Path, bool]) -> dict[str, Model]:
+    """The models by their names; `files` says of each of `settings.weights` whether it has both
+    directions.
+
+    Raises UserError where a run that is asked for is missing, or there is nothing at all.
+    """
+    for name in settings.name:
+        check_name(name)
+    runs = [settings.checkpoints_dir / name for name in settings.name]
+    found = [model for run in runs for model in _required(run)]
+    if not runs and not files:
+        found = [model for run in _all_runs(settings.checkpoints_dir) for model in _of_run(run)]
+    found += [
+        Model(_name(path, files), path, directions=_ways(both)) for path, both in files.items()
+    ]
+    if not found:
+        raise UserError(
+            f"--checkpoints_dir {settings.checkpoints_dir}: holds no trained run: train one, "
+            "or give --weights FILE"
+        )
+    models = {model.name: model for model in found}
+    if len(models) < len(found):
+        raise UsageError("--weights: two of the files share names, with each other or with a run")
+    return models
+
+
+def _all_runs(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*/") if not path.name.startswith("."))
+
+
+def _required(run: Path) -> list[Model]:
+    found = _of_run(run)
+    if not found:
+        raise UserError(f"--name {run.name}: {run} holds no checkpoint")
+    return found
+
+
+def _of_run(run: Path) -> list[Model]:
+    names = _names_of_directions(run)
+    return [
+        Model(f"{run.name}{suffix}", run, epoch, tuple(names.items()))
+        for epoch, suffix in EPOCHS.items()
+        if (run / f"{epoch}.pt").is_file()
+    ]
+
+
+def _names_of_directions(run: Path) -> dict[FolderDirection, str]:
+    """By the folders that were trained on, where they have names of their own."""
+    try:
+        settings = tomllib.loads((run / "settings.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # the checkpoints hold all that is needed
+        return BOTH
+    trained: Any = settings.get("run", {}).get("direction", "AtoB")
+    data: Any = settings.get("data", {})
+    a, b = (Path(str(data.get(f"domain_{domain}", domain))).name for domain in "AB")
+    ways: dict[FolderDirection, str] = {"AtoB": f"{a} to {b}", "BtoA": f"{b} to {a}"}
+    return ways if trained == "AtoB" else dict(reversed(ways.items()))
+
+
+def _name(path: Path, files: Iterable[Path]) -> str:
+    """Of a file; with its folder's where others are called the same, as the classic's files are."""
+    alike = [other for other in files if other.stem == path.stem]
+    return path.stem if len(alike) == 1 else f"{path.resolve().parent.name}/{path.name}"
+
+
+def _ways(both: bool) -> tuple[tuple[FolderDirection, str], ...]:
+    return tuple(BOTH.items()) if both else ()

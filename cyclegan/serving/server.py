@@ -1,0 +1,105 @@
+"""The server: from its flags to its end."""
+
+import logging
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from cyclegan.dashboard import address
+from cyclegan.errors import UserError
+from cyclegan.packages import need
+from cyclegan.serving.models import Model, offered
+from cyclegan.serving.settings import ServeSettings
+from cyclegan.serving.tasks import Inspect
+from cyclegan.serving.worker import Worker
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+log = logging.getLogger(__name__)
+_ENDING = 3  # seconds that answers under way may take when the server is stopped
+
+
+def run(settings: ServeSettings) -> int:
+    """Serve until Ctrl-C or SIGTERM; return the exit code. Raises UserError."""
+    need("cyclegan serve", "serve", "fastapi", "python_multipart", "uvicorn")
+    offered(settings, dict.fromkeys(settings.weights, False))
+    _warn_of_others(settings)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+    with (
+        address.listen(settings.host, settings.port) as listening,
+        tempfile.TemporaryDirectory(prefix="cyclegan-serve-") as folder,
+    ):
+        worker = Worker(settings.device, settings.precision)
+        try:
+            files = {path: worker.do(Inspect(path)) for path in settings.weights}
+            _serve(_application(settings, files, worker, Path(folder)), worker, listening, settings)
+        finally:
+            worker.close()
+    sys.stdout.write("serve: stopped\n")
+    return 0
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+def _warn_of_others(settings: ServeSettings) -> None:
+    if not address.is_loopback(settings.host):
+        log.warning("--host %s: whoever reaches it can convert; there is no login", settings.host)
+
+
+def _application(
+    settings: ServeSettings, files: dict[Path, bool], worker: Worker, folder: Path
+) -> "FastAPI":
+    from cyclegan.serving.application import make_application
+    from cyclegan.serving.desk import Desk
+    from cyclegan.serving.line import Line
+
+    def models() -> dict[str, Model]:
+        try:
+            return offered(settings, files)
+        except UserError:  # they have been removed meanwhile
+            return {}
+
+    return make_application(Desk(settings, models, Line(worker), folder))
+
+
+def _serve(
+    app: "FastAPI", worker: Worker, listening: socket.socket, settings: ServeSettings
+) -> None:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Tells its address when it answers, and ends the work when it is to end."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            url = address.url_of(f"http://{address.shown_host(settings.host)}", settings.port)
+            sys.stdout.write(f"serve: {url}  (Ctrl-C stops it)\n")
+            sys.stdout.flush()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            worker.close()
+            await super().shutdown(sockets)
+
+    server = Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            ws="none",
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=_ENDING,
+        )
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn sends itself again what ended it
+        signal.signal(number, lambda number, frame: setattr(server, "should_exit", True))
+    server.run([listening])

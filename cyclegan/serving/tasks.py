@@ -1,0 +1,120 @@
+"""What the worker is asked to do; nothing heavy is imported before it is done."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cyclegan.errors import UsageError, UserError
+from cyclegan.execution.settings import PrecisionChoice
+from cyclegan.run import FolderDirection
+
+if TYPE_CHECKING:
+    from cyclegan.conversion.translator import Translator
+
+KEPT = 3  # models in memory
+_PREVIEW = 1600  # pixels of its longer side
+
+
+class Task(Protocol):
+    """Something that the worker does, with the models that it keeps."""
+
+    def __call__(self, models: "Models") -> Any:
+        """Do it. Raises UserError."""
+        ...
+
+
+class BrokenModelError(UserError):
+    """A model that can't be loaded: what is wrong is for who runs the server."""
+
+
+class Models:
+    """The models that were used last; a file that changed is loaded anew."""
+
+    def __init__(self, device: str, precision: PrecisionChoice) -> None:
+        self._device = device
+        self._precision = precision
+        self._load = lru_cache(KEPT)(self._load_anew)
+
+    def load(self, path: Path, epoch: str, direction: FolderDirection | None) -> "Translator":
+        """The generator of a run's checkpoint or of a file. Raises BrokenModelError."""
+        from cyclegan import checkpoint
+
+        try:
+            file = checkpoint.path_of(path, epoch) if path.is_dir() else path
+            state = file.stat() if file.is_file() else None
+            return self._load(file, direction, state and (state.st_mtime_ns, state.st_size))
+        except (UserError, OSError) as error:
+            raise BrokenModelError(str(error)) from None
+
+    def _load_anew(
+        self, file: Path, direction: FolderDirection | None, state: tuple[int, int] | None
+    ) -> "Translator":
+        from cyclegan.conversion.translator import Translator
+
+        return Translator.load(
+            file, direction=direction, device=self._device, precision=self._precision
+        )
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Convert one file; the answer is the file that was made."""
+
+    source: Path
+    folder: Path
+    path: Path
+    """of the model"""
+    epoch: str
+    direction: FolderDirection | None
+    strength: float
+    load_size: int | None
+
+    def __call__(self, models: Models) -> Path:
+        """Raises UserError."""
+        from cyclegan.conversion.look import Look
+        from cyclegan.conversion.single import Single
+
+        translator = models.load(self.path, self.epoch, self.direction)
+        return Single(translator, Look(self.strength), self.load_size).convert(
+            self.source, self.folder
+        )
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Make a PNG that any browser shows of the first picture in a file; the answer is its path."""
+
+    source: Path
+    folder: Path
+
+    def __call__(self, models: Models) -> Path:
+        """Raises UserError."""
+        from cyclegan import images
+        from cyclegan.images.document import open_document
+
+        picture = next(iter(open_document(self.source).pictures))
+        scale = min(1.0, _PREVIEW / max(picture.size))
+        width, height = (max(1, round(side * scale)) for side in picture.size)
+        small = picture.scaled((width, height)).with_channels(3)
+        made = self.folder / "preview.png"
+        images.write(images.to_image(small.window(0, height, 0, width)[0]), made)
+        return made
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Whether a file holds both directions; that it can be converted with is seen to, too."""
+
+    path: Path
+
+    def __call__(self, models: Models) -> bool:
+        """Raises BrokenModelError."""
+        from cyclegan.conversion import weights
+
+        models.load(self.path, "latest", None)
+        try:
+            weights.load(self.path, None, back=True)
+        except UsageError:  # there is no other generator in it
+            return False
+        return True

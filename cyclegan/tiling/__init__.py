@@ -1,0 +1,1 @@
+"""Pictures of any size through a generator, part by part, in bounded memory."""

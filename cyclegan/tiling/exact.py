@@ -1,0 +1,58 @@
+"""Tiling that gives what the whole picture gives: bands of rows through one layer after another."""
+
+from collections.abc import Iterator
+
+import psutil
+import torch
+
+from cyclegan.errors import UserError
+from cyclegan.tiling.means import Block, Means
+from cyclegan.tiling.rows import First, Picture, Shape, bands
+from cyclegan.tiling.scratch import Scratch
+from cyclegan.tiling.stream import stream
+
+#: Bytes of one band of the widest map; some such bands are alive at a time.
+BAND = 96 << 20
+#: Maps of a quarter of the size that are on disk at the same time: a block's input, and what its
+#: two convolutions make.
+MAPS = 3
+
+
+def exact(picture: Picture, means: Means) -> Iterator[Block]:
+    """Go through the picture once for each norm, then once more; up to rounding, nothing is lost.
+
+    A norm's mean and variance are those of the whole map, so they are known only after a pass.
+    What is large is computed again in the next pass, what is small goes through scratch files.
+    Raises UserError where the disk has no room for them.
+    """
+    shape, size = picture.shape, 4 * means.widest
+    count = max(1, -(-shape.height * shape.width * size // BAND))
+    count = min(count, shape.height // 4)
+    _check_room(shape, means)
+    scratch = Scratch(means.scratch, count, _limit(shape, means))
+    first = First(picture, lambda rows: means.execution.cast(rows.to(means.device)))
+    made = stream(means.network, first, scratch)
+    for start, stop in bands(shape.height, count):
+        yield Block(start, 0, made.rows(start, stop)[0].float().cpu())
+
+
+def scratch_bytes(shape: Shape, means: Means) -> int:
+    """What scratch files take at the most."""
+    size = means.execution.cast(torch.empty(1, 1, 1, 1)).element_size()
+    return MAPS * _limit(shape, means) * size
+
+
+def _limit(shape: Shape, means: Means) -> int:
+    """Elements of a map of a quarter of the size, which has four times the channels."""
+    return shape.height * shape.width * means.widest // 4
+
+
+def _check_room(shape: Shape, means: Means) -> None:
+    needed = scratch_bytes(shape, means)
+    free = psutil.disk_usage(str(means.scratch)).free
+    if needed > free:
+        raise UserError(
+            f"{shape.width}x{shape.height} pixels need {needed / 2**30:.1f} GiB of scratch space, "
+            f"{means.scratch} has {free / 2**30:.1f}: --scratch DIR names another folder, "
+            "--tile fast needs none"
+        )

@@ -1,0 +1,5 @@
+"""Settings of how large pictures are computed."""
+
+from typing import Literal
+
+Tile = Literal["auto", "off", "exact", "fast", "dense"]

@@ -1,0 +1,255 @@
+"""Files that can't be run say so in one line; what a foreign one is taken for is said."""
+
+import io
+import pickle
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from exporting import Export
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from cyclegan import Translator, cli
+from cyclegan.conversion import memory
+from cyclegan.errors import UsageError, UserError
+from cyclegan.export.table import FORMATS
+from cyclegan.runtimes.settings import Runtime
+from cyclegan.runtimes.table import RUNTIMES
+
+
+def copied(path: Path, folder: Path) -> Path:
+    for part in path.parent.glob(f"{path.stem}.*"):
+        shutil.copy(part, folder / part.name)
+    return folder / path.name
+
+
+def refusal(path: Path, **flags: object) -> str:
+    """The one line that is said of a file."""
+    with pytest.raises(UserError) as error:
+        Translator.load(path, **flags)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("kind", [name for name in FORMATS if name != "classic"])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.97])
+def test_cut_files_are_damaged(kind: str, share: float, exported: Export, tmp_path: Path) -> None:
+    path = copied(exported("instance", kind), tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    assert f"{path}: damaged" in refusal(path)
+
+
+@pytest.mark.parametrize("kind", ["torch-export", "safetensors"])
+def test_changed_weights_are_damaged(kind: str, exported: Export, tmp_path: Path) -> None:
+    path = copied(exported("instance", kind), tmp_path)
+    weights = Translator.load(exported("instance", "safetensors")).generator.network.state_dict()
+    place = (whole := path.read_bytes()).index(weights["model.1.weight"].numpy().tobytes())
+    path.write_bytes(whole[:place] + b"\x01" + whole[place + 1 :])
+    assert f"{path}: damaged" in refusal(path)
+
+
+def test_an_ir_needs_both_files(exported: Export, tmp_path: Path) -> None:
+    path = copied(exported("instance", "openvino"), tmp_path)
+    weights = path.with_suffix(".bin")
+    weights.write_bytes(weights.read_bytes()[:5000])
+    assert f"{path}: damaged" in refusal(path)
+    weights.unlink()
+    assert f"{weights}: no such file" in refusal(path)
+
+
+@pytest.mark.parametrize("ending", [e for loaders in RUNTIMES.values() for e in loaders])
+def test_missing_and_other_files(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"x{ending}"
+    assert f"{path}: no such file" in refusal(path)
+    path.write_text("no network")
+    path.with_suffix(".bin").touch()
+    assert f"{path}: damaged" in refusal(path)
+
+
+def test_code_in_a_torch_export_file_is_not_run(exported: Export, tmp_path: Path) -> None:
+    class Code:
+        def __reduce__(self) -> tuple:
+            return (Path.touch, (tmp_path / "ran",))
+
+    source, path = exported("instance", "torch-export"), tmp_path / "x.pt2"
+    torch.save(Code(), payload := io.BytesIO())
+    for name in ("data/sample_inputs/model.pt", "data/weights/model.pt", "data/aotinductor/x.so"):
+        with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
+            root = old.namelist()[0].partition("/")[0]
+            for entry in old.namelist():
+                if entry != f"{root}/{name}":
+                    new.writestr(entry, old.read(entry))
+            new.writestr(f"{root}/{name}", payload.getvalue())
+        refusal(path)
+        assert not (tmp_path / "ran").exists(), name
+    pickle.loads(pickle.dumps(Code()))
+    assert (tmp_path / "ran").exists(), "the code does what it says, where it is run"
+
+
+def test_pickled_weights_in_a_torch_export_file_are_not_read(
+    exported: Export, tmp_path: Path
+) -> None:
+    source, path = exported("instance", "torch-export"), tmp_path / "x.pt2"
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
+        for entry in old.namelist():
+            content = old.read(entry)
+            new.writestr(entry, content.replace(b'"use_pickle": false', b'"use_pickle": true'))
+    assert "holds pickled objects" in refusal(path)
+
+
+def foreign(
+    path: Path,
+    shape: tuple = ("n", 3, "h", "w"),
+    kind: int = TensorProto.FLOAT,
+    out: int = 3,
+) -> Path:
+    """A network of another program that turns values round: 0.5 becomes -0.5."""
+    side = shape[1] if isinstance(shape[1], int) else 3
+    minus = -np.eye(out, side, dtype=np.float16 if kind == TensorProto.FLOAT16 else np.float32)
+    weights = numpy_helper.from_array(minus[:, :, None, None], "weights")
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "weights"], ["y"])],
+        "foreign",
+        [helper.make_tensor_value_info("x", kind, shape)],
+        [helper.make_tensor_value_info("y", kind, (shape[0], out, *shape[2:]))],
+        [weights],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_foreign_onnx_is_taken_for_what_it_looks_like(
+    runtime: Runtime, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = foreign(tmp_path / "x.onnx")
+    translator = Translator.load(path, runtime=runtime)
+    told = " ".join(caplog.messages)
+    assert (
+        f"{path}: no metadata of cyclegan export: taken for images (N, 3, H, W) in [-1, 1]" in told
+    )
+    negative = translator(Image.new("RGB", (13, 9), (255, 0, 100)))
+    assert (negative.size, negative.getpixel((5, 5))) == ((13, 9), (0, 255, 155))
+    assert memory.estimate(translator.generator.architecture, 64, 64) > 0
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"shape": ("n", 3, 256, 256)}, "takes images of 256x256 pixels only"),
+        ({"shape": ("n", 2, "h", "w")}, r"its input is \(\?, 2, \?, \?\)"),
+        ({"out": 4}, r"its output is \(\?, 4, \?, \?\)"),
+        ({"kind": TensorProto.FLOAT16}, "only float32 can be given"),
+    ],
+)
+def test_other_networks_are_refused(
+    runtime: Runtime, how: dict, words: str, tmp_path: Path
+) -> None:
+    path = foreign(tmp_path / "x.onnx", **how)
+    with pytest.raises(UserError, match=words):
+        Translator.load(path, runtime=runtime)
+
+
+def test_networks_of_other_programs_without_shapes_are_refused(tmp_path: Path) -> None:
+    torch.jit.script(torch.nn.ReLU()).save(tmp_path / "x.torchscript")
+    program = torch.export.export(torch.nn.ReLU(), (torch.zeros(1, 3, 8, 8),))
+    torch.export.save(program, tmp_path / "x.pt2")
+    for name in ("x.torchscript", "x.pt2"):
+        assert f"{tmp_path / name}: holds no metadata of cyclegan export" in refusal(
+            tmp_path / name
+        )
+
+
+def test_metadata_of_another_version_or_damaged(exported: Export, tmp_path: Path) -> None:
+    model = onnx.load(exported("instance", "onnx"))
+    texts = {entry.key: entry.value for entry in model.metadata_props}
+    for key, text, words in (
+        ("cyclegan.format", "9", "exported in format 9, this version reads 1"),
+        ("cyclegan.generator", '{"netG": "resnet", "ngf": "8"}', "metadata can't be read"),
+        ("cyclegan.norm", "other", "metadata can't be read"),
+    ):
+        helper.set_model_props(model, texts | {key: text})
+        onnx.save(model, tmp_path / "x.onnx")
+        assert words in refusal(tmp_path / "x.onnx")
+
+
+def test_pictures_of_the_wrong_size_for_a_runtime_fail_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Sides that only turn out to be fixed when the network runs."""
+    path = foreign(tmp_path / "x.onnx")
+    model = onnx.load(path)
+    shape = numpy_helper.from_array(np.array([1, 3, 16, 16]), "shape")
+    model.graph.initializer.append(shape)
+    model.graph.node[0].output[0] = "z"
+    model.graph.node.append(helper.make_node("Reshape", ["z", "shape"], ["y"]))
+    onnx.save(model, path)
+    (tmp_path / "in").mkdir()
+    for size in (16, 24):
+        Image.new("RGB", (size, size)).save(tmp_path / "in" / f"{size}.png")
+    args = ["--weights", str(path), "--input", str(tmp_path / "in"), "--output"]
+    assert cli.run(["convert", *args, str(tmp_path / "out")]) == 1
+    assert "1 converted, 0 skipped (finished before), 1 failed" in capsys.readouterr().out
+    failed = [line for line in caplog.messages if "could not convert 24x24 pixels" in line]
+    assert len(failed) == 1
+    assert "\n" not in failed[0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"runtime": "openvino"}, r"--runtime openvino: opens \.xml, \.onnx, not .*torchscript"),
+        ({"runtime": "onnxruntime"}, r"--runtime onnxruntime: opens \.onnx, not "),
+        ({"direction": "BtoA"}, "--direction BtoA: .* was exported for AtoB"),
+        ({"precision": "bf16"}, "--precision bf16: .* is exported"),
+        ({"compile": "on"}, "--compile on: .* is exported"),
+        ({"device": "cuda"}, "--device cuda: .* is exported"),
+        ({"norm_statistics": "image"}, "--norm_statistics image: an exported file"),
+    ],
+)
+def test_what_an_exported_file_decides_is_not_to_be_chosen(
+    flags: dict, words: str, exported: Export
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        Translator.load(exported("instance", "torchscript"), **flags)
+
+
+def test_a_checkpoint_is_run_by_torch(runs: Path) -> None:
+    image = Image.new("RGB", (12, 9), "teal")
+    by_name = Translator.load(runs / "instance", runtime="torch")(image).tobytes()
+    assert by_name == Translator.load(runs / "instance")(image).tobytes()
+    with pytest.raises(UsageError, match=r"--runtime onnxruntime: opens \.onnx, not .*latest\.pt"):
+        Translator.load(runs / "instance", runtime="onnxruntime")
+
+
+@pytest.mark.parametrize(
+    ("ending", "package", "extra"),
+    [("onnx", "onnxruntime", "onnx"), ("xml", "openvino", "openvino")],
+)
+def test_missing_packages_are_named(
+    ending: str, package: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    (tmp_path / f"x.{ending}").touch()
+    words = f"needs {package} (pip install 'cyclegan[{extra}]')"
+    assert words in refusal(tmp_path / f"x.{ending}")
+
+
+def test_the_digest_tells_runtimes_apart(exported: Export) -> None:
+    path = exported("instance", "onnx")
+    ours, theirs = (Translator.load(path, runtime=name) for name in ("onnxruntime", "openvino"))
+    assert ours.generator.digest != theirs.generator.digest
+    assert ours.generator.digest == Translator.load(path).generator.digest
+
+
+def test_the_settings_list_every_runtime() -> None:
+    assert {"auto", *RUNTIMES} == set(Runtime.__args__)
