@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 
@@ -22,6 +22,8 @@ from cyclegan.recipes import RECIPES
 from cyclegan.run import RunSettings
 from cyclegan.training.schedule import POLICIES
 from cyclegan.training.settings import LrPolicy
+from cyclegan.video.encoders import ENCODERS
+from cyclegan.video.endings import WRITABLE_VIDEO
 
 PACKAGE = Path(cyclegan.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -34,7 +36,7 @@ RANKS = {
     "layers": 2, "generators": 3, "discriminators": 3, "losses": 3, "data": 3, "loggers": 3,
     "metrics": 3, "execution": 3, "features": 5, "quality": 5,
     "checkpoint": 4, "settings": 4, "tiling": 4, "classic": 5, "training": 6,
-    "runtimes": 6, "recipes": 7,
+    "runtimes": 6, "video": 2, "recipes": 7,
     "conversion": 8, "evaluation": 8, "comparison": 8, "assemble": 8, "dashboard": 8,
     "benchmark": 9, "export": 9, "flags": 9, "serving": 9, "commands": 10, "cli": 11,
     "__main__": 12, "__init__": 12,
@@ -139,6 +141,7 @@ def test_exported_names() -> None:
         (Norm, NORMS),
         (GanMode, ADVERSARIAL),
         (LrPolicy, POLICIES),
+        (Literal[*sorted(WRITABLE_VIDEO)], ENCODERS),
         (RunSettings.__annotations__["model"], RECIPES),
     ],
 )

@@ -21,6 +21,7 @@ from cyclegan.benchmark.report import Report
 from cyclegan.benchmark.settings import BenchmarkSettings
 from cyclegan.conversion.files import Job, plan
 from cyclegan.conversion.job import Conversion, load_generator, make_translator
+from cyclegan.conversion.ledger import Ledger
 from cyclegan.conversion.remote import Here
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.sizes import scaled
@@ -96,7 +97,8 @@ def _chosen(settings: ConvertSettings, jobs: Sequence[Job]) -> tuple[Translator,
     def convert(jobs: Sequence[Job]) -> None:
         folder = jobs[0].target.parents[len(jobs[0].name.parents) - 1]
         into = replace(settings, output=folder)
-        Conversion(into, translator, "benchmark", Here())(jobs, Progress(disable=True))
+        ledger = Ledger(folder, "benchmark", translator.generator.digest)
+        Conversion(into, translator, ledger, Here())(jobs, Progress(disable=True))
 
     return translator, convert
 

@@ -11,6 +11,7 @@ from cyclegan.errors import UsageError, UserError
 from cyclegan.images import EXTENSIONS
 from cyclegan.images.document import MORE_EXTENSIONS
 from cyclegan.images.writing import ALL_WRITABLE
+from cyclegan.video.endings import VIDEO, WRITABLE_VIDEO
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ def plan(settings: ConvertSettings) -> list[Job]:
     it (a.jpg.png). Raises UserError where there is nothing to convert, or no place for it.
     """
     source, output = settings.input, settings.output
+    if source.is_file() and is_video(output):
+        return [_clip(source, output)]
     if source.is_file():
         root, found = source.parent, [source]
     elif source.is_dir():
@@ -44,6 +47,29 @@ def plan(settings: ConvertSettings) -> list[Job]:
     jobs = [Job(path, output / name, name) for path, name in zip(found, names, strict=True)]
     _check_inputs_stay(jobs, output)
     return jobs
+
+
+def is_video(path: Path) -> bool:
+    """Whether it is called as videos are."""
+    return path.suffix.lower() in VIDEO
+
+
+def folder_of(settings: ConvertSettings) -> Path:
+    """The folder that outputs, and what is told of them, go to."""
+    named = is_video(settings.output) and not settings.output.is_dir()
+    return settings.output.parent if named else settings.output
+
+
+def _clip(source: Path, output: Path) -> Job:
+    """A video whose output is named."""
+    if not is_video(source):
+        raise UsageError(f"--output {output} is a video, --input {source} is none: give a folder")
+    if output.suffix.lower() not in WRITABLE_VIDEO:
+        endings = ", ".join(sorted(WRITABLE_VIDEO))
+        raise UsageError(f"--output {output}: videos are written as {endings}")
+    if output.resolve() == source.resolve():
+        raise UsageError(f"--output {output} is the input itself: give another file")
+    return Job(source, output, Path(output.name))
 
 
 def _chosen(settings: ConvertSettings) -> list[Path]:
@@ -114,6 +140,8 @@ def _distinct(inputs: list[Path], format: Format | None) -> list[Path]:
 
 def _suffix(path: Path, format: Format | None) -> str:
     """The ending to write: the input's own, spelt as it is, where that format is asked for."""
+    if is_video(path):
+        return path.suffix if path.suffix.lower() in WRITABLE_VIDEO else ".mkv"
     if format is None:
         known = path.suffix.lower() in ALL_WRITABLE
         return path.suffix if known else _INSTEAD.get(path.suffix.lower(), ".png")
@@ -122,5 +150,5 @@ def _suffix(path: Path, format: Format | None) -> str:
 
 
 #: Endings that can be read.
-READABLE = EXTENSIONS | MORE_EXTENSIONS
+READABLE = EXTENSIONS | MORE_EXTENSIONS | VIDEO
 _INSTEAD = {".dcm": ".tif"}  # with all its bits; BMP becomes PNG

@@ -14,7 +14,8 @@ from rich.progress import Progress
 
 from cyclegan import checkpoint
 from cyclegan.conversion import manifest, weights
-from cyclegan.conversion.files import Job, plan
+from cyclegan.conversion.files import Job, folder_of, is_video, plan
+from cyclegan.conversion.ledger import Ledger
 from cyclegan.conversion.look import Look
 from cyclegan.conversion.page import PAGE, write_page
 from cyclegan.conversion.painting import Depth, paint
@@ -28,6 +29,7 @@ from cyclegan.errors import UsageError, UserError
 from cyclegan.images.document import Document, open_document
 from cyclegan.images.picture import Picture
 from cyclegan.images.writing import Compression, check_holds, depth, write_document
+from cyclegan.packages import need
 from cyclegan.progress import progress_bar
 from cyclegan.run import FolderDirection, check_name
 
@@ -52,6 +54,8 @@ def convert(settings: ConvertSettings) -> int:
     ways: tuple[FolderDirection, ...] = ("AtoB", "BtoA")
     each = [settings]
     if settings.direction == "both":
+        if folder_of(settings) != settings.output:
+            raise UsageError(f"--output {settings.output}: --direction both makes two: a folder")
         each = [replace(settings, direction=way, output=settings.output / way) for way in ways]
     codes = []
     for one in each:
@@ -71,11 +75,32 @@ def _one_way(settings: ConvertSettings, mirror: Here) -> int:
     failed: list[str] = []
     if todo:
         translator = make_translator(generator, settings, todo)
-        convert_all = Conversion(settings, translator, made_by, mirror)
+        ledger = Ledger(folder_of(settings), made_by, generator.digest)
         with progress_bar() as bar:
-            failed = convert_all(todo, bar)
+            failed = _convert_all(settings, translator, ledger, mirror, todo, bar)
     done = Summary(len(todo) - len(failed), len(jobs) - len(todo), tuple(failed))
     return _report(done, jobs, settings, generator)
+
+
+def _convert_all(
+    settings: ConvertSettings,
+    translator: Translator,
+    ledger: Ledger,
+    mirror: Here,
+    todo: Sequence[Job],
+    bar: Progress,
+) -> list[str]:
+    pictures = [job for job in todo if not is_video(job.source)]
+    clips = [job for job in todo if is_video(job.source)]
+    failed: list[str] = []
+    if pictures:
+        failed += Conversion(settings, translator, ledger, mirror)(pictures, bar)
+    if clips:
+        need(str(clips[0].source), "video", "av")
+        from cyclegan.conversion.clips import Clips  # what it imports is for videos only
+
+        failed += Clips(settings, translator, look(settings), ledger, mirror)(clips, bar)
+    return failed
 
 
 def _tell(jobs: Sequence[Job]) -> int:
@@ -128,7 +153,8 @@ def _digest(settings: ConvertSettings, generator: Generator) -> str:
     tile = settings.tile if settings.tile in ("fast", "dense") else "exact"  # as is "off"
     options = (settings.load_size, settings.norm_statistics, settings.precision, tile)
     more = (settings.range, look(settings), settings.also, settings.quality, settings.chroma)
-    return sha256(f"{generator.digest} {options} {more}".encode()).hexdigest()[:16]
+    clips = (settings.temporal, settings.crf)
+    return sha256(f"{generator.digest} {options} {more} {clips}".encode()).hexdigest()[:16]
 
 
 def _unfinished(jobs: Sequence[Job], settings: ConvertSettings, made_by: str) -> list[Job]:
@@ -136,17 +162,17 @@ def _unfinished(jobs: Sequence[Job], settings: ConvertSettings, made_by: str) ->
     if settings.overwrite:
         return list(jobs)
     there = [job for job in jobs if job.target.exists()]
-    made = manifest.read(settings.output)
+    folder = folder_of(settings)
+    made = manifest.read(folder)
     foreign = [job for job in there if not _is_ours(job, made, made_by)]
     if foreign:
         raise UserError(
             f"{foreign[0].target}: there already, and made from something else or with other "
             f"options ({len(foreign)} such files): give another --output, or --overwrite"
         )
-    if (settings.output / PAGE).exists() and not made:
+    if folder == settings.output and (folder / PAGE).exists() and not made:
         raise UserError(
-            f"{settings.output / PAGE}: there already, and not ours: give another --output, "
-            "or --overwrite"
+            f"{folder / PAGE}: there already, and not ours: give another --output, or --overwrite"
         )
     finished = {job.target for job in there}
     return [job for job in jobs if job.target not in finished]
@@ -173,12 +199,12 @@ class Conversion:
     """Converts picture after picture with one generator."""
 
     def __init__(
-        self, settings: ConvertSettings, translator: Translator, made_by: str, mirror: Here
+        self, settings: ConvertSettings, translator: Translator, ledger: Ledger, mirror: Here
     ) -> None:
         self._settings = settings
         self._mirror = mirror
         self._translator = translator
-        self._made_by = made_by
+        self._ledger = ledger
         self._values = settings.range or translator.generator.values
         self._look = look(settings)
         self._compression = Compression(settings.quality, settings.chroma)
@@ -203,7 +229,7 @@ class Conversion:
                     try:
                         made = self._make(job, document.result())
                     except UserError as error:
-                        failed.append(self._fail(job, error))
+                        failed.append(self._ledger.fail(job, error))
                         continue
                     failed += written.result() if written else []
                     written = writer.submit(self._keep, made)
@@ -253,8 +279,8 @@ class Conversion:
             width, height = done[0].size
         else:
             made, width, height = {"": map(make, document.pictures)}, 0, 0
-        seconds = round(time.perf_counter() - begun, 3)
-        return Made(job, document, made, self._entry(job, width, height, seconds))
+        seconds = time.perf_counter() - begun
+        return Made(job, document, made, self._ledger.entry(job, width, height, seconds))
 
     def _paint(self, job: Job, picture: Picture) -> Picture:
         try:
@@ -277,38 +303,24 @@ class Conversion:
             # replaced goes before, or it would pass for the new one after a kill.
             job.target.parent.mkdir(parents=True, exist_ok=True)
             job.target.unlink(missing_ok=True)
-            manifest.append(self._settings.output, made.entry)
+            self._ledger.note(made.entry)
             for folder, pictures in made.pictures.items():
                 path = self._settings.output / folder / job.name
                 write_document(path, pictures, made.document, self._compression)
                 self._mirror.deliver(path)
             self._mirror.drop(job.source)
         except UserError as error:
-            return [self._fail(job, error)]
+            return [self._ledger.fail(job, error)]
         except OSError as error:
             raise UserError(f"{job.target}: can't be written ({error.strerror})") from error
         return []
-
-    def _fail(self, job: Job, error: UserError) -> str:
-        if job.source.exists():
-            self._settings.output.mkdir(parents=True, exist_ok=True)
-            entry = replace(self._entry(job), error=str(error))
-            manifest.append(self._settings.output, entry)
-        return str(error)
-
-    def _entry(
-        self, job: Job, width: int = 0, height: int = 0, seconds: float = 0.0
-    ) -> manifest.Entry:
-        origin = manifest.Origin.of(job.source, self._made_by)
-        digest = self._translator.generator.digest
-        return manifest.Entry(job.name.as_posix(), origin, digest, width, height, seconds)
 
 
 def _report(done: Summary, jobs: list[Job], settings: ConvertSettings, generator: Generator) -> int:
     console = Console(soft_wrap=True, highlight=False)
     for line in done.failed:
         log.warning("%s", line)
-    if any(job.target.is_file() for job in jobs):
+    if folder_of(settings) == settings.output and any(job.target.is_file() for job in jobs):
         title = settings.name or generator.origin
         page = write_page(jobs, settings.output, f"Converted with {title}")
         console.print(f"pictures: {page}", markup=False)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader
 
-from cyclegan.conversion.files import Job
+from cyclegan.conversion.files import Job, is_video
 
 PAGE = "index.html"
 MOST = 1000  # pairs: a browser has to lay them all out
@@ -23,6 +23,7 @@ def write_page(jobs: list[Job], output: Path, title: str) -> Path:
             "name": job.name.as_posix(),
             "input": _link(job.source, output),
             "output": _link(job.target, output),
+            "moves": is_video(job.source),
         }
         for job in islice((job for job in jobs if job.target.is_file()), MOST)
     ]

@@ -23,9 +23,10 @@ class ConvertSettings:
     """Which images are converted with what, and where they go."""
 
     input: Path
-    """folder of images (with all folders below it), or one image; s3://... and other URLs too"""
+    """folder of images and videos (with all folders below it), or one of them; s3://... and other
+    URLs too"""
     output: Path
-    """folder for the converted images, or a URL of one; mirrors the input folder"""
+    """folder for what is made, or a URL of one; mirrors the input folder; for one video a file"""
     name: str | None = None
     """name of the run to convert with"""
     weights: Path | None = None
@@ -70,8 +71,12 @@ class ConvertSettings:
     these names within the output"""
     quality: Annotated[int, Field(ge=1, le=100)] | None = None
     """of JPEG and WebP; by default a JPEG's own, else 95"""
+    crf: Annotated[int, Field(ge=0, le=63)] | None = None
+    """of videos: constant quality, smaller is better; by default 16 (22 for WebM)"""
+    temporal: bool = False
+    """less flicker in videos: what was made of the last frame is carried along with the motion"""
     chroma: Chroma | None = None
-    """of JPEG: 444, 422 or 420; by default the input's"""
+    """of JPEG and videos: 444, 422 or 420; by default the input's"""
     glob: str | None = None
     """convert those whose path within the input matches, for example 'day1/*.jpg'; * stands for
     folders too"""

@@ -1,0 +1,162 @@
+"""Converts videos, frame by frame and segment by segment."""
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from itertools import islice
+
+from av.error import FFmpegError
+from rich.progress import Progress
+
+from cyclegan.conversion.files import Job
+from cyclegan.conversion.ledger import Ledger
+from cyclegan.conversion.look import Look
+from cyclegan.conversion.painting import Depth, paint
+from cyclegan.conversion.remote import Here
+from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.conversion.sizes import scaled
+from cyclegan.conversion.translator import Translator
+from cyclegan.errors import UserError
+from cyclegan.images.picture import RANGES, Picture
+from cyclegan.video.clip import Clip, DamagedClipError, Frame, frames, open_clip
+from cyclegan.video.encoders import ENCODERS, Encoder
+from cyclegan.video.joining import check_holds_sound, join
+from cyclegan.video.segments import LENGTH, Segments
+from cyclegan.video.stabilizer import Memory, Stabilizer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Converts clip after clip with one generator, in constant memory.
+
+    Finished segments lie in a hidden folder beside the output until all are there: after an
+    interrupt, of whatever kind, the next run goes on from the last.
+    """
+
+    settings: ConvertSettings
+    translator: Translator
+    look: Look
+    ledger: Ledger
+    mirror: Here
+
+    def __call__(self, todo: Sequence[Job], bar: Progress) -> list[str]:
+        """Return a line for each that failed, or is not whole."""
+        failed = []
+        for job in todo:
+            try:
+                self._convert(job, bar)
+            except UserError as error:
+                failed.append(self.ledger.fail(job, error))
+            except (OSError, FFmpegError) as error:  # it would be so for the rest too
+                raise UserError(f"{job.target}: can't be written ({error.strerror})") from error
+            except KeyboardInterrupt:
+                log.warning("stopped; the same command goes on with the rest")
+                raise
+        return failed
+
+    def _convert(self, job: Job, bar: Progress) -> None:
+        self._check(job)
+        self.mirror.fetch(job.source)
+        encoder, clip = ENCODERS[job.target.suffix.lower()], self._opened(job)
+        check_holds_sound(clip, job.target)
+        begun, damage = time.perf_counter(), None
+        segments = self._segments(job)
+        try:
+            self._fill(segments, clip, encoder, job, bar)
+        except DamagedClipError as error:
+            damage = error
+        self._finish(job, clip, segments, time.perf_counter() - begun)
+        if damage is not None:
+            raise UserError(f"{damage}; what there was is in {job.target}")
+
+    def _opened(self, job: Job) -> Clip:
+        """The clip, at the size that it is converted at and with the chroma that is asked for."""
+        clip, shorter = open_clip(job.source), self.settings.load_size
+        chroma = self.settings.chroma or clip.colours.chroma
+        clip = replace(clip, colours=replace(clip.colours, chroma=chroma))
+        if shorter is None:
+            return clip
+        width, height = scaled(clip.size, shorter)
+        return replace(clip, size=(width + width % 2, height + height % 2))
+
+    def _check(self, job: Job) -> None:
+        architecture = self.translator.generator.architecture
+        for channels in (architecture.input_nc, architecture.output_nc):
+            if channels not in (1, 3):
+                raise UserError(
+                    f"{job.source}: a video has 3 channels, this generator is for {channels}: "
+                    "convert .npy or TIFF with it"
+                )
+        if self.settings.also:
+            also = self.settings.also
+            raise UserError(f"{job.source}: --also {also} is for pictures: leave it out")
+
+    def _segments(self, job: Job) -> Segments:
+        """Those of the same input, model and options."""
+        origin = self.ledger.entry(job).origin
+        key = sha256(str(origin).encode()).hexdigest()[:12]
+        folder = job.target.with_name(f".{job.target.name}.{key}.parts")
+        folder.mkdir(parents=True, exist_ok=True)
+        return Segments(folder)
+
+    def _fill(
+        self, segments: Segments, clip: Clip, encoder: Encoder, job: Job, bar: Progress
+    ) -> None:
+        """Make the segments that are missing. Raises DamagedClipError after the last."""
+        task = bar.add_task(job.name.name, total=clip.frames or None, completed=segments.frames)
+        with ThreadPoolExecutor(1) as reader:
+            made = self._made(segments, clip, reader)
+            count = LENGTH
+            while count == LENGTH:
+                count = 0
+                with segments.writer(clip, encoder, self.settings.crf) as add:
+                    for frame in islice(made, LENGTH):
+                        add(frame)
+                        count += 1
+                        bar.advance(task)
+        bar.update(task, total=segments.frames, completed=segments.frames)
+
+    def _made(self, segments: Segments, clip: Clip, reader: Executor) -> Iterator[Frame]:
+        """Converted frames from where the segments end."""
+        last = segments.last(clip)
+        steady = Stabilizer() if self.settings.temporal else None
+        coming = frames(clip, last.time if last else None)
+        memory = None
+        if steady and last:
+            before = next(frames(clip, last.time - 1))
+            source = self._picture(before, clip)
+            memory = Memory.of(source.pixels, last.pixels)
+        for frame in _ahead(coming, reader):
+            source = self._picture(frame, clip)
+            depth = Depth(source.pixels.dtype, source.range)
+            made = paint(source, self.translator, self.look, depth).pixels
+            if steady:
+                made, memory = steady(memory, source.pixels, made)
+            yield replace(frame, pixels=made)
+
+    def _picture(self, frame: Frame, clip: Clip) -> Picture:
+        return Picture(frame.pixels, RANGES[frame.pixels.dtype.name]).scaled(clip.size)
+
+    def _finish(self, job: Job, clip: Clip, segments: Segments, seconds: float) -> None:
+        joined = join(segments, clip, job.target)
+        job.target.unlink(missing_ok=True)
+        self.ledger.note(self.ledger.entry(job, *clip.size, seconds))
+        joined.replace(job.target)
+        for folder in job.target.parent.glob(f".{job.target.name}.*.parts"):
+            shutil.rmtree(folder)
+        self.mirror.deliver(job.target)
+        self.mirror.drop(job.source)
+
+
+def _ahead(coming: Iterator[Frame], reader: Executor) -> Iterator[Frame]:
+    """The same frames, the next one decoded meanwhile."""
+    following = reader.submit(next, coming, None)
+    while (frame := following.result()) is not None:
+        following = reader.submit(next, coming, None)
+        yield frame
