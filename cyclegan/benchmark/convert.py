@@ -20,8 +20,10 @@ from cyclegan.benchmark.pairs import measure
 from cyclegan.benchmark.report import Report
 from cyclegan.benchmark.settings import BenchmarkSettings
 from cyclegan.conversion.files import Job, plan
-from cyclegan.conversion.job import Conversion, load_generator, make_translator
+from cyclegan.conversion.job import load_generator, make_translator
 from cyclegan.conversion.ledger import Ledger
+from cyclegan.conversion.look import Look
+from cyclegan.conversion.pictures import Pictures
 from cyclegan.conversion.remote import Here
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.sizes import scaled
@@ -98,7 +100,7 @@ def _chosen(settings: ConvertSettings, jobs: Sequence[Job]) -> tuple[Translator,
         folder = jobs[0].target.parents[len(jobs[0].name.parents) - 1]
         into = replace(settings, output=folder)
         ledger = Ledger(folder, "benchmark", translator.generator.digest)
-        Conversion(into, translator, ledger, Here())(jobs, Progress(disable=True))
+        Pictures(into, translator, None, Look(), ledger, Here())(jobs, Progress(disable=True))
 
     return translator, convert
 

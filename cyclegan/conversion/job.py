@@ -1,12 +1,8 @@
 """Converts an image set."""
 
 import logging
-import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from hashlib import sha256
 
 from rich.console import Console
@@ -18,17 +14,14 @@ from cyclegan.conversion.files import Job, folder_of, is_video, plan
 from cyclegan.conversion.ledger import Ledger
 from cyclegan.conversion.look import Look
 from cyclegan.conversion.page import PAGE, write_page
-from cyclegan.conversion.painting import Depth, paint
+from cyclegan.conversion.pictures import Pictures
 from cyclegan.conversion.reference import compare
 from cyclegan.conversion.remote import Here, mirrored
 from cyclegan.conversion.settings import ConvertSettings
-from cyclegan.conversion.sizes import pixels_of_two_sizes, scaled
+from cyclegan.conversion.sizes import pixels_of_two_sizes
 from cyclegan.conversion.translator import Translator, choose_way
 from cyclegan.conversion.weights import Generator
 from cyclegan.errors import UsageError, UserError
-from cyclegan.images.document import Document, open_document
-from cyclegan.images.picture import Picture
-from cyclegan.images.writing import Compression, check_holds, depth, write_document
 from cyclegan.packages import need
 from cyclegan.progress import progress_bar
 from cyclegan.run import FolderDirection, check_name
@@ -94,7 +87,11 @@ def _convert_all(
     clips = [job for job in todo if is_video(job.source)]
     failed: list[str] = []
     if pictures:
-        failed += Conversion(settings, translator, ledger, mirror)(pictures, bar)
+        back = None
+        if settings.also:
+            back = make_translator(load_generator(settings, back=True), settings, [])
+        convert_all = Pictures(settings, translator, back, look(settings), ledger, mirror)
+        failed += convert_all(pictures, bar)
     if clips:
         need(str(clips[0].source), "video", "av")
         from cyclegan.conversion.clips import Clips  # what it imports is for videos only
@@ -181,139 +178,6 @@ def _unfinished(jobs: Sequence[Job], settings: ConvertSettings, made_by: str) ->
 def _is_ours(job: Job, made: dict[str, manifest.Entry], made_by: str) -> bool:
     entry = made.get(job.name.as_posix())
     return entry is not None and entry.origin == manifest.Origin.of(job.source, made_by)
-
-
-@dataclass(frozen=True)
-class Made:
-    """A job's pictures, ready to be written."""
-
-    job: Job
-    document: Document
-    """what was read"""
-    pictures: dict[str, Iterable[Picture]]
-    """by the folder within the output that they go to; "" last"""
-    entry: manifest.Entry
-
-
-class Conversion:
-    """Converts picture after picture with one generator."""
-
-    def __init__(
-        self, settings: ConvertSettings, translator: Translator, ledger: Ledger, mirror: Here
-    ) -> None:
-        self._settings = settings
-        self._mirror = mirror
-        self._translator = translator
-        self._ledger = ledger
-        self._values = settings.range or translator.generator.values
-        self._look = look(settings)
-        self._compression = Compression(settings.quality, settings.chroma)
-        self._back: Translator | None = None
-        if settings.also:
-            back = load_generator(settings, back=True)
-            self._back = make_translator(back, settings, [])
-
-    def __call__(self, todo: Sequence[Job], bar: Progress) -> list[str]:
-        """Return a line for each that failed.
-
-        The next one is read and the last one written meanwhile, each in a thread of its own.
-        """
-        failed: list[str] = []
-        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-            written: Future[list[str]] | None = None
-            documents = self._read_ahead(reader, todo)
-            try:
-                for job, document in bar.track(
-                    documents, total=len(todo), description="converting"
-                ):
-                    try:
-                        made = self._make(job, document.result())
-                    except UserError as error:
-                        failed.append(self._ledger.fail(job, error))
-                        continue
-                    failed += written.result() if written else []
-                    written = writer.submit(self._keep, made)
-                    if made.document.count > 1:  # made while they are written
-                        failed += written.result()
-                        written = None
-                failed += written.result() if written else []
-            except KeyboardInterrupt:
-                log.warning("stopped; the same command goes on with the rest")
-                raise
-        return failed
-
-    def _read_ahead(
-        self, reader: Executor, jobs: Sequence[Job]
-    ) -> Iterator[tuple[Job, Future[Document]]]:
-        """Keep one document ahead; no more, as they may be large."""
-        coming: deque[tuple[Job, Future[Document]]] = deque()
-        for job in jobs:
-            coming.append((job, reader.submit(self._read, job)))
-            if len(coming) > 1:
-                yield coming.popleft()
-        yield from coming
-
-    def _read(self, job: Job) -> Document:
-        self._mirror.fetch(job.source)
-        document = open_document(job.source, self._values)
-        if document.count > 1:
-            return document
-        return replace(document, pictures=list(document.pictures))
-
-    def _make(self, job: Job, document: Document) -> Made:
-        check_holds(job.target, document)
-        begun = time.perf_counter()
-        ways = {kind: partial(self._also, kind) for kind in self._settings.also_made}
-        make = partial(self._paint, job)
-        if document.count == 1 or ways:
-            document = replace(document, pictures=list(document.pictures))
-            done = [make(picture) for picture in document.pictures]
-            made: dict[str, Iterable[Picture]] = {
-                kind: [
-                    way(before, after)
-                    for before, after in zip(document.pictures, done, strict=True)
-                ]
-                for kind, way in ways.items()
-            }
-            made[""] = done
-            width, height = done[0].size
-        else:
-            made, width, height = {"": map(make, document.pictures)}, 0, 0
-        seconds = time.perf_counter() - begun
-        return Made(job, document, made, self._ledger.entry(job, width, height, seconds))
-
-    def _paint(self, job: Job, picture: Picture) -> Picture:
-        try:
-            picture = picture.scaled(scaled(picture.size, self._settings.load_size))
-            chosen = Depth(*depth(job.target, picture))
-            return paint(picture, self._translator, self._look, chosen)
-        except UserError as error:
-            raise UserError(f"{job.source}: {error}") from None
-
-    def _also(self, kind: str, before: Picture, after: Picture) -> Picture:
-        assert self._back is not None
-        source = after if kind == "cycled" else before.scaled(after.size)
-        return paint(source, self._back, Look(), Depth(after.pixels.dtype, after.range))
-
-    def _keep(self, made: Made) -> list[str]:
-        """Write what was made; return what is wrong with it, if anything."""
-        job = made.job
-        try:
-            # Noted first: a picture under its name is then always known as ours. One that may be
-            # replaced goes before, or it would pass for the new one after a kill.
-            job.target.parent.mkdir(parents=True, exist_ok=True)
-            job.target.unlink(missing_ok=True)
-            self._ledger.note(made.entry)
-            for folder, pictures in made.pictures.items():
-                path = self._settings.output / folder / job.name
-                write_document(path, pictures, made.document, self._compression)
-                self._mirror.deliver(path)
-            self._mirror.drop(job.source)
-        except UserError as error:
-            return [self._ledger.fail(job, error)]
-        except OSError as error:
-            raise UserError(f"{job.target}: can't be written ({error.strerror})") from error
-        return []
 
 
 def _report(done: Summary, jobs: list[Job], settings: ConvertSettings, generator: Generator) -> int:

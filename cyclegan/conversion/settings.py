@@ -47,6 +47,8 @@ class ConvertSettings:
     DICOM)"""
     overwrite: bool = False
     """replace files that are there already"""
+    batch_size: PositiveInt | None = None
+    """how many pictures of one size are converted together; by default 8 on a GPU, 1 elsewhere"""
     num_test: PositiveInt | None = None
     """convert at most so many images; by default all"""
     norm_statistics: NormStatistics = "trained"
