@@ -13,10 +13,14 @@ import cyclegan
 from cyclegan.data.datasets import DATASETS
 from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.settings import DatasetMode, PreprocessMode
+from cyclegan.features import FEATURES, LAYERED
+from cyclegan.features.settings import FeatureName, LayeredName
 from cyclegan.layers.initialization import INITS
 from cyclegan.layers.normalization import NORMS
 from cyclegan.layers.settings import InitType, Norm
 from cyclegan.losses.adversarial import ADVERSARIAL
+from cyclegan.losses.perceptual.settings import StyleKind
+from cyclegan.losses.perceptual.styles import STYLES
 from cyclegan.losses.settings import GanMode
 from cyclegan.recipes import RECIPES
 from cyclegan.run import RunSettings
@@ -140,6 +144,9 @@ def test_exported_names() -> None:
         (InitType, INITS),
         (Norm, NORMS),
         (GanMode, ADVERSARIAL),
+        (FeatureName, FEATURES),
+        (LayeredName, LAYERED),
+        (StyleKind, STYLES),
         (LrPolicy, POLICIES),
         (Literal[*sorted(WRITABLE_VIDEO)], ENCODERS),
         (RunSettings.__annotations__["model"], RECIPES),

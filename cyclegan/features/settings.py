@@ -2,4 +2,6 @@
 
 from typing import Literal
 
-FeatureName = Literal["efficientnet-lite0", "inception", "clip", "dinov2"]
+#: Networks whose layers can be looked at one by one, with gradients.
+LayeredName = Literal["vgg19", "efficientnet-lite0", "plain"]
+FeatureName = Literal["efficientnet-lite0", "inception", "clip", "dinov2", "vgg19", "plain"]

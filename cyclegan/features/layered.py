@@ -1,0 +1,139 @@
+"""Networks whose maps are looked at layer by layer, with gradients back to the images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from cyclegan.errors import UsageError, UserError
+from cyclegan.features.network import FeatureNetwork, Seen
+from cyclegan.images import as_colours
+from cyclegan.spelling import nearest
+
+SIDE = 224  # pixels a side, as all of these were trained
+
+
+class Affine(nn.Module):
+    """Another range for each of the three colours: (N, 3, H, W) -> the same."""
+
+    def __init__(self, scale: Sequence[float], shift: Sequence[float]) -> None:
+        super().__init__()
+        self.scale: Tensor
+        self.shift: Tensor
+        self.register_buffer("scale", torch.tensor(scale).view(1, -1, 1, 1))
+        self.register_buffer("shift", torch.tensor(shift).view(1, -1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images * self.scale + self.shift
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A named layer, and what leads to it from the one before."""
+
+    name: str
+    module: nn.Module
+    """maps of the layer before -> maps of this one, (N, C, h, w)"""
+    smallest: int
+    """pixels a side that images need to have for it"""
+
+
+@dataclass(frozen=True)
+class LayeredNetwork:
+    """A frozen network as a chain of named layers. It takes images of any size."""
+
+    name: str
+    entry: nn.Module
+    """(N, 3, H, W) in [-1, 1] -> the range that it was trained on"""
+    stages: tuple[Stage, ...]
+    content: tuple[str, ...]
+    """layers that say what a picture shows, unless others are asked for"""
+    style: tuple[str, ...]
+    """layers that say how it is painted, unless others are asked for"""
+    compared: tuple[str, ...]
+    """layers whose maps say how alike two pictures are"""
+    origin: str = ""
+    """the file of its weights, where it was given"""
+
+    def __post_init__(self) -> None:
+        for module in self._modules():
+            module.eval().requires_grad_(False)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of all layers, from the image on."""
+        return tuple(stage.name for stage in self.stages)
+
+    def chosen(self, names: Sequence[str], flag: str) -> tuple[str, ...]:
+        """`names` if it has layers of all of them; `flag` is where a person gave them.
+
+        Raises UsageError, naming the layers there are and the nearest one.
+        """
+        for name in names:
+            if name not in self.layers:
+                raise UsageError(
+                    f"--{flag} {name}: {self.name} has no such layer{nearest(name, self.layers)}; "
+                    f"there are {', '.join(self.layers)}"
+                )
+        return tuple(names)
+
+    def to(self, device: torch.device) -> "LayeredNetwork":
+        """The same network, its weights moved to that device."""
+        for module in self._modules():
+            module.to(device)
+        return self
+
+    def __call__(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """Maps (N, C, h, w) of `layers`, by name, of images (N, C, H, W) in [-1, 1].
+
+        Gradients go back to the images; three channels of many are looked at. Everything is
+        computed in the weights' type, also under autocast. Raises UserError where the images are
+        too small for a layer.
+        """
+        wanted, maps = set(layers), {}
+        self._check_size(images, layers)
+        with torch.autocast(images.device.type, enabled=False):
+            x = as_colours(images).expand(-1, 3, -1, -1)
+            x = self.entry(x.to(next(self.stages[0].module.parameters()).dtype))
+            for stage in self.stages:
+                if not wanted:
+                    break
+                x = stage.module(x)
+                if stage.name in wanted:
+                    maps[stage.name] = x
+                    wanted.remove(stage.name)
+        return {name: maps[name] for name in layers}
+
+    def smallest(self, layers: Sequence[str]) -> int:
+        """Pixels a side that images need to have for all of `layers`."""
+        return max((stage.smallest for stage in self.stages if stage.name in layers), default=1)
+
+    def _check_size(self, images: Tensor, layers: Sequence[str]) -> None:
+        height, width = images.shape[2:]
+        for stage in self.stages:
+            if stage.name in layers and min(height, width) < stage.smallest:
+                raise UserError(
+                    f"pictures of {width}x{height} pixels are too small for layer {stage.name} of "
+                    f"{self.name}, which needs {stage.smallest} a side: larger ones, or earlier "
+                    "layers"
+                )
+
+    def _modules(self) -> tuple[nn.Module, ...]:
+        return (self.entry, *(stage.module for stage in self.stages))
+
+
+def given(network: LayeredNetwork, weights: object) -> LayeredNetwork:
+    """The network with the file of its weights as its origin, if there was one."""
+    return network if weights is None else replace(network, origin=str(weights))
+
+
+def as_measure(network: LayeredNetwork) -> FeatureNetwork:
+    """The network as the quality metrics take it: the last layer's means are the vectors."""
+    last = network.layers[-1]
+
+    def look(images: Tensor) -> Seen:
+        maps = network(images, (*network.compared, last))
+        return Seen(maps[last].mean(dim=(2, 3)), tuple(maps[name] for name in network.compared))
+
+    return FeatureNetwork(network.name, SIDE, look, network.origin, has_maps=True)

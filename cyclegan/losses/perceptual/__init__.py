@@ -1,0 +1,1 @@
+"""Losses that look at pictures through a frozen network: content and style."""

@@ -1,0 +1,74 @@
+"""Content and style of pictures, and how far two of them are apart."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from cyclegan.losses.perceptual.styles import Style
+
+Maps = Mapping[str, Tensor]
+Look = Callable[[Tensor, Sequence[str]], Maps]
+
+
+@dataclass(frozen=True)
+class Perceptual:
+    """A frozen network, and which of its layers are content and style."""
+
+    look: Look
+    """images (N, C, H, W) in [-1, 1] and names of layers -> their maps (N, C, h, w), by name"""
+    content_layers: tuple[str, ...]
+    style_layers: tuple[str, ...]
+    kind: Style
+    """what of a layer is style"""
+
+    def maps(self, images: Tensor) -> Maps:
+        """The maps of all content and style layers, in one go."""
+        return self.look(images, tuple(dict.fromkeys(self.content_layers + self.style_layers)))
+
+    @torch.no_grad()
+    def content_of(self, images: Tensor) -> Maps:
+        """What `content` takes of pictures that stay as they are."""
+        return self.look(images, self.content_layers)
+
+    @torch.no_grad()
+    def style_of(self, images: Tensor) -> Maps:
+        """What `style` takes of pictures that stay as they are, by layer, (N, C, ...)."""
+        return self._styles(self.look(images, self.style_layers))
+
+    def content(self, made: Maps, wanted: Maps) -> Tensor:
+        """L_content = ||F(I) - F(G)||^2 of their maps: a mean of squares, summed over the layers.
+
+        Gatys et al. 2016, equation 1, and Johnson et al. 2016, section 3.2. Returns a scalar.
+        """
+        each = [(made[name] - wanted[name]).square().mean() for name in self.content_layers]
+        return torch.stack(each).sum()
+
+    def style(self, made: Maps, wanted: Maps) -> Tensor:
+        """L_style = sum over layers i of 1 / N_i * ||F_i(S) - F_i(G)||^2, a mean over images.
+
+        `made` are maps, `wanted` is what `style_of` gave, of as many images or of one. F_i is what
+        `kind` makes of layer i's maps, N_i their number. Returns a scalar.
+        """
+        styles = self._styles(made)
+        each = [
+            (self.kind.squares(styles[name], wanted[name]) / made[name].shape[1]).mean()
+            for name in self.style_layers
+        ]
+        return torch.stack(each).sum()
+
+    def remembering(self) -> "Perceptual":
+        """The same, which looks at each picture once. For a few pictures: it keeps their maps."""
+        seen: dict[tuple[int, bool], tuple[Tensor, Maps]] = {}
+
+        def look(images: Tensor, layers: Sequence[str]) -> Maps:
+            key = (id(images), torch.is_grad_enabled())
+            if key not in seen:  # with the images, or another tensor could come to have their id
+                seen[key] = (images, self.maps(images))
+            return seen[key][1]
+
+        return replace(self, look=look)
+
+    def _styles(self, maps: Maps) -> Maps:
+        return {name: self.kind.of(maps[name]) for name in self.style_layers}

@@ -1,0 +1,52 @@
+"""Settings of what content and style are."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic.dataclasses import dataclass
+
+from cyclegan.features.settings import LayeredName
+from cyclegan.strict import STRICT
+
+if TYPE_CHECKING:
+    import torch
+
+    from cyclegan.losses.perceptual.look import Perceptual
+
+StyleKind = Literal["gram", "statistics", "maps"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class PerceptualSettings:
+    """Through which network content and style are seen, and in which of its layers."""
+
+    loss_features: LayeredName = "vgg19"
+    """network that content and style losses look through: vgg19 (downloaded once, 548 MB),
+    efficientnet-lite0 (nothing to download; used where the other can't be had), or plain (five
+    random convolutions)"""
+    feature_weights: Path | None = None
+    """file of its weights; by default they come with a package or are downloaded"""
+    content_layers: tuple[str, ...] = ()
+    """layers that say what a picture shows; by default relu4_2 of vgg19, block4, or conv4"""
+    style_layers: tuple[str, ...] = ()
+    """layers that say how it is painted; by default relu1_1 to relu5_1 of vgg19, or five others"""
+    style_kind: StyleKind = "gram"
+    """what of a layer is its style: gram (Gram matrices), statistics (mean and deviation of each
+    feature) or maps (the features themselves, place by place)"""
+
+    def build(self, device: "torch.device") -> "Perceptual":
+        """Load the network, or the one that needs no download where its weights can't be had.
+
+        Raises UserError where a file holds other weights, or the network has no such layer.
+        """
+        from cyclegan.features import layered_network
+        from cyclegan.losses.perceptual.look import Perceptual
+        from cyclegan.losses.perceptual.styles import STYLES
+
+        network = layered_network(self.loss_features, self.feature_weights).to(device)
+        return Perceptual(
+            network,
+            network.chosen(self.content_layers, "content_layers") or network.content,
+            network.chosen(self.style_layers, "style_layers") or network.style,
+            STYLES[self.style_kind],
+        )
