@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from cyclegan.losses.perceptual.styles import Style
+from cyclegan.losses.perceptual.settings import PerceptualSettings
+from cyclegan.losses.perceptual.styles import STYLES, Style
 
 Maps = Mapping[str, Tensor]
 Look = Callable[[Tensor, Sequence[str]], Maps]
@@ -22,6 +23,22 @@ class Perceptual:
     style_layers: tuple[str, ...]
     kind: Style
     """what of a layer is style"""
+
+    @classmethod
+    def build(cls, settings: PerceptualSettings, device: torch.device) -> "Perceptual":
+        """Load the network, or the one that needs no download where its weights can't be had.
+
+        Raises UserError where a file holds other weights, or the network has no such layer.
+        """
+        from cyclegan.features import layered_network
+
+        network = layered_network(settings.loss_features, settings.feature_weights).to(device)
+        return cls(
+            network,
+            network.chosen(settings.content_layers, "content_layers") or network.content,
+            network.chosen(settings.style_layers, "style_layers") or network.style,
+            STYLES[settings.style_kind],
+        )
 
     def maps(self, images: Tensor) -> Maps:
         """The maps of all content and style layers, in one go."""

@@ -1,17 +1,12 @@
 """Settings of what content and style are."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
 from cyclegan.features.settings import LayeredName
 from cyclegan.strict import STRICT
-
-if TYPE_CHECKING:
-    import torch
-
-    from cyclegan.losses.perceptual.look import Perceptual
 
 StyleKind = Literal["gram", "statistics", "maps"]
 
@@ -33,20 +28,3 @@ class PerceptualSettings:
     style_kind: StyleKind = "gram"
     """what of a layer is its style: gram (Gram matrices), statistics (mean and deviation of each
     feature) or maps (the features themselves, place by place)"""
-
-    def build(self, device: "torch.device") -> "Perceptual":
-        """Load the network, or the one that needs no download where its weights can't be had.
-
-        Raises UserError where a file holds other weights, or the network has no such layer.
-        """
-        from cyclegan.features import layered_network
-        from cyclegan.losses.perceptual.look import Perceptual
-        from cyclegan.losses.perceptual.styles import STYLES
-
-        network = layered_network(self.loss_features, self.feature_weights).to(device)
-        return Perceptual(
-            network,
-            network.chosen(self.content_layers, "content_layers") or network.content,
-            network.chosen(self.style_layers, "style_layers") or network.style,
-            STYLES[self.style_kind],
-        )

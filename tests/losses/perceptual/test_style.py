@@ -171,9 +171,12 @@ def test_remembering_looks_once_at_each_picture() -> None:
 
 def test_settings_build_what_looks(tmp_path: Path) -> None:
     device = torch.device("cpu")
-    built = PerceptualSettings(loss_features="plain", style_layers=("conv1", "conv3")).build(device)
+    settings = PerceptualSettings(loss_features="plain", style_layers=("conv1", "conv3"))
+    built = Perceptual.build(settings, device)
     assert built.content_layers == ("conv4",)
     assert built.style_layers == ("conv1", "conv3")
     assert set(built.maps(torch.rand(1, 3, 16, 16))) == {"conv1", "conv3", "conv4"}
     with pytest.raises(UsageError, match=r"--content_layers conv9: plain has no such layer"):
-        PerceptualSettings(loss_features="plain", content_layers=("conv9",)).build(device)
+        Perceptual.build(
+            PerceptualSettings(loss_features="plain", content_layers=("conv9",)), device
+        )
