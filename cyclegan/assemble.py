@@ -65,6 +65,7 @@ def train(
         settings.generator,
         settings.discriminator,
         settings.losses,
+        settings.perceptual,
         settings.training,
         chosen.execution,
         seed=settings.run.seed,

@@ -20,6 +20,7 @@ from cyclegan.generators.settings import ResnetSettings
 from cyclegan.kinds import Kind
 from cyclegan.layers.settings import NetworkSettings
 from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.losses.perceptual.settings import PerceptualSettings
 from cyclegan.losses.settings import LossSettings
 from cyclegan.quality.settings import QualitySettings
 from cyclegan.run import RunSettings
@@ -38,6 +39,7 @@ class Settings:
     generator: GeneratorSettings = field(default_factory=ResnetSettings)
     discriminator: DiscriminatorSettings = field(default_factory=BasicSettings)
     losses: LossSettings = field(default_factory=LossSettings)
+    perceptual: PerceptualSettings = field(default_factory=PerceptualSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     execution: ExecutionSettings = field(default_factory=ExecutionSettings)
     quality: QualitySettings = field(default_factory=QualitySettings)

@@ -41,6 +41,7 @@ def build_recipe(settings: Settings, execution: "Execution | None" = None) -> "R
         settings.generator,
         settings.discriminator,
         settings.losses,
+        settings.perceptual,
         settings.training,
         execution or Execution(),
         seed=0,

@@ -13,8 +13,8 @@ import cyclegan
 from cyclegan.data.datasets import DATASETS
 from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.settings import DatasetMode, PreprocessMode
-from cyclegan.features import FEATURES, LAYERED
 from cyclegan.features.settings import FeatureName, LayeredName
+from cyclegan.features.table import FEATURES, LAYERED
 from cyclegan.layers.initialization import INITS
 from cyclegan.layers.normalization import NORMS
 from cyclegan.layers.settings import InitType, Norm

@@ -69,6 +69,7 @@ def step_of(settings: Settings, execution: Execution, device: torch.device) -> S
         settings.generator,
         settings.discriminator,
         settings.losses,
+        settings.perceptual,
         settings.training,
         execution,
         seed=settings.run.seed,

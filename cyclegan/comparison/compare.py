@@ -22,7 +22,7 @@ from cyclegan.evaluation.pictures import spread_out, squares
 from cyclegan.evaluation.report import rows
 from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import make_yardstick
-from cyclegan.features import feature_network
+from cyclegan.features.table import feature_network
 from cyclegan.settings import Settings, from_table
 
 QUALITY = 92  # of JPEG

@@ -16,8 +16,8 @@ from cyclegan.evaluation.quality import Likeness, likeness
 from cyclegan.evaluation.real import vectors_of
 from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import Yardstick, make_yardstick
-from cyclegan.features import feature_network
 from cyclegan.features.network import FeatureNetwork
+from cyclegan.features.table import feature_network
 from cyclegan.progress import progress_bar
 from cyclegan.run import FolderDirection, check_name
 from cyclegan.settings import from_table

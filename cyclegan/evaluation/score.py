@@ -10,8 +10,8 @@ from cyclegan.data.square import Square
 from cyclegan.errors import UserError
 from cyclegan.evaluation.domain import open_domain
 from cyclegan.evaluation.quality import FEWEST
-from cyclegan.features import feature_network
 from cyclegan.features.network import FeatureNetwork
+from cyclegan.features.table import feature_network
 from cyclegan.losses.settings import Direction
 from cyclegan.metrics.kid import Kid, kid
 from cyclegan.settings import Settings

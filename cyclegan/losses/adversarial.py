@@ -1,7 +1,7 @@
 """Adversarial objectives: what the discriminators and the generators want of the scores."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from cyclegan.losses.patches import Patches
 from cyclegan.losses.penalties import Penalty
+from cyclegan.losses.perceptual.look import Perceptual
 from cyclegan.losses.settings import GanMode
 from cyclegan.translation import Convert, Translation, each_of
 
@@ -82,6 +83,8 @@ class Judge:
     """what is done to every image before it is seen"""
     patches: Patches | None = None
     """what finds places again, where a term asks for it"""
+    perceptual: Perceptual | None = None
+    """what sees content and style, where a term asks for it"""
 
     def loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """The discriminator's own loss on images (N, C, H, W): half of real plus fake."""
@@ -92,6 +95,12 @@ class Judge:
             # Eager and in the weights' type: a compiled network has no gradient of a gradient.
             loss = loss + weight * penalty(self.discriminator, real, fake)
         return loss
+
+    def looking_once(self) -> "Judge":
+        """The same, which looks at each picture once for all terms of one translation."""
+        if self.perceptual is None:
+            return self
+        return replace(self, perceptual=self.perceptual.remembering())
 
     def opinion(self, fake: Tensor) -> Tensor:
         """The generator's loss on its converted images (N, C, H, W)."""

@@ -30,8 +30,14 @@ class Objective:
         """Whether any term needs that picture of a translation: 'cycled' or 'identity'."""
         return any(TERMS[name].needs == picture for name in self.weights)
 
+    @property
+    def looks(self) -> bool:
+        """Whether any term looks through a frozen network."""
+        return any(TERMS[name].looks for name in self.weights)
+
     def __call__(self, translation: Translation, judge: Judge) -> dict[str, Tensor]:
         """Return every term of `translation` times its weight; their sum is minimised."""
+        judge = judge.looking_once()
         return {
             name: TERMS[name].loss(translation, judge) * weight
             for name, weight in self.weights.items()

@@ -45,6 +45,14 @@ class LossSettings:
     """weight of PatchNCE: places of the output stay recognisable; can stand in for the cycle"""
     lambda_consistency: NonNegativeFloat = 0.0
     """weight of the difference of input and output at 32 pixels: light and colours"""
+    lambda_content: NonNegativeFloat = 0.0
+    """weight of the content loss: input and output, seen by a network that recognises things"""
+    lambda_style: NonNegativeFloat = 0.0
+    """weight of the style loss: the output and images of the other kind, seen by that network"""
+    lambda_perceptual_cycle: NonNegativeFloat = 0.0
+    """weight of a cycle that compares images as that network sees them"""
+    lambda_tv: NonNegativeFloat = 0.0
+    """weight of the output's total variation: neighbouring pixels should be alike"""
     weights: dict[str, float] = field(default_factory=dict)
     """weights of further loss terms by their names in the table, the same in both directions"""
 
@@ -69,6 +77,10 @@ class LossSettings:
             "lowpass_cycle": self.lambda_lowpass_cycle,
             "consistency": self.lambda_consistency,
             "patch_nce": self.lambda_nce,
+            "content": self.lambda_content,
+            "style": self.lambda_style,
+            "perceptual_cycle": self.lambda_perceptual_cycle,
+            "total_variation": self.lambda_tv,
         }
         return {name: weight for name, weight in (weights | self.weights).items() if weight}
 

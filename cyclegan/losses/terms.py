@@ -11,16 +11,20 @@ from cyclegan.losses.cycle import cycle
 from cyclegan.losses.identity import identity
 from cyclegan.losses.lowpass import consistency, lowpass_cycle
 from cyclegan.losses.patch_nce import patch_nce
+from cyclegan.losses.perceptual.terms import content, perceptual_cycle, style, total_variation
 from cyclegan.translation import Translation
 
 
 @dataclass(frozen=True)
 class Term:
-    """A loss term, and which picture of a translation it needs besides the fake."""
+    """A loss term, and what it needs besides a translation's fake."""
 
     loss: Callable[[Translation, Judge], Tensor]
     """one direction's translation and the judge of its fakes -> a scalar"""
     needs: Literal["cycled", "identity"] | None = None
+    """a picture"""
+    looks: bool = False
+    """whether it looks through the judge's frozen network"""
 
 
 TERMS: dict[str, Term] = {
@@ -30,4 +34,8 @@ TERMS: dict[str, Term] = {
     "lowpass_cycle": Term(lowpass_cycle, "cycled"),
     "consistency": Term(consistency),
     "patch_nce": Term(patch_nce),
+    "content": Term(content, looks=True),
+    "style": Term(style, looks=True),
+    "perceptual_cycle": Term(perceptual_cycle, "cycled", looks=True),
+    "total_variation": Term(total_variation),
 }

@@ -1,7 +1,7 @@
 """CycleGAN: two generators and two discriminators."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, cast
@@ -22,6 +22,8 @@ from cyclegan.losses.augmentation import augmentation
 from cyclegan.losses.objective import Objective
 from cyclegan.losses.patches import Heads, Patches
 from cyclegan.losses.penalties import Penalty, gradient_penalty, zero_centred_penalty
+from cyclegan.losses.perceptual.look import Perceptual
+from cyclegan.losses.perceptual.settings import PerceptualSettings
 from cyclegan.losses.settings import Direction, LossSettings
 from cyclegan.training.averages import Averages
 from cyclegan.training.phase import Part, Phase, Recipe, Translations
@@ -136,6 +138,7 @@ def build(
     generator: GeneratorSettings,
     discriminator: DiscriminatorSettings,
     losses: LossSettings,
+    perceptual: PerceptualSettings,
     training: TrainingSettings,
     execution: Execution,
     *,
@@ -158,15 +161,14 @@ def build(
     }
 
     averages = _averages(made, training.ema_decay)
+    objectives = _objectives(losses)
+    seen = _perceptual(objectives.values(), perceptual, device)
     recipe = CycleGAN(
         made,
         calls,
         pools,
-        {
-            "a_to_b": Objective(losses.term_weights("a_to_b")),
-            "b_to_a": Objective(losses.term_weights("b_to_a")),
-        },
-        _judges(made, calls, losses, execution),
+        objectives,
+        _judges(made, calls, losses, seen, execution),
         losses.identity_every,
         losses.identity_steps,
         execution,
@@ -207,10 +209,24 @@ def _networks(
     return made
 
 
+def _objectives(losses: LossSettings) -> dict[Direction, Objective]:
+    directions: tuple[Direction, ...] = ("a_to_b", "b_to_a")
+    return {direction: Objective(losses.term_weights(direction)) for direction in directions}
+
+
+def _perceptual(
+    objectives: Iterable[Objective], settings: PerceptualSettings, device: torch.device
+) -> Perceptual | None:
+    """Loaded only where a term looks through it."""
+    looks = any(objective.looks for objective in objectives)
+    return Perceptual.build(settings, device) if looks else None
+
+
 def _judges(
     networks: dict[str, nn.Module],
     calls: dict[str, Convert],
     losses: LossSettings,
+    perceptual: Perceptual | None,
     execution: Execution,
 ) -> dict[Direction, Judge]:
     """For each direction the discriminator of the domain that it leads to."""
@@ -230,6 +246,7 @@ def _judges(
             together,
             augmentation(losses.diffaugment),
             _patches(networks, direction, execution),
+            perceptual,
         )
         for direction, name in named.items()
     }

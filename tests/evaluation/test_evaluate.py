@@ -18,7 +18,7 @@ from cyclegan.data.square import Square
 from cyclegan.errors import UsageError, UserError
 from cyclegan.evaluation import real
 from cyclegan.evaluation.evaluate import compare_folders
-from cyclegan.features import FEATURES
+from cyclegan.features.table import FEATURES
 from cyclegan.settings import Settings, from_table
 
 

@@ -11,8 +11,9 @@ import torch
 from feature_weights import save_vgg
 
 from cyclegan.errors import UserError
-from cyclegan.features import download, layered_network, vgg
+from cyclegan.features import download, vgg
 from cyclegan.features.network import NoWeightsError
+from cyclegan.features.table import layered_network
 
 
 class Host(ThreadingHTTPServer):

@@ -8,8 +8,8 @@ from conftest import smooth_image
 
 from cyclegan import images
 from cyclegan.errors import UserError
-from cyclegan.features import FEATURES, feature_network
 from cyclegan.features.layered import SIDE
+from cyclegan.features.table import FEATURES, feature_network
 
 
 def test_the_default_needs_no_download_and_tells_pictures_apart() -> None:

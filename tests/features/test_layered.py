@@ -10,9 +10,9 @@ from torchvision.models import vgg
 
 from cyclegan import images
 from cyclegan.errors import UsageError, UserError
-from cyclegan.features import FEATURES, LAYERED, layered_network
 from cyclegan.features.layered import LayeredNetwork
 from cyclegan.features.plain import WIDTHS
+from cyclegan.features.table import FEATURES, LAYERED, layered_network
 from cyclegan.features.vgg import vgg19
 
 

@@ -11,6 +11,8 @@ from cyclegan.losses.adversarial import ADVERSARIAL, Judge
 from cyclegan.losses.objective import Objective
 from cyclegan.losses.patches import Heads, Patches
 from cyclegan.losses.penalties import gradient_penalty, zero_centred_penalty
+from cyclegan.losses.perceptual.look import Perceptual
+from cyclegan.losses.perceptual.styles import STYLES
 from cyclegan.losses.settings import LossSettings
 from cyclegan.losses.terms import TERMS, Term
 from cyclegan.translation import Translation, translate
@@ -99,10 +101,18 @@ def test_cycle_and_identity_are_mean_absolute_differences(translation: Translati
 @pytest.mark.parametrize("name", TERMS)
 def test_every_term_is_a_scalar_with_a_gradient(name: str) -> None:
     scale = torch.ones((), requires_grad=True)
-    made = translate(lambda x: x * scale, lambda x: x * scale, constant(0.5), constant(-0.3))
+    source = torch.linspace(-1, 1, 48).reshape(1, 3, 4, 4)
+    made = translate(lambda x: x * scale, lambda x: x * scale, source, constant(-0.3))
     network = nn.Conv2d(3, 1, 3)
     patches = Patches(lambda images: [images], Heads([3]))
-    judge = Judge(network, network, ADVERSARIAL["lsgan"], patches=patches)
+    perceptual = Perceptual(
+        lambda images, layers: {name: images.square() for name in layers},
+        ("one",),
+        ("one",),
+        STYLES["gram"],
+    )
+    objective = ADVERSARIAL["lsgan"]
+    judge = Judge(network, network, objective, patches=patches, perceptual=perceptual)
     value = TERMS[name].loss(made, judge)
     assert value.shape == ()
     value.backward()

@@ -30,7 +30,7 @@ class Perceptual:
 
         Raises UserError where a file holds other weights, or the network has no such layer.
         """
-        from cyclegan.features import layered_network
+        from cyclegan.features.table import layered_network
 
         network = layered_network(settings.loss_features, settings.feature_weights).to(device)
         return cls(

@@ -1,0 +1,64 @@
+"""Feature networks by the names that `--features` and `--loss_features` take."""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from cyclegan.features.efficientnet import efficientnet_lite0
+from cyclegan.features.fidelity import fidelity
+from cyclegan.features.layered import LayeredNetwork, as_measure
+from cyclegan.features.network import FeatureNetwork, NoWeightsError
+from cyclegan.features.plain import plain
+from cyclegan.features.settings import FeatureName, LayeredName
+from cyclegan.features.vgg import vgg19
+
+log = logging.getLogger(__name__)
+Network = TypeVar("Network")
+
+#: The one table of networks with layers, which losses look at; each entry takes a file of weights,
+#: or None for its own.
+LAYERED: Mapping[LayeredName, Callable[[Path | None], LayeredNetwork]] = {
+    "vgg19": vgg19,
+    "efficientnet-lite0": efficientnet_lite0,
+    "plain": plain,
+}
+
+
+def _measure(name: LayeredName, weights: Path | None) -> FeatureNetwork:
+    return as_measure(LAYERED[name](weights))
+
+
+#: The one table of networks that quality is measured with: those with layers, and some more.
+FEATURES: Mapping[FeatureName, Callable[[Path | None], FeatureNetwork]] = {
+    **{name: partial(_measure, name) for name in LAYERED},
+    "inception": partial(fidelity, "inception"),
+    "clip": partial(fidelity, "clip"),
+    "dinov2": partial(fidelity, "dinov2"),
+}
+
+
+def feature_network(name: FeatureName, weights: Path | None = None) -> FeatureNetwork:
+    """The network called so, or the one that needs no download where its weights can't be had.
+
+    Raises UserError where `weights` are not its own.
+    """
+    return _or_default(FEATURES[name], FEATURES["efficientnet-lite0"], weights)
+
+
+def layered_network(name: LayeredName, weights: Path | None = None) -> LayeredNetwork:
+    """The same for a network whose layers are looked at."""
+    return _or_default(LAYERED[name], LAYERED["efficientnet-lite0"], weights)
+
+
+def _or_default(
+    make: Callable[[Path | None], Network],
+    default: Callable[[Path | None], Network],
+    weights: Path | None,
+) -> Network:
+    try:
+        return make(weights)
+    except NoWeightsError as error:
+        log.warning("%s; efficientnet-lite0 is used instead", error)
+        return default(None)
