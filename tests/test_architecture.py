@@ -42,7 +42,7 @@ RANKS = {
     "checkpoint": 4, "settings": 4, "tiling": 4, "classic": 5, "training": 6,
     "runtimes": 6, "video": 2, "recipes": 7,
     "conversion": 8, "evaluation": 8, "comparison": 8, "assemble": 8, "dashboard": 8,
-    "benchmark": 9, "export": 9, "flags": 9, "serving": 9, "commands": 10, "cli": 11,
+    "stylize": 8, "benchmark": 9, "export": 9, "flags": 9, "serving": 9, "commands": 10, "cli": 11,
     "__main__": 12, "__init__": 12,
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from cyclegan.commands import (
     report,
     serve,
     settings,
+    stylize,
     train,
 )
 
@@ -31,6 +32,7 @@ COMMANDS = {
     "train": Command(train.HELP, train.run),
     "report": Command(report.HELP, report.run),
     "convert": Command(convert.HELP, convert.run),
+    "stylize": Command(stylize.HELP, stylize.run),
     "serve": Command(serve.HELP, serve.run),
     "export": Command(export.HELP, export.run),
     "evaluate": Command(evaluate.HELP, evaluate.run),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cyclegan.conversion.look import Look
 from cyclegan.conversion.translator import Translator
-from cyclegan.images.picture import RANGES, Array, Picture, Range
+from cyclegan.images.picture import Picture, Range, as_deep
 from cyclegan.tiling.rows import Shape
 
 
@@ -66,7 +66,7 @@ def paint_together(
 
 def _framed(made: Array, source: Picture, depth: "Depth") -> Picture:
     """New pixels with the transparency and tags of the picture that they were made of."""
-    return Picture(made, depth.range, _as_deep(source.alpha, depth.type), source.tags)
+    return Picture(made, depth.range, as_deep(source.alpha, depth.type), source.tags)
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,3 @@ class Depth:
 
     type: np.dtype[np.generic]
     range: Range
-
-
-def _as_deep(alpha: Array | None, dtype: np.dtype[np.generic]) -> Array | None:
-    """Transparency in the type of the pixels."""
-    if alpha is None or alpha.dtype == dtype:
-        return alpha
-    before, after = RANGES.get(alpha.dtype.name), RANGES.get(dtype.name)
-    return (
-        None if before is None or after is None else after.of_model(before.to_model(alpha), dtype)
-    )

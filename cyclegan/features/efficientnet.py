@@ -32,6 +32,7 @@ def efficientnet_lite0(weights: Path | None = None) -> LayeredNetwork:
         content=("block4",),
         style=("block0", "block2", "block4", "block7", "block10"),
         compared=("block2", "block4", "block10"),
+        scale=1 / 3,
     )
     return given(made, weights)
 

@@ -53,6 +53,9 @@ class LayeredNetwork:
     """layers that say how it is painted, unless others are asked for"""
     compared: tuple[str, ...]
     """layers whose maps say how alike two pictures are"""
+    scale: float = 1.0
+    """what brings its maps to a root mean square of about 2 on photographs and paintings, so that
+    losses through any network are about as large"""
     origin: str = ""
     """the file of its weights, where it was given"""
 

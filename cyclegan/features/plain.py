@@ -31,6 +31,7 @@ def plain(weights: Path | None = None) -> LayeredNetwork:
         content=("conv4",),
         style=names,
         compared=names[1:4],
+        scale=1.0 if weights else 4.0,
     )
     return given(made, weights)
 

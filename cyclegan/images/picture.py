@@ -108,6 +108,16 @@ class Picture:
         return part.permute(2, 0, 1)[None].contiguous()
 
 
+def as_deep(alpha: Array | None, dtype: np.dtype[np.generic]) -> Array | None:
+    """Transparency in the type of the pixels; None where a type has no range."""
+    if alpha is None or alpha.dtype == dtype:
+        return alpha
+    before, after = RANGES.get(alpha.dtype.name), RANGES.get(dtype.name)
+    return (
+        None if before is None or after is None else after.of_model(before.to_model(alpha), dtype)
+    )
+
+
 def _gray(pixels: Array) -> Array:
     """(H, W, 3) -> (H, W, 1): luminance of Rec. 601, as Pillow has it."""
     if pixels.dtype == np.uint8:

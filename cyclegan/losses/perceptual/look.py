@@ -23,6 +23,8 @@ class Perceptual:
     style_layers: tuple[str, ...]
     kind: Style
     """what of a layer is style"""
+    smallest: int = 1
+    """pixels a side that images need to have"""
 
     @classmethod
     def build(cls, settings: PerceptualSettings, device: torch.device) -> "Perceptual":
@@ -33,11 +35,15 @@ class Perceptual:
         from cyclegan.features.table import layered_network
 
         network = layered_network(settings.loss_features, settings.feature_weights).to(device)
+        content = network.chosen(settings.content_layers, "content_layers") or network.content
+        style = network.chosen(settings.style_layers, "style_layers") or network.style
+
+        def look(images: Tensor, layers: Sequence[str]) -> Maps:
+            maps = network(images, layers)
+            return {name: maps[name] * network.scale for name in layers}
+
         return cls(
-            network,
-            network.chosen(settings.content_layers, "content_layers") or network.content,
-            network.chosen(settings.style_layers, "style_layers") or network.style,
-            STYLES[settings.style_kind],
+            look, content, style, STYLES[settings.style_kind], network.smallest(content + style)
         )
 
     def maps(self, images: Tensor) -> Maps:

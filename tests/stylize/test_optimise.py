@@ -1,0 +1,132 @@
+"""Pixels get better, the best is kept, and whoever watches can stop it."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from cyclegan.losses.perceptual.look import Perceptual
+from cyclegan.losses.perceptual.settings import PerceptualSettings
+from cyclegan.losses.perceptual.transfer import StyleTransfer
+from cyclegan.stylize.optimise import METHODS, Best, Watch, optimise
+from cyclegan.stylize.painting import Painting, resized
+
+START = torch.zeros(1, 3, 4, 4)
+ALONE = Watch(lambda best, share: None, lambda: False)
+
+
+def towards(value: float) -> object:
+    return lambda picture: {"distance": (picture - value).square().mean()}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_finds_the_minimum(method: str) -> None:
+    best = optimise(START, towards(0.5), method, 100, ALONE, lr=0.05)
+    assert (best.picture - 0.5).abs().max() < 0.02
+    assert best.total == pytest.approx(0, abs=1e-3)
+    assert not best.picture.requires_grad
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_pictures_stay_in_the_range_of_files_and_so_do_losses(method: str) -> None:
+    best = optimise(START, towards(3.0), method, 60, ALONE, lr=0.05)
+    assert best.picture.max().item() == pytest.approx(1.0)
+    assert best.total == pytest.approx((3.0 - 1.0) ** 2, rel=1e-3)
+
+
+def test_the_best_is_kept_where_it_gets_worse() -> None:
+    """Adam with so large a rate jumps over the minimum."""
+    seen = []
+
+    def objective(picture: Tensor) -> dict[str, Tensor]:
+        loss = (picture - 0.1).square().mean()
+        seen.append((loss.item(), picture.detach().clone()))
+        return {"distance": loss}
+
+    best = optimise(START, objective, "adam", 2, ALONE, lr=0.3)
+    assert len(seen) == 2
+    assert seen[-1][0] > min(loss for loss, _ in seen)
+    assert best.total == min(loss for loss, _ in seen)
+    assert torch.equal(best.picture, min(seen, key=lambda one: one[0])[1])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_stops_when_it_is_told_to(method: str) -> None:
+    told: list[Best] = []
+    watch = Watch(lambda best, share: told.append(best), lambda: len(told) >= 3)
+    best = optimise(START, towards(0.5), method, 100, watch, lr=0.01)
+    assert len(told) == 3
+    assert best is told[-1]
+
+
+def test_it_stops_where_nothing_gets_better() -> None:
+    taken = []
+    watch = Watch(lambda best, share: taken.append(share), lambda: False)
+    best = optimise(START, towards(0.0), "lbfgs", 10_000, watch, lr=1.0)
+    assert len(taken) < 100
+    assert best.total == 0
+
+
+def test_no_numbers_end_it_with_what_was_good() -> None:
+    values = iter([1.0, 0.5, math.nan, 0.1])
+
+    def objective(picture: Tensor) -> dict[str, Tensor]:
+        return {"loss": picture.sum() * 0 + next(values)}
+
+    assert optimise(START, objective, "adam", 10, ALONE, lr=0.1).total == 0.5
+
+
+@pytest.fixture
+def transfer() -> StyleTransfer:
+    seen = Perceptual.build(PerceptualSettings(loss_features="plain"), torch.device("cpu"))
+    return StyleTransfer(seen, 1.0, 10.0)
+
+
+def test_it_is_painted_from_coarse_to_fine(transfer: StyleTransfer) -> None:
+    photo, painting = torch.rand(1, 3, 130, 200), torch.rand(1, 3, 140, 128)
+    assert Painting(transfer, scales=3).shares(photo, painting) == [0.5, 1]
+    assert Painting(transfer, scales=1).shares(photo, painting) == [1]
+    small = torch.rand(1, 3, 40, 40)
+    assert Painting(transfer, scales=3).shares(photo, small) == [1]
+    assert Painting(transfer, steps=8).steps_of(photo, painting) == 8 * 1.25
+
+
+def test_every_size_is_told_of_and_the_last_is_the_photograph_s(transfer: StyleTransfer) -> None:
+    torch.manual_seed(0)
+    photo, painting = torch.rand(1, 3, 128, 131) - 0.5, torch.rand(1, 3, 128, 128)
+    told: list[tuple[torch.Size, float]] = []
+    watch = Watch(lambda best, share: told.append((best.picture.shape, share)), lambda: False)
+    paint = Painting(transfer, scales=2, steps=3)
+    best = paint(photo, painting, watch)
+    assert best.picture.shape == photo.shape
+    assert {shape[2:] for shape, _ in told} == {(64, 66), (128, 131)}
+    assert sum(share for _, share in told) == paint.steps_of(photo, painting)
+
+
+def test_stopped_at_a_coarse_size_it_ends_there(transfer: StyleTransfer) -> None:
+    photo = torch.rand(1, 3, 128, 128)
+    told: list[Best] = []
+    watch = Watch(lambda best, share: told.append(best), lambda: len(told) >= 2)
+    best = Painting(transfer, scales=2, steps=50)(photo, photo.flip(3), watch)
+    assert best.picture.shape[2:] == (64, 64)
+    assert len(told) == 2
+
+
+def test_noise_is_the_seed_s(transfer: StyleTransfer) -> None:
+    photo, painting = torch.zeros(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
+    made = [
+        Painting(transfer, steps=1, start="noise", seed=seed)(photo, painting, ALONE).picture
+        for seed in (1, 1, 2)
+    ]
+    assert torch.equal(made[0], made[1])
+    assert (made[0] - made[2]).abs().mean() > 0.3
+    assert made[0].std() > 0.4
+
+
+def test_pictures_are_scaled_within_their_range() -> None:
+    torch.manual_seed(0)
+    picture = torch.rand(1, 3, 9, 7).round() * 2 - 1
+    assert resized(picture, 0.5).shape == (1, 3, 4, 4)
+    assert resized(picture, 2.0).abs().max() <= 1
+    assert resized(picture, 1.0) is picture
