@@ -35,6 +35,7 @@ from cyclegan.loggers.table import wanted
 from cyclegan.position import Position
 from cyclegan.quality.watch import Best, QualityWatch
 from cyclegan.recipes import RECIPES
+from cyclegan.recipes.materials import Materials
 from cyclegan.settings import Settings, changes, from_table
 from cyclegan.training.diary import Display
 from cyclegan.training.lock import only_trainer
@@ -61,15 +62,18 @@ def train(
     feed = _feed(settings)
     chosen = _execution(settings, device, len(feed), resume)
     recipe = RECIPES[settings.run.model](
-        settings.networks,
-        settings.generator,
-        settings.discriminator,
-        settings.losses,
-        settings.perceptual,
-        settings.training,
-        chosen.execution,
-        seed=settings.run.seed,
-        device=device,
+        Materials(
+            settings.networks,
+            settings.generator,
+            settings.discriminator,
+            settings.losses,
+            settings.perceptual,
+            settings.training,
+            chosen.execution,
+            settings.run.seed,
+            device,
+            feed.images.b.paths,
+        )
     )
     start = Position(epoch=settings.training.epoch_count)
     if init_weights is not None:
@@ -255,7 +259,7 @@ def _journey(
         settings.training.last_epoch,
         images_per_epoch,
         settings.data.crop_size,
-        settings.losses.guessing,
+        settings.guessing,
         {key: str(new) for key, _, new in changes(Settings(), settings) if key not in own},
         {"device": describe(device)} | plan | versions(),
     )
@@ -276,7 +280,7 @@ def _held_out(settings: Settings) -> Batch | None:
     """The images that are shown all along; pictures are no reason to refuse a training."""
     folders = _folders(settings)
     a, b = (folder_of_test_images(folder) for folder in folders)
-    for folder in {a, b} & set(folders):
+    for folder in {a, b} & {folder for folder in folders if folder.is_dir()}:
         log.warning("%s: no test images beside it, so training images are shown all along", folder)
     channels = (settings.networks.input_nc, settings.networks.output_nc)
     try:

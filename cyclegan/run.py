@@ -10,6 +10,7 @@ from cyclegan.errors import UsageError
 from cyclegan.strict import STRICT
 
 FolderDirection = Literal["AtoB", "BtoA"]
+Model = Literal["cycle_gan", "one_painting"]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -20,8 +21,9 @@ class RunSettings:
     """name of the run, and of its folder in checkpoints_dir"""
     checkpoints_dir: Path = Path("checkpoints")
     """folder that holds the runs"""
-    model: Literal["cycle_gan"] = "cycle_gan"
-    """what is trained: cycle_gan is two generators and two discriminators"""
+    model: Model = "cycle_gan"
+    """what is trained: cycle_gan is two generators and two discriminators, one_painting a
+    generator that learns one picture's style"""
     direction: FolderDirection = "AtoB"
     """AtoB, or BtoA to let the folders change places"""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

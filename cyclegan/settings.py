@@ -45,6 +45,11 @@ class Settings:
     quality: QualitySettings = field(default_factory=QualitySettings)
     loggers: LoggerSettings = field(default_factory=LoggerSettings)
 
+    @property
+    def guessing(self) -> float | None:
+        """A discriminator's loss when it can only guess; None where there is no such level."""
+        return self.losses.guessing if self.run.model == "cycle_gan" else None
+
     def check(self) -> None:
         """Raise UsageError where settings contradict each other."""
         self.run.check()
@@ -52,6 +57,10 @@ class Settings:
         self.execution.check()
         self.loggers.check()
         self._check_channels()
+        if self.run.model != "cycle_gan" and self.run.direction == "BtoA":
+            raise UsageError(
+                f"--direction BtoA goes with --model cycle_gan: {self.run.model} has no way back"
+            )
         smallest = max(8, self.discriminator.smallest_side)
         if self.data.crop_size < smallest:
             raise UsageError(

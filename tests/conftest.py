@@ -1,6 +1,7 @@
 """Small data sets and settings that many tests use."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,15 +29,18 @@ def smooth_image(seed: int, size: tuple[int, int] = (40, 36), mode: str = "RGB")
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).convert(mode)
 
 
-def build_recipe(settings: Settings, execution: "Execution | None" = None) -> "Recipe":
+def build_recipe(
+    settings: Settings, execution: "Execution | None" = None, targets: Sequence[Path] = ()
+) -> "Recipe":
     """Networks and phases of `settings`, always with the same first weights; plain by default."""
     import torch
 
     from cyclegan.execution.execution import Execution
     from cyclegan.recipes import RECIPES
+    from cyclegan.recipes.materials import Materials
 
     torch.manual_seed(0)
-    return RECIPES[settings.run.model](
+    materials = Materials(
         settings.networks,
         settings.generator,
         settings.discriminator,
@@ -44,9 +48,11 @@ def build_recipe(settings: Settings, execution: "Execution | None" = None) -> "R
         settings.perceptual,
         settings.training,
         execution or Execution(),
-        seed=0,
-        device=torch.device("cpu"),
+        0,
+        torch.device("cpu"),
+        list(targets),
     )
+    return RECIPES[settings.run.model](materials)
 
 
 @pytest.fixture

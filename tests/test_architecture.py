@@ -23,7 +23,7 @@ from cyclegan.losses.perceptual.settings import StyleKind
 from cyclegan.losses.perceptual.styles import STYLES
 from cyclegan.losses.settings import GanMode
 from cyclegan.recipes import RECIPES
-from cyclegan.run import RunSettings
+from cyclegan.run import Model
 from cyclegan.training.schedule import POLICIES
 from cyclegan.training.settings import LrPolicy
 from cyclegan.video.encoders import ENCODERS
@@ -149,7 +149,7 @@ def test_exported_names() -> None:
         (StyleKind, STYLES),
         (LrPolicy, POLICIES),
         (Literal[*sorted(WRITABLE_VIDEO)], ENCODERS),
-        (RunSettings.__annotations__["model"], RECIPES),
+        (Model, RECIPES),
     ],
 )
 def test_tables_hold_exactly_what_the_settings_accept(names: object, table: dict) -> None:

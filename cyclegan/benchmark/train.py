@@ -20,6 +20,7 @@ from cyclegan.execution.choice import choose
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_of
 from cyclegan.recipes import RECIPES
+from cyclegan.recipes.materials import Materials
 from cyclegan.settings import Settings, from_table
 from cyclegan.training.step import run_step
 
@@ -65,15 +66,17 @@ def step_of(settings: Settings, execution: Execution, device: torch.device) -> S
     """A function that computes one training step on images of noise."""
     torch.manual_seed(settings.run.seed)
     recipe = RECIPES[settings.run.model](
-        settings.networks,
-        settings.generator,
-        settings.discriminator,
-        settings.losses,
-        settings.perceptual,
-        settings.training,
-        execution,
-        seed=settings.run.seed,
-        device=device,
+        Materials(
+            settings.networks,
+            settings.generator,
+            settings.discriminator,
+            settings.losses,
+            settings.perceptual,
+            settings.training,
+            execution,
+            settings.run.seed,
+            device,
+        )
     )
     n, side = settings.data.batch_size, settings.data.crop_size
     a, b = (

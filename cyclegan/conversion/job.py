@@ -126,7 +126,12 @@ def load_generator(settings: ConvertSettings, *, back: bool = False) -> Generato
         path = checkpoint.path_of(settings.checkpoints_dir / settings.name, settings.epoch)
     assert path is not None
     generator = weights.load(
-        path, settings.direction, average=settings.average, back=back, runtime=settings.runtime
+        path,
+        settings.direction,
+        average=settings.average,
+        back=back,
+        runtime=settings.runtime,
+        style_mix=settings.style_mix,
     )
     if settings.norm_statistics == "image":
         weights.use_image_statistics(generator.network)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cyclegan.conversion.look import Look
 from cyclegan.conversion.translator import Translator
-from cyclegan.images.picture import Picture, Range, as_deep
+from cyclegan.images.picture import Array, Picture, Range, as_deep
 from cyclegan.tiling.rows import Shape
 
 

@@ -68,6 +68,8 @@ class ConvertSettings:
     """take over colour only: light and shade stay as they are"""
     keep_color: bool = False
     """take over light and shade only: colours stay as they are"""
+    style_mix: str | None = None
+    """of a model of several paintings: which, with their shares: starry_night=0.7,irises=0.3"""
     also: Also | None = None
     """cycled (converted and back), identity (by the other generator) or both, in folders of
     these names within the output"""

@@ -76,6 +76,7 @@ class Translator:
         average: bool = True,
         tile: Tile = "auto",
         runtime: Runtime = "auto",
+        style_mix: str | None = None,
     ) -> "Translator":
         """Load from a run's folder, a checkpoint, an exported file, or one of the classic scripts.
 
@@ -84,12 +85,15 @@ class Translator:
         `average` takes the weights averaged over the training's steps, where there are any.
         `tile` says how pictures are computed: "off" at once, "exact" in bands with the same
         result, "fast" or "dense" in tiles; "auto" at once where memory is enough, else exactly.
+        `style_mix` "starry=0.7,irises=0.3" names paintings of a model of several.
         `runtime` "torch", "onnxruntime" or "openvino" runs an exported file. Raises UserError where
         there is nothing to load.
         """
         path = Path(path)
         file = checkpoint.path_of(path, str(epoch)) if path.is_dir() else path
-        generator = weights.load(file, direction, average=average, runtime=runtime)
+        generator = weights.load(
+            file, direction, average=average, runtime=runtime, style_mix=style_mix
+        )
         if norm_statistics == "image":
             weights.use_image_statistics(generator.network)
         return cls(generator, *choose_way(generator, device, precision, compile), tile)

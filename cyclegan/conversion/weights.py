@@ -11,6 +11,7 @@ from cyclegan import checkpoint, classic
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.conversion.settings import NormStatistics
 from cyclegan.errors import UsageError, UserError
+from cyclegan.generators import palette
 from cyclegan.run import FolderDirection
 from cyclegan.runtimes import safetensors
 from cyclegan.runtimes.opened import Session
@@ -43,19 +44,22 @@ def load(
     average: bool = True,
     back: bool = False,
     runtime: Runtime = "auto",
+    style_mix: str | None = None,
 ) -> Generator:
     """Load one generator of a checkpoint, or the generator of any other file, in eval mode.
 
     `average` takes the weights averaged over the training's steps, where there are any. `back`
     takes the generator of the other direction. `direction` counts by the folders of the training
     data; None is the direction that was trained. `runtime` opens exported files; auto goes by the
-    ending. Raises UserError where the file can't be used.
+    ending. `style_mix` names paintings of a model of several, with their shares. Raises UserError
+    where the file can't be used.
     """
     choice = choose(path, runtime)
     if choice is not None:
         _check_one(path, back=back)
+        _check_mix(path, style_mix)
         return _exported(path, direction, choice)
-    found = _weights(path, direction, average=average, back=back)
+    found = _weights(path, direction, style_mix, average=average, back=back)
     with torch.device("meta"):  # no weights are drawn that are then replaced
         network = found.architecture.build()
     network.to_empty(device="cpu")
@@ -112,10 +116,16 @@ class _Weights:
 
 
 def _weights(
-    path: Path, direction: FolderDirection | None, *, average: bool, back: bool
+    path: Path,
+    direction: FolderDirection | None,
+    style_mix: str | None,
+    *,
+    average: bool,
+    back: bool,
 ) -> _Weights:
     if path.suffix.lower() == ".safetensors":
         _check_one(path, back=back)
+        _check_mix(path, style_mix)
         metadata, weights = safetensors.read(path)
         _check_direction(metadata.direction, direction, path)
         return _Weights(metadata.architecture, weights, metadata.values, metadata.direction)
@@ -124,8 +134,9 @@ def _weights(
         content = checkpoint.load_plain(path)
     if checkpoint.is_checkpoint(content):
         saved = checkpoint.from_plain(content, path)
-        return _of_checkpoint(saved, path, direction, average=average, back=back)
+        return _of_checkpoint(saved, path, direction, style_mix, average=average, back=back)
     _check_one(path, back=back)
+    _check_mix(path, style_mix)
     weights = classic.clean(content, path)
     return _Weights(classic.infer_architecture(weights, path), weights)
 
@@ -133,6 +144,13 @@ def _weights(
 def _check_one(path: Path, *, back: bool) -> None:
     if back:
         raise UsageError(f"--also needs the other generator: {path} holds one; give --name RUN")
+
+
+def _check_mix(path: Path, style_mix: str | None) -> None:
+    if style_mix is not None:
+        raise UsageError(
+            f"--style_mix {style_mix}: {path} knows one style; a run of several paintings can mix"
+        )
 
 
 def _exported(path: Path, direction: FolderDirection | None, choice: Choice) -> Generator:
@@ -167,6 +185,7 @@ def _of_checkpoint(
     saved: Checkpoint,
     path: Path,
     direction: FolderDirection | None,
+    style_mix: str | None,
     *,
     average: bool,
     back: bool,
@@ -182,7 +201,12 @@ def _of_checkpoint(
     digest = saved.digests.get(f"{group}/{name}")
     if digest and digest != checkpoint.digest(networks[name]):
         raise UserError(f"{path}: damaged: the weights of {name} are not those that were saved")
+    weights, norm = networks[name], settings.networks.norm
+    if palette.NAME in networks:
+        weights, norm = palette.mixed(weights, networks[palette.NAME], style_mix), "instance_affine"
+    else:
+        _check_mix(path, style_mix)
     channels = (settings.networks.input_nc, settings.networks.output_nc)
     a, b = channels if name == "generator_a_to_b" else channels[::-1]
-    architecture = classic.Architecture(settings.generator, a, b, settings.networks.norm)
-    return _Weights(architecture, networks[name], settings.data.range, direction or trained)
+    architecture = classic.Architecture(settings.generator, a, b, norm)
+    return _Weights(architecture, weights, settings.data.range, direction or trained)

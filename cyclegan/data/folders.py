@@ -11,8 +11,10 @@ from cyclegan.images import EXTENSIONS
 def list_images(folder: Path, extensions: Set[str] = EXTENSIONS) -> list[Path]:
     """All images below `folder`, sorted by path; links to folders are followed once.
 
-    Raises UserError where the folder is missing or holds no image.
+    A file stands for itself. Raises UserError where there is none, or the folder holds no image.
     """
+    if folder.is_file():
+        return [folder]
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
     images = sorted(_walk(folder, extensions), key=str)

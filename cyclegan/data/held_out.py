@@ -27,6 +27,8 @@ def held_out(
         _squares(list_images(folder), Square(settings.crop_size, number, settings.range), count)
         for folder, number in zip(folders, channels, strict=True)
     )
+    if len(b) == 1:  # one painting for all photographs
+        b = b * len(a)
     both = min(len(a), len(b))
     return Batch(torch.stack(a[:both]), torch.stack(b[:both]))
 

@@ -21,10 +21,10 @@ class DataSettings:
 
     dataroot: Path | None = None
     """folder that holds trainA and trainB (and testA, testB)"""
-    domain_A: Path | None = None
+    domain_A: Annotated[Path | None, tyro.conf.arg(aliases=["--content"])] = None
     """any folder of images as domain A, instead of dataroot/trainA"""
-    domain_B: Path | None = None
-    """any folder of images as domain B, instead of dataroot/trainB"""
+    domain_B: Annotated[Path | None, tyro.conf.arg(aliases=["--style"])] = None
+    """any folder of images, or one image, as domain B, instead of dataroot/trainB"""
     dataset_mode: DatasetMode = "unaligned"
     """kind of data set: unaligned draws A and B independently"""
     preprocess: PreprocessMode = "resize_and_crop"

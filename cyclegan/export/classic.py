@@ -27,6 +27,8 @@ def _unknown(architecture: Architecture) -> str | None:
     generator = architecture.generator
     if not isinstance(generator, ResnetSettings):
         return generator.netG
+    if architecture.norm == "instance_affine":
+        return "norms with scales and shifts"
     if generator.n_blocks not in (6, 9):
         return f"{generator.n_blocks} blocks, not 6 or 9"
     ways = {

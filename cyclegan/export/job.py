@@ -34,7 +34,12 @@ def export(settings: ExportSettings) -> int:
     if settings.int8 and kind.quantize is None:
         able = ", ".join(name for name, other in FORMATS.items() if other.quantize)
         raise UsageError(f"--int8: --format {settings.format} has none: give one of {able}")
-    generator = weights.load(_source(settings), settings.direction, average=settings.average)
+    generator = weights.load(
+        _source(settings),
+        settings.direction,
+        average=settings.average,
+        style_mix=settings.style_mix,
+    )
     if generator.fixed:
         raise UsageError(
             f"{generator.origin}: is exported already: give the checkpoint it came from"

@@ -30,6 +30,8 @@ class ExportSettings:
     """AtoB or BtoA; by default the direction that was trained"""
     checkpoints_dir: Path = Path("checkpoints")
     """folder that holds the runs"""
+    style_mix: str | None = None
+    """of a model of several paintings: which, with their shares: starry_night=0.7,irises=0.3"""
     average: bool = True
     """export the weights averaged over the training's steps, where there are any"""
     output: Path | None = None

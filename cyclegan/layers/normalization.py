@@ -42,8 +42,22 @@ def _normalized(images: Tensor) -> Tensor:
     return ((full - mean) * torch.rsqrt(variance + 1e-5)).to(images.dtype)
 
 
+class Scale(nn.Module):
+    """Every channel times a weight of its own, and a bias added; (N, C, H, W)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, input: Tensor) -> Tensor:
+        weight, bias = (each.to(input.dtype).view(1, -1, 1, 1) for each in (self.weight, self.bias))
+        return input * weight + bias
+
+
 NORMS: dict[Norm, Callable[[int], nn.Module]] = {
     "instance": InstanceNorm,
+    "instance_affine": lambda channels: nn.Sequential(InstanceNorm(channels), Scale(channels)),
     "batch": nn.BatchNorm2d,
     "none": lambda channels: nn.Identity(),
 }
@@ -51,4 +65,4 @@ NORMS: dict[Norm, Callable[[int], nn.Module]] = {
 
 def convolution_has_bias(norm: Norm) -> bool:
     """Whether convolutions before this norm carry a bias: as in the classic, only for instance."""
-    return norm == "instance"
+    return norm in ("instance", "instance_affine")

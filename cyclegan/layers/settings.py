@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from cyclegan.strict import STRICT
 
-Norm = Literal["instance", "batch", "none"]
+Norm = Literal["instance", "instance_affine", "batch", "none"]
 Recompute = Literal["off", "light", "full"]
 InitType = Literal["normal", "xavier", "kaiming", "orthogonal"]
 
@@ -21,7 +21,7 @@ class NetworkSettings:
     output_nc: PositiveInt = 3
     """channels of the images of B"""
     norm: Norm = "instance"
-    """normalisation layers of all networks"""
+    """normalisation layers of all networks; instance_affine learns a scale and a shift besides"""
     init_type: InitType = "normal"
     """distribution of the initial weights"""
     init_gain: PositiveFloat = 0.02

@@ -3,13 +3,12 @@
 import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from cyclegan.data.feed import Batch
 from cyclegan.discriminators import DiscriminatorSettings
@@ -25,10 +24,11 @@ from cyclegan.losses.penalties import Penalty, gradient_penalty, zero_centred_pe
 from cyclegan.losses.perceptual.look import Perceptual
 from cyclegan.losses.perceptual.settings import PerceptualSettings
 from cyclegan.losses.settings import Direction, LossSettings
+from cyclegan.recipes.materials import Materials
 from cyclegan.training.averages import Averages
+from cyclegan.training.optimizers import adam
 from cyclegan.training.phase import Part, Phase, Recipe, Translations
 from cyclegan.training.pool import ImagePool
-from cyclegan.training.settings import TrainingSettings
 from cyclegan.training.state import TrainingState
 from cyclegan.translation import Convert, Translation, translate
 
@@ -133,36 +133,27 @@ def _part(direction: Direction, losses: dict[str, Tensor], made: Translation) ->
     return Part(named, {direction: made.detach()})
 
 
-def build(
-    networks: NetworkSettings,
-    generator: GeneratorSettings,
-    discriminator: DiscriminatorSettings,
-    losses: LossSettings,
-    perceptual: PerceptualSettings,
-    training: TrainingSettings,
-    execution: Execution,
-    *,
-    seed: int,
-    device: torch.device,
-) -> Recipe:
+def build(materials: Materials) -> Recipe:
     """Make the four networks, their optimizers and pools, and the phases of a step.
 
     Draws the initial weights from torch's global generator.
     """
-    made = _networks(networks, generator, discriminator)
+    losses, training, device = materials.losses, materials.training, materials.device
+    execution = materials.execution
+    made = _networks(materials.networks, materials.generator, materials.discriminator)
     if "patch_nce" in losses.term_weights("a_to_b"):
         made |= {name: _heads(made[of]) for name, of in zip(HEADS, GENERATORS, strict=True)}
     for network in made.values():
         network.to(device).train()
     calls = {name: execution.prepare(network) for name, network in made.items()}
     pools = {
-        name: ImagePool(training.pool_size, seed=seed + number)
+        name: ImagePool(training.pool_size, seed=materials.seed + number)
         for number, name in enumerate(DISCRIMINATORS)
     }
 
     averages = _averages(made, training.ema_decay)
     objectives = _objectives(losses)
-    seen = _perceptual(objectives.values(), perceptual, device)
+    seen = _perceptual(objectives.values(), materials.perceptual, device)
     recipe = CycleGAN(
         made,
         calls,
@@ -176,15 +167,16 @@ def build(
         _shown(made | averages.networks, execution),
     )
     translating = tuple(name for name in GENERATORS + HEADS if name in made)
+    trained = {"generators": translating, "discriminators": DISCRIMINATORS}
     optimizers: dict[str, Optimizer] = {
-        "generators": _adam(made, translating, training, execution),
-        "discriminators": _adam(made, DISCRIMINATORS, training, execution),
+        phase: adam([made[name] for name in names], training, fused=execution.fused)
+        for phase, names in trained.items()
     }
     parts = {
-        "generators": (translating, recipe.generator_parts),
-        "discriminators": (DISCRIMINATORS, recipe.discriminator_parts),
+        "generators": recipe.generator_parts,
+        "discriminators": recipe.discriminator_parts,
     }
-    phases = tuple(Phase(name, optimizers[name], *own) for name, own in parts.items())
+    phases = tuple(Phase(name, optimizers[name], trained[name], parts[name]) for name in parts)
     scaler = GradScaler(device.type, enabled=execution.precision == "fp16")
     state = TrainingState(made, optimizers, pools, scaler, averages)
     if execution.apart:
@@ -280,14 +272,3 @@ def _averages(networks: dict[str, nn.Module], decay: float) -> Averages:
         return Averages()
     copies = {name: copy.deepcopy(networks[name]).requires_grad_(False) for name in GENERATORS}
     return Averages(copies, decay)
-
-
-def _adam(
-    networks: dict[str, nn.Module],
-    names: tuple[str, ...],
-    settings: TrainingSettings,
-    execution: Execution,
-) -> Adam:
-    parameters = chain.from_iterable(networks[name].parameters() for name in names)
-    how = {"fused": True} if execution.fused else {"foreach": False}
-    return Adam(parameters, lr=settings.lr, betas=(settings.beta1, 0.999), **how)

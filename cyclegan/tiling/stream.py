@@ -19,7 +19,7 @@ from cyclegan.layers.convolution import (
     ResizeConvolution,
     TransposedConvolution,
 )
-from cyclegan.layers.normalization import InstanceNorm
+from cyclegan.layers.normalization import InstanceNorm, Scale
 from cyclegan.tiling.moments import Moments
 from cyclegan.tiling.rows import Convolved, Joined, Mapped, Padded, Rows, Shape, Transposed
 from cyclegan.tiling.scratch import Scratch
@@ -55,6 +55,7 @@ def _(layer: ResnetBlock, source: Rows, scratch: Scratch) -> Rows:
 @stream.register(nn.Tanh)
 @stream.register(nn.Identity)
 @stream.register(nn.Dropout)
+@stream.register(Scale)
 def _(layer: nn.Module, source: Rows, scratch: Scratch) -> Rows:
     return Mapped(source, layer)
 

@@ -1,0 +1,165 @@
+"""One painting: a generator that paints any photograph in a painting's style, in one go.
+
+Of several paintings it learns each, with scales and shifts of their own.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.amp import GradScaler
+
+from cyclegan import images
+from cyclegan.data.feed import Batch
+from cyclegan.errors import UsageError, UserError
+from cyclegan.generators.palette import NAME, Painted, Palette
+from cyclegan.layers.initialization import initialize
+from cyclegan.losses.perceptual.look import Maps, Perceptual
+from cyclegan.losses.perceptual.transfer import StyleTransfer
+from cyclegan.losses.settings import Direction, LossSettings
+from cyclegan.recipes.materials import Materials
+from cyclegan.training.averages import Averages
+from cyclegan.training.optimizers import adam
+from cyclegan.training.phase import Part, Phase, Recipe, Translations
+from cyclegan.training.state import TrainingState
+from cyclegan.translation import Convert, Translation
+
+GENERATOR = "generator_a_to_b"
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A picture whose style is learned, and what paints like it."""
+
+    style: Maps
+    call: Convert
+    """the generator as it is called while training"""
+    shown: Convert
+    """the generator as it converts: averaged if there is an average, and never compiled"""
+
+
+@dataclass(frozen=True)
+class OnePainting:
+    """Content and style losses of one generator. Johnson et al. 2016, section 3."""
+
+    networks: dict[str, nn.Module]
+    transfer: StyleTransfer
+    paintings: Sequence[Painting]
+    """learned in turn, step by step"""
+
+    def parts(self, batch: Batch, made: Translations, step: int) -> Iterator[Part]:
+        """The photographs of A painted, and the weighted losses; B is shown beside them only."""
+        painting = self.paintings[step % len(self.paintings)]
+        fake = painting.call(batch.a)
+        losses = self.transfer(fake, self.transfer.perceptual.content_of(batch.a), painting.style)
+        translation = Translation(batch.a, batch.b, fake, None, None).detach()
+        named = {f"{name}_a_to_b": loss for name, loss in losses.items()}
+        yield Part(named, {"a_to_b": translation})
+
+    @torch.no_grad()
+    def preview(self, batch: Batch) -> dict[str, Translation]:
+        """The photographs and what became of them, in eval mode, painting after painting."""
+        fakes = [
+            self._shown(self.paintings[row % len(self.paintings)], batch.a[row : row + 1])
+            for row in range(len(batch))
+        ]
+        return {"a_to_b": Translation(batch.a, batch.b, torch.cat(fakes), None, None)}
+
+    @torch.no_grad()
+    def convert(self, direction: Direction, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] like the first painting; there is no way back."""
+        return self._shown(self.paintings[0], images)
+
+    def _shown(self, painting: Painting, images: Tensor) -> Tensor:
+        for network in self.networks.values():
+            network.eval()
+        shown = painting.shown(images.to(next(self.networks[GENERATOR].parameters()).device))
+        for network in self.networks.values():
+            network.train()
+        return shown
+
+
+def build(materials: Materials) -> Recipe:
+    """Make the generator, its optimizer and the one phase of a step.
+
+    Draws the initial weights from torch's global generator. Raises UserError where a painting
+    can't be used, or nothing says what is wanted of the pictures.
+    """
+    device, execution, training = materials.device, materials.execution, materials.training
+    perceptual = Perceptual.build(materials.perceptual, device)
+    transfer = _transfer(perceptual, materials.losses)
+    made = _networks(materials)
+    for network in made.values():
+        network.to(device).train()
+    averages = Averages()
+    if training.ema_decay:
+        followers = {name: copy.deepcopy(one).requires_grad_(False) for name, one in made.items()}
+        averages = Averages(followers, training.ema_decay)
+    eager = replace(execution, compiled=False)
+    shown = made | averages.networks
+    paintings = [
+        Painting(
+            perceptual.style_of(
+                _opened(path, materials.perceptual.painting_size, perceptual, device)
+            ),
+            execution.prepare(_painter(made, number)),
+            eager.prepare(_painter(shown, number)),
+        )
+        for number, path in enumerate(materials.targets)
+    ]
+    recipe = OnePainting(made, transfer, paintings)
+    optimizer = adam(made.values(), training, fused=execution.fused)
+    scaler = GradScaler(device.type, enabled=execution.precision == "fp16")
+    state = TrainingState(made, {"generator": optimizer}, {}, scaler, averages)
+    if execution.apart:
+        state.reserve()
+    phase = Phase("generator", optimizer, tuple(made), recipe.parts)
+    return Recipe(state, (phase,), recipe.preview, recipe.convert)
+
+
+def _networks(materials: Materials) -> dict[str, nn.Module]:
+    """The generator, and where there are several paintings their palette."""
+    networks, several = materials.networks, len(materials.targets) > 1
+    norm = "instance_affine" if several else networks.norm
+    network = materials.generator.build(networks.input_nc, networks.output_nc, norm)
+    initialize(network, networks.init_type, networks.init_gain)
+    made: dict[str, nn.Module] = {GENERATOR: network}
+    if several:
+        made[NAME] = Palette(network, [path.stem for path in materials.targets])
+    return made
+
+
+def _painter(networks: dict[str, nn.Module], number: int) -> nn.Module:
+    palette = networks.get(NAME)
+    if not isinstance(palette, Palette):
+        return networks[GENERATOR]
+    return Painted(networks[GENERATOR], palette, number)
+
+
+def _transfer(perceptual: Perceptual, losses: LossSettings) -> StyleTransfer:
+    if not losses.lambda_style:
+        raise UsageError(
+            "--lambda_style 0: nothing would be painted; options/one_painting.toml has weights"
+        )
+    return StyleTransfer(perceptual, losses.lambda_content, losses.lambda_style, losses.lambda_tv)
+
+
+def _opened(path: Path, side: int, perceptual: Perceptual, device: torch.device) -> Tensor:
+    """(1, 3, H, W) in [-1, 1], the shorter side so many pixels; never enlarged.
+
+    Raises UserError where it is too small for the layers that are looked at.
+    """
+    image = images.read(path, 3)
+    share = min(1.0, side / min(image.size))
+    width, height = (max(1, round(length * share)) for length in image.size)
+    if min(width, height) < perceptual.smallest:
+        raise UserError(
+            f"--style {path}: {width}x{height} pixels are too few, {perceptual.smallest} a side "
+            "are needed: give a larger picture, or earlier --style_layers"
+        )
+    scaled = image.resize((width, height), Image.Resampling.BICUBIC)
+    return images.to_tensor(scaled)[None].to(device)
