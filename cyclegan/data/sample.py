@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cyclegan import images
+from cyclegan.data.strokes import paint
 from cyclegan.errors import UserError
 
 SIDE = 72  # of the crops, in pixels
@@ -41,7 +42,8 @@ def make_sample(root: Path) -> int:
     """Write the sample data set to `root`; return the number of files written.
 
     A: crops of photographs; B: other crops of them, drawn with coloured pencils. The four folders
-    come from disjoint regions. `twinsA` holds the drawn twins of testA, to measure against.
+    come from disjoint regions. `twinsA` holds the drawn twins of testA, to measure against;
+    `painting.png` is a picture for models of one painting.
     Files that are there already are left alone. Raises UserError where the photographs are missing.
     """
     written = 0
@@ -58,9 +60,11 @@ def make_sample(root: Path) -> int:
                 for where, picture in pictures.items():
                     crop = picture[top : top + SIDE, left : left + SIDE]
                     written += _write_new(crop, root / where / name)
+    written += _write_new(paint(), root / "painting.png")
     credits = "\n".join(f"{photo.file}: {photo.source}" for photo in PHOTOGRAPHS)
     (root / "SOURCES.txt").write_text(
         f"Photographs as shipped by scikit-image and scikit-learn:\n{credits}\n"
+        "painting.png: strokes drawn by rule; no picture was taken for it\n"
     )
     return written
 
