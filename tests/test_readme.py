@@ -17,6 +17,7 @@ from cyclegan.flags import parse, parse_run, preset_of
 from cyclegan.losses.terms import TERMS, Term
 from cyclegan.serving.settings import ServeSettings
 from cyclegan.settings import Settings, from_table, load_preset
+from cyclegan.stylize.settings import StylizeSettings
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -50,6 +51,7 @@ def test_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> 
         "compare": CompareSettings,
         "export": ExportSettings,
         "serve": ServeSettings,
+        "stylize": StylizeSettings,
     }
     if name in others:
         parse(rest, others[name], prog="cyclegan", about="")

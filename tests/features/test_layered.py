@@ -20,10 +20,11 @@ def photograph(seed: int = 1, size: tuple[int, int] = (40, 36)) -> torch.Tensor:
     return images.to_tensor(smooth_image(seed, size))[None]
 
 
-@pytest.fixture(params=LAYERED)
+@pytest.fixture(params=[*LAYERED, "normalised"])
 def network(request: pytest.FixtureRequest, tmp_path: Path) -> LayeredNetwork:
-    weights = save_vgg(tmp_path / "vgg.pth") if request.param == "vgg19" else None
-    return LAYERED[request.param](weights)
+    if request.param in ("vgg19", "normalised"):
+        return vgg19(save_vgg(tmp_path / "v.pth", normalised=request.param == "normalised"))
+    return LAYERED[request.param](None)
 
 
 def test_it_is_torchvision_s_own_forward(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_only_what_is_asked_for_is_computed(network: LayeredNetwork) -> None:
     assert not computed
 
 
-@pytest.mark.parametrize("side", [8, 17, 64])
+@pytest.mark.parametrize("side", [1, 2, 8, 17, 64])
 def test_the_smallest_image_of_each_layer(network: LayeredNetwork, side: int) -> None:
     """What is too small is said; what is not works."""
     image = torch.zeros(1, 3, side, side + 3)
@@ -155,6 +156,15 @@ def test_the_metrics_see_the_same_network(tmp_path: Path) -> None:
     assert seen.vectors.shape == (3, 128)
     assert torch.allclose(seen.vectors[0], seen.vectors[1], atol=1e-5)
     assert not torch.allclose(seen.vectors[0], seen.vectors[2], atol=1e-2)
+
+
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "plain"])
+def test_losses_weigh_about_the_same_through_any_network(name: str) -> None:
+    """As through the normalised VGG-19, whose maps have a root mean square of 2."""
+    network = LAYERED[name](None)
+    pictures = torch.cat([photograph(seed, (96, 96)) for seed in range(4)])
+    for layer, maps in network(pictures, network.style + network.content).items():
+        assert 1 < network.scale * maps.square().mean().sqrt() < 4, layer
 
 
 def test_files_that_end_elsewhere_are_foreign(tmp_path: Path) -> None:

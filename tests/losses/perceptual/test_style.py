@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cyclegan.errors import UsageError
+from cyclegan.features.table import LAYERED
 from cyclegan.losses.perceptual.look import Perceptual
 from cyclegan.losses.perceptual.settings import PerceptualSettings
 from cyclegan.losses.perceptual.smooth import total_variation
@@ -176,6 +177,10 @@ def test_settings_build_what_looks(tmp_path: Path) -> None:
     assert built.content_layers == ("conv4",)
     assert built.style_layers == ("conv1", "conv3")
     assert set(built.maps(torch.rand(1, 3, 16, 16))) == {"conv1", "conv3", "conv4"}
+    images = torch.rand(1, 3, 16, 16)
+    bare = LAYERED["plain"](None)
+    assert torch.equal(built.maps(images)["conv3"], bare(images, ["conv3"])["conv3"] * bare.scale)
+    assert built.smallest == 8
     with pytest.raises(UsageError, match=r"--content_layers conv9: plain has no such layer"):
         Perceptual.build(
             PerceptualSettings(loss_features="plain", content_layers=("conv9",)), device

@@ -15,6 +15,7 @@ from cyclegan import assemble, checkpoint
 from cyclegan.data.feed import Batch
 from cyclegan.errors import UsageError
 from cyclegan.execution.execution import Execution
+from cyclegan.flags import parse_run
 from cyclegan.losses.adversarial import ADVERSARIAL, Judge
 from cyclegan.losses.objective import Objective
 from cyclegan.losses.perceptual.look import Perceptual
@@ -127,6 +128,14 @@ def test_what_a_person_gives_reaches_the_network(
     given["style_layers"] = ["relu1_9"]
     with pytest.raises(UsageError, match=r"--style_layers relu1_9: .* perhaps you meant relu1_"):
         one_step(from_table(tiny | {"losses": losses, "perceptual": given}, "x"))
+
+
+def test_as_flags() -> None:
+    flags = "--lambda_style 2 --style_layers conv1 conv3 --loss_features plain --lambda_tv=0.5"
+    settings = parse_run(flags.split(), Settings(), prog="cyclegan train", about="").settings
+    assert settings.perceptual.style_layers == ("conv1", "conv3")
+    assert settings.losses.term_weights("a_to_b")["style"] == 2
+    assert settings.losses.term_weights("b_to_a")["total_variation"] == 0.5
 
 
 def test_a_translation_s_pictures_are_looked_at_once_each() -> None:
