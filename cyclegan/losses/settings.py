@@ -53,6 +53,9 @@ class LossSettings:
     """weight of a cycle that compares images as that network sees them"""
     lambda_tv: NonNegativeFloat = 0.0
     """weight of the output's total variation: neighbouring pixels should be alike"""
+    painting_size: PositiveInt = 256
+    """pixels that the shorter side of a painting is scaled down to before its style is looked at;
+    strokes are learned at the size that they have there"""
     weights: dict[str, float] = field(default_factory=dict)
     """weights of further loss terms by their names in the table, the same in both directions"""
 

@@ -103,9 +103,7 @@ def build(materials: Materials) -> Recipe:
     shown = made | averages.networks
     paintings = [
         Painting(
-            perceptual.style_of(
-                _opened(path, materials.perceptual.painting_size, perceptual, device)
-            ),
+            perceptual.style_of(_opened(path, materials.losses.painting_size, perceptual, device)),
             execution.prepare(_painter(made, number)),
             eager.prepare(_painter(shown, number)),
         )

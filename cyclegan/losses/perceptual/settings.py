@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.features.settings import LayeredName
@@ -26,9 +25,6 @@ class PerceptualSettings:
     """layers that say what a picture shows; by default relu4_2 of vgg19, block4, or conv4"""
     style_layers: tuple[str, ...] = ()
     """layers that say how it is painted; by default relu1_1 to relu5_1 of vgg19, or five others"""
-    painting_size: PositiveInt = 256
-    """pixels that the shorter side of a painting is scaled down to before its style is looked at;
-    strokes are learned at the size that they have there"""
     style_kind: StyleKind = "gram"
     """what of a layer is its style: gram (Gram matrices), statistics (mean and deviation of each
     feature) or maps (the features themselves, place by place)"""
