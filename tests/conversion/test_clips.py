@@ -148,7 +148,7 @@ def started(source: Path, target: Path, *flags: str) -> subprocess.Popen[bytes]:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_stopped_it_goes_on_where_it_was(how: signal.Signals, tmp_path: Path, capsys) -> None:
-    source = film(tmp_path / "clip.mp4", scene(200, (96, 72)))
+    source = film(tmp_path / "clip.mp4", scene(320, (96, 72)))
     whole, target = tmp_path / "whole.mp4", tmp_path / "stopped.mp4"
     assert convert(source, whole, "--precision", "fp32") == 0
     process = started(source, target)
@@ -157,7 +157,7 @@ def test_stopped_it_goes_on_where_it_was(how: signal.Signals, tmp_path: Path, ca
     assert not target.exists()
     (parts,) = tmp_path.glob(".stopped.mp4.*.parts")
     done = max(int(path.stem) for path in parts.glob("*.nut"))
-    assert 0 < done < 200
+    assert 0 < done < 320
     before = {path: path.stat().st_mtime_ns for path in parts.glob("*.nut")}
     assert convert(source, target, "--precision", "fp32") == 0
     assert before  # what was finished was not made again: those files went into the result
