@@ -140,7 +140,11 @@ def started(source: Path, target: Path, *flags: str) -> subprocess.Popen[bytes]:
     """A conversion in a process of its own, which has finished one segment of the clip."""
     command = [sys.executable, "-m", "cyclegan", "convert", "--weights", FILE, *flags]
     command += ["--precision", "fp32", "--input", str(source), "--output", str(target)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    # Whoever runs the tests in the background lets them ignore Ctrl-C.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command, **quiet)
+    signal.signal(signal.SIGINT, heard)
     while process.poll() is None and not [*target.parent.glob(f".{target.name}.*.parts/*.nut")]:
         time.sleep(0.002)
     return process
