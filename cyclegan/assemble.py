@@ -27,6 +27,7 @@ from cyclegan.device import choose_device, describe, tune
 from cyclegan.errors import UserError
 from cyclegan.evaluation.score import make_scorer
 from cyclegan.execution.choice import Chosen, Work, choose
+from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_from_table
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import NAME as JSON_LINES
@@ -61,20 +62,7 @@ def train(
     torch.manual_seed(settings.run.seed)
     feed = _feed(settings)
     chosen = _execution(settings, device, len(feed), resume)
-    recipe = RECIPES[settings.run.model](
-        Materials(
-            settings.networks,
-            settings.generator,
-            settings.discriminator,
-            settings.losses,
-            settings.perceptual,
-            settings.training,
-            chosen.execution,
-            settings.run.seed,
-            device,
-            feed.images.b.paths,
-        )
-    )
+    recipe = make_recipe(settings, chosen.execution, device, feed.images.b.paths)
     start = Position(epoch=settings.training.epoch_count)
     if init_weights is not None:
         _load_weights(recipe.state, init_weights)
@@ -94,6 +82,28 @@ def train(
             ) from None
         finally:
             feed.close()
+
+
+def make_recipe(
+    settings: Settings, execution: Execution, device: torch.device, targets: Sequence[Path] = ()
+) -> Recipe:
+    """What `settings` train, computed so; `targets` are the files of domain B.
+
+    Draws the initial weights from torch's global generator. Raises UserError.
+    """
+    materials = Materials(
+        settings.networks,
+        settings.generator,
+        settings.discriminator,
+        settings.losses,
+        settings.perceptual,
+        settings.training,
+        execution,
+        settings.run.seed,
+        device,
+        targets,
+    )
+    return RECIPES[settings.run.model](materials)
 
 
 def versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,24 +36,12 @@ def build_recipe(
     """Networks and phases of `settings`, always with the same first weights; plain by default."""
     import torch
 
+    from cyclegan.assemble import make_recipe
     from cyclegan.execution.execution import Execution
-    from cyclegan.recipes import RECIPES
-    from cyclegan.recipes.materials import Materials
 
     torch.manual_seed(0)
-    materials = Materials(
-        settings.networks,
-        settings.generator,
-        settings.discriminator,
-        settings.losses,
-        settings.perceptual,
-        settings.training,
-        execution or Execution(),
-        0,
-        torch.device("cpu"),
-        list(targets),
-    )
-    return RECIPES[settings.run.model](materials)
+    settings = replace(settings, run=replace(settings.run, seed=0))
+    return make_recipe(settings, execution or Execution(), torch.device("cpu"), targets)
 
 
 @pytest.fixture

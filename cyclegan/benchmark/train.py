@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from cyclegan.assemble import work_of
+from cyclegan.assemble import make_recipe, work_of
 from cyclegan.benchmark.arithmetic import measure_arithmetic
 from cyclegan.benchmark.memory import answer, measure_memory, resident_peak
 from cyclegan.benchmark.pairs import measure
@@ -19,8 +19,6 @@ from cyclegan.device import choose_device, wait_for
 from cyclegan.execution.choice import choose
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_of
-from cyclegan.recipes import RECIPES
-from cyclegan.recipes.materials import Materials
 from cyclegan.settings import Settings, from_table
 from cyclegan.training.step import run_step
 
@@ -65,19 +63,7 @@ def run(settings: Settings, benchmark: BenchmarkSettings) -> int:
 def step_of(settings: Settings, execution: Execution, device: torch.device) -> Step:
     """A function that computes one training step on images of noise."""
     torch.manual_seed(settings.run.seed)
-    recipe = RECIPES[settings.run.model](
-        Materials(
-            settings.networks,
-            settings.generator,
-            settings.discriminator,
-            settings.losses,
-            settings.perceptual,
-            settings.training,
-            execution,
-            settings.run.seed,
-            device,
-        )
-    )
+    recipe = make_recipe(settings, execution, device)
     n, side = settings.data.batch_size, settings.data.crop_size
     a, b = (
         torch.rand(n, channels, side, side, device=device) * 2 - 1

@@ -1,7 +1,7 @@
 """How each kind of video file is encoded."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from cyclegan.video.clip import Clip, Frame
@@ -19,19 +19,23 @@ class Encoder:
     codec: str
     crf: int
     """constant quality, unless asked otherwise: smaller is better and larger"""
+    container: str
+    """FFmpeg's name of the kind of file"""
     options: Mapping[str, str] = field(default_factory=dict)
 
 
 # No frame refers to a later one: segments can then be joined packet by packet.
-_H264 = Encoder("libx264", 16, {"preset": "medium", "bf": "0"})
-_VP9 = Encoder("libvpx-vp9", 22, {"b": "0", "cpu-used": "4", "row-mt": "1", "auto-alt-ref": "0"})
+_H264 = Encoder("libx264", 16, "mp4", {"preset": "medium", "bf": "0"})
+_VP9 = Encoder(
+    "libvpx-vp9", 22, "webm", {"b": "0", "cpu-used": "4", "row-mt": "1", "auto-alt-ref": "0"}
+)
 
 #: The one table of what can be written, by the ending in lower case.
 ENCODERS: Mapping[str, Encoder] = {
     ".mp4": _H264,
     ".m4v": _H264,
-    ".mov": _H264,
-    ".mkv": _H264,
+    ".mov": replace(_H264, container="mov"),
+    ".mkv": replace(_H264, container="matroska"),
     ".webm": _VP9,
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclegan.errors import UserError
 from cyclegan.video.clip import Clip, opened
+from cyclegan.video.encoders import ENCODERS
 from cyclegan.video.segments import Segments, packets
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def join(segments: Segments, clip: Clip, target: Path) -> Path:
     with ExitStack() as stack:
         source, _ = stack.enter_context(opened(clip.path))
         first = stack.enter_context(av.open(str(segments.paths[0])))
-        options = {"movflags": "faststart"} if target.suffix.lower() in _MOVIES else {}
+        movie = ENCODERS[target.suffix.lower()].container in _MOVIES
+        options = {"movflags": "faststart"} if movie else {}  # players start before all is there
         made = stack.enter_context(av.open(str(joined), "w", options=options))
         pictures = made.add_stream_from_template(first.streams.video[0])
         pictures.time_base = clip.time_base
@@ -58,7 +60,7 @@ def join(segments: Segments, clip: Clip, target: Path) -> Path:
     return joined
 
 
-_MOVIES = {".mp4", ".m4v", ".mov"}
+_MOVIES = {"mp4", "mov"}
 
 
 def _kept(source: "InputContainer", target: Path) -> list["Stream"]:
@@ -113,8 +115,6 @@ def _codecs(target: Path) -> set[str]:
     """Codecs that a file called so can hold."""
     import av
 
-    with av.open(io.BytesIO(), "w", format=_FORMATS[target.suffix.lower()]) as container:
+    kind = ENCODERS[target.suffix.lower()].container
+    with av.open(io.BytesIO(), "w", format=kind) as container:
         return set(container.supported_codecs)
-
-
-_FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
