@@ -101,6 +101,7 @@ def make_recipe(
         execution,
         settings.run.seed,
         device,
+        settings.fusion,
         targets,
     )
     return RECIPES[settings.run.model](materials)

@@ -10,7 +10,7 @@ from cyclegan.errors import UsageError
 from cyclegan.strict import STRICT
 
 FolderDirection = Literal["AtoB", "BtoA"]
-Model = Literal["cycle_gan", "one_painting"]
+Model = Literal["cycle_gan", "one_painting", "fusion"]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -23,7 +23,7 @@ class RunSettings:
     """folder that holds the runs"""
     model: Model = "cycle_gan"
     """what is trained: cycle_gan is two generators and two discriminators, one_painting a
-    generator that learns one picture's style"""
+    generator that learns one picture's style, fusion a network that takes on any picture's"""
     direction: FolderDirection = "AtoB"
     """AtoB, or BtoA to let the folders change places"""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0

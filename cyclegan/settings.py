@@ -15,6 +15,7 @@ from cyclegan.discriminators import DISCRIMINATORS, DiscriminatorSettings
 from cyclegan.discriminators.settings import BasicSettings
 from cyclegan.errors import UsageError
 from cyclegan.execution.settings import ExecutionSettings
+from cyclegan.fusion.settings import FusionSettings
 from cyclegan.generators import GENERATORS, GeneratorSettings
 from cyclegan.generators.settings import ResnetSettings
 from cyclegan.kinds import Kind
@@ -40,6 +41,7 @@ class Settings:
     discriminator: DiscriminatorSettings = field(default_factory=BasicSettings)
     losses: LossSettings = field(default_factory=LossSettings)
     perceptual: PerceptualSettings = field(default_factory=PerceptualSettings)
+    fusion: FusionSettings = field(default_factory=FusionSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     execution: ExecutionSettings = field(default_factory=ExecutionSettings)
     quality: QualitySettings = field(default_factory=QualitySettings)
@@ -112,6 +114,7 @@ FIXED = (
     "networks",
     "generator",
     "discriminator",
+    "fusion",
     "training.pool_size",
     "training.epoch_count",
 )

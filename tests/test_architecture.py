@@ -14,7 +14,9 @@ from cyclegan.data.datasets import DATASETS
 from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.settings import DatasetMode, PreprocessMode
 from cyclegan.features.settings import FeatureName, LayeredName
-from cyclegan.features.table import FEATURES, LAYERED
+from cyclegan.features.table import BLANK, FEATURES, LAYERED
+from cyclegan.fusion.settings import FusionName
+from cyclegan.fusion.table import FUSIONS
 from cyclegan.layers.initialization import INITS
 from cyclegan.layers.normalization import NORMS
 from cyclegan.layers.settings import InitType, Norm
@@ -38,7 +40,7 @@ RANKS = {
     "classic_flags": 0, "packages": 0,
     "images": 1, "run": 1, "device": 1, "progress": 1,
     "layers": 2, "generators": 3, "discriminators": 3, "losses": 3, "data": 3, "loggers": 3,
-    "metrics": 3, "execution": 3, "features": 5, "quality": 5,
+    "metrics": 3, "execution": 3, "features": 5, "quality": 5, "fusion": 6,
     "checkpoint": 4, "settings": 4, "tiling": 4, "classic": 5, "training": 6,
     "runtimes": 6, "video": 2, "recipes": 7,
     "conversion": 8, "evaluation": 8, "comparison": 8, "assemble": 8, "dashboard": 8,
@@ -146,7 +148,9 @@ def test_exported_names() -> None:
         (GanMode, ADVERSARIAL),
         (FeatureName, FEATURES),
         (LayeredName, LAYERED),
+        (LayeredName, BLANK),
         (StyleKind, STYLES),
+        (FusionName, FUSIONS),
         (LrPolicy, POLICIES),
         (Literal[*sorted(WRITABLE_VIDEO)], ENCODERS),
         (Model, RECIPES),

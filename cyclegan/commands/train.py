@@ -126,9 +126,10 @@ def _end(signal: int | None, command: RunCommand) -> int:
         words += ["--checkpoints_dir", str(run.checkpoints_dir)]
     flags = shlex.join(words)
     if signal is None:
+        style = " --style FILE" if run.model == "fusion" else ""
         sys.stdout.write(
             f"trained: {run.folder}\nconvert with: "
-            f"cyclegan convert {flags} --input DIR --output DIR\n"
+            f"cyclegan convert {flags} --input DIR{style} --output DIR\n"
         )
         return 0
     sys.stdout.write(f"saved; go on with: cyclegan train {flags} --continue_train\n")

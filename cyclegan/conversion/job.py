@@ -13,12 +13,14 @@ from cyclegan.conversion import manifest, weights
 from cyclegan.conversion.files import Job, folder_of, is_video, plan
 from cyclegan.conversion.ledger import Ledger
 from cyclegan.conversion.look import Look
+from cyclegan.conversion.mask import Mask
 from cyclegan.conversion.page import PAGE, write_page
 from cyclegan.conversion.pictures import Pictures
 from cyclegan.conversion.reference import compare
 from cyclegan.conversion.remote import Here, mirrored
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.sizes import pixels_of_two_sizes
+from cyclegan.conversion.styles import Styles
 from cyclegan.conversion.translator import Translator, choose_way
 from cyclegan.conversion.weights import Generator
 from cyclegan.errors import UsageError, UserError
@@ -109,8 +111,9 @@ def _tell(jobs: Sequence[Job]) -> int:
 
 
 def look(settings: ConvertSettings) -> Look:
-    """How much of the conversion is taken over."""
-    return Look(settings.strength, settings.keep_luminance, settings.keep_color)
+    """How much of the conversion is taken over. Raises UserError where a mask can't be read."""
+    mask = None if settings.mask is None else Mask.read(settings.mask)
+    return Look(settings.strength, settings.keep_luminance, settings.keep_color, mask)
 
 
 def load_generator(settings: ConvertSettings, *, back: bool = False) -> Generator:
@@ -132,6 +135,7 @@ def load_generator(settings: ConvertSettings, *, back: bool = False) -> Generato
         back=back,
         runtime=settings.runtime,
         style_mix=settings.style_mix,
+        styles=Styles(settings.style, settings.style_weights),
     )
     if settings.norm_statistics == "image":
         weights.use_image_statistics(generator.network)

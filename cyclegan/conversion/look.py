@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cyclegan.conversion.mask import Mask, Place
 from cyclegan.errors import UsageError
 
 
@@ -18,6 +19,8 @@ class Look:
     """take over colour only"""
     keep_color: bool = False
     """take over light and shade only"""
+    mask: Mask | None = None
+    """where anything is taken over; everywhere if there is none"""
 
     def check(self, input_nc: int, output_nc: int) -> None:
         """Raise UsageError where it needs channels that the generator hasn't."""
@@ -26,17 +29,31 @@ class Look:
                 f"--strength {self.strength}: the generator makes {output_nc} channels of "
                 f"{input_nc}, which can't be mixed"
             )
+        if self.mask is not None and input_nc != output_nc:
+            raise UsageError(
+                f"--mask {self.mask.path}: the generator makes {output_nc} channels of "
+                f"{input_nc}, which can't be mixed"
+            )
         if (self.keep_luminance or self.keep_color) and (input_nc, output_nc) != (3, 3):
             flag = "--keep_luminance" if self.keep_luminance else "--keep_color"
             raise UsageError(f"{flag} is for colour (3 channels to 3 channels)")
 
-    def of(self, source: Tensor, made: Tensor) -> Tensor:
-        """(C, h, w) as it was and as it was made, both in [-1, 1] -> in [-1, 1] and near."""
+    def of(self, source: Tensor, made: Tensor, place: Place) -> Tensor:
+        """(C, h, w) as it was and as it was made, both in [-1, 1] -> in [-1, 1] and near.
+
+        `place` is where this part of the picture lies.
+        """
         if self.keep_luminance:
             made = made + _luminance(source - made)
         if self.keep_color:
             made = source + _luminance(made - source)
-        return made if self.strength == 1 else torch.lerp(source, made, self.strength)
+        if self.strength != 1:
+            made = torch.lerp(source, made, self.strength)
+        if self.mask is None:
+            return made
+        height, width = source.shape[1:]
+        share = self.mask.at(place, height, width).expand_as(source)
+        return torch.lerp(source, made, share)
 
 
 def _luminance(colours: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cyclegan.conversion.look import Look
+from cyclegan.conversion.mask import Place
 from cyclegan.conversion.translator import Translator
 from cyclegan.images.picture import Array, Picture, Range, as_deep
 from cyclegan.tiling.rows import Shape
@@ -42,7 +43,8 @@ def paint(picture: Picture, translator: Translator, look: Look, depth: "Depth") 
     for block in translator.blocks(source):
         bottom, right = block.top + block.pixels.shape[1], block.left + block.pixels.shape[2]
         before = source.window(block.top, bottom, block.left, right)[0]
-        after = look.of(before, block.pixels).permute(1, 2, 0)
+        place = Place(height, width, block.top, block.left)
+        after = look.of(before, block.pixels, place).permute(1, 2, 0)
         made[block.top : bottom, block.left : right] = depth.range.of_model(after, depth.type)
     return _framed(made, source.picture, depth)
 
@@ -59,7 +61,7 @@ def paint_together(
     for image, made, source, depth in zip(
         before, translator.convert_batch(before), sources, depths, strict=True
     ):
-        after = look.of(image, made).permute(1, 2, 0)
+        after = look.of(image, made, Place(height, width)).permute(1, 2, 0)
         painted.append(_framed(depth.range.of_model(after, depth.type), source, depth))
     return painted
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.execution.settings import PrecisionChoice, Switch
@@ -70,6 +70,13 @@ class ConvertSettings:
     """take over light and shade only: colours stay as they are"""
     style_mix: str | None = None
     """of a model of several paintings: which, with their shares: starry_night=0.7,irises=0.3"""
+    style: tuple[Path, ...] = ()
+    """of a fusion model: pictures whose style is wanted, one or several"""
+    style_weights: tuple[NonNegativeFloat, ...] = ()
+    """how much of each --style, for example 0.7 0.3; by default as much of each"""
+    mask: Path | None = None
+    """picture whose white says where the conversion is taken over; black stays as it was. It is
+    scaled to each picture"""
     also: Also | None = None
     """cycled (converted and back), identity (by the other generator) or both, in folders of
     these names within the output"""

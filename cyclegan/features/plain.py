@@ -1,12 +1,13 @@
 """A small network of five convolutions, for style without anything learned before."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from cyclegan.features.convolutions import Convolution, foreign, read_convolutions
+from cyclegan.features.convolutions import Convolution, empty, foreign, read_convolutions
 from cyclegan.features.layered import Affine, LayeredNetwork, Stage, given
 
 WIDTHS = (64, 128, 256, 512, 64)
@@ -23,17 +24,25 @@ def plain(weights: Path | None = None) -> LayeredNetwork:
     found = _random() if weights is None else read_convolutions(weights, "plain")
     if weights is not None and [one.weight.shape for one in found] != _shapes():
         raise foreign(weights, "plain")
+    return given(_network(found, 1.0 if weights else 4.0), weights)
+
+
+def blank() -> LayeredNetwork:
+    """The network before weights are loaded."""
+    return _network([empty(seen, made, 3) for seen, made in pairwise((3, *WIDTHS))])
+
+
+def _network(found: Sequence[Convolution], scale: float = 1.0) -> LayeredNetwork:
     names = tuple(f"conv{number + 1}" for number in range(len(WIDTHS)))
-    made = LayeredNetwork(
+    return LayeredNetwork(
         "plain",
         Affine([1.0] * 3, [0.0] * 3),
         _stages(names, found),
         content=("conv4",),
         style=names,
         compared=names[1:4],
-        scale=1.0 if weights else 4.0,
+        scale=scale,
     )
-    return given(made, weights)
 
 
 def _shapes() -> list[torch.Size]:

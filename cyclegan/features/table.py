@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from cyclegan.features import efficientnet, vgg
+from cyclegan.features import plain as plain_network
 from cyclegan.features.efficientnet import efficientnet_lite0
 from cyclegan.features.fidelity import fidelity
 from cyclegan.features.layered import LayeredNetwork, as_measure
@@ -23,6 +25,14 @@ LAYERED: Mapping[LayeredName, Callable[[Path | None], LayeredNetwork]] = {
     "vgg19": vgg19,
     "efficientnet-lite0": efficientnet_lite0,
     "plain": plain,
+}
+
+#: The same before weights are loaded into them: for networks that keep their own copy of a
+#: network's layers. Each takes whether a layer prepares the colours, as some files of VGG have it.
+BLANK: Mapping[LayeredName, Callable[[bool], LayeredNetwork]] = {
+    "vgg19": lambda prepared: vgg.blank(prepared=prepared),
+    "efficientnet-lite0": lambda prepared: efficientnet.blank(),
+    "plain": lambda prepared: plain_network.blank(),
 }
 
 

@@ -1,12 +1,13 @@
 """VGG-19, the field's choice for style; its ImageNet weights are torchvision's."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from torch import nn
 
 from cyclegan.errors import UserError
-from cyclegan.features.convolutions import Convolution, foreign, read_convolutions
+from cyclegan.features.convolutions import Convolution, empty, foreign, read_convolutions
 from cyclegan.features.download import downloaded
 from cyclegan.features.layered import Affine, LayeredNetwork, Stage, given
 
@@ -37,17 +38,26 @@ def vgg19(weights: Path | None = None) -> LayeredNetwork:
     layers = found[1:] if prepared else found
     if not _fit(found[:1] if prepared else [], layers):
         raise foreign(weights or Path(URL), "vgg19")
-    stages = _stages(layers, found[0] if prepared else None)
+    return given(_network(layers, found[0] if prepared else None), weights)
+
+
+def blank(*, prepared: bool) -> LayeredNetwork:
+    """The network before weights are loaded; `prepared` as in files of the normalised kind."""
+    layers = [empty(seen, made, 3) for seen, made in pairwise((3, *_WIDTHS))]
+    return _network(layers, empty(3, 3, 1) if prepared else None)
+
+
+def _network(layers: Sequence[Convolution], first: Convolution | None) -> LayeredNetwork:
+    stages = _stages(layers, first)
     names = _NAMES[: len(stages)]
-    made = LayeredNetwork(
+    return LayeredNetwork(
         "vgg19",
-        _halved() if prepared else _normalised(),
+        _normalised() if first is None else _halved(),
         stages,
         content=_known(names, "relu4_2"),
         style=_known(names, "relu1_1 relu2_1 relu3_1 relu4_1 relu5_1"),
         compared=_known(names, "relu2_2 relu3_4 relu4_4"),
     )
-    return given(made, weights)
 
 
 def _fit(first: Sequence[Convolution], layers: Sequence[Convolution]) -> bool:

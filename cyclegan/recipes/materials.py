@@ -1,13 +1,14 @@
 """What a recipe is made of."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from cyclegan.discriminators import DiscriminatorSettings
 from cyclegan.execution.execution import Execution
+from cyclegan.fusion.settings import FusionSettings
 from cyclegan.generators import GeneratorSettings
 from cyclegan.layers.settings import NetworkSettings
 from cyclegan.losses.perceptual.settings import PerceptualSettings
@@ -28,5 +29,6 @@ class Materials:
     execution: Execution
     seed: int
     device: torch.device
+    fusion: FusionSettings = field(default_factory=FusionSettings)
     targets: Sequence[Path] = ()
     """files of domain B, for recipes that look at whole pictures before the first step"""

@@ -1,0 +1,50 @@
+"""The pictures whose style a fusion model takes on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cyclegan.errors import UsageError
+from cyclegan.fusion.network import FusionNetwork, Painted
+from cyclegan.fusion.pictures import open_style
+
+
+@dataclass(frozen=True)
+class Styles:
+    """Files of pictures, and how much of each is taken."""
+
+    files: tuple[Path, ...] = ()
+    weights: tuple[float, ...] = ()
+    """one for each file, not all 0; none: as much of each"""
+
+    def paint(self, network: FusionNetwork, side: int, channels: int, model: Path) -> Painted:
+        """The network that paints in these styles, seen at `side` pixels and in so many channels.
+
+        Their maps are made here, once. Raises UserError, naming the `model`, where there is no
+        style or one can't be read.
+        """
+        if not self.files:
+            raise UsageError(
+                f"{model}: paints in the style of a picture that is given when converting: "
+                "cyclegan convert --style FILE (it can't be exported, served or evaluated)"
+            )
+        if self.weights and len(self.weights) != len(self.files):
+            raise UsageError(
+                f"--style_weights: {len(self.weights)} for {len(self.files)} pictures of --style: "
+                "give one for each"
+            )
+        if self.weights and not sum(self.weights):
+            raise UsageError("--style_weights: all are 0, so no style is left: give one that isn't")
+        opened = [open_style(file, side, channels) for file in self.files]
+        return Painted(network, opened, self.weights)
+
+    def refuse(self, model: Path) -> None:
+        """Raise UsageError where there are any: `model` can't take them on."""
+        if self.files or self.weights:
+            raise UsageError(
+                f"--style: {model} has its style from training; only a model of "
+                "options/fusion.toml takes one when converting: leave --style out"
+            )
+
+
+#: What converts with any model but a fusion model.
+NO_STYLES = Styles()

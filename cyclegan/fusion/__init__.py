@@ -1,0 +1,1 @@
+"""Arbitrary style transfer: encoders, a fusion module of one table, and a decoder."""

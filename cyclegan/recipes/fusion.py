@@ -1,0 +1,106 @@
+"""Fusion: a decoder, and a fusion module, that give any photograph any painting's style at once."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.amp import GradScaler
+
+from cyclegan.data.feed import Batch
+from cyclegan.errors import UsageError
+from cyclegan.features.table import LAYERED
+from cyclegan.fusion.build import fusion_network
+from cyclegan.fusion.network import FusionNetwork
+from cyclegan.fusion.pictures import open_style
+from cyclegan.losses.perceptual.look import Perceptual
+from cyclegan.losses.perceptual.transfer import StyleTransfer
+from cyclegan.losses.settings import Direction, LossSettings
+from cyclegan.recipes.materials import Materials
+from cyclegan.training.averages import Averages
+from cyclegan.training.optimizers import adam
+from cyclegan.training.phase import Part, Phase, Recipe, Translations
+from cyclegan.training.state import TrainingState
+from cyclegan.translation import Translation
+
+#: The converter's name for what makes B of A.
+NETWORK = "generator_a_to_b"
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Content and style losses of photographs A in the styles of paintings B, pair by pair.
+
+    Huang and Belongie 2017, section 6.
+    """
+
+    network: FusionNetwork
+    shown: FusionNetwork
+    """the same as it converts: averaged if there is an average"""
+    transfer: StyleTransfer
+    device: torch.device
+    paintings: Sequence[Path]
+    painting_size: int
+
+    def parts(self, batch: Batch, made: Translations, step: int) -> Iterator[Part]:
+        """Each photograph in the style of the painting drawn with it, and the weighted losses."""
+        fake, perceptual = self.network(batch.a, [batch.b]), self.transfer.perceptual
+        losses = self.transfer(fake, perceptual.content_of(batch.a), perceptual.style_of(batch.b))
+        named = {f"{name}_a_to_b": loss for name, loss in losses.items()}
+        translation = Translation(batch.a, batch.b, fake, None, None)
+        yield Part(named, {"a_to_b": translation.detach()})
+
+    @torch.no_grad()
+    def preview(self, batch: Batch) -> dict[str, Translation]:
+        """Content, result, and each style in its own style, which should be as it is."""
+        fake, same = (self.shown(images, [batch.b]) for images in (batch.a, batch.b))
+        return {"a_to_b": Translation(batch.a, batch.b, fake, None, same)}
+
+    @torch.no_grad()
+    def convert(self, direction: Direction, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] in the first painting's style; there is no way back."""
+        channels = images.shape[1]
+        first = open_style(self.paintings[0], self.painting_size, channels).to(self.device)
+        made: Tensor = self.shown(images.to(self.device), [first])
+        return made
+
+
+def build(materials: Materials) -> Recipe:
+    """Make the network, the optimizer of what is trained of it, and the one phase of a step.
+
+    Weights are drawn from torch's global generator, as its layers do. Raises UserError where the
+    feature network's weights can't be had: a checkpoint holds them, and another network's won't do.
+    """
+    device, training, perceptual = materials.device, materials.training, materials.perceptual
+    features = LAYERED[perceptual.loss_features](perceptual.feature_weights)
+    network = fusion_network(features, materials.fusion, materials.networks.output_nc)
+    network.to(device).train()
+    averages, shown = Averages(), network
+    if training.ema_decay:
+        shown = copy.deepcopy(network).requires_grad_(False)
+        averages = Averages({NETWORK: shown}, training.ema_decay)
+    recipe = Fusion(
+        network,
+        shown,
+        _transfer(Perceptual.build(perceptual, device), materials.losses),
+        device,
+        materials.targets,
+        materials.losses.painting_size,
+    )
+    trained: list[nn.Module] = [network.fusion, network.decoder]
+    optimizer = adam(trained, training, fused=materials.execution.fused)
+    scaler = GradScaler(device.type, enabled=False)  # all is computed in float32
+    state = TrainingState({NETWORK: network}, {"fusion": optimizer}, {}, scaler, averages)
+    phase = Phase("fusion", optimizer, (NETWORK,), recipe.parts)
+    return Recipe(state, (phase,), recipe.preview, recipe.convert)
+
+
+def _transfer(perceptual: Perceptual, losses: LossSettings) -> StyleTransfer:
+    if not (losses.lambda_content and losses.lambda_style):
+        raise UsageError(
+            f"--lambda_content {losses.lambda_content:g} --lambda_style {losses.lambda_style:g}: "
+            "both are needed to join content and style; options/fusion.toml has weights"
+        )
+    return StyleTransfer(perceptual, losses.lambda_content, losses.lambda_style, losses.lambda_tv)

@@ -1,0 +1,41 @@
+"""A fusion network comes back from its weights alone."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from cyclegan.errors import UsageError
+from cyclegan.features.settings import LayeredName
+from cyclegan.features.table import LAYERED
+from cyclegan.fusion.build import Blueprint, fusion_network
+from cyclegan.fusion.settings import FusionSettings
+from tests.feature_weights import save_vgg
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_vgg_comes_back_of_the_checkpoint_alone(tmp_path: Path, normalised: bool) -> None:
+    file = save_vgg(tmp_path / "vgg.pth", 5, normalised=normalised)
+    comes_back("vgg19", "relu3_1", file)
+
+
+@pytest.mark.parametrize("name", ["plain", "efficientnet-lite0"])
+def test_the_others_do_too(name: LayeredName) -> None:
+    comes_back(name, "", None)
+
+
+def comes_back(name: LayeredName, layer: str, file: Path | None) -> None:
+    settings = FusionSettings("attention", layer, 4)
+    made = fusion_network(LAYERED[name](file), settings, 3).eval()
+    weights = made.state_dict()
+    with torch.device("meta"):
+        again = Blueprint.of(settings, name, weights).build(3, 3, "none")
+    again.to_empty(device="cpu").eval()
+    again.load_state_dict(weights)
+    image, style = torch.rand(2, 1, 3, 32, 32)
+    torch.testing.assert_close(again(image, [style]), made(image, [style]))
+
+
+def test_an_unknown_layer_is_named_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match="--fusion_layer conv9: plain has no such layer"):
+        fusion_network(LAYERED["plain"](None), FusionSettings(fusion_layer="conv9"), 3)
