@@ -14,6 +14,8 @@ from cyclegan.errors import UserError
 
 SIDE = 72  # of the crops, in pixels
 LONG_SIDE = 320  # photographs are scaled to this: the drawing's strokes have a width in pixels
+PAINTINGS = 18
+HUES = (40, 320)  # their colours are turned so far: those of painting.png are not among them
 STEP = {"trainA": 16, "trainB": 16, "testA": 24, "testB": 24}  # between neighbouring crops
 
 Pixels = NDArray[np.uint8]
@@ -43,7 +45,7 @@ def make_sample(root: Path) -> int:
 
     A: crops of photographs; B: other crops of them, drawn with coloured pencils. The four folders
     come from disjoint regions. `twinsA` holds the drawn twins of testA, to measure against;
-    `painting.png` is a picture for models of one painting.
+    `painting.png` is a picture for models of one painting, `paintings` are others for fusion.
     Files that are there already are left alone. Raises UserError where the photographs are missing.
     """
     written = 0
@@ -60,11 +62,14 @@ def make_sample(root: Path) -> int:
                 for where, picture in pictures.items():
                     crop = picture[top : top + SIDE, left : left + SIDE]
                     written += _write_new(crop, root / where / name)
-    written += _write_new(paint(), root / "painting.png")
+    written += _paint_new(root / "painting.png")
+    for number, hue in enumerate(np.linspace(*HUES, PAINTINGS)):
+        path, turn = root / "paintings" / f"{number:02}.png", round(float(hue))
+        written += _paint_new(path, 256 + 128 * (number % 3), seed=10 + number, hue=turn)
     credits = "\n".join(f"{photo.file}: {photo.source}" for photo in PHOTOGRAPHS)
     (root / "SOURCES.txt").write_text(
         f"Photographs as shipped by scikit-image and scikit-learn:\n{credits}\n"
-        "painting.png: strokes drawn by rule; no picture was taken for it\n"
+        "painting.png and paintings: strokes drawn by rule; no picture was taken for them\n"
     )
     return written
 
@@ -110,6 +115,10 @@ def _corners(area: tuple[int, int, int, int], step: int) -> Iterator[tuple[int, 
     for x in range(left, right - SIDE + 1, step):
         for y in range(top, bottom - SIDE + 1, step):
             yield x, y
+
+
+def _paint_new(path: Path, side: int = 512, seed: int = 3, hue: int = 0) -> int:
+    return 0 if path.exists() else _write_new(paint(side, seed, hue), path)
 
 
 def _write_new(crop: Pixels, path: Path) -> int:

@@ -39,8 +39,11 @@ class _Flow:
         return float((np.hypot(*(place - self.centres).T) / self.reach).min())
 
 
-def paint(side: int = 512, seed: int = 3) -> Pixels:
-    """A square picture (side, side, 3): a sky with lights over land. The same seed, the same."""
+def paint(side: int = 512, seed: int = 3, hue: int = 0) -> Pixels:
+    """A square picture (side, side, 3): a sky with lights over land. The same seed, the same.
+
+    All its colours are turned by `hue` degrees.
+    """
     import cv2
 
     chance = np.random.default_rng(seed)
@@ -56,7 +59,17 @@ def paint(side: int = 512, seed: int = 3) -> Pixels:
             path = np.array([*_path(start, width, flow, int(chance.integers(4, 10)))])
             points = (path * 2**_FRACTION).astype(np.int32)
             cv2.polylines(canvas, [points], False, colour, width, cv2.LINE_AA, _FRACTION)
-    return canvas
+    return _turned(canvas, hue)
+
+
+def _turned(canvas: Pixels, hue: int) -> Pixels:
+    import cv2
+
+    if not hue:
+        return canvas
+    turned = cv2.cvtColor(canvas, cv2.COLOR_RGB2HSV_FULL)  # 256 hues
+    turned[:, :, 0] += np.uint8(hue * 256 // 360)  # goes round, as hues do
+    return np.asarray(cv2.cvtColor(turned, cv2.COLOR_HSV2RGB_FULL), dtype=np.uint8)
 
 
 def _path(start: Floats, width: int, flow: _Flow, steps: int) -> Iterator[Floats]:

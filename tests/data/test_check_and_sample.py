@@ -51,7 +51,7 @@ def sample_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_sample_has_all_folders(sample_set: Path) -> None:
     counts = {folder.name: len(list(folder.iterdir())) for folder in sample_set.iterdir()
               if folder.is_dir()}  # fmt: skip
-    assert set(counts) == {"trainA", "trainB", "testA", "testB", "twinsA"}
+    assert set(counts) == {"trainA", "trainB", "testA", "testB", "twinsA", "paintings"}
     assert min(counts["trainA"], counts["trainB"]) >= 100
     assert counts["testA"] == counts["twinsA"] >= 12
     names = [{path.name for path in (sample_set / name).iterdir()} for name in ("testA", "twinsA")]
@@ -76,6 +76,16 @@ def test_b_is_drawn_and_a_is_not(sample_set: Path) -> None:
 
     assert white("trainB") > 3 * white("trainA")
     assert white("twinsA") > 3 * white("testA")
+
+
+def test_no_two_paintings_have_the_same_colours(sample_set: Path) -> None:
+    """So `painting.png` shows what fusion makes of a style that it was not trained on."""
+    files = [sample_set / "painting.png", *sorted((sample_set / "paintings").iterdir())]
+    skies = [np.median(np.asarray(Image.open(path).convert("HSV"))[:100, :, 0]) for path in files]
+    apart = [abs((sky - skies[0] + 128) % 256 - 128) for sky in skies[1:]]
+    assert len(files) == sample.PAINTINGS + 1
+    assert min(apart) > 10
+    assert len(set(skies)) > 0.8 * len(skies)
 
 
 def test_sample_runs_twice_and_changes_nothing(sample_set: Path) -> None:
