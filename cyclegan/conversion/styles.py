@@ -24,8 +24,8 @@ class Styles:
         """
         if not self.files:
             raise UsageError(
-                f"{model}: paints in the style of a picture that is given when converting: "
-                "cyclegan convert --style FILE (it can't be exported, served or evaluated)"
+                f"{model}: paints in the style of a picture that is given with it: add "
+                "--style FILE to convert or to export; what was exported so can be served"
             )
         if self.weights and len(self.weights) != len(self.files):
             raise UsageError(
@@ -41,8 +41,8 @@ class Styles:
         """Raise UsageError where there are any: `model` can't take them on."""
         if self.files or self.weights:
             raise UsageError(
-                f"--style: {model} has its style from training; only a model of "
-                "options/fusion.toml takes one when converting: leave --style out"
+                f"--style: {model} has its style from training or export; only a model of "
+                "options/fusion.toml takes one now: leave --style out"
             )
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from cyclegan import checkpoint
 from cyclegan.conversion import weights
+from cyclegan.conversion.styles import Styles
 from cyclegan.conversion.weights import Generator
 from cyclegan.errors import UsageError, UserError
 from cyclegan.export import calibration, parity
@@ -39,6 +40,7 @@ def export(settings: ExportSettings) -> int:
         settings.direction,
         average=settings.average,
         style_mix=settings.style_mix,
+        styles=Styles(settings.style, settings.style_weights),
     )
     if generator.fixed:
         raise UsageError(

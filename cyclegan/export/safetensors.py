@@ -4,12 +4,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from cyclegan import checkpoint
+from cyclegan.errors import UserError
 from cyclegan.export.network import Exportable
+from cyclegan.generators import GENERATORS
 from cyclegan.packages import need
 
 
 def write(given: Exportable, path: Path) -> None:
     """Write `path`. Raises UserError."""
+    generator = given.metadata.architecture.generator.netG
+    if generator not in GENERATORS:
+        raise UserError(
+            f"--format safetensors: holds weights alone, and a {generator} model needs its styles: "
+            "give another --format"
+        )
     need("--format safetensors", "safetensors", "safetensors")
     from safetensors.torch import save
 

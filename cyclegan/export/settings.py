@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
@@ -32,6 +32,10 @@ class ExportSettings:
     """folder that holds the runs"""
     style_mix: str | None = None
     """of a model of several paintings: which, with their shares: starry_night=0.7,irises=0.3"""
+    style: tuple[Path, ...] = ()
+    """of a fusion model: pictures whose style the file shall give, one or several"""
+    style_weights: tuple[NonNegativeFloat, ...] = ()
+    """how much of each --style, for example 0.7 0.3; by default as much of each"""
     average: bool = True
     """export the weights averaged over the training's steps, where there are any"""
     output: Path | None = None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from cyclegan.features.layered import LayeredNetwork
@@ -52,13 +53,13 @@ class Blueprint:
     features: LayeredName
     prepared: bool
     """whether a layer before the others prepares the colours"""
+    multiple: int
+    """pixels of the image to each of the joined maps"""
     netG: Literal["fusion"] = "fusion"
     dropout: bool = False
     residual: bool = False
     reach: None = None
     """statistics are those of the whole picture"""
-    multiple: int = 4
-    """it lengthens other sides itself"""
 
     @classmethod
     def of(
@@ -67,7 +68,10 @@ class Blueprint:
         """Of the network with these weights."""
         # The entry's scales and shifts have a first dimension of 1.
         first = next(each for each in weights.values() if each.ndim == 4 and each.shape[0] > 1)
-        return cls(settings, features, prepared=first.shape[2:] == (1, 1))
+        prepared = first.shape[2:] == (1, 1)
+        with torch.device("meta"):
+            network = fusion_network(BLANK[features](prepared), settings, 3)
+        return cls(settings, features, prepared, network.encoder.scale)
 
     @property
     def widest(self) -> int:

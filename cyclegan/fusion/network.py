@@ -1,6 +1,5 @@
 """The network that gives any picture any other one's style."""
 
-import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -33,21 +32,17 @@ class FusionNetwork(nn.Module):
         self,
         content: Tensor,
         styles: Sequence[Tensor],
-        weights: Sequence[float] = (),
+        weights: Tensor | None = None,
         share: Share = 1.0,
     ) -> Tensor:
         """Content maps (N, C, h, w), and maps (N or 1, C, h', w') of each style -> (N, C, h, w).
 
-        Of several styles it is the mean of what each makes, by `weights` (equal ones by default).
-        A `share` by place is scaled to the maps.
+        Of several styles it is the mean of what each makes, by `weights` (styles,), or as much of
+        each. A `share` by place is scaled to the maps.
         """
-        parts = weights or [1.0] * len(styles)
-        each = [
-            self.fusion(content, style) * (part / sum(parts))
-            for style, part in zip(styles, parts, strict=True)
-            if part
-        ]
-        fused = torch.stack(each).sum(0)
+        made = torch.stack([self.fusion(content, style) for style in styles])
+        parts = torch.ones(len(styles)) if weights is None else weights
+        fused = torch.einsum("s,snchw->nchw", (parts / parts.sum()).to(made), made)
         if isinstance(share, Tensor):
             size = (content.shape[2], content.shape[3])
             share = functional.interpolate(share.to(content), size, mode="area")
@@ -72,13 +67,14 @@ class FusionNetwork(nn.Module):
         """
         maps = [self.encode(style) for style in styles]
         share: Share = strength if mask is None else strength * mask
-        fused = self.fuse(self.encode(images), maps, weights, share)
+        parts = torch.tensor(weights) if weights else None
+        fused = self.fuse(self.encode(images), maps, parts, share)
         made = self.decode(fused, images.shape[2:])
         return made if mask is None else torch.lerp(images, made, mask.expand_as(made))
 
     def _padded(self, images: Tensor) -> Tensor:
         scale = self.encoder.scale
-        height, width = (max(2, math.ceil(side / scale)) * scale for side in images.shape[2:])
+        height, width = (max(2, -(-side // scale)) * scale for side in images.shape[2:])
         margins = (0, width - images.shape[3], 0, height - images.shape[2])
         return functional.pad(images, margins, mode="replicate") if any(margins) else images
 
@@ -95,9 +91,7 @@ class Painted(nn.Module):
         super().__init__()
         self.network = network
         self.shares: Tensor
-        self.register_buffer(
-            "shares", torch.tensor(weights or [1.0] * len(styles), dtype=torch.float32)
-        )
+        self.register_buffer("shares", torch.tensor(weights or [1.0] * len(styles)))
         for number, style in enumerate(styles):
             self.register_buffer(f"style{number}", network.encode(style))
 
@@ -108,5 +102,5 @@ class Painted(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.network.encode(images)
-        fused = self.network.fuse(maps, self.styles, self.shares.tolist())
+        fused = self.network.fuse(maps, self.styles, self.shares)
         return self.network.decode(fused.to(images.dtype), images.shape[2:])

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cyclegan.classic import Architecture
 from cyclegan.errors import UserError
+from cyclegan.fusion.build import Blueprint
 from cyclegan.generators import GENERATORS
 from cyclegan.layers.settings import Norm
 from cyclegan.run import FolderDirection
@@ -72,7 +73,7 @@ def from_texts(texts: Mapping[str, str], path: Path) -> Metadata | None:
             "export it again"
         )
     try:
-        settings = GENERATORS[json.loads(own["generator"])["netG"]].settings
+        settings = _SETTINGS[json.loads(own["generator"])["netG"]]
         architecture = Architecture(
             TypeAdapter(settings).validate_json(own["generator"]),
             int(own["input_nc"]),
@@ -96,6 +97,7 @@ def required(texts: Mapping[str, str], path: Path) -> Metadata:
     return metadata
 
 
+_SETTINGS = {name: kind.settings for name, kind in GENERATORS.items()} | {"fusion": Blueprint}
 _NORM: TypeAdapter[Norm] = TypeAdapter(Norm)
 _DIRECTION: TypeAdapter[FolderDirection | None] = TypeAdapter(FolderDirection | None)
 _VALUES: TypeAdapter[tuple[float, float] | None] = TypeAdapter(tuple[float, float] | None)

@@ -82,7 +82,7 @@ def test_weights_mix_the_fused_maps() -> None:
     whole = network()
     content, *styles = (whole.encode(pictures(seed)) for seed in range(3))
     first, second = (whole.fuse(content, [style]) for style in styles)
-    mixed = whole.fuse(content, styles, [3, 1])
+    mixed = whole.fuse(content, styles, torch.tensor([3.0, 1.0]))
     torch.testing.assert_close(mixed, 0.75 * first + 0.25 * second)
 
 

@@ -9,6 +9,8 @@ from PIL import Image
 
 from cyclegan import checkpoint, cli
 from cyclegan.errors import UserError
+from cyclegan.export.settings import FormatName
+from cyclegan.export.table import FORMATS
 
 PRESET = str(Path(__file__).parents[2] / "options" / "fusion.toml")
 TINY = [
@@ -111,7 +113,7 @@ def test_what_cannot_be_done_is_one_line(
     root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     red = str(root / "red.png")
-    with pytest.raises(UserError, match="cyclegan convert --style FILE"):
+    with pytest.raises(UserError, match="--style FILE to convert or to export"):
         convert(root, tmp_path / "out")
     with pytest.raises(UserError, match="--style_weights: 1 for 2 pictures"):
         convert(root, tmp_path / "out", "--style", red, red, "--style_weights", "1")
@@ -130,5 +132,32 @@ def test_other_models_take_no_style(root: Path, tmp_path: Path) -> None:
 
     file = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
     flags = ["--input", str(root / "photographs"), "--output", str(tmp_path / "out")]
-    with pytest.raises(UserError, match="has its style from training"):
+    with pytest.raises(UserError, match="has its style from training or export"):
         cli.run(["convert", "--weights", str(file), "--style", str(root / "red.png"), *flags])
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torchscript", "torch-export", "openvino"])
+def test_exported_with_its_style_it_makes_the_same(
+    root: Path, tmp_path: Path, kind: FormatName
+) -> None:
+    run = ["--name", "fused", "--checkpoints_dir", str(root / "runs"), "--format", kind]
+    style = ["--style", str(root / "red.png"), str(root / "blue.png"), "--style_weights", "3", "1"]
+    file = tmp_path / f"fused{FORMATS[kind].ending}"
+    assert cli.run(["export", *run, *style, "--output", str(file)]) == 0
+    into = ["--input", str(root / "photographs"), "--output", str(tmp_path / "out")]
+    assert cli.run(["convert", "--weights", str(file), *into]) == 0
+    assert convert(root, tmp_path / "here", *style, "--precision", "fp32") == 0
+    assert np.abs(read(tmp_path / "out") - read(tmp_path / "here")).max() <= 1
+    with pytest.raises(UserError, match="has its style from training or export"):
+        cli.run(["convert", "--weights", str(file), *style, *into])
+
+
+@pytest.mark.parametrize(("kind", "words"), [("safetensors", "its styles"), ("classic", "fusion")])
+def test_weights_alone_are_no_fusion_model(
+    root: Path, tmp_path: Path, kind: FormatName, words: str
+) -> None:
+    run = ["--name", "fused", "--checkpoints_dir", str(root / "runs"), "--format", kind]
+    with pytest.raises(UserError, match=words):
+        cli.run(["export", *run, "--style", str(root / "red.png")])
+    with pytest.raises(UserError, match="--style FILE to convert or to export"):
+        cli.run(["export", *run])
