@@ -24,7 +24,7 @@ from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.losses.perceptual.settings import PerceptualSettings
 from cyclegan.losses.settings import LossSettings
 from cyclegan.quality.settings import QualitySettings
-from cyclegan.run import RunSettings
+from cyclegan.run import Model, RunSettings
 from cyclegan.spelling import nearest
 from cyclegan.strict import STRICT
 from cyclegan.training.settings import TrainingSettings
@@ -118,6 +118,8 @@ FIXED = (
     "training.pool_size",
     "training.epoch_count",
 )
+#: Likewise, of one model alone: its network has the features in it.
+FIXED_OF_MODEL: Mapping[str, tuple[str, ...]] = {"fusion": ("perceptual.loss_features",)}
 
 
 def from_table(table: Mapping[str, Any], source: str) -> Settings:
@@ -171,9 +173,10 @@ def changes(old: Settings, new: Settings) -> Iterator[tuple[str, Any, Any]]:
             yield key, before.get(key), after.get(key)
 
 
-def is_fixed(key: str) -> bool:
-    """Whether a dotted key can't change once a run has begun."""
-    return any(key == fixed or key.startswith(f"{fixed}.") for fixed in FIXED)
+def is_fixed(key: str, model: Model) -> bool:
+    """Whether a dotted key can't change once a run of `model` has begun."""
+    keys = (*FIXED, *FIXED_OF_MODEL.get(model, ()))
+    return any(key == fixed or key.startswith(f"{fixed}.") for fixed in keys)
 
 
 def _part(name: str, given: Any, source: str) -> Any:

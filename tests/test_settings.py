@@ -115,11 +115,13 @@ def test_changes_name_keys() -> None:
         ("generator.ngf", 64, 32),
         ("training.lr", 0.0002, 0.1),
     ]
-    assert is_fixed("generator.ngf")
-    assert is_fixed("run.seed")
-    assert not is_fixed("training.lr")
-    assert not is_fixed("data.dataroot")
-    assert not is_fixed("run.device")
+    assert is_fixed("generator.ngf", "cycle_gan")
+    assert is_fixed("run.seed", "cycle_gan")
+    assert not is_fixed("training.lr", "cycle_gan")
+    assert not is_fixed("data.dataroot", "cycle_gan")
+    assert not is_fixed("run.device", "cycle_gan")
+    assert not is_fixed("perceptual.loss_features", "one_painting")
+    assert is_fixed("perceptual.loss_features", "fusion")
 
 
 def test_missing_preset_names_the_ones_there_are() -> None:

@@ -106,7 +106,7 @@ def _tell_changes(old: Settings, new: Settings, path: Path) -> None:
     """Say what differs from the checkpoint. Raises UsageError where a run can't change it."""
     for key, before, after in changes(old, new):
         flag = f"--{key.rpartition('.')[2]}"
-        if is_fixed(key):
+        if is_fixed(key, old.run.model):
             raise UsageError(
                 f"{flag} {after}: {path} was trained with {before}, which a run can't change: "
                 "leave the flag out, or start a new run with another --name"

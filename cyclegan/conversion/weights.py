@@ -210,7 +210,10 @@ def _of_checkpoint(
     group = "averages" if average and name in saved.state.get("averages", {}) else "networks"
     networks = saved.state[group]
     if name not in networks:
-        raise UsageError(f"--direction {direction}: {path} holds {', '.join(networks)} only")
+        raise UsageError(
+            f"--{'also' if back else f'direction {direction}'}: {path} converts one way only, "
+            f"{trained}: leave it out"
+        )
     digest = saved.digests.get(f"{group}/{name}")
     if digest and digest != checkpoint.digest(networks[name]):
         raise UserError(f"{path}: damaged: the weights of {name} are not those that were saved")

@@ -10,6 +10,7 @@ from cyclegan import checkpoint
 from cyclegan.conversion.translator import Translator
 from cyclegan.data.folders import list_images
 from cyclegan.data.square import Square
+from cyclegan.errors import UsageError
 from cyclegan.evaluation import report
 from cyclegan.evaluation.direction import Evaluation, measure
 from cyclegan.evaluation.quality import Likeness, likeness
@@ -57,6 +58,12 @@ def evaluate_run(
     paths = _paths(folder, settings.epoch)
     first = next(iter(paths.values()))
     trained = from_table(checkpoint.load(first, mapped=True).settings, str(first))
+    if trained.run.model != "cycle_gan":
+        raise UsageError(
+            f"--name {name}: a run of --model {trained.run.model} converts one way only, and both "
+            f"are measured: its losses are in {folder / 'report.html'}, and --real DIR --fake DIR "
+            "compares folders"
+        )
     content = network if network.has_maps else feature_network("efficientnet-lite0")
     yardstick = make_yardstick(trained, settings, network, content)
     pictures = sum(len(batch) for batches in yardstick.batches.values() for batch in batches)

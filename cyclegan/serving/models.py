@@ -59,13 +59,21 @@ def _all_runs(folder: Path) -> list[Path]:
 
 def _required(run: Path) -> list[Model]:
     found = _of_run(run)
+    if not found and _needs_style(_settings(run)):
+        raise UsageError(
+            f"--name {run.name}: a fusion model needs a style: give it with cyclegan export "
+            "--style FILE, and serve what that writes by --weights"
+        )
     if not found:
         raise UserError(f"--name {run.name}: {run} holds no checkpoint")
     return found
 
 
 def _of_run(run: Path) -> list[Model]:
-    names = _names_of_directions(run)
+    settings = _settings(run)
+    if _needs_style(settings):
+        return []
+    names = _names_of_directions(settings)
     return [
         Model(f"{run.name}{suffix}", run, epoch, tuple(names.items()))
         for epoch, suffix in EPOCHS.items()
@@ -73,12 +81,28 @@ def _of_run(run: Path) -> list[Model]:
     ]
 
 
-def _names_of_directions(run: Path) -> dict[FolderDirection, str]:
-    """By the folders that were trained on, where they have names of their own."""
+def _settings(run: Path) -> dict[str, Any]:
     try:
-        settings = tomllib.loads((run / "settings.toml").read_text(encoding="utf-8"))
+        return tomllib.loads((run / "settings.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError):  # the checkpoints hold all that is needed
+        return {}
+
+
+def _model(settings: Mapping[str, Any]) -> Any:
+    return settings.get("run", {}).get("model", "cycle_gan")
+
+
+def _needs_style(settings: Mapping[str, Any]) -> bool:
+    """Whether each picture has to come with another, as nothing here lets it."""
+    return bool(_model(settings) == "fusion")
+
+
+def _names_of_directions(settings: Mapping[str, Any]) -> dict[FolderDirection, str]:
+    """By the folders that were trained on, where they have names of their own."""
+    if not settings:
         return BOTH
+    if _model(settings) != "cycle_gan":
+        return {}
     trained: Any = settings.get("run", {}).get("direction", "AtoB")
     data: Any = settings.get("data", {})
     a, b = (Path(str(data.get(f"domain_{domain}", domain))).name for domain in "AB")

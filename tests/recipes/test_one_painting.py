@@ -108,7 +108,7 @@ def test_from_the_command_line_to_pictures(
     into = ["--input", str(photographs), "--output", str(out)]
     assert cli.run(["convert", *flags, *into, "--tile", "exact"]) == 0
     assert len([*out.glob("*.png")]) == 4
-    with pytest.raises(UserError, match="holds generator_a_to_b only"):
+    with pytest.raises(UserError, match="converts one way only, AtoB"):
         cli.run(["convert", *flags, "--direction", "BtoA", *into, "--overwrite"])
     assert cli.run(["export", *flags, "--format", "torchscript"]) == 0
     with pytest.raises(UserError, match="knows one style"):

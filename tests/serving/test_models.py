@@ -1,0 +1,33 @@
+"""Which models are offered."""
+
+from pathlib import Path
+
+import pytest
+from serving.conftest import write_run
+
+from cyclegan.errors import UsageError
+from cyclegan.serving.models import offered
+from cyclegan.serving.settings import ServeSettings
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """A run of each kind of training."""
+    write_run(tmp_path, "both")
+    for model in ("one_painting", "fusion"):
+        folder = write_run(tmp_path, model)
+        (folder / "settings.toml").write_text(f'[run]\nmodel = "{model}"\n')
+    return tmp_path
+
+
+def test_a_run_offers_the_ways_it_converts(runs: Path) -> None:
+    models = offered(ServeSettings(checkpoints_dir=runs), {})
+    assert {name: len(model.directions) for name, model in models.items()} == {
+        "both": 2,
+        "one_painting": 0,
+    }
+
+
+def test_a_model_that_needs_a_style_says_how_to_serve_it(runs: Path) -> None:
+    with pytest.raises(UsageError, match=r"--name fusion: .* cyclegan export --style FILE"):
+        offered(ServeSettings(checkpoints_dir=runs, name=("fusion",)), {})
