@@ -28,13 +28,20 @@ def test_outside_is_exactly_the_input_and_inside_the_conversion(tmp_path: Path) 
 
 
 def test_a_block_is_masked_as_its_place_in_the_picture_is(tmp_path: Path) -> None:
-    mask = half(tmp_path / "mask.png", (24, 10))  # of another size than the picture
+    steps = np.add.outer(np.arange(10), np.arange(24)).astype(np.uint8) * 7
+    Image.fromarray(steps).save(tmp_path / "mask.png")
+    mask = Mask.read(tmp_path / "mask.png")  # of another size than the picture
     source, made = torch.rand(3, 40, 50), torch.rand(3, 40, 50)
     whole = Look(mask=mask).of(source, made, Place(40, 50))
     block = Look(mask=mask).of(source[:, 8:24, 10:40], made[:, 8:24, 10:40], Place(40, 50, 8, 10))
     torch.testing.assert_close(block, whole[:, 8:24, 10:40])
-    assert torch.equal(whole[..., :20], source[..., :20])
-    torch.testing.assert_close(whole[..., 30:], made[..., 30:])
+
+
+def test_a_mask_is_scaled_to_the_picture(tmp_path: Path) -> None:
+    source, made = torch.rand(3, 40, 50), torch.rand(3, 40, 50)
+    mixed = Look(mask=half(tmp_path / "mask.png", (24, 10))).of(source, made, Place(40, 50))
+    assert torch.equal(mixed[..., :20], source[..., :20])
+    torch.testing.assert_close(mixed[..., 30:], made[..., 30:])
 
 
 def test_strength_is_within_the_mask(tmp_path: Path) -> None:

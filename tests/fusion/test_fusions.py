@@ -83,6 +83,15 @@ def test_attention_is_trained_and_adds_to_the_content() -> None:
     torch.testing.assert_close(attention(content, style), content)
 
 
+def test_attention_looks_at_shapes_not_at_strengths() -> None:
+    torch.manual_seed(0)
+    attention = FUSIONS["attention"](6)
+    content, style = maps(0, 1, 6, 4, 4), maps(1, 1, 6, 4, 4)
+    other = 3 * content + torch.arange(6.0)[:, None, None]
+    taken = attention(content, style) - content
+    torch.testing.assert_close(attention(other, style) - other, taken, atol=1e-4, rtol=1e-4)
+
+
 def test_attention_takes_the_place_that_fits() -> None:
     """With the same map as content and style, and sharp likenesses, each place finds itself."""
     torch.manual_seed(0)

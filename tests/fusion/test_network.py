@@ -41,10 +41,11 @@ def test_the_encoder_knows_its_channels_and_its_scale(name, layer, channels, sca
 
 
 def test_the_encoder_sees_what_the_feature_network_sees() -> None:
-    layered = LAYERED["efficientnet-lite0"](None)
-    encoder = Encoder(layered, "block2").train()  # the statistics of its norms stay all the same
     images = pictures(0, 32, 32)
-    torch.testing.assert_close(encoder(images), layered(images, ["block2"])["block2"])
+    seen = LAYERED["efficientnet-lite0"](None)(images, ["block2"])["block2"]
+    encoder = Encoder(LAYERED["efficientnet-lite0"](None), "block2").train()
+    torch.testing.assert_close(encoder(images), seen)  # the statistics of its norms stay
+    assert not any(weights.requires_grad for weights in encoder.parameters())
 
 
 @pytest.mark.parametrize("scale", [1, 2, 8])

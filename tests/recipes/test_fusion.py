@@ -4,13 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import smooth_image
+import torch
+from conftest import build_recipe, smooth_image
 from PIL import Image
+from torch import Tensor
 
 from cyclegan import checkpoint, cli
-from cyclegan.errors import UserError
+from cyclegan.data.feed import Batch
+from cyclegan.errors import UsageError, UserError
 from cyclegan.export.settings import FormatName
 from cyclegan.export.table import FORMATS
+from cyclegan.fusion.settings import FusionName
+from cyclegan.fusion.table import FUSIONS
+from cyclegan.settings import Settings, from_table
+from cyclegan.training.step import run_step
 
 PRESET = str(Path(__file__).parents[2] / "options" / "fusion.toml")
 TINY = [
@@ -51,6 +58,65 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def settings_of(fusion: str = "adain", **losses: float) -> Settings:
+    return from_table(
+        {
+            "run": {"model": "fusion"},
+            "data": {"load_size": 40, "crop_size": 36},
+            "losses": {"lambda_content": 1.0, "lambda_style": 10.0, "lambda_tv": 0.1} | losses,
+            "perceptual": {
+                "loss_features": "plain",
+                "content_layers": ["conv2"],
+                "style_layers": ["conv1", "conv2"],
+            },
+            "fusion": {"fusion": fusion, "fusion_layer": "conv2", "decoder_width": 4},
+            "training": {"ema_decay": 0.5, "lr": 0.003},
+        },
+        "test",
+    )
+
+
+def pictures(first: int, count: int = 2) -> Tensor:
+    made = [np.asarray(smooth_image(number, (36, 36))) for number in range(first, first + count)]
+    return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2) / 127.5 - 1
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_losses_fall_and_all_but_the_encoder_learns(fusion: FusionName) -> None:
+    recipe = build_recipe(settings_of(fusion))
+    network = recipe.state.networks["generator_a_to_b"]
+    before = {name: values.clone() for name, values in network.state_dict().items()}
+    batch = Batch(pictures(0), pictures(5))
+    losses = [
+        run_step(recipe.phases, recipe.state, [batch], number=step).losses for step in range(25)
+    ]
+    assert set(losses[0]) == {"content_a_to_b", "style_a_to_b", "total_variation_a_to_b"}
+    assert losses[-1]["style_a_to_b"] < 0.7 * losses[0]["style_a_to_b"]
+    learns = {
+        name for name, now in network.state_dict().items() if not torch.equal(before[name], now)
+    }
+    still = {name for name in before if name.startswith("encoder.")}
+    # A key's bias adds the same to all likenesses, which come out as they were.
+    assert before.keys() - learns - {"fusion.key.bias"} == still
+
+
+def test_each_picture_is_shown_in_the_style_beside_it_and_each_style_in_its_own() -> None:
+    recipe = build_recipe(settings_of())
+    a, b = pictures(0), pictures(5)
+    shown = recipe.preview(Batch(a, b))["a_to_b"]
+    turned = recipe.preview(Batch(a, b.flip(0)))["a_to_b"]
+    itself = recipe.preview(Batch(b, b))["a_to_b"]
+    assert not torch.allclose(shown.fake, turned.fake, atol=1e-4)
+    assert shown.identity is not None
+    torch.testing.assert_close(shown.identity, itself.fake)
+
+
+def test_content_and_style_both_need_a_weight() -> None:
+    for name in ("lambda_content", "lambda_style"):
+        with pytest.raises(UsageError, match="both are needed"):
+            build_recipe(settings_of(**{name: 0.0}))
+
+
 def convert(root: Path, out: Path, *flags: str) -> int:
     run = ["--name", "fused", "--checkpoints_dir", str(root / "runs")]
     into = ["--input", str(root / "photographs"), "--output", str(out)]
@@ -77,6 +143,8 @@ def test_any_painting_gives_its_colours(root: Path, tmp_path: Path) -> None:
     red, blue = read(tmp_path / "r"), read(tmp_path / "b")
     assert red.shape == (40, 48, 3)
     assert np.abs(red - blue).mean() > 1
+    with pytest.raises(UserError, match="with other options"):  # nothing is kept by mistake
+        convert(root, tmp_path / "r", "--style", str(root / "blue.png"))
 
 
 def test_several_styles_count_by_their_weights(root: Path, tmp_path: Path) -> None:
