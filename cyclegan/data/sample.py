@@ -14,8 +14,7 @@ from cyclegan.errors import UserError
 
 SIDE = 72  # of the crops, in pixels
 LONG_SIDE = 320  # photographs are scaled to this: the drawing's strokes have a width in pixels
-PAINTINGS = 18
-HUES = (40, 320)  # their colours are turned so far: those of painting.png are not among them
+PAINTINGS = 24  # in colours all around the circle
 STEP = {"trainA": 16, "trainB": 16, "testA": 24, "testB": 24}  # between neighbouring crops
 
 Pixels = NDArray[np.uint8]
@@ -63,9 +62,9 @@ def make_sample(root: Path) -> int:
                     crop = picture[top : top + SIDE, left : left + SIDE]
                     written += _write_new(crop, root / where / name)
     written += _paint_new(root / "painting.png")
-    for number, hue in enumerate(np.linspace(*HUES, PAINTINGS)):
-        path, turn = root / "paintings" / f"{number:02}.png", round(float(hue))
-        written += _paint_new(path, 256 + 128 * (number % 3), seed=10 + number, hue=turn)
+    for number in range(PAINTINGS):
+        path, side = root / "paintings" / f"{number:02}.png", 256 + 128 * (number % 3)
+        written += _paint_new(path, side, seed=10 + number, hue=number * 360 // PAINTINGS)
     credits = "\n".join(f"{photo.file}: {photo.source}" for photo in PHOTOGRAPHS)
     (root / "SOURCES.txt").write_text(
         f"Photographs as shipped by scikit-image and scikit-learn:\n{credits}\n"

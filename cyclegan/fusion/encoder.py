@@ -21,7 +21,7 @@ class Encoder(nn.Module):
         count = network.layers.index(layer) + 1
         self.entry = network.entry
         self.stages = nn.Sequential(*(stage.module for stage in network.stages[:count]))
-        self.eval().requires_grad_(False)
+        self.eval()
         with torch.no_grad():
             maps = self.stages(self.entry(torch.zeros(1, 3, _SIDE, _SIDE)))
         self.channels: int = maps.shape[1]
