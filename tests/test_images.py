@@ -187,12 +187,12 @@ def test_a_large_jpeg_is_decoded_smaller_and_looks_the_same(tmp_path: Path, turn
     whole, smaller = images.read(tmp_path / "x.jpg", 3), images.read(tmp_path / "x.jpg", 3, enough)
     assert asked == [whole.size]
     assert whole.size == ((3000, 4000) if turned else (4000, 3000))
-    assert smaller.size == ((750, 1000) if turned else (1000, 750))
+    assert smaller.size == ((375, 500) if turned else (500, 375))
     scaled = [
         np.asarray(image.resize((286, 286), Image.Resampling.BICUBIC)).astype(int)
         for image in (whole, smaller)
     ]
-    assert 0 < np.abs(scaled[0] - scaled[1]).mean() < 1
+    assert 0 < np.abs(scaled[0] - scaled[1]).mean() < 2
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,8 @@ def test_a_large_jpeg_is_decoded_smaller_and_looks_the_same(tmp_path: Path, turn
     [
         ("x.jpg", (286, 286), (500, 400)),
         ("x.jpg", (500, 400), (500, 400)),
-        ("x.jpg", (160, 130), (250, 200)),
-        ("x.jpg", (170, 130), (500, 400)),
+        ("x.jpg", (200, 160), (250, 200)),
+        ("x.jpg", (202, 130), (500, 400)),
         ("x.png", (20, 20), (500, 400)),
     ],
 )
