@@ -115,7 +115,7 @@ def _decode_smaller(image: Image.Image, enough: Callable[[Size], Size]) -> None:
     """Let the decoder leave out frequencies that scaling down would remove anyway.
 
     With a quarter more pixels a side than are needed, the result of scaling differs from that of
-    the whole picture by half a level on average, and by two where every pixel differs from the next.
+    the whole picture by half a level on average, by two where each pixel is unlike the next.
     """
     turned = _lies_sideways(image)
     width, height = enough(image.size[::-1] if turned else image.size)
