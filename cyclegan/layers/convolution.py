@@ -45,7 +45,10 @@ class ResizeConvolution(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         weight, bias = _like(input, self.summed(), self.bias)
         # Reflection in the enlarged image, whose pixels are pairs, repeats the small one's border.
-        padded = functional.pad(input, (1, 1, 1, 1), mode="replicate")
+        # Joined rather than padded: compiled, the gradient of replication_pad2d in channels_last is
+        # expected in another memory layout than torch 2.14 makes it in, and training ends there.
+        tall = torch.cat((input[:, :, :1], input, input[:, :, -1:]), 2)
+        padded = torch.cat((tall[:, :, :, :1], tall, tall[:, :, :, -1:]), 3)
         return functional.conv_transpose2d(padded, weight, bias, 2, 3)
 
     def plain(self) -> nn.Module:
