@@ -1,5 +1,6 @@
 """Settings of a run as a whole."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,28 @@ from cyclegan.strict import STRICT
 
 FolderDirection = Literal["AtoB", "BtoA"]
 Model = Literal["cycle_gan", "one_painting", "fusion"]
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What of a model must be known before, or without, building it."""
+
+    adversarial: bool = False
+    """whether discriminators judge what it makes"""
+    both_ways: bool = False
+    """whether it converts back, too"""
+    given_style: bool = False
+    """whether each conversion has to come with a picture whose style it takes on"""
+    fixed: tuple[str, ...] = ()
+    """dotted keys of settings that its runs can't change, besides those that no run can"""
+
+
+#: The one table of what models are like; what is trained in each is in the table of recipes.
+MODELS: Mapping[Model, Traits] = {
+    "cycle_gan": Traits(adversarial=True, both_ways=True),
+    "one_painting": Traits(),
+    "fusion": Traits(given_style=True, fixed=("perceptual.loss_features",)),
+}
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -30,6 +53,11 @@ class RunSettings:
     """the same seed gives the same run"""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
+
+    @property
+    def traits(self) -> Traits:
+        """What its model is like."""
+        return MODELS[self.model]
 
     @property
     def folder(self) -> Path:

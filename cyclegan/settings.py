@@ -24,7 +24,7 @@ from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.losses.perceptual.settings import PerceptualSettings
 from cyclegan.losses.settings import LossSettings
 from cyclegan.quality.settings import QualitySettings
-from cyclegan.run import Model, RunSettings
+from cyclegan.run import MODELS, Model, RunSettings
 from cyclegan.spelling import nearest
 from cyclegan.strict import STRICT
 from cyclegan.training.settings import TrainingSettings
@@ -50,7 +50,7 @@ class Settings:
     @property
     def guessing(self) -> float | None:
         """A discriminator's loss when it can only guess; None where there is no such level."""
-        return self.losses.guessing if self.run.model == "cycle_gan" else None
+        return self.losses.guessing if self.run.traits.adversarial else None
 
     def check(self) -> None:
         """Raise UsageError where settings contradict each other."""
@@ -59,7 +59,7 @@ class Settings:
         self.execution.check()
         self.loggers.check()
         self._check_channels()
-        if self.run.model != "cycle_gan" and self.run.direction == "BtoA":
+        if self.run.direction == "BtoA" and not self.run.traits.both_ways:
             raise UsageError(
                 f"--direction BtoA goes with --model cycle_gan: {self.run.model} has no way back"
             )
@@ -118,8 +118,6 @@ FIXED = (
     "training.pool_size",
     "training.epoch_count",
 )
-#: Likewise, of one model alone: its network has the features in it.
-FIXED_OF_MODEL: Mapping[str, tuple[str, ...]] = {"fusion": ("perceptual.loss_features",)}
 
 
 def from_table(table: Mapping[str, Any], source: str) -> Settings:
@@ -175,7 +173,7 @@ def changes(old: Settings, new: Settings) -> Iterator[tuple[str, Any, Any]]:
 
 def is_fixed(key: str, model: Model) -> bool:
     """Whether a dotted key can't change once a run of `model` has begun."""
-    keys = (*FIXED, *FIXED_OF_MODEL.get(model, ()))
+    keys = (*FIXED, *MODELS[model].fixed)
     return any(key == fixed or key.startswith(f"{fixed}.") for fixed in keys)
 
 

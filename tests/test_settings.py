@@ -2,11 +2,14 @@
 
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import tomli_w
 
 from cyclegan.errors import UsageError
+from cyclegan.recipes import RECIPES
+from cyclegan.run import MODELS, Model
 from cyclegan.settings import Settings, changes, from_table, is_fixed, load_preset, of_kind
 
 PRESETS = sorted((Path(__file__).parents[1] / "options").glob("*.toml"))
@@ -122,6 +125,10 @@ def test_changes_name_keys() -> None:
     assert not is_fixed("run.device", "cycle_gan")
     assert not is_fixed("perceptual.loss_features", "one_painting")
     assert is_fixed("perceptual.loss_features", "fusion")
+
+
+def test_every_model_has_its_recipe_and_its_traits() -> None:
+    assert set(MODELS) == set(RECIPES) == set(get_args(Model))
 
 
 def test_missing_preset_names_the_ones_there_are() -> None:

@@ -126,7 +126,7 @@ def _end(signal: int | None, command: RunCommand) -> int:
         words += ["--checkpoints_dir", str(run.checkpoints_dir)]
     flags = shlex.join(words)
     if signal is None:
-        style = " --style FILE" if run.model == "fusion" else ""
+        style = " --style FILE" if run.traits.given_style else ""
         sys.stdout.write(
             f"trained: {run.folder}\nconvert with: "
             f"cyclegan convert {flags} --input DIR{style} --output DIR\n"

@@ -225,7 +225,7 @@ def _of_checkpoint(
     channels = (settings.networks.input_nc, settings.networks.output_nc)
     a, b = channels if name == "generator_a_to_b" else channels[::-1]
     generator = settings.generator
-    if settings.run.model == "fusion":
+    if settings.run.traits.given_style:
         generator = Blueprint.of(settings.fusion, settings.perceptual.loss_features, weights)
     return _Weights(
         classic.Architecture(generator, a, b, norm),

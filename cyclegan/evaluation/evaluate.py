@@ -58,7 +58,7 @@ def evaluate_run(
     paths = _paths(folder, settings.epoch)
     first = next(iter(paths.values()))
     trained = from_table(checkpoint.load(first, mapped=True).settings, str(first))
-    if trained.run.model != "cycle_gan":
+    if not trained.run.traits.both_ways:
         raise UsageError(
             f"--name {name}: a run of --model {trained.run.model} converts one way only, and both "
             f"are measured: its losses are in {folder / 'report.html'}, and --real DIR --fake DIR "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cyclegan.errors import UsageError, UserError
-from cyclegan.run import FolderDirection, check_name
+from cyclegan.run import MODELS, FolderDirection, Traits, check_name
 from cyclegan.serving.settings import ServeSettings
 
 #: The checkpoints that are offered of a run, and what they are called behind its name.
@@ -59,7 +59,7 @@ def _all_runs(folder: Path) -> list[Path]:
 
 def _required(run: Path) -> list[Model]:
     found = _of_run(run)
-    if not found and _needs_style(_settings(run)):
+    if not found and _traits(_settings(run)).given_style:
         raise UsageError(
             f"--name {run.name}: a fusion model needs a style: give it with cyclegan export "
             "--style FILE, and serve what that writes by --weights"
@@ -71,7 +71,7 @@ def _required(run: Path) -> list[Model]:
 
 def _of_run(run: Path) -> list[Model]:
     settings = _settings(run)
-    if _needs_style(settings):
+    if _traits(settings).given_style:  # nothing here lets a picture come with another
         return []
     names = _names_of_directions(settings)
     return [
@@ -88,20 +88,16 @@ def _settings(run: Path) -> dict[str, Any]:
         return {}
 
 
-def _model(settings: Mapping[str, Any]) -> Any:
-    return settings.get("run", {}).get("model", "cycle_gan")
-
-
-def _needs_style(settings: Mapping[str, Any]) -> bool:
-    """Whether each picture has to come with another, as nothing here lets it."""
-    return bool(_model(settings) == "fusion")
+def _traits(settings: Mapping[str, Any]) -> Traits:
+    model: Any = settings.get("run", {}).get("model")
+    return MODELS.get(model, MODELS["cycle_gan"])
 
 
 def _names_of_directions(settings: Mapping[str, Any]) -> dict[FolderDirection, str]:
     """By the folders that were trained on, where they have names of their own."""
     if not settings:
         return BOTH
-    if _model(settings) != "cycle_gan":
+    if not _traits(settings).both_ways:
         return {}
     trained: Any = settings.get("run", {}).get("direction", "AtoB")
     data: Any = settings.get("data", {})

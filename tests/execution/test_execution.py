@@ -160,6 +160,19 @@ def test_half_precision_is_near_and_pixels_are_whole(tiny_settings: Settings) ->
     assert not torch.equal(fake, fake.bfloat16().float()), "the last layers are float32"
 
 
+def test_resize_convolutions_are_trained_compiled_too(tiny_settings: Settings) -> None:
+    """In bfloat16 and channels last, where torch's padding has no gradient that is compiled."""
+    generator = replace(tiny_settings.generator, upsampling="resize")
+    settings = replace(tiny_settings, generator=generator)
+    batch = Batch(images(1).a.float(), images(1).b.float())
+    losses = {}
+    for compiled in (False, True):
+        recipe = build_recipe(settings, replace(FAST, precision="bf16", compiled=compiled))
+        losses[compiled] = run_step(recipe.phases, recipe.state, [batch]).losses
+    for name, value in losses[False].items():
+        assert losses[True][name].item() == pytest.approx(value.item(), rel=0.02), name
+
+
 def test_it_is_kept_as_plain_values() -> None:
     assert from_table(FAST.table() | {"of a later version": 1}) == FAST
     assert "bf16, channels last" in replace(FAST, precision="bf16").describe()
