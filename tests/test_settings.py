@@ -131,6 +131,11 @@ def test_every_model_has_its_recipe_and_its_traits() -> None:
     assert set(MODELS) == set(RECIPES) == set(get_args(Model))
 
 
+def test_only_discriminators_have_a_level_of_guessing() -> None:
+    levels = {model: from_table({"run": {"model": model}}, "test").guessing for model in MODELS}
+    assert levels == {"cycle_gan": 0.25, "one_painting": None, "fusion": None}
+
+
 def test_missing_preset_names_the_ones_there_are() -> None:
     with pytest.raises(UsageError, match=r"quick\.toml"):
         load_preset(PRESETS[0].parent / "none.toml")
