@@ -40,6 +40,8 @@ def run(settings: ConvertSettings, benchmark: BenchmarkSettings) -> int:
 
     Each pair takes the next ten images; `settings.output` is left alone.
     """
+    # Lossless, or the difference would be that of two encoders.
+    settings = replace(settings, format=settings.format or "png")
     memory = measure_memory(__name__, *(_given(settings, way) for way in _WAYS))
     jobs = plan(settings)[: settings.num_test]
     (plain, convert_plainly), (chosen, convert) = (way(settings, jobs) for way in _WAYS.values())

@@ -39,6 +39,8 @@ def test_json_holds_times_memory_and_the_difference(
 def test_the_same_precision_is_the_same_picture(
     pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Of a JPEG too, whose own quality one way would keep and the other not."""
+    smooth_image(3, (21, 18)).save(pictures / "x.jpg", quality=40)
     args = ["--weights", str(FILE), "--input", str(pictures), "--pairs", "1"]
     assert run(["benchmark", "convert", *args, "--precision", "fp32"]) == 0
     assert "mean difference of the pictures: 0.0" in capsys.readouterr().out

@@ -54,6 +54,20 @@ def test_every_generator_of_the_table_converts(name: str, tiny: dict) -> None:
     assert weights.advice(translator.generator, "trained") is None
 
 
+def test_loading_leaves_random_numbers_alone() -> None:
+    before = torch.get_rng_state()
+    Translator.load(FILE)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_loading_takes_nothing_that_is_slow_to_import() -> None:
+    code = "from cyclegan import Translator; Translator.load(sys.argv[1]); print(*sys.modules)"
+    command = [sys.executable, "-c", f"import sys; {code}", str(FILE)]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert "torch" in loaded
+    assert "sympy" not in loaded
+
+
 def test_padding_reflects() -> None:
     seen = []
 
