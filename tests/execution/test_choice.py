@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from cyclegan.assemble import _execution, work_of
+from cyclegan.assemble import _execution, _plan, work_of
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.errors import UsageError
 from cyclegan.execution import choice
-from cyclegan.execution.choice import choose, choose_for_conversion
+from cyclegan.execution.choice import Chosen, choose, choose_for_conversion
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.settings import ExecutionSettings, Switch
 from cyclegan.position import Position
@@ -115,3 +115,17 @@ def test_conversion_compiles_for_many_images_of_one_size(monkeypatch: pytest.Mon
     assert compiled("auto", 10_000)
     assert compiled("on", 0)
     assert not compiled("off", 10_000)
+
+
+def test_a_run_of_months_is_warned_of(
+    tiny_settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = 10_000
+    steps = work_of(tiny_settings, images).steps
+    days = {number: Chosen(Execution(), number * 86400 / steps) for number in (29, 31)}
+    assert "29 days" in _plan(days[29], tiny_settings, images)["expected time"]
+    assert not caplog.records
+    assert "31 days" in _plan(days[31], tiny_settings, images)["expected time"]
+    (warning,) = caplog.records
+    assert "31 days" in warning.getMessage()
+    assert "--crop_size" in warning.getMessage()
