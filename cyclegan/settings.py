@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from cyclegan.data.settings import DataSettings
 from cyclegan.discriminators import DISCRIMINATORS, DiscriminatorSettings
 from cyclegan.discriminators.settings import BasicSettings
-from cyclegan.errors import UsageError
+from cyclegan.errors import UsageError, UserError
 from cyclegan.execution.settings import ExecutionSettings
 from cyclegan.fusion.settings import FusionSettings
 from cyclegan.generators import GENERATORS, GeneratorSettings
@@ -27,6 +27,7 @@ from cyclegan.quality.settings import QualitySettings
 from cyclegan.run import MODELS, Model, RunSettings
 from cyclegan.spelling import nearest
 from cyclegan.strict import STRICT
+from cyclegan.text import read_text, without_bytes
 from cyclegan.training.settings import TrainingSettings
 
 
@@ -138,14 +139,16 @@ def from_table(table: Mapping[str, Any], source: str) -> Settings:
 def load_preset(path: Path) -> Settings:
     """Read a TOML preset. Raises UsageError, naming the file and the key."""
     try:
-        table = tomllib.loads(path.read_text())
+        table = tomllib.loads(without_bytes(read_text(path)))
     except FileNotFoundError:
         there = sorted(str(preset) for preset in path.parent.glob("*.toml"))
         known = f"; there are {', '.join(there)}" if there else ""
         raise UsageError(f"{path}: no such preset{known}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: can't be read ({error})") from None
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror})") from None
+    except UserError as error:
+        raise UsageError(str(error)) from None
+    except (ValueError, RecursionError) as error:  # TOML's own errors, and numbers too long
         raise UsageError(f"{path}: not TOML ({error})") from None
     return from_table(table, str(path))
 

@@ -136,6 +136,25 @@ def test_only_discriminators_have_a_level_of_guessing() -> None:
     assert levels == {"cycle_gan": 0.25, "one_painting": None, "fusion": None}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_presets_may_be_saved_by_any_editor(tmp_path: Path, encoding: str) -> None:
+    text = '# für Ölgemälde\r\n[run]\r\nname = "gemälde"\r\n'
+    (tmp_path / "x.toml").write_bytes(text.encode(encoding))
+    assert load_preset(tmp_path / "x.toml").run.name == "gemälde"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x89PNG\r\n\x1a\n\0\0", b"a = " + b"[" * 5000, b"[run]\nseed = " + b"9" * 5000],
+    ids=["binary", "deep", "long"],
+)
+def test_what_is_no_preset_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.toml").write_bytes(content)
+    with pytest.raises(UsageError, match=r"x\.toml: not") as raised:
+        load_preset(tmp_path / "x.toml")
+    assert "\n" not in str(raised.value)
+
+
 def test_missing_preset_names_the_ones_there_are() -> None:
     with pytest.raises(UsageError, match=r"quick\.toml"):
         load_preset(PRESETS[0].parent / "none.toml")

@@ -1,10 +1,12 @@
 """Which file becomes which."""
 
 import fnmatch
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from cyclegan.conversion.listed import listed
 from cyclegan.conversion.settings import ConvertSettings, Format
 from cyclegan.data.folders import list_images
 from cyclegan.errors import UsageError, UserError
@@ -76,7 +78,7 @@ def _chosen(settings: ConvertSettings) -> list[Path]:
     """What the input folder holds, `--glob` and `--list` allow, and no earlier run put there."""
     source = settings.input
     if settings.list is not None:
-        return _listed(source, settings.list)
+        return listed(source, settings.list)
     found = _outside(list_images(source, READABLE), source, settings.output)
     if settings.glob is None:
         return found
@@ -90,24 +92,11 @@ def _chosen(settings: ConvertSettings) -> list[Path]:
     return matching
 
 
-def _listed(source: Path, file: Path) -> list[Path]:
-    if not file.is_file():
-        raise UserError(f"--list {file}: no such file")
-    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-    found = [source / line for line in dict.fromkeys(lines) if line]
-    for path in found:
-        if not path.resolve().is_relative_to(source.resolve()):
-            raise UserError(f"--list {file}: {path} is not below {source}")
-    if not found:
-        raise UserError(f"--list {file}: names no images")
-    return found
-
-
 def _check_inputs_stay(jobs: list[Job], output: Path) -> None:
-    there = [job.target for job in jobs if job.target.exists()]
+    there = [job.target for job in jobs if os.path.exists(job.target)]  # noqa: PTH110
     if not there:
         return
-    inputs = {_identity(job.source) for job in jobs if job.source.exists()}
+    inputs = {_identity(job.source) for job in jobs if os.path.exists(job.source)}  # noqa: PTH110
     for target in there:
         if _identity(target) in inputs:
             raise UsageError(f"--output {output}: {target} is an input: give another folder")
@@ -129,13 +118,19 @@ def _outside(found: list[Path], source: Path, output: Path) -> list[Path]:
 
 def _distinct(inputs: list[Path], format: Format | None) -> list[Path]:
     names = [path.with_suffix(_suffix(path, format)) for path in inputs]
-    while len(set(names)) < len(names):
-        shared = {name for name, uses in Counter(names).items() if uses > 1}
-        names = [
-            path.with_name(path.name + _suffix(path, format)) if name in shared else name
-            for path, name in zip(inputs, names, strict=True)
-        ]
+    longer: set[int] = set()  # grows with every turn, so that there is a last one
+    while shared := _sharing(names) - longer:
+        for place in shared:
+            path = inputs[place]
+            names[place] = path.with_name(path.name + _suffix(path, format))
+        longer |= shared
     return names
+
+
+def _sharing(names: list[Path]) -> set[int]:
+    """The places of names that are there more than once."""
+    uses = Counter(names)
+    return {place for place, name in enumerate(names) if uses[name] > 1}
 
 
 def _suffix(path: Path, format: Format | None) -> str:

@@ -1,35 +1,52 @@
 """Conversions beside the pictures that should have come out."""
 
+import logging
 from pathlib import Path
+from statistics import fmean
 
 from PIL import Image
 from torch import Tensor
 
 from cyclegan import images
 from cyclegan.conversion.files import Job
+from cyclegan.errors import UserError
 from cyclegan.metrics import METRICS
+
+log = logging.getLogger(__name__)
 
 
 def compare(jobs: list[Job], reference: Path) -> list[str]:
     """A line for each metric: the conversions to `reference`, beside the unconverted inputs.
 
-    Pairs by the name of the output; pictures without a counterpart are left out.
+    Pairs by the name of the output; pictures without a counterpart are left out, and told those
+    that can't be read.
     """
     pairs = [(job, reference / job.name) for job in jobs if (reference / job.name).is_file()]
-    if not pairs:
+    measured = [figures for job, path in pairs if (figures := _figures(job, path)) is not None]
+    if not measured:
         return [f"{reference}: no picture of the same name as a converted one"]
     lines = []
-    for name, metric in METRICS.items():
-        converted = inputs = 0.0
-        for job, path in pairs:
-            expected = images.read(path, 3)
-            converted += metric(_tensor(job.target, expected), images.to_tensor(expected))
-            inputs += metric(_tensor(job.source, expected), images.to_tensor(expected))
+    for number, name in enumerate(METRICS):
+        converted, inputs = (
+            fmean(figures[number][side] for figures in measured) for side in (0, 1)
+        )
         lines.append(
-            f"{name} to {reference} over {len(pairs)} images: {converted / len(pairs):.4f} "
-            f"(the unconverted input: {inputs / len(pairs):.4f})"
+            f"{name} to {reference} over {len(measured)} images: {converted:.4f} "
+            f"(the unconverted input: {inputs:.4f})"
         )
     return lines
+
+
+def _figures(job: Job, path: Path) -> list[tuple[float, float]] | None:
+    """By each metric, of the conversion and of the input; None, told, where one can't be read."""
+    try:
+        expected = images.read(path, 3)
+        converted, source = _tensor(job.target, expected), _tensor(job.source, expected)
+    except UserError as error:
+        log.warning("not compared: %s", error)
+        return None
+    wanted = images.to_tensor(expected)
+    return [(metric(converted, wanted), metric(source, wanted)) for metric in METRICS.values()]
 
 
 def _tensor(path: Path, like: Image.Image) -> Tensor:

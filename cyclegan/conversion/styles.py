@@ -1,5 +1,6 @@
 """The pictures whose style a fusion model takes on."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +35,20 @@ class Styles:
             )
         if self.weights and not sum(self.weights):
             raise UsageError("--style_weights: all are 0, so no style is left: give one that isn't")
-        opened = [open_style(file, side, channels) for file in self.files]
-        return Painted(network, opened, self.weights)
+        once = self._each_once()
+        opened = [open_style(file, side, channels) for file in once.files]
+        return Painted(network, opened, once.weights)
+
+    def _each_once(self) -> "Styles":
+        """A picture that is given twice, perhaps by another path, as one with both its weights."""
+        files: dict[str, Path] = {}
+        weights: dict[str, float] = {}
+        for number, file in enumerate(self.files):
+            there = os.path.realpath(file)
+            files.setdefault(there, file)
+            if self.weights:
+                weights[there] = weights.get(there, 0.0) + self.weights[number]
+        return Styles(tuple(files.values()), tuple(weights.values()))
 
     def refuse(self, model: Path) -> None:
         """Raise UsageError where there are any: `model` can't take them on."""

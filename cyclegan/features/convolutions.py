@@ -57,7 +57,7 @@ def read_convolutions(path: Path, name: str) -> list[Convolution]:
     for key, weight in content.items():
         if isinstance(weight, Tensor) and weight.ndim == 4:
             bias = content.get(str(key).removesuffix("weight") + "bias")
-            if not isinstance(bias, Tensor) or bias.shape != weight.shape[:1]:
+            if not isinstance(bias, Tensor) or bias.shape != weight.shape[:1] or bias.is_meta:
                 raise foreign(path, name)
             found.append(Convolution(weight, bias))
     if not found:

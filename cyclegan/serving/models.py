@@ -35,7 +35,7 @@ def offered(settings: ServeSettings, files: Mapping[Path, bool]) -> dict[str, Mo
     """
     for name in settings.name:
         check_name(name)
-    runs = [settings.checkpoints_dir / name for name in settings.name]
+    runs = [settings.checkpoints_dir / name for name in dict.fromkeys(settings.name)]
     found = [model for run in runs for model in _required(run)]
     if not runs and not files:
         found = [model for run in _all_runs(settings.checkpoints_dir) for model in _of_run(run)]

@@ -27,7 +27,7 @@ _ENDING = 3  # seconds that answers under way may take when the server is stoppe
 def run(settings: ServeSettings) -> int:
     """Serve until Ctrl-C or SIGTERM; return the exit code. Raises UserError."""
     need("cyclegan serve", "serve", "fastapi", "python_multipart", "uvicorn")
-    offered(settings, dict.fromkeys(settings.weights, False))
+    offered(settings, dict.fromkeys(settings.files, False))
     _warn_of_others(settings)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
@@ -37,7 +37,7 @@ def run(settings: ServeSettings) -> int:
     ):
         worker = Worker(settings.device, settings.precision)
         try:
-            files = {path: worker.do(Inspect(path)) for path in settings.weights}
+            files = {path: worker.do(Inspect(path)) for path in settings.files}
             _serve(_application(settings, files, worker, Path(folder)), worker, listening, settings)
         finally:
             worker.close()

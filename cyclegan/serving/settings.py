@@ -38,6 +38,11 @@ class ServeSettings:
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """The weights, each file once, however often and by whatever path it was named."""
+        return tuple({path.resolve(): path for path in self.weights[::-1]}.values())[::-1]
+
+    @property
     def largest_upload(self) -> int:
         """In bytes."""
         return self.max_megabytes * 1_000_000

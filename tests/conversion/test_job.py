@@ -260,6 +260,21 @@ def test_reference_prints_the_difference(pictures: Path, tmp_path: Path, capsys:
     assert "over 1 images: 0.0000 (the unconverted input: 0." in text
 
 
+def test_a_damaged_reference_is_told_and_the_rest_compared(
+    pictures: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "real").mkdir()
+    smooth_image(5, (23, 17)).save(tmp_path / "real" / "d.png")
+    (tmp_path / "real" / "a.jpg").write_bytes(b"no picture")
+    assert convert(settings(pictures, tmp_path / "out", reference=tmp_path / "real")) == 0
+    assert "over 1 images" in capsys.readouterr().out
+    assert "not compared" in caplog.text
+    assert "a.jpg: not an image" in caplog.text
+
+
 def test_an_output_that_cannot_be_written(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="can't be written"):

@@ -156,6 +156,19 @@ def test_several_styles_count_by_their_weights(root: Path, tmp_path: Path) -> No
     assert np.abs(read(tmp_path / "r") - read(tmp_path / "mixed")).mean() > 0.5
 
 
+def test_a_style_that_is_given_twice_counts_as_one(root: Path, tmp_path: Path) -> None:
+    red, blue = str(root / "red.png"), str(root / "blue.png")
+    again = f"{root}/../{root.name}/red.png"
+    styles = ["--style", red, blue]
+    assert convert(root, tmp_path / "once", *styles) == 0
+    assert convert(root, tmp_path / "twice", *styles, again) == 0
+    assert (read(tmp_path / "once") == read(tmp_path / "twice")).all()
+    assert convert(root, tmp_path / "mixed", *styles, "--style_weights", "3", "1") == 0
+    weights = ["--style_weights", "1", "1", "2"]
+    assert convert(root, tmp_path / "parts", *styles, again, *weights) == 0
+    assert (read(tmp_path / "mixed") == read(tmp_path / "parts")).all()
+
+
 def test_outside_the_mask_nothing_changes(root: Path, tmp_path: Path) -> None:
     mask = np.zeros((40, 48), np.uint8)
     mask[:, 24:] = 255

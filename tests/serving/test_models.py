@@ -31,3 +31,10 @@ def test_a_run_offers_the_ways_it_converts(runs: Path) -> None:
 def test_a_model_that_needs_a_style_says_how_to_serve_it(runs: Path) -> None:
     with pytest.raises(UsageError, match=r"--name fusion: .* cyclegan export --style FILE"):
         offered(ServeSettings(checkpoints_dir=runs, name=("fusion",)), {})
+
+
+def test_what_is_named_twice_is_offered_once(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(runs)
+    assert list(offered(ServeSettings(checkpoints_dir=runs, name=("both", "both")), {})) == ["both"]
+    files = ServeSettings(weights=(Path("a.pth"), runs / "a.pth", Path("b.pth"))).files
+    assert files == (Path("a.pth"), Path("b.pth"))
