@@ -11,3 +11,11 @@ class UsageError(UserError):
     """A wrong flag, key or value; the command was not started."""
 
     exit_code = 2
+
+
+def in_words(error: BaseException) -> str:
+    """What an error says, in one line that is never empty."""
+    said = getattr(error, "strerror", None) or str(error).strip()
+    if isinstance(error, MemoryError):
+        return f"not enough memory{said and f': {said.splitlines()[0]}'}"
+    return str(said).splitlines()[0] if said else type(error).__name__

@@ -23,6 +23,7 @@ from cyclegan.evaluation.report import rows
 from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import make_yardstick
 from cyclegan.features.table import feature_network
+from cyclegan.images.whole import whole_file
 from cyclegan.settings import Settings, from_table
 
 QUALITY = 92  # of JPEG
@@ -52,10 +53,8 @@ def compare(settings: CompareSettings) -> int:
         loader=PackageLoader("cyclegan.comparison", ""), autoescape=True
     ).get_template("page.html.j2")
     page = template.render(labels=labels, rows=rows_of_page, figures=figures)
-    settings.output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = settings.output.with_name(f".{settings.output.name}.unfinished")
-    unfinished.write_text(page, encoding="utf-8", errors="replace")
-    unfinished.replace(settings.output)
+    with whole_file(settings.output) as unfinished:
+        unfinished.write_text(page, encoding="utf-8", errors="replace")
     sys.stdout.write(f"look at it: {settings.output.resolve().as_uri()}\n")
     return 0
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from glob import escape
 from hashlib import sha256
 from itertools import islice
 
@@ -13,7 +14,7 @@ from av.error import FFmpegError
 from rich.progress import Progress
 
 from cyclegan.conversion.files import Job
-from cyclegan.conversion.ledger import Ledger
+from cyclegan.conversion.ledger import Ledger, OutputError
 from cyclegan.conversion.look import Look
 from cyclegan.conversion.painting import Depth, paint
 from cyclegan.conversion.remote import Here
@@ -22,6 +23,7 @@ from cyclegan.conversion.sizes import scaled
 from cyclegan.conversion.translator import Translator
 from cyclegan.errors import UserError
 from cyclegan.images.picture import RANGES, Picture
+from cyclegan.images.whole import hidden_name
 from cyclegan.video.clip import Clip, DamagedClipError, Frame, frames, open_clip
 from cyclegan.video.encoders import ENCODERS, Encoder
 from cyclegan.video.joining import check_holds_sound, join
@@ -29,6 +31,7 @@ from cyclegan.video.segments import LENGTH, Segments
 from cyclegan.video.stabilizer import Memory, Stabilizer
 
 log = logging.getLogger(__name__)
+_KEY = 12  # digits of what a clip's segments are made of
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,18 @@ class Clips:
 
     def __call__(self, todo: Sequence[Job], bar: Progress) -> list[str]:
         """Return a line for each that failed, or is not whole."""
-        failed = []
+        failed: list[str] = []
         for job in todo:
             try:
                 self._convert(job, bar)
-            except UserError as error:
+            except OutputError:
+                for line in failed:
+                    log.warning("%s", line)
+                raise
+            except (OSError, FFmpegError) as error:
+                failed.append(self.ledger.fail_to_write(job, error))
+            except Exception as error:  # of one clip only, as a picture's
                 failed.append(self.ledger.fail(job, error))
-            except (OSError, FFmpegError) as error:  # it would be so for the rest too
-                raise UserError(f"{job.target}: can't be written ({error.strerror})") from error
             except KeyboardInterrupt:
                 log.warning("stopped; the same command goes on with the rest")
                 raise
@@ -100,8 +107,8 @@ class Clips:
     def _segments(self, job: Job) -> Segments:
         """Those of the same input, model and options."""
         origin = self.ledger.entry(job).origin
-        key = sha256(str(origin).encode()).hexdigest()[:12]
-        folder = job.target.with_name(f".{job.target.name}.{key}.parts")
+        key = sha256(str(origin).encode()).hexdigest()[:_KEY]
+        folder = job.target.with_name(hidden_name(job.target.name, f".{key}.parts"))
         folder.mkdir(parents=True, exist_ok=True)
         return Segments(folder)
 
@@ -148,7 +155,9 @@ class Clips:
         job.target.unlink(missing_ok=True)
         self.ledger.note(self.ledger.entry(job, *clip.size, seconds))
         joined.replace(job.target)
-        for folder in job.target.parent.glob(f".{job.target.name}.*.parts"):
+        like = hidden_name(job.target.name, f".{'?' * _KEY}.parts")
+        start = escape(like.removesuffix(f"{'?' * _KEY}.parts"))
+        for folder in job.target.parent.glob(f"{start}{'?' * _KEY}.parts"):
             shutil.rmtree(folder)
         self.mirror.deliver(job.target)
         self.mirror.drop(job.source)

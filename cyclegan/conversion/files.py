@@ -25,6 +25,11 @@ class Job:
     name: Path
     """of the target within the output folder"""
 
+    @property
+    def is_done(self) -> bool:
+        """Whether its output is there; of a name that no file can have, it is not."""
+        return os.path.isfile(self.target)  # noqa: PTH113
+
 
 def plan(settings: ConvertSettings) -> list[Job]:
     """Pair every image below the input (or the input itself) with its place below the output.

@@ -1,6 +1,7 @@
 """Converts an image set."""
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -23,7 +24,7 @@ from cyclegan.conversion.sizes import pixels_of_two_sizes
 from cyclegan.conversion.styles import Styles
 from cyclegan.conversion.translator import Translator, choose_way
 from cyclegan.conversion.weights import Generator
-from cyclegan.errors import UsageError, UserError
+from cyclegan.errors import UsageError, UserError, in_words
 from cyclegan.packages import need
 from cyclegan.progress import progress_bar
 from cyclegan.run import FolderDirection, check_name
@@ -69,6 +70,7 @@ def _one_way(settings: ConvertSettings, mirror: Here) -> int:
     todo = _unfinished(jobs, settings, made_by)
     failed: list[str] = []
     if todo:
+        mirror.begin(folder_of(settings))
         translator = make_translator(generator, settings, todo)
         ledger = Ledger(folder_of(settings), made_by, generator.digest)
         with progress_bar() as bar:
@@ -167,9 +169,10 @@ def _unfinished(jobs: Sequence[Job], settings: ConvertSettings, made_by: str) ->
     """Leave out what is finished. Raises UserError before anything else would be overwritten."""
     if settings.overwrite:
         return list(jobs)
-    there = [job for job in jobs if job.target.exists()]
+    there = [job for job in jobs if os.path.exists(job.target)]  # noqa: PTH110 - of any length
     folder = folder_of(settings)
     made = manifest.read(folder)
+    there = [job for job in there if job.source.exists()]  # what a list names may be gone
     foreign = [job for job in there if not _is_ours(job, made, made_by)]
     if foreign:
         raise UserError(
@@ -193,12 +196,15 @@ def _report(done: Summary, jobs: list[Job], settings: ConvertSettings, generator
     console = Console(soft_wrap=True, highlight=False)
     for line in done.failed:
         log.warning("%s", line)
-    if folder_of(settings) == settings.output and any(job.target.is_file() for job in jobs):
+    if folder_of(settings) == settings.output and any(job.is_done for job in jobs):
         title = settings.name or generator.origin
-        page = write_page(jobs, settings.output, f"Converted with {title}")
-        console.print(f"pictures: {page}", markup=False)
+        try:
+            page = write_page(jobs, settings.output, f"Converted with {title}")
+            console.print(f"pictures: {page}", markup=False)
+        except OSError as error:  # the pictures are there
+            log.warning("%s: can't be written (%s)", settings.output / PAGE, in_words(error))
     if settings.reference is not None:
-        for line in compare([job for job in jobs if job.target.is_file()], settings.reference):
+        for line in compare([job for job in jobs if job.is_done], settings.reference):
             console.print(line, markup=False)
     console.print(
         f"{done.converted} converted, {done.skipped} skipped (finished before), "

@@ -1,11 +1,17 @@
 """What became of each job, for the manifest."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cyclegan.conversion import manifest
 from cyclegan.conversion.files import Job
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, in_words
+from cyclegan.images.whole import is_full
+
+
+class OutputError(UserError):
+    """Nothing more can be written: what comes after would fail, too."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +34,32 @@ class Ledger:
         )
 
     def note(self, entry: manifest.Entry) -> None:
-        """Write it down. Do so before the output appears: it is then always known as ours."""
-        manifest.append(self.output, entry)
+        """Write it down. Do so before the output appears: it is then always known as ours.
 
-    def fail(self, job: Job, error: UserError) -> str:
-        """Write down that a job failed; return the line that says why."""
-        if job.source.exists():
-            self.output.mkdir(parents=True, exist_ok=True)
-            self.note(replace(self.entry(job), error=str(error)))
-        return str(error)
+        Raises OutputError where that can't be.
+        """
+        try:
+            manifest.append(self.output, entry)
+        except OSError as error:
+            path = self.output / manifest.NAME
+            raise OutputError(f"{path}: can't be written ({in_words(error)})") from error
+
+    def fail(self, job: Job, error: Exception) -> str:
+        """Write down that a job failed, of whatever; return the line that says why.
+
+        Raises OutputError where the disk is full or the folder can't be written to.
+        """
+        line = str(error) if isinstance(error, UserError) else f"{job.source}: {in_words(error)}"
+        if isinstance(error, OutputError) or is_full(error) or is_full(error.__cause__):
+            raise OutputError(line) from error
+        if os.path.isfile(job.source):  # noqa: PTH113 - of a name of any length
+            self.note(replace(self.entry(job), error=line))
+        return line
+
+    def fail_to_write(self, job: Job, error: Exception) -> str:
+        """The same where it was made, and its output can't be written."""
+        named = getattr(error, "filename", None)
+        where = "" if named is None or Path(os.fsdecode(named)) == job.target else f"{named}: "
+        told = UserError(f"{job.target}: can't be written ({where}{in_words(error)})")
+        told.__cause__ = error
+        return self.fail(job, told)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader
 
 from cyclegan.conversion.files import Job, is_video
+from cyclegan.images.whole import whole_file
 
 PAGE = "index.html"
 MOST = 1000  # pairs: a browser has to lay them all out
@@ -25,13 +26,12 @@ def write_page(jobs: list[Job], output: Path, title: str) -> Path:
             "output": _link(job.target, output),
             "moves": is_video(job.source),
         }
-        for job in islice((job for job in jobs if job.target.is_file()), MOST)
+        for job in islice((job for job in jobs if job.is_done), MOST)
     ]
     path = output / PAGE
-    unfinished = path.with_name(f".{PAGE}.unfinished")
     page = template.render(title=title, pairs=pairs, pictures=len(jobs))
-    unfinished.write_text(page, encoding="utf-8", errors="replace")  # names may be any bytes
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(page, encoding="utf-8", errors="replace")  # names may be any bytes
     return path
 
 

@@ -12,14 +12,14 @@ from rich.progress import Progress
 
 from cyclegan.conversion import manifest
 from cyclegan.conversion.files import Job
-from cyclegan.conversion.ledger import Ledger
+from cyclegan.conversion.ledger import Ledger, OutputError
 from cyclegan.conversion.look import Look
 from cyclegan.conversion.painting import Depth, paint, paint_together
 from cyclegan.conversion.remote import Here
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.sizes import scaled
 from cyclegan.conversion.translator import Translator
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, in_words
 from cyclegan.images.document import Document, open_document
 from cyclegan.images.picture import Picture
 from cyclegan.images.writing import Compression, check_holds, depth, write_document
@@ -74,7 +74,7 @@ class Pictures:
         self._look = look
         self._compression = Compression(settings.quality, settings.chroma)
         many = 1 if translator.device.type == "cpu" else _TOGETHER_ON_A_GPU
-        self._together = settings.batch_size or many
+        self._at_once = settings.batch_size or many
 
     def __call__(self, todo: Sequence[Job], bar: Progress) -> list[str]:
         """Return a line for each that failed.
@@ -90,7 +90,7 @@ class Pictures:
                     for read in self._painted(group):
                         try:
                             made = self._make(read)
-                        except UserError as error:
+                        except Exception as error:  # codecs raise nearly every kind
                             failed.append(self._ledger.fail(read.job, error))
                             continue
                         failed += written.result() if written else []
@@ -100,6 +100,10 @@ class Pictures:
                             written = None
                         bar.advance(task)
                 failed += written.result() if written else []
+            except OutputError:
+                for line in failed:
+                    log.warning("%s", line)
+                raise
             except KeyboardInterrupt:
                 log.warning("stopped; the same command goes on with the rest")
                 raise
@@ -114,7 +118,7 @@ class Pictures:
         for job, coming in documents:
             try:
                 read = Read(job, coming.result())
-            except UserError as error:
+            except Exception as error:  # as decoders do
                 failed.append(self._ledger.fail(job, error))
                 continue
             if group and not self._joins(group, read):
@@ -125,7 +129,7 @@ class Pictures:
             yield group
 
     def _joins(self, group: Sequence[Read], read: Read) -> bool:
-        if len(group) >= self._together:
+        if len(group) >= self._at_once:
             return False
         shapes = {_shape(one.document) for one in (group[0], read)}
         return len(shapes) == 1 and None not in shapes
@@ -135,20 +139,23 @@ class Pictures:
         if len(group) == 1:
             return group
         begun = time.perf_counter()
-        sources = [self._scaled(picture) for read in group for picture in read.document.pictures]
-        depths = [
-            Depth(*depth(read.job.target, source))
-            for read, source in zip(group, sources, strict=True)
-        ]
         try:
-            made = paint_together(sources, self._translator, self._look, depths)
-        except UserError:  # is told of each by its name
+            made = self._made_together(group)
+        except Exception:  # is told of each by its name
             return group
         seconds = (time.perf_counter() - begun) / len(group)
         return [
             replace(read, painted=picture, seconds=seconds)
             for read, picture in zip(group, made, strict=True)
         ]
+
+    def _made_together(self, group: Sequence[Read]) -> list[Picture]:
+        sources = [self._scaled(picture) for read in group for picture in read.document.pictures]
+        depths = [
+            Depth(*depth(read.job.target, source))
+            for read, source in zip(group, sources, strict=True)
+        ]
+        return paint_together(sources, self._translator, self._look, depths)
 
     def _read_ahead(
         self, reader: Executor, jobs: Sequence[Job]
@@ -157,7 +164,7 @@ class Pictures:
         coming: deque[tuple[Job, Future[Document]]] = deque()
         for job in jobs:
             coming.append((job, reader.submit(self._read, job)))
-            if len(coming) > self._together:
+            if len(coming) > self._at_once:
                 yield coming.popleft()
         yield from coming
 
@@ -196,8 +203,9 @@ class Pictures:
             picture = self._scaled(picture)
             chosen = Depth(*depth(job.target, picture))
             return paint(picture, self._translator, self._look, chosen)
-        except UserError as error:
-            raise UserError(f"{job.source}: {error}") from None
+        except Exception as error:  # of one picture only: its size, its values, its codec
+            said = str(error) if isinstance(error, UserError) else in_words(error)
+            raise UserError(f"{job.source}: {said}") from error
 
     def _scaled(self, picture: Picture) -> Picture:
         return picture.scaled(scaled(picture.size, self._settings.load_size))
@@ -223,8 +231,8 @@ class Pictures:
             self._mirror.drop(job.source)
         except UserError as error:
             return [self._ledger.fail(job, error)]
-        except OSError as error:
-            raise UserError(f"{job.target}: can't be written ({error.strerror})") from error
+        except Exception as error:  # encoders raise nearly every kind
+            return [self._ledger.fail_to_write(job, error)]
         return []
 
 

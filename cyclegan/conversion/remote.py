@@ -5,6 +5,7 @@ same names, sizes and times, so that all that is decided by names, sizes and tim
 One picture at a time is fetched, and delivered.
 """
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -17,14 +18,25 @@ from typing import Any
 from cyclegan.conversion import manifest
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.data.cache_folder import user_folder
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, in_words
+from cyclegan.images.whole import hidden_name
 from cyclegan.packages import need
 
+log = logging.getLogger(__name__)
 _URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*|/.+)")  # a Path keeps one slash of two
 
 
 class Here:
     """Input and output are folders of this machine."""
+
+    def begin(self, output: Path) -> None:
+        """Before the first is made. Raises UserError where nothing can be written."""
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise UserError(f"--output {output}: can't be written (Not a directory)") from None
+        except OSError as error:
+            raise UserError(f"--output {output}: can't be written ({in_words(error)})") from error
 
     def fetch(self, source: Path) -> None:
         """Before `source` is read."""
@@ -72,11 +84,14 @@ class Folder:
         except FileNotFoundError:
             found = {}
         except Exception as error:  # every kind of storage has its own
-            raise UserError(f"{self.url}: {error or type(error).__name__}") from None
+            raise UserError(f"{self.url}: {in_words(error)}") from None
         names = {path[len(self.root) :].lstrip("/"): info for path, info in found.items()}
         for name, info in names.items():
             if name and ".." not in Path(name).parts:
-                _stand_in(self.local / name, info)
+                try:
+                    _stand_in(self.local / name, info)
+                except OSError as error:  # a long name, or one that a folder has
+                    log.warning("%s/%s: left out (%s)", self.url, name, in_words(error))
         for path in self.local.rglob("*"):
             if path.is_file() and path.relative_to(self.local).as_posix() not in names:
                 path.unlink()
@@ -93,9 +108,29 @@ class Folder:
         there = self._there(path)
         folder, _, name = there.rpartition("/")
         self.files.makedirs(folder, exist_ok=True)
-        unfinished = f"{folder}/.{name}.unfinished"
+        unfinished = f"{folder}/{hidden_name(name, '.unfinished')}"
         self.files.put_file(str(path), unfinished)
         self.files.mv(unfinished, there)
+
+    def get_notes(self) -> None:
+        """Fetch the manifest, if there is one. Raises UserError."""
+        notes = self.local / manifest.NAME
+        if not notes.exists():
+            return
+        try:
+            self.get(notes)
+        except Exception as error:  # as above
+            raise UserError(f"{self.url}/{notes.name}: {in_words(error)}") from error
+
+    def put_notes(self) -> None:
+        """Deliver the manifest, if there is one. Raises UserError."""
+        notes = self.local / manifest.NAME
+        if not notes.exists():
+            return
+        try:
+            self.put(notes)
+        except Exception as error:  # as above
+            raise UserError(f"--output {self.url}: can't be written ({in_words(error)})") from error
 
     def _there(self, path: Path) -> str:
         return f"{self.root}/{path.relative_to(self.local).as_posix()}"
@@ -107,13 +142,20 @@ class Mirror(Here):
     def __init__(self, source: Folder | None, target: Folder | None) -> None:
         self._source, self._target = source, target
 
+    def begin(self, output: Path) -> None:
+        """Deliver the manifest, as a trial. Raises UserError."""
+        super().begin(output)
+        if self._target is not None:
+            (output / manifest.NAME).touch()
+            self._target.put_notes()
+
     def fetch(self, source: Path) -> None:
         """Get its content. Raises UserError."""
         if self._source is not None:
             try:
                 self._source.get(source)
             except Exception as error:
-                raise UserError(f"{self._source.url}/{source.name}: {error}") from None
+                raise UserError(f"{self._source.url}/{source.name}: {in_words(error)}") from error
 
     def drop(self, source: Path) -> None:
         """Leave only what stands for it."""
@@ -128,7 +170,7 @@ class Mirror(Here):
         try:
             self._target.put(made)
         except Exception as error:
-            raise UserError(f"{self._target.url}/{made.name}: {error}") from None
+            raise UserError(f"{self._target.url}/{made.name}: {in_words(error)}") from error
         state = made.stat()
         _empty(made, state.st_size, state.st_mtime_ns)
 
@@ -153,10 +195,8 @@ def mirrored(settings: ConvertSettings) -> Iterator[tuple[ConvertSettings, Here]
             settings = replace(settings, input=source.local)
         if target is not None:
             target.mirror()
-            notes = target.local / manifest.NAME
-            if notes.exists():
-                target.get(notes)
-            at_end.callback(lambda: target.put(notes) if notes.exists() else None)
+            target.get_notes()
+            at_end.callback(target.put_notes)
             settings = replace(settings, output=target.local)
         yield settings, Mirror(source, target)
 
@@ -164,7 +204,10 @@ def mirrored(settings: ConvertSettings) -> Iterator[tuple[ConvertSettings, Here]
 def url_of(path: Path) -> str | None:
     """The URL that `path` was given as; None where it was none."""
     match = _URL.fullmatch(path.as_posix())
-    return None if match is None else f"{match[1]}://{match[2]}"
+    if match is None:
+        return None
+    root = "/" if match[1] in ("file", "local") else ""  # others have a host or a bucket first
+    return f"{match[1]}://{root}{match[2]}"
 
 
 def _stand_in(path: Path, info: dict[str, Any]) -> None:

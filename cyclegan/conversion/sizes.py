@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from cyclegan import images
 from cyclegan.conversion.files import Job, is_video
-from cyclegan.errors import UserError
 from cyclegan.images import Size
 from cyclegan.tiling.reflected import padded_side
 
@@ -27,9 +26,9 @@ def pixels_of_two_sizes(jobs: Sequence[Job], shorter: int | None) -> int:
     for job in jobs[:: max(1, len(jobs) // _LOOKED_AT)]:
         try:
             size, count = _pictures(job)
-        except UserError:  # is told when its turn comes
+            width, height = scaled(size, shorter)
+        except Exception:  # of whatever kind, it is told when its turn comes
             continue
-        width, height = scaled(size, shorter)
         looked_at += 1
         sizes[padded_side(width), padded_side(height)] += count
     if len(sizes) > 2:

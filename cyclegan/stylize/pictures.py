@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cyclegan.errors import UsageError, UserError
+from cyclegan.errors import UsageError, UserError, in_words
 from cyclegan.images import Size
 from cyclegan.images.document import Document, open_document
 from cyclegan.images.picture import Picture, as_deep
@@ -105,4 +105,4 @@ class Target:
         try:
             write_document(self.path, [picture], Document([picture]), Compression())
         except OSError as error:
-            raise UserError(f"{self.path}: can't be written ({error.strerror})") from error
+            raise UserError(f"{self.path}: can't be written ({in_words(error)})") from error

@@ -279,3 +279,22 @@ def test_a_generator_of_other_channels(tmp_path: Path, caplog) -> None:
     flags = ["--input", str(source), "--output", str(tmp_path / "x.mp4")]
     assert cli.run(["convert", "--weights", str(run), *flags]) == 1
     assert "a video has 3 channels, this generator is for 4" in caplog.text
+
+
+def test_a_clip_that_cannot_be_written_fails_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file lies where its folder would be; names may be as long as the system allows."""
+    longest = f"{'x' * 251}.mp4"
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    film(tmp_path / "in" / "deep" / "a.mp4", scene(3))
+    film(tmp_path / "in" / "clip.mp4", scene(3)).rename(tmp_path / "in" / longest)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "deep").write_text("mine")
+    assert convert(tmp_path / "in", tmp_path / "out") == 1
+    assert "1 converted, 0 skipped (finished before), 1 failed" in capsys.readouterr().out
+    assert "a.mp4: can't be written" in caplog.text
+    assert len(watch(tmp_path / "out" / longest).frames) == 3
+    assert {path.name for path in (tmp_path / "out").iterdir()} - {"index.html"} == {
+        "deep", longest, "manifest.jsonl",
+    }  # fmt: skip

@@ -1,6 +1,8 @@
 """Image sets: names, trees, second runs, failures."""
 
 import json
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +16,14 @@ from PIL import Image
 
 from cyclegan import Translator
 from cyclegan.conversion import manifest, memory, page
+from cyclegan.conversion import pictures as pictures_module
 from cyclegan.conversion.files import plan
 from cyclegan.conversion.job import convert
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.weights import load
 from cyclegan.errors import UsageError, UserError
 
+BESIDE = {"index.html", "manifest.jsonl"}
 FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
 OTHER = GOLDEN / "resnet9_nopool" / "initial_net_G_B.pth"
 
@@ -382,3 +386,102 @@ def test_killed_at_any_point_it_goes_on(pictures: Path, tmp_path: Path) -> None:
     for name in tree(whole) - {"manifest.jsonl", "index.html"}:
         assert (out / name).read_bytes() == (whole / name).read_bytes(), name
     assert not [name for name in tree(out) if "unfinished" in name]
+
+
+def test_names_may_be_as_long_as_the_system_allows(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is written first has a longer name than the picture."""
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    longest = [f"{'x' * 244}.png", f"{'y' * 251}.png", f"{'ü' * 125}a.bmp"]
+    for number, name in enumerate(longest):
+        smooth_image(number, (16, 16)).save(source / name)
+    assert convert(settings(source, out)) == 0
+    assert tree(out) == {longest[0], longest[1], f"{'ü' * 125}a.png", *BESIDE}
+    assert convert(settings(source, tmp_path / "webp", format="webp", num_test=2)) == 1
+    assert f"{'y' * 251}.webp: can't be written (File name too long)" in caplog.text
+    assert tree(tmp_path / "webp") == {f"{'x' * 244}.webp", *BESIDE}
+
+
+def test_a_file_in_place_of_a_folder_fails_alone(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: object
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "deep").write_text("mine")
+    assert convert(settings(pictures, tmp_path / "out")) == 1
+    assert "4 converted, 0 skipped (finished before), 2 failed" in capsys.readouterr().out
+    assert "c.webp: can't be written" in caplog.text
+    assert (tmp_path / "out" / "deep").read_text() == "mine"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("no codec\nat all"), IndexError(0)])
+@pytest.mark.parametrize("place", ["open_document", "write_document", "paint"])
+def test_whatever_one_picture_raises_the_rest_is_done(
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    place: str,
+) -> None:
+    """Codecs and memory fail in ways that no file makes at will: the error is made up."""
+    real, calls = getattr(pictures_module, place), iter(range(100))
+
+    def broken(*args: object, **more: object) -> object:
+        if next(calls) == 1:
+            raise error
+        return real(*args, **more)
+
+    monkeypatch.setattr(pictures_module, place, broken)
+    assert convert(settings(pictures, tmp_path / "out")) == 1
+    assert len(tree(tmp_path / "out") - BESIDE) == 5
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert str(tmp_path) in line
+    assert "\n" not in line
+    assert "None" not in line
+
+
+def test_a_damaged_tiff_fails_alone(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = bytearray((pictures / "e.tif").read_bytes())
+    for tag in (b"\x00\x01\x03\x00", b"\x00\x01\x04\x00"):  # ImageWidth
+        place = content.find(tag)
+        if place > 0:
+            content[place + 8 : place + 12] = bytes(4)
+    (pictures / "zero.tif").write_bytes(content)
+    for number, more in enumerate([{}, {"load_size": 12}, {"batch_size": 4}]):
+        assert convert(settings(pictures, tmp_path / f"{number}", **more)) == 1
+        assert "6 converted, 0 skipped (finished before), 1 failed" in capsys.readouterr().out
+
+
+def on_a_small_disk(
+    folder: Path, kilobytes: int, command: list[str]
+) -> subprocess.CompletedProcess:
+    """Run a command with `folder` on a disk of its own, where this system lets its users do so."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", str(folder)]
+    if subprocess.run(["unshare", "-rm", *mount], capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    script = f"{shlex.join(mount)} && exec {shlex.join(command)}"
+    return subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True)
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="disks are made by unshare")
+@pytest.mark.parametrize(("format", "kilobytes"), [("jpg", 36), ("tif", 64), ("tif", 88)])
+def test_a_full_disk_stops_the_run_and_says_so(tmp_path: Path, format: str, kilobytes: int) -> None:
+    """Two of three pictures have room; of the third there may be a part."""
+    source = tmp_path / "in"
+    source.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (3, 100, 100, 3), dtype=np.uint8)
+    for number, pixels in enumerate(noise):
+        Image.fromarray(pixels).save(source / f"{number}.png")
+    command = [sys.executable, "-m", "cyclegan", "convert", "--weights", str(FILE)]
+    more = ["--input", str(source), "--output", str(tmp_path / "out"), "--format", format]
+    done = on_a_small_disk(tmp_path / "out", kilobytes, [*command, *more, "--strength", "0"])
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"cyclegan: error: {tmp_path / 'out' / '2.'}"), done.stderr
+    assert last.endswith("can't be written (No space left on device)")
+    assert "Traceback" not in done.stderr

@@ -103,6 +103,7 @@ def test_from_a_web_server_to_a_folder(bucket: fsspec.AbstractFileSystem, tmp_pa
         ("s3://box/a b", "s3://box/a b"),
         ("memory://x", "memory://x"),
         ("http://127.0.0.1:80/x", "http://127.0.0.1:80/x"),
+        ("file:///x/y", "file:///x/y"),
         ("folder/x", None),
         ("/folder/x", None),
         ("C:/folder", None),
@@ -122,3 +123,29 @@ def test_urls_that_lead_nowhere_are_one_line(
     with pytest.raises(UserError, match=words) as raised:
         run(url, str(tmp_path / "out"))
     assert "\n" not in str(raised.value)
+
+
+def test_names_may_be_as_long_as_the_storage_allows(
+    bucket: fsspec.AbstractFileSystem, tmp_path: Path
+) -> None:
+    longest = f"{'x' * 251}.png"
+    bucket.mv("/bucket/a.png", f"/bucket/{longest}")
+    assert run("memory://bucket", f"file://{tmp_path}/made") == 0
+    assert (tmp_path / "made" / longest).is_file()
+
+
+def test_what_has_no_place_here_is_told(
+    bucket: fsspec.AbstractFileSystem, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket.pipe_file(f"/bucket/{'x' * 300}.png", b"a longer name than files have here")
+    assert run("memory://bucket", str(tmp_path / "out")) == 0
+    assert (tmp_path / "out" / "a.png").is_file()
+    assert "xxx.png: left out (File name too long)" in caplog.text
+
+
+def test_a_root_that_cannot_be_written_is_told_before_any_work(
+    bucket: fsspec.AbstractFileSystem, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"--output file:.*can't be written \(.*\)$"):
+        run("memory://bucket", f"file://{tmp_path}/file/out")
