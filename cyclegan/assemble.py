@@ -13,6 +13,7 @@ import torch
 
 from cyclegan import checkpoint, classic
 from cyclegan.checkpoint import Checkpoint
+from cyclegan.contents import check_trust
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.cache import open_cache
 from cyclegan.data.datasets import DATASETS
@@ -37,6 +38,7 @@ from cyclegan.position import Position
 from cyclegan.quality.watch import Best, QualityWatch
 from cyclegan.recipes import RECIPES
 from cyclegan.recipes.materials import Materials
+from cyclegan.runtimes.tensors import read_tensors
 from cyclegan.settings import Settings, changes, from_table
 from cyclegan.training.diary import Display
 from cyclegan.training.lock import only_trainer
@@ -49,12 +51,17 @@ log = logging.getLogger(__name__)
 
 
 def train(
-    settings: Settings, *, resume: Checkpoint | None = None, init_weights: Path | None = None
+    settings: Settings,
+    *,
+    resume: Checkpoint | None = None,
+    init_weights: Path | None = None,
+    trust_code: bool = False,
 ) -> int | None:
     """Train by `settings`, from `resume` on if given; return the signal that ended it, if any.
 
     `init_weights` is a folder of the classic's four files or a checkpoint of ours, to start a new
-    run from. Raises UserError, in one line, for whatever a person can put right.
+    run from; programs among them are opened only with `trust_code`. Raises UserError, in one line,
+    for whatever a person can put right.
     """
     device = choose_device(settings.run.device)
     if not settings.execution.plain:
@@ -65,7 +72,7 @@ def train(
     recipe = make_recipe(settings, chosen.execution, device, feed.images.b.paths)
     start = Position(epoch=settings.training.epoch_count)
     if init_weights is not None:
-        _load_weights(recipe.state, init_weights)
+        _load_weights(recipe.state, init_weights, trust_code=trust_code)
     if resume is not None:
         recipe.state.load_state_dict(resume.state, device)
         start = resume.position
@@ -323,13 +330,15 @@ def _tell_data(saved: dict[str, int], feed: Feed) -> None:
         log.warning("the data set changed since the checkpoint: images %s -> %s", saved, now)
 
 
-def _load_weights(state: TrainingState, source: Path) -> None:
+def _load_weights(state: TrainingState, source: Path, *, trust_code: bool) -> None:
     """Take the networks' weights from the classic's four files or from a checkpoint of ours."""
     if source.is_dir() and not (source / checkpoint.LATEST).exists():
         for name, path in classic.find_files(source).items():
-            classic.load_into(state.networks[name], classic.read_weights(path), path)
+            weights = classic.clean(read_tensors(path, trust_code=trust_code), path)
+            classic.load_into(state.networks[name], weights, path)
         return
     path = source / checkpoint.LATEST if source.is_dir() else source
+    check_trust(path, trust_code=trust_code)
     saved = checkpoint.load(path).state["networks"]
     for name, network in state.networks.items():
         if name not in saved:

@@ -42,6 +42,9 @@ class RunCommand:
     """go on with the run of this --name where its latest checkpoint stands"""
     init_weights: Path | None = None
     """start from these weights: a folder of the classic's four files, or a checkpoint"""
+    trust_code: tyro.conf.FlagCreatePairsOff[bool] = False
+    """open --init_weights that are a program, too (TorchScript, torch.export): they can do anything
+    here, so only what you trust"""
     dashboard: tyro.conf.FlagCreatePairsOff[bool] = False
     """start a dashboard for this run, if none answers"""
     settings: Settings = field(default_factory=Settings)

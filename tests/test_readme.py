@@ -1,4 +1,4 @@
-"""What the README shows works."""
+"""What the README and the longer texts in docs show works."""
 
 import re
 import shlex
@@ -21,17 +21,30 @@ from cyclegan.stylize.settings import StylizeSettings
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", TEXT, re.DOTALL)
-COMMANDS = [
-    line
-    for kind, block in BLOCKS
-    if kind == "bash"
-    for line in block.replace("\\\n", " ").splitlines()
-    if line.startswith(("cyclegan ", "bash "))
-]
+DOCS = sorted((ROOT / "docs").glob("*.md"))
 
 
-@pytest.mark.parametrize("line", COMMANDS)
+def blocks_of(text: str) -> list[tuple[str, str]]:
+    """Language and content of what is fenced."""
+    return re.findall(r"```(\w*)\n(.*?)```", text, re.DOTALL)
+
+
+def commands_of(text: str) -> list[str]:
+    """The lines of shell that are ours."""
+    return [
+        line
+        for kind, block in blocks_of(text)
+        if kind == "bash"
+        for line in block.replace("\\\n", " ").splitlines()
+        if line.startswith(("cyclegan ", "bash "))
+    ]
+
+
+BLOCKS, COMMANDS = blocks_of(TEXT), commands_of(TEXT)
+LONGER = [line for path in DOCS for line in commands_of(path.read_text())]
+
+
+@pytest.mark.parametrize("line", [*COMMANDS, *LONGER])
 def test_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     program, *args = shlex.split(line, comments=True)
@@ -87,3 +100,13 @@ def test_linked_pictures_exist() -> None:
     links = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", TEXT)
     assert links
     assert all((ROOT / link).is_file() for link in links)
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_what_docs_link_to_exists(path: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text())
+    assert all((path.parent / link).exists() for link in links)
+
+
+def test_docs_show_commands() -> None:
+    assert LONGER

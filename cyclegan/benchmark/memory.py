@@ -33,7 +33,14 @@ def measure_memory(module: str, plain: Mapping[str, Any], chosen: Mapping[str, A
 
 def answer(task: Callable[[dict[str, Any]], int]) -> None:
     """The child's part: a table on stdin, the peak on stdout."""
-    sys.stdout.write(f"{task(json.loads(sys.stdin.read()))}\n")
+    try:
+        sys.stdout.write(f"{task(json.loads(sys.stdin.read()))}\n")
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(_TOLD)
+
+
+_TOLD = 3  # exit code of a child whose last line is for the user
 
 
 def resident_peak(device: torch.device) -> int:
@@ -59,5 +66,7 @@ def _peak_in_a_child(module: str, given: Mapping[str, Any]) -> int:
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        if done.returncode == _TOLD:
+            raise UserError(last)
         raise UserError(f"measuring memory failed: {last[:200]}")
     return int(done.stdout.splitlines()[-1])

@@ -32,7 +32,9 @@ def run(args: Sequence[str]) -> int:
     with _watched(command):
         from cyclegan import assemble
 
-        signal = assemble.train(command.settings, init_weights=command.init_weights)
+        signal = assemble.train(
+            command.settings, init_weights=command.init_weights, trust_code=command.trust_code
+        )
         return _end(signal, command)
 
 

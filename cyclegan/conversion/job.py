@@ -138,6 +138,7 @@ def load_generator(settings: ConvertSettings, *, back: bool = False) -> Generato
         runtime=settings.runtime,
         style_mix=settings.style_mix,
         styles=Styles(settings.style, settings.style_weights),
+        trust_code=settings.trust_code,
     )
     if settings.norm_statistics == "image":
         weights.use_image_statistics(generator.network)

@@ -33,7 +33,10 @@ class ConvertSettings:
     """file to convert with instead: a checkpoint, a generator of the classic scripts, or what
     cyclegan export wrote"""
     runtime: Runtime = "auto"
-    """what runs an exported file: torch, onnxruntime or openvino; auto goes by its ending"""
+    """what runs an exported file: torch, onnxruntime or openvino; auto goes by its content"""
+    trust_code: bool = False
+    """open --weights that are a program, too (TorchScript, torch.export): they can do anything
+    here, so only what you trust"""
     epoch: str = "latest"
     """which checkpoint of the run: latest, best or the number of an epoch"""
     direction: Way | None = None

@@ -79,6 +79,7 @@ class Translator:
         runtime: Runtime = "auto",
         style_mix: str | None = None,
         styles: Styles = NO_STYLES,
+        trust_code: bool = False,
     ) -> "Translator":
         """Load from a run's folder, a checkpoint, an exported file, or one of the classic scripts.
 
@@ -89,13 +90,20 @@ class Translator:
         result, "fast" or "dense" in tiles; "auto" at once where memory is enough, else exactly.
         `style_mix` "starry=0.7,irises=0.3" names paintings of a model of several;
         `styles` are the pictures that a fusion model takes its style from.
-        `runtime` "torch", "onnxruntime" or "openvino" runs an exported file. Raises UserError where
-        there is nothing to load.
+        `runtime` "torch", "onnxruntime" or "openvino" runs an exported file. `trust_code` opens
+        files that are programs too, TorchScript and torch.export's: they can do anything here.
+        Raises UserError where there is nothing to load.
         """
         path = Path(path)
         file = checkpoint.path_of(path, str(epoch)) if path.is_dir() else path
         generator = weights.load(
-            file, direction, average=average, runtime=runtime, style_mix=style_mix, styles=styles
+            file,
+            direction,
+            average=average,
+            runtime=runtime,
+            style_mix=style_mix,
+            styles=styles,
+            trust_code=trust_code,
         )
         if norm_statistics == "image":
             weights.use_image_statistics(generator.network)

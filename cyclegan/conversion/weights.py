@@ -9,6 +9,7 @@ from torch import nn
 
 from cyclegan import checkpoint, classic
 from cyclegan.checkpoint import Checkpoint
+from cyclegan.contents import ending_of
 from cyclegan.conversion.settings import NormStatistics
 from cyclegan.conversion.styles import NO_STYLES, Styles
 from cyclegan.errors import UsageError, UserError
@@ -49,16 +50,18 @@ def load(
     runtime: Runtime = "auto",
     style_mix: str | None = None,
     styles: Styles = NO_STYLES,
+    trust_code: bool = False,
 ) -> Generator:
     """Load one generator of a checkpoint, or the generator of any other file, in eval mode.
 
     `average` takes the weights averaged over the training's steps, where there are any. `back`
     takes the generator of the other direction. `direction` counts by the folders of the training
-    data; None is the direction that was trained. `runtime` opens exported files; auto goes by the
-    ending. `style_mix` names paintings of a model of several, with their shares; a fusion model
-    takes its style from `styles`. Raises UserError where the file can't be used.
+    data; None is the direction that was trained. `runtime` opens exported files; auto goes by their
+    content. `style_mix` names paintings of a model of several, with their shares; a fusion model
+    takes its style from `styles`. Files that are programs are opened only with `trust_code`. Raises
+    UserError where the file can't be used.
     """
-    choice = choose(path, runtime)
+    choice = choose(path, runtime, trust_code=trust_code)
     if choice is not None:
         _check_one(path, back=back)
         _check_mix(path, style_mix)
@@ -137,7 +140,7 @@ def _weights(
     average: bool,
     back: bool,
 ) -> _Weights:
-    if path.suffix.lower() == ".safetensors":
+    if ending_of(path) == ".safetensors":
         _check_one(path, back=back)
         _check_mix(path, style_mix)
         metadata, weights = safetensors.read(path)

@@ -28,7 +28,9 @@ from cyclegan.translation import Convert
 def evaluate(settings: EvaluateSettings) -> int:
     """Measure, print, and return the exit code. Raises UserError."""
     settings.check()
-    network = feature_network(settings.features, settings.feature_weights)
+    network = feature_network(
+        settings.features, settings.feature_weights, trust_code=settings.trust_code
+    )
     if settings.name is None:
         assert settings.real is not None
         assert settings.fake is not None

@@ -28,6 +28,9 @@ class EvaluateSettings:
     """network whose features are compared; inception's are those of published figures"""
     feature_weights: Path | None = None
     """file of its weights; by default they come with a package or are downloaded"""
+    trust_code: bool = False
+    """use --features and --feature_weights that are programs, too: dinov2 runs code of its
+    repository, and CLIP's own file is TorchScript"""
     images: PositiveInt | None = None
     """convert at most so many test images of each domain; by default all"""
     size: PositiveInt | None = None

@@ -41,6 +41,7 @@ def export(settings: ExportSettings) -> int:
         average=settings.average,
         style_mix=settings.style_mix,
         styles=Styles(settings.style, settings.style_weights),
+        trust_code=settings.trust_code,
     )
     if generator.fixed:
         raise UsageError(

@@ -19,11 +19,15 @@ class ExportSettings:
 
     format: FormatName
     """onnx, torchscript, torch-export or openvino hold the network, for images of any size;
-    safetensors its weights; classic its weights as the classic scripts read them"""
+    safetensors its weights; classic its weights as the classic scripts read them. torchscript and
+    torch-export files are programs: whoever opens them has to trust them (--trust_code)"""
     name: str | None = None
     """name of the run to export"""
     weights: Path | None = None
     """file to export instead: a checkpoint, safetensors, or a generator of the classic scripts"""
+    trust_code: bool = False
+    """open --weights that are a program, too (TorchScript, torch.export): they can do anything
+    here, so only what you trust"""
     epoch: str = "latest"
     """which checkpoint of the run: latest, best or the number of an epoch"""
     direction: FolderDirection | None = None

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from cyclegan.checkpoint import load_plain
+from cyclegan.contents import PROGRAMS, check_trust, ending_of
 from cyclegan.errors import UserError
 from cyclegan.features.network import FeatureNetwork, NoWeightsError, Seen
 
@@ -30,20 +31,22 @@ _KNOWN: dict[Name, _Known] = {
 }
 
 
-def fidelity(name: Name, weights: Path | None) -> FeatureNetwork:
+def fidelity(name: Name, weights: Path | None, *, trust_code: bool = False) -> FeatureNetwork:
     """The network called so, its weights downloaded unless a file is given.
 
-    Raises UserError, with the way out, where the package or the weights can't be had.
+    Raises UserError, with the way out, where the package or the weights can't be had, or are a
+    program and `trust_code` is not given.
     """
     known = _KNOWN[name]
+    _check_trust(name, weights, trust_code=trust_code)
     try:
         from torch_fidelity.utils import create_feature_extractor
     except ImportError:
         raise UserError(
             f"--features {name}: needs torch-fidelity (pip install 'cyclegan[quality]')"
         ) from None
-    if weights is not None:
-        load_plain(weights)  # the package would run code that the file holds
+    if weights is not None and ending_of(weights) not in PROGRAMS:
+        load_plain(weights)  # the package would unpickle whatever the file holds
     given: dict[str, Any] = (
         {} if weights is None else {"feature_extractor_weights_path": str(weights)}
     )
@@ -59,6 +62,16 @@ def fidelity(name: Name, weights: Path | None) -> FeatureNetwork:
     return FeatureNetwork(
         name, known.side, lambda images: Seen(extractor(_bytes(images))[0]), origin
     )
+
+
+def _check_trust(name: Name, weights: Path | None, *, trust_code: bool) -> None:
+    if weights is not None:
+        check_trust(weights, trust_code=trust_code)
+    elif name == "dinov2" and not trust_code:
+        raise UserError(
+            "--features dinov2: torch.hub downloads a repository and runs its code: give "
+            "--trust_code if you trust github.com/facebookresearch/dinov2, or other --features"
+        )
 
 
 def _advice(name: Name, error: Exception) -> str:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from cyclegan.features import efficientnet, vgg
 from cyclegan.features import plain as plain_network
@@ -36,12 +36,20 @@ BLANK: Mapping[LayeredName, Callable[[bool], LayeredNetwork]] = {
 }
 
 
-def _measure(name: LayeredName, weights: Path | None) -> FeatureNetwork:
+class _Make(Protocol):
+    """Makes a network of its own weights, or of those in a file; programs need `trust_code`."""
+
+    def __call__(self, weights: Path | None, *, trust_code: bool = False) -> FeatureNetwork: ...
+
+
+def _measure(
+    name: LayeredName, weights: Path | None, *, trust_code: bool = False
+) -> FeatureNetwork:
     return as_measure(LAYERED[name](weights))
 
 
 #: The one table of networks that quality is measured with: those with layers, and some more.
-FEATURES: Mapping[FeatureName, Callable[[Path | None], FeatureNetwork]] = {
+FEATURES: Mapping[FeatureName, _Make] = {
     **{name: partial(_measure, name) for name in LAYERED},
     "inception": partial(fidelity, "inception"),
     "clip": partial(fidelity, "clip"),
@@ -49,12 +57,15 @@ FEATURES: Mapping[FeatureName, Callable[[Path | None], FeatureNetwork]] = {
 }
 
 
-def feature_network(name: FeatureName, weights: Path | None = None) -> FeatureNetwork:
+def feature_network(
+    name: FeatureName, weights: Path | None = None, *, trust_code: bool = False
+) -> FeatureNetwork:
     """The network called so, or the one that needs no download where its weights can't be had.
 
-    Raises UserError where `weights` are not its own.
+    Raises UserError where `weights` are not its own, or it runs code that nobody said to trust.
     """
-    return _or_default(FEATURES[name], FEATURES["efficientnet-lite0"], weights)
+    make = partial(FEATURES[name], trust_code=trust_code)
+    return _or_default(make, FEATURES["efficientnet-lite0"], weights)
 
 
 def layered_network(name: LayeredName, weights: Path | None = None) -> LayeredNetwork:

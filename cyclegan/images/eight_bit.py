@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import EpsImagePlugin, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from cyclegan.errors import UserError
@@ -22,6 +22,8 @@ EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff
 
 # Large pictures are what people convert; only what Pillow calls an attack stays an error.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+# An EPS, whatever it is called, would start Ghostscript.
+EpsImagePlugin.gs_binary = False
 
 
 class UnreadableImageError(UserError):

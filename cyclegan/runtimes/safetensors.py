@@ -16,6 +16,15 @@ def read(path: Path) -> tuple[Metadata, dict[str, Tensor]]:
 
     Raises UserError where the file is missing, damaged or not written by cyclegan export.
     """
+    texts, weights = open_file(path)
+    metadata = required(texts, path)
+    if checkpoint.digest(weights) != metadata.digest:
+        raise UserError(f"{path}: damaged: the weights are not those that were exported")
+    return metadata, weights
+
+
+def open_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The texts and the tensors of `path`. Raises UserError where it is missing or damaged."""
     need(f"{path}", "safetensors", "safetensors")
     from safetensors import SafetensorError, safe_open
 
@@ -27,7 +36,4 @@ def read(path: Path) -> tuple[Metadata, dict[str, Tensor]]:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: damaged, or no safetensors ({first_line(error)})") from error
-    metadata = required(texts, path)
-    if checkpoint.digest(weights) != metadata.digest:
-        raise UserError(f"{path}: damaged: the weights are not those that were exported")
-    return metadata, weights
+    return texts, weights

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cyclegan.contents import check_trust, ending_of
 from cyclegan.errors import UsageError
 from cyclegan.runtimes import onnx, openvino, torch_export, torchscript
 from cyclegan.runtimes.opened import Opened
@@ -11,8 +12,8 @@ from cyclegan.runtimes.settings import Runtime
 
 Loader = Callable[[Path], Opened]
 
-#: The one table of runtimes: what opens files of each ending. The first that knows an ending takes
-#: it by itself; endings that none knows are checkpoints and weights, which torch runs.
+#: The one table of runtimes: what opens files whose content calls for each ending. The first that
+#: knows an ending takes it by itself; what none knows is checkpoints and weights, which torch runs.
 RUNTIMES: Mapping[Runtime, Mapping[str, Loader]] = {
     "torch": {".torchscript": torchscript.load, ".pt2": torch_export.load},
     "onnxruntime": {".onnx": onnx.load},
@@ -28,12 +29,14 @@ class Choice:
     load: Loader
 
 
-def choose(path: Path, runtime: Runtime) -> Choice | None:
-    """What opens `path`; None for weights, which are no exported network.
+def choose(path: Path, runtime: Runtime, *, trust_code: bool) -> Choice | None:
+    """What opens `path`, by its content; None for weights, which are no exported network.
 
-    Raises UsageError where `runtime` can't open files of that ending.
+    Raises UserError where it is a program and `trust_code` is not given, UsageError where `runtime`
+    can't open such files.
     """
-    ending = path.suffix.lower()
+    check_trust(path, trust_code=trust_code)
+    ending = ending_of(path)
     for name, loaders in RUNTIMES.items():
         if runtime in ("auto", name) and ending in loaders:
             return Choice(name, loaders[ending])

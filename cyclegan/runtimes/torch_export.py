@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import torch
+from torch.export import ExportedProgram
 
 from cyclegan.errors import UserError
 from cyclegan.runtimes.metadata import required
@@ -16,7 +17,17 @@ from cyclegan.runtimes.texts import NAME, unpack
 
 
 def load(path: Path) -> Opened:
-    """Open `path`; code in it is never run. Raises UserError where it can't be run."""
+    """Open `path`, which runs code in it. Raises UserError where it can't be run."""
+    program, texts = open_file(path)
+    # Not as a module itself: one of torch.export refuses eval().
+    return Opened(program.module().forward, required(texts, path))
+
+
+def open_file(path: Path) -> tuple[ExportedProgram, dict[str, str]]:
+    """The network, and the metadata beside it. Raises UserError where it is no such file.
+
+    Torch evaluates the texts of its sides as Python; pickles and libraries in it are refused.
+    """
     files: dict[str, str | bytes] = {NAME: ""}
     quiet = logging.getLogger("torch.export")
     level = quiet.level
@@ -24,7 +35,6 @@ def load(path: Path) -> Opened:
         _refuse_code(path)
         quiet.setLevel(logging.CRITICAL)  # what fails is said below, in one line
         program = torch.export.load(path, extra_files=files)
-        network = program.module()
     except UserError:
         raise
     except Exception as error:  # the archive, its tables, operators
@@ -33,12 +43,11 @@ def load(path: Path) -> Opened:
         ) from error
     finally:
         quiet.setLevel(level)
-    # Not as a module itself: one of torch.export refuses eval().
-    return Opened(network.forward, required(unpack(files), path))
+    return program, unpack(files)
 
 
 def _refuse_code(path: Path) -> None:
-    """Raise UserError where torch would unpickle objects or run a compiled library.
+    """Raise UserError where torch would unpickle objects or load a compiled library.
 
     Torch writes weights as plain bytes and only the sample input as a pickle, which it reads
     without looking whether it is harmless.

@@ -14,7 +14,14 @@ from cyclegan.runtimes.texts import NAME, unpack
 
 
 def load(path: Path) -> Opened:
-    """Open `path`. Raises UserError where it can't be run."""
+    """Open `path`, which runs code in it. Raises UserError where it can't be run."""
+    network, texts = open_file(path)
+    network.eval()
+    return Opened(lambda images: network(images), required(texts, path))
+
+
+def open_file(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]]:
+    """The network, and the metadata beside it. Raises UserError where it is no TorchScript."""
     files: dict[str, str | bytes] = {NAME: ""}
     try:
         with warnings.catch_warnings():
@@ -23,5 +30,4 @@ def load(path: Path) -> Opened:
             network = load_script(path, map_location="cpu", _extra_files=files)
     except Exception as error:  # the archive, the code, operators
         raise UserError(f"{path}: damaged, or no TorchScript ({first_line(error)})") from error
-    network.eval()
-    return Opened(lambda images: network(images), required(unpack(files), path))
+    return network, unpack(files)

@@ -35,7 +35,7 @@ def run(settings: ServeSettings) -> int:
         address.listen(settings.host, settings.port) as listening,
         tempfile.TemporaryDirectory(prefix="cyclegan-serve-") as folder,
     ):
-        worker = Worker(settings.device, settings.precision)
+        worker = Worker(settings.device, settings.precision, trust_code=settings.trust_code)
         try:
             files = {path: worker.do(Inspect(path)) for path in settings.files}
             _serve(_application(settings, files, worker, Path(folder)), worker, listening, settings)

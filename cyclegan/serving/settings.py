@@ -20,6 +20,9 @@ class ServeSettings:
     """folder that holds the runs"""
     weights: tuple[Path, ...] = ()
     """files to offer: checkpoints, or generators of the classic scripts"""
+    trust_code: bool = False
+    """open --weights that are a program, too (TorchScript, torch.export): they can do anything
+    here, so only what you trust"""
     host: str = "127.0.0.1"
     """address to listen on; by default only this machine reaches it. There is no login"""
     port: Annotated[int, Field(ge=1, le=65535)] = 8000

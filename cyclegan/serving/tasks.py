@@ -31,9 +31,10 @@ class BrokenModelError(UserError):
 class Models:
     """The models that were used last; a file that changed is loaded anew."""
 
-    def __init__(self, device: str, precision: PrecisionChoice) -> None:
+    def __init__(self, device: str, precision: PrecisionChoice, *, trust_code: bool) -> None:
         self._device = device
         self._precision = precision
+        self._trust_code = trust_code
         self._load = lru_cache(KEPT)(self._load_anew)
 
     def load(self, path: Path, epoch: str, direction: FolderDirection | None) -> "Translator":
@@ -53,8 +54,22 @@ class Models:
         from cyclegan.conversion.translator import Translator
 
         return Translator.load(
-            file, direction=direction, device=self._device, precision=self._precision
+            file,
+            direction=direction,
+            device=self._device,
+            precision=self._precision,
+            trust_code=self._trust_code,
         )
+
+    def holds_both(self, path: Path) -> bool:
+        """Whether a file holds the generators of both directions. Raises UserError."""
+        from cyclegan.conversion import weights
+
+        try:
+            weights.load(path, None, back=True, trust_code=self._trust_code)
+        except UsageError:  # there is no other generator in it
+            return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -110,11 +125,5 @@ class Inspect:
 
     def __call__(self, models: Models) -> bool:
         """Raises BrokenModelError."""
-        from cyclegan.conversion import weights
-
         models.load(self.path, "latest", None)
-        try:
-            weights.load(self.path, None, back=True)
-        except UsageError:  # there is no other generator in it
-            return False
-        return True
+        return models.holds_both(self.path)

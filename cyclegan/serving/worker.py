@@ -32,8 +32,10 @@ class _Answer:
 class Worker:
     """The process; a new one takes its place when it has died."""
 
-    def __init__(self, device: str, precision: PrecisionChoice) -> None:
-        self._given = (device, precision)
+    def __init__(
+        self, device: str, precision: PrecisionChoice, *, trust_code: bool = False
+    ) -> None:
+        self._given = (device, precision, trust_code)
         self._closed = False
         self._changing = threading.Lock()
         self._start()
@@ -79,10 +81,10 @@ class Worker:
         theirs.close()  # its end is noticed then
 
 
-def work(connection: Connection, device: str, precision: PrecisionChoice) -> None:
+def work(connection: Connection, device: str, precision: PrecisionChoice, trust_code: bool) -> None:
     """Answer tasks until nobody is left to ask."""
     import_module("cyclegan.conversion.single")  # what takes a while, before it is needed
-    models = Models(device, precision)
+    models = Models(device, precision, trust_code=trust_code)
     while True:
         try:
             connection.send(_answer(connection.recv(), models))

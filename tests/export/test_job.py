@@ -50,7 +50,8 @@ def test_pictures_are_the_checkpoint_s(
     whole = ["--precision", "fp32"]
     of_run = ["--name", name, "--checkpoints_dir", runs]
     expected = convert(tmp_path / "expected", pictures, *of_run, *whole)
-    found = convert(tmp_path / "found", pictures, "--weights", exported(name, kind), *whole)
+    weights = ["--weights", exported(name, kind), "--trust_code"]
+    found = convert(tmp_path / "found", pictures, *weights, *whole)
     assert levels(expected, found) <= 2
     assert levels(expected, pictures) > 50, "a network that changes nothing would show nothing"
 
@@ -116,7 +117,7 @@ def test_metadata_is_inside(kind: FormatName, exported: Export, runs: Path) -> N
     assert (
         metadata.architecture
         == generator.architecture
-        == Translator.load(path).generator.architecture
+        == Translator.load(path, trust_code=True).generator.architecture
     )
     assert (metadata.direction, metadata.digest) == ("AtoB", generator.digest)
 
@@ -253,7 +254,7 @@ def test_a_file_that_converts_otherwise_is_not_kept(
 def test_what_is_exported_can_t_be_exported(exported: Export) -> None:
     path = exported("instance", "torchscript")
     with pytest.raises(UsageError, match="is exported already"):
-        cli.run(["export", "--format", "onnx", "--weights", str(path)])
+        cli.run(["export", "--format", "onnx", "--weights", str(path), "--trust_code"])
 
 
 @pytest.mark.parametrize(

@@ -227,11 +227,12 @@ def test_exported_with_its_style_it_makes_the_same(
     file = tmp_path / f"fused{FORMATS[kind].ending}"
     assert cli.run(["export", *run, *style, "--output", str(file)]) == 0
     into = ["--input", str(root / "photographs"), "--output", str(tmp_path / "out")]
-    assert cli.run(["convert", "--weights", str(file), *into]) == 0
+    weights = ["--weights", str(file), "--trust_code"]
+    assert cli.run(["convert", *weights, *into]) == 0
     assert convert(root, tmp_path / "here", *style) == 0
     assert np.abs(read(tmp_path / "out") - read(tmp_path / "here")).max() <= 1
     with pytest.raises(UserError, match="has its style from training or export"):
-        cli.run(["convert", "--weights", str(file), *style, *into])
+        cli.run(["convert", *weights, *style, *into])
 
 
 @pytest.mark.parametrize(("kind", "words"), [("safetensors", "its styles"), ("classic", "fusion")])

@@ -30,9 +30,9 @@ def copied(path: Path, folder: Path) -> Path:
 
 
 def refusal(path: Path, **flags: object) -> str:
-    """The one line that is said of a file."""
+    """The one line that is said of a file that is trusted."""
     with pytest.raises(UserError) as error:
-        Translator.load(path, **flags)
+        Translator.load(path, trust_code=True, **flags)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -220,7 +220,7 @@ def test_what_an_exported_file_decides_is_not_to_be_chosen(
     flags: dict, words: str, exported: Export
 ) -> None:
     with pytest.raises(UsageError, match=words):
-        Translator.load(exported("instance", "torchscript"), **flags)
+        Translator.load(exported("instance", "torchscript"), trust_code=True, **flags)
 
 
 def test_a_checkpoint_is_run_by_torch(runs: Path) -> None:

@@ -1,0 +1,25 @@
+"""The tensors in a file of weights, however they are packed."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cyclegan.checkpoint import load_plain
+from cyclegan.contents import check_trust, ending_of
+from cyclegan.runtimes import safetensors, torch_export, torchscript
+
+#: What is no pickle of plain tensors, by the ending that its content calls for.
+_READERS: Mapping[str, Callable[[Path], Any]] = {
+    ".safetensors": lambda path: safetensors.open_file(path)[1],
+    ".torchscript": lambda path: torchscript.open_file(path)[0].state_dict(),
+    ".pt2": lambda path: torch_export.open_file(path)[0].state_dict,
+}
+
+
+def read_tensors(path: Path, *, trust_code: bool) -> Any:
+    """Return tensors and plain builtins, as the file groups them.
+
+    Raises UserError where it is missing or damaged, or a program and `trust_code` is not given.
+    """
+    check_trust(path, trust_code=trust_code)
+    return _READERS.get(ending_of(path), load_plain)(path)
