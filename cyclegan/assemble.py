@@ -332,12 +332,12 @@ def _tell_data(saved: dict[str, int], feed: Feed) -> None:
 
 def _load_weights(state: TrainingState, source: Path, *, trust_code: bool) -> None:
     """Take the networks' weights from the classic's four files or from a checkpoint of ours."""
-    if source.is_dir() and not (source / checkpoint.LATEST).exists():
+    if source.is_dir() and not checkpoint.saved(source):
         for name, path in classic.find_files(source).items():
             weights = classic.clean(read_tensors(path, trust_code=trust_code), path)
             classic.load_into(state.networks[name], weights, path)
         return
-    path = source / checkpoint.LATEST if source.is_dir() else source
+    path = checkpoint.path_of(source, checkpoint.newest(source)) if source.is_dir() else source
     check_trust(path, trust_code=trust_code)
     saved = checkpoint.load(path).state["networks"]
     for name, network in state.networks.items():

@@ -4,7 +4,6 @@ import os
 import pickle
 import re
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -14,14 +13,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cyclegan.archive import check_content, check_records, is_archive
 from cyclegan.errors import UserError
 from cyclegan.position import Position
 
 FORMAT = 1
 LATEST = "latest.pt"
-BEST = "best"  # in place of an epoch's number
+PREVIOUS = "previous"  # in place of an epoch's number: what was latest.pt before
+BEST = "best"  # the same
 #: Where a state holds networks: as they are trained, and averaged over the steps.
 GROUPS = ("networks", "averages")
+
+
+class DamagedError(UserError):
+    """A file that is not, or not any more, what was saved."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Checkpoint:
 
 
 def path_of(run: Path, epoch: str) -> Path:
-    """The file of `epoch` ('latest', 'best' or a number) in a run's folder.
+    """The file of `epoch` ('latest', 'previous', 'best' or a number) in a run's folder.
 
     Raises UserError, naming the epochs there are, where it is missing.
     """
@@ -55,10 +60,20 @@ def path_of(run: Path, epoch: str) -> Path:
         return path
     if not run.is_dir():
         raise UserError(f"{run}: no such run{_neighbours(run)}")
-    there = [name for name in ("latest", BEST) if (run / f"{name}.pt").is_file()]
-    there += [str(number) for number in saved_epochs(run)]
+    there = saved(run)
     found = f"there are {', '.join(there)}" if there else "it holds no checkpoint"
     raise UserError(f"{path}: no such checkpoint; {found}")
+
+
+def saved(run: Path) -> list[str]:
+    """What there is to choose from in a run's folder, as `path_of` takes it."""
+    named = [name for name in ("latest", PREVIOUS, BEST) if (run / _file_name(name)).is_file()]
+    return named + [str(number) for number in saved_epochs(run)]
+
+
+def newest(run: Path) -> str:
+    """What stands for the run as far as it is trained: 'previous' where its latest was lost."""
+    return PREVIOUS if saved(run)[:1] == [PREVIOUS] else "latest"
 
 
 def saved_epochs(run: Path) -> list[int]:
@@ -70,8 +85,8 @@ def saved_epochs(run: Path) -> list[int]:
 def save(checkpoint: Checkpoint, run: Path, epoch: str = "latest", keep: int = 0) -> Path:
     """Write the file of `epoch` ('latest', 'best' or a number), whole or not at all; its path.
 
-    Of the epochs' files only the newest `keep` stay; 0 keeps all. Raises UserError where it can't
-    be written; what was saved before is then as it was.
+    The latest before becomes the previous one. Of the epochs' files only the newest `keep` stay; 0
+    keeps all. Raises UserError where it can't be written; what was saved before is then as it was.
     """
     path = run / _file_name(epoch)
     content = {
@@ -92,6 +107,8 @@ def save(checkpoint: Checkpoint, run: Path, epoch: str = "latest", keep: int = 0
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         _write_through(content, unfinished)
+        if path.name == LATEST:
+            _keep_previous(path)
         unfinished.replace(path)
         _sync_folder(run)
     except (OSError, RuntimeError) as error:
@@ -107,7 +124,7 @@ def save(checkpoint: Checkpoint, run: Path, epoch: str = "latest", keep: int = 0
 
 
 def load(path: Path, *, mapped: bool = False) -> Checkpoint:
-    """Read a checkpoint onto the CPU. Raises UserError where it is none, or damaged.
+    """Read a checkpoint onto the CPU. Raises DamagedError where it is none, or not as it was saved.
 
     `mapped` as for `load_plain`.
     """
@@ -120,9 +137,11 @@ def is_checkpoint(content: Any) -> bool:
 
 
 def from_plain(content: Any, path: Path) -> Checkpoint:
-    """Take what `path` holds as a checkpoint. Raises UserError where it is none."""
+    """Take what `path` holds as a checkpoint. Raises DamagedError where it is none, UserError
+    where another version wrote it.
+    """
     if not is_checkpoint(content):
-        raise UserError(f"{path}: no checkpoint of this program")
+        raise DamagedError(f"{path}: no checkpoint of this program")
     if content["format"] != FORMAT:
         raise UserError(
             f"{path}: written in format {content['format']}, this version reads {FORMAT}: "
@@ -153,27 +172,49 @@ def digest(weights: Mapping[str, Tensor]) -> str:
 def load_plain(path: Path, *, mapped: bool = False) -> Any:
     """Read tensors and plain builtins onto the CPU; code in the file is never run.
 
-    `mapped` reads a tensor only when it is used, without looking whether it is damaged. Raises
-    UserError where the file is missing, damaged or holds anything else.
+    Tensors stay in the file until they are used. `mapped` leaves out whether they are damaged,
+    which reads them all. Raises DamagedError where the file is damaged or holds anything else,
+    UserError where it can't be read.
     """
     try:
+        archive = is_archive(path)
+        if archive:
+            check_records(path, data=not mapped)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what the reader says of odd pickles is said below
-            lazily = mapped and zipfile.is_zipfile(path)  # files of old versions can't be mapped
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=lazily)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
+        check_content(content, path)
+        return content
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
+    except PermissionError as error:
+        raise UserError(f"{path}: can't be read ({error.strerror})") from None
     except pickle.UnpicklingError as error:
         # The same error stands for a foreign class and for bytes that are no pickle at all.
-        raise UserError(
+        raise DamagedError(
             f"{path}: not a file of plain weights (damaged, or it holds code, which is not run)"
         ) from error
     except Exception as error:  # a damaged file makes the reader raise nearly anything
-        raise UserError(f"{path}: damaged or not a weights file ({_cause(error)})") from error
+        raise DamagedError(f"{path}: damaged or not a weights file ({_cause(error)})") from error
 
 
 def _file_name(epoch: str) -> str:
-    return f"{epoch}.pt" if epoch in ("latest", BEST) else f"epoch_{epoch}.pt"
+    return f"{epoch}.pt" if epoch in ("latest", PREVIOUS, BEST) else f"epoch_{epoch}.pt"
+
+
+def _keep_previous(latest: Path) -> None:
+    """Give the latest file a second name, so that at no moment there is none."""
+    previous = latest.with_name(_file_name(PREVIOUS))
+    link = latest.with_name(f".{previous.name}.unfinished")
+    link.unlink(missing_ok=True)
+    if not latest.exists() or (previous.exists() and previous.samefile(latest)):
+        return
+    try:
+        link.hardlink_to(latest)
+    except OSError:  # a file system without links: for a moment it has the other name only
+        latest.replace(previous)
+    else:
+        link.replace(previous)
 
 
 def _write_through(content: dict[str, Any], path: Path) -> None:
@@ -203,6 +244,6 @@ def _cause(error: BaseException) -> str:
 
 
 def _neighbours(run: Path) -> str:
-    runs = sorted(path.parent.name for path in run.parent.glob(f"*/{LATEST}"))
+    runs = sorted(path.name for path in run.parent.glob("*/") if saved(path))
     more = ", ..." if len(runs) > 10 else ""
     return f"; {run.parent} holds {', '.join(runs[:10])}{more}" if runs else ""

@@ -38,10 +38,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 RANKS = {
     "errors": 0, "strict": 0, "spelling": 0, "position": 0, "kinds": 0, "translation": 0,
     "classic_flags": 0, "packages": 0, "text": 0, "contents": 1,
-    "images": 1, "run": 1, "device": 1, "progress": 1,
+    "archive": 1, "images": 1, "run": 1, "device": 1, "progress": 1,
     "layers": 2, "generators": 3, "discriminators": 3, "losses": 3, "data": 3, "loggers": 3,
     "metrics": 3, "execution": 3, "features": 5, "quality": 5, "fusion": 6,
-    "checkpoint": 4, "settings": 4, "tiling": 4, "classic": 5, "training": 6,
+    "checkpoint": 4, "settings": 4, "tiling": 4, "classic": 5, "training": 6, "recovery": 6,
     "runtimes": 6, "video": 2, "recipes": 7,
     "conversion": 8, "evaluation": 8, "comparison": 8, "assemble": 8, "dashboard": 8,
     "stylize": 8, "benchmark": 9, "export": 9, "flags": 9, "serving": 9, "commands": 10, "cli": 11,

@@ -125,8 +125,11 @@ def test_a_missing_one_names_those_there_are(tmp_path: Path) -> None:
     checkpoint.save(CONTENT, tmp_path, "5")
     with pytest.raises(UserError, match=r"epoch_7\.pt: no such checkpoint; there are latest, 5"):
         checkpoint.path_of(tmp_path, "7")
+    checkpoint.save(CONTENT, tmp_path)
+    with pytest.raises(UserError, match="there are latest, previous, 5"):
+        checkpoint.path_of(tmp_path, "best")
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        checkpoint.save(CONTENT, tmp_path / name)
+        checkpoint.save(CONTENT, tmp_path / name, "best")
     with pytest.raises(UserError, match=r"nothing: no such run; .* holds one, two"):
         checkpoint.path_of(tmp_path / "nothing", "latest")

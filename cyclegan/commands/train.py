@@ -54,10 +54,10 @@ def _resume(
 
 
 def _go_on(args: Sequence[str], folder: Path) -> int:
-    from cyclegan import assemble, checkpoint
+    from cyclegan import assemble
+    from cyclegan.recovery import recover
 
-    path = checkpoint.path_of(folder, "latest")
-    saved = checkpoint.load(path)
+    saved, path = recover(folder), folder / "latest.pt"
     old = _at(from_table(saved.settings, str(path)), folder)
     command = _parse_train(args, old)
     command.settings.check()

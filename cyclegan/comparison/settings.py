@@ -33,7 +33,7 @@ class CompareSettings:
     direction: FolderDirection = "AtoB"
     """AtoB or BtoA"""
     epoch: str = "latest"
-    """which checkpoint of the runs: latest, best or the number of an epoch"""
+    """which checkpoint of the runs: latest, previous, best or an epoch's number"""
     figures: bool = True
     """measure both runs too, as evaluate does"""
     overwrite: bool = False

@@ -38,7 +38,7 @@ class ConvertSettings:
     """open --weights that are a program, too (TorchScript, torch.export): they can do anything
     here, so only what you trust"""
     epoch: str = "latest"
-    """which checkpoint of the run: latest, best or the number of an epoch"""
+    """which checkpoint of the run: latest, previous, best or an epoch's number"""
     direction: Way | None = None
     """AtoB or BtoA; by default the direction that was trained; both makes a folder for each"""
     checkpoints_dir: Path = Path("checkpoints")

@@ -122,6 +122,6 @@ def _paths(folder: Path, epoch: str) -> dict[str, Path]:
     """Checkpoints by their epochs. Raises UserError, naming what there is."""
     if epoch != "all":
         return {epoch: checkpoint.path_of(folder, epoch)}
-    latest = checkpoint.path_of(folder, "latest")
-    numbered = {str(n): checkpoint.path_of(folder, str(n)) for n in checkpoint.saved_epochs(folder)}
-    return numbered | {"latest": latest}
+    newest = checkpoint.newest(folder)
+    numbered = [str(number) for number in checkpoint.saved_epochs(folder)]
+    return {name: checkpoint.path_of(folder, name) for name in (*numbered, newest)}

@@ -19,7 +19,7 @@ class EvaluateSettings:
     dataroot: Path | None = None
     """folder that holds testA, testB, trainA and trainB; by default what the run was trained on"""
     epoch: str = "latest"
-    """which checkpoint of the run: latest, best, the number of an epoch, or all"""
+    """which checkpoint of the run: latest, previous, best, an epoch's number, or all"""
     real: Path | None = None
     """compare two folders without a run: real pictures"""
     fake: Path | None = None

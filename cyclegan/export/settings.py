@@ -29,7 +29,7 @@ class ExportSettings:
     """open --weights that are a program, too (TorchScript, torch.export): they can do anything
     here, so only what you trust"""
     epoch: str = "latest"
-    """which checkpoint of the run: latest, best or the number of an epoch"""
+    """which checkpoint of the run: latest, previous, best or an epoch's number"""
     direction: FolderDirection | None = None
     """AtoB or BtoA; by default the direction that was trained"""
     checkpoints_dir: Path = Path("checkpoints")

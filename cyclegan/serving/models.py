@@ -11,7 +11,7 @@ from cyclegan.run import MODELS, FolderDirection, Traits, check_name
 from cyclegan.serving.settings import ServeSettings
 
 #: The checkpoints that are offered of a run, and what they are called behind its name.
-EPOCHS = {"latest": "", "best": " (best)"}
+EPOCHS = {"latest": "", "best": " (best)", "previous": " (previous)"}
 BOTH: dict[FolderDirection, str] = {"AtoB": "A to B", "BtoA": "B to A"}
 
 
@@ -75,10 +75,15 @@ def _of_run(run: Path) -> list[Model]:
         return []
     names = _names_of_directions(settings)
     return [
-        Model(f"{run.name}{suffix}", run, epoch, tuple(names.items()))
-        for epoch, suffix in EPOCHS.items()
-        if (run / f"{epoch}.pt").is_file()
+        Model(f"{run.name}{EPOCHS[epoch]}", run, epoch, tuple(names.items()))
+        for epoch in _epochs(run)
     ]
+
+
+def _epochs(run: Path) -> list[str]:
+    """Of `EPOCHS`; the previous one stands in where the latest was lost."""
+    there = [epoch for epoch in EPOCHS if (run / f"{epoch}.pt").is_file()]
+    return [epoch for epoch in there if epoch != "previous" or "latest" not in there]
 
 
 def _settings(run: Path) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class ImagePool:
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
         """Go on where `state` was taken."""
-        self._images = [image.to(device) for image in state["images"]]
+        self._images = [image.to(device, copy=True) for image in state["images"]]
         self._random.set_state(state["random"])
 
     def _exchange(self, image: Tensor) -> Tensor:

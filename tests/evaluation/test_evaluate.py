@@ -17,7 +17,7 @@ from cyclegan.cli import run
 from cyclegan.data.square import Square
 from cyclegan.errors import UsageError, UserError
 from cyclegan.evaluation import real
-from cyclegan.evaluation.evaluate import compare_folders
+from cyclegan.evaluation.evaluate import _paths, compare_folders
 from cyclegan.features.table import FEATURES
 from cyclegan.settings import Settings, from_table
 
@@ -93,6 +93,14 @@ def test_all_checkpoints_make_a_curve(
     shown = capsys.readouterr().out
     assert "KID of the unconverted" in shown
     assert "compare it with the same numbers only" in shown
+
+
+def test_the_previous_checkpoint_stands_in_for_a_lost_one(tmp_path: Path) -> None:
+    for name in ("epoch_5", "previous", "latest"):
+        (tmp_path / f"{name}.pt").touch()
+    assert list(_paths(tmp_path, "all")) == ["5", "latest"]
+    (tmp_path / "latest.pt").unlink()
+    assert list(_paths(tmp_path, "all")) == ["5", "previous"]
 
 
 def test_a_folder_is_like_itself_and_less_like_its_blur(tmp_path: Path) -> None:

@@ -28,6 +28,14 @@ def test_a_run_offers_the_ways_it_converts(runs: Path) -> None:
     }
 
 
+def test_the_previous_checkpoint_stands_in_for_a_lost_one(runs: Path) -> None:
+    (runs / "both" / "previous.pt").touch()
+    assert "both (previous)" not in offered(ServeSettings(checkpoints_dir=runs), {})
+    (runs / "both" / "latest.pt").unlink()
+    models = offered(ServeSettings(checkpoints_dir=runs, name=("both",)), {})
+    assert {name: model.epoch for name, model in models.items()} == {"both (previous)": "previous"}
+
+
 def test_a_model_that_needs_a_style_says_how_to_serve_it(runs: Path) -> None:
     with pytest.raises(UsageError, match=r"--name fusion: .* cyclegan export --style FILE"):
         offered(ServeSettings(checkpoints_dir=runs, name=("fusion",)), {})

@@ -80,6 +80,7 @@ def test_a_run_leaves_what_it_should(tiny_settings: Settings) -> None:
         "latest.pt",
         "losses.jsonl",
         "pictures",
+        "previous.pt",
         "report.html",
         "settings.toml",
     ]
