@@ -74,7 +74,7 @@ def train(
     if init_weights is not None:
         _load_weights(recipe.state, init_weights, trust_code=trust_code)
     if resume is not None:
-        recipe.state.load_state_dict(resume.state, device)
+        _go_on(recipe.state, resume, device, settings.run.folder / checkpoint.LATEST)
         start = resume.position
         _tell_data(resume.data, feed)
     _make_folder(settings.run.folder)
@@ -328,6 +328,19 @@ def _tell_data(saved: dict[str, int], feed: Feed) -> None:
     now = {"A": len(feed.images.a.paths), "B": len(feed.images.b.paths)}
     if saved != now:
         log.warning("the data set changed since the checkpoint: images %s -> %s", saved, now)
+
+
+def _go_on(state: TrainingState, resume: Checkpoint, device: torch.device, path: Path) -> None:
+    """Take the state from a checkpoint. Raises UserError where it is another run's."""
+    try:
+        state.load_state_dict(resume.state, device)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        named = isinstance(error, KeyError)
+        reason = f"it holds no {error.args[0]}" if named else f"{error}".strip().splitlines()[-1]
+        raise UserError(
+            f"{path}: not what these settings train ({reason.strip()[:120]}): start a new run with "
+            "another --name"
+        ) from error
 
 
 def _load_weights(state: TrainingState, source: Path, *, trust_code: bool) -> None:

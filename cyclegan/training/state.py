@@ -1,10 +1,11 @@
 """Everything that changes while training."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 
@@ -66,17 +67,18 @@ class TrainingState:
             },
         }
 
-    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        """Go on where `state` was taken, on another device too."""
+    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Go on where `state` was taken, on another device and in another layout too.
+
+        Raises KeyError, RuntimeError, TypeError or ValueError where it is of other networks.
+        """
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
         averages = state.get("averages", {})
         for name, network in self.averages.networks.items():
             network.load_state_dict(averages.get(name, state["networks"][name]))
         for name, optimizer in self.optimizers.items():
-            groups = optimizer.state_dict()["param_groups"]
-            learnt = state["optimizers"][name]
-            optimizer.load_state_dict({"state": learnt, "param_groups": groups})
+            _load_moments(optimizer, state["optimizers"][name], name)
         for name, pool in self.pools.items():
             pool.load_state_dict(state["pools"][name], device)
         if state.get("scaler") and self.scaler.is_enabled():
@@ -84,3 +86,30 @@ class TrainingState:
         torch.set_rng_state(state["random"]["cpu"])
         if torch.cuda.is_available() and len(state["random"]["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["random"]["cuda"])
+
+
+def _load_moments(
+    optimizer: Optimizer, learnt: Mapping[int, Mapping[str, Tensor]], of: str
+) -> None:
+    """Give Adam what it has learnt, laid out in memory as the weights are.
+
+    Its fused kernels walk through weights and moments side by side, whatever their strides say.
+    """
+    groups = optimizer.state_dict()["param_groups"]
+    weights = [each for group in optimizer.param_groups for each in group["params"]]
+    for number, values in learnt.items():
+        shapes = {name: value.shape for name, value in values.items()}
+        if number not in range(len(weights)) or shapes != _shapes(weights[number]):
+            raise ValueError(f"{of}: moments of other weights")
+    optimizer.load_state_dict({"state": dict(learnt), "param_groups": groups})
+    for one, values in optimizer.state.items():
+        for name in _MOMENTS:
+            values[name] = torch.empty_like(one).copy_(values[name])
+
+
+def _shapes(weights: Tensor) -> dict[str, torch.Size]:
+    """Of what Adam learns about them."""
+    return {"step": torch.Size()} | dict.fromkeys(_MOMENTS, weights.shape)
+
+
+_MOMENTS = ("exp_avg", "exp_avg_sq")
