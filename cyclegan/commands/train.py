@@ -1,6 +1,7 @@
 """`cyclegan train`."""
 
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -10,12 +11,23 @@ from pathlib import Path
 from cyclegan.errors import UsageError, UserError
 from cyclegan.flags import Glance, RunCommand, parse_run, preset_of
 from cyclegan.settings import Settings, changes, from_table, is_fixed, load_preset
+from cyclegan.training.interrupt import Interrupted, StopRequest
 
 HELP = "train two generators and two discriminators on two folders"
 
 
 def run(args: Sequence[str]) -> int:
     """Start a run, or go on with one; return the exit code. Raises UserError."""
+    try:
+        with StopRequest() as stop, stop.at_once():
+            return _run(args)
+    except Interrupted as interrupted:
+        name = signal.Signals(interrupted.number).name
+        sys.stderr.write(f"cyclegan: stopped by {name} before training; nothing is lost\n")
+        return 128 + interrupted.number
+
+
+def _run(args: Sequence[str]) -> int:
     glance, _ = Glance(["name", "checkpoints_dir"], ["continue_train"]).parse_known_args(args)
     preset = preset_of(args)
     defaults = Settings() if preset is None else load_preset(preset)
@@ -32,10 +44,10 @@ def run(args: Sequence[str]) -> int:
     with _watched(command):
         from cyclegan import assemble
 
-        signal = assemble.train(
+        ended_by = assemble.train(
             command.settings, init_weights=command.init_weights, trust_code=command.trust_code
         )
-        return _end(signal, command)
+        return _end(ended_by, command)
 
 
 def _resume(
@@ -120,14 +132,14 @@ def _parse_train(args: Sequence[str], defaults: Settings) -> RunCommand:
     return parse_run(args, defaults, prog="cyclegan train", about=HELP)
 
 
-def _end(signal: int | None, command: RunCommand) -> int:
+def _end(ended_by: int | None, command: RunCommand) -> int:
     """Say how the run ended; return the exit code."""
     run = command.settings.run
     words = ["--name", run.name]
     if run.checkpoints_dir != Path("checkpoints"):
         words += ["--checkpoints_dir", str(run.checkpoints_dir)]
     flags = shlex.join(words)
-    if signal is None:
+    if ended_by is None:
         style = " --style FILE" if run.traits.given_style else ""
         sys.stdout.write(
             f"trained: {run.folder}\nconvert with: "
@@ -135,4 +147,4 @@ def _end(signal: int | None, command: RunCommand) -> int:
         )
         return 0
     sys.stdout.write(f"saved; go on with: cyclegan train {flags} --continue_train\n")
-    return 128 + signal
+    return 128 + ended_by

@@ -1,18 +1,23 @@
 """Batches, epoch after epoch, in an order that the seed alone decides."""
 
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
-from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
+from cyclegan.data.processes import DeadlyTaskError, LoadingProcesses
 from cyclegan.data.unpaired import Picture, Place, UnpairedImages
 from cyclegan.errors import UserError
+
+Places = Sequence[Place]
+
+
+class LoadingError(UserError):
+    """Images can't be loaded; what was trained so far is whole."""
 
 
 @dataclass(frozen=True)
@@ -34,36 +39,22 @@ class Batch:
     def __len__(self) -> int:
         return self.a.shape[0]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent between processes as arrays: torch would send its tensors by way of /dev/shm."""
+        return _from_arrays, (self.a.numpy(), self.b.numpy(), self.unreadable)
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device; from pinned memory the copy runs beside."""
         a, b = (images.to(device, non_blocking=True) for images in (self.a, self.b))
         return Batch(a, b, self.unreadable)
 
     def pin_memory(self) -> "Batch":
-        """The same batch where a GPU reads it while the CPU goes on; the loader calls this."""
+        """The same batch where a GPU reads it while the CPU goes on."""
         return Batch(self.a.pin_memory(), self.b.pin_memory(), self.unreadable)
 
 
-class EpochOrder(Sampler[Place]):
-    """The places of one epoch, shuffled by (seed, epoch) unless `serial`, from `skip` on."""
-
-    def __init__(self, length: int, *, seed: int, serial: bool) -> None:
-        self._length = length
-        self._seed = seed
-        self._serial = serial
-        self.epoch = 1
-        self.skip = 0
-
-    def __iter__(self) -> Iterator[Place]:
-        if self._serial:
-            order = list(range(self._length))
-        else:
-            generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self.epoch)
-            order = torch.randperm(self._length, generator=generator).tolist()
-        return iter([Place(self.epoch, index) for index in order[self.skip :]])
-
-    def __len__(self) -> int:
-        return self._length - self.skip
+def _from_arrays(a: Any, b: Any, unreadable: frozenset[Path]) -> Batch:
+    return Batch(torch.from_numpy(a), torch.from_numpy(b), unreadable)
 
 
 class Feed:
@@ -86,51 +77,72 @@ class Feed:
         self._at_end = at_end
         self.images = images
         self.batch_size = batch_size
-        self._order = EpochOrder(len(images), seed=seed, serial=serial)
-        self._loader = DataLoader(
-            _Guarded(images),
-            batch_size=batch_size,
-            sampler=self._order,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            collate_fn=_collate,
-            pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_prepare_worker,
-            # Its own generator: the loader must not draw from the one that training uses,
-            # or a run that was stopped within an epoch would go on with other numbers.
-            generator=torch.Generator().manual_seed(seed),
-        )
+        self._seed = seed
+        self._serial = serial
+        self._load = _Load(images)
+        self._pins = torch.cuda.is_available()
+        self._processes: LoadingProcesses[Places, Batch | Failure] | None = None
+        if workers:
+            self._processes = LoadingProcesses(self._load, workers, _share_cores)
 
     def __len__(self) -> int:
         """Images of each domain in an epoch."""
         return len(self.images)
 
+    def order(self, epoch: int) -> list[Place]:
+        """The places of an epoch, counted from 1, shuffled by seed and epoch unless serial."""
+        length = len(self.images)
+        if self._serial:
+            return [Place(epoch, index) for index in range(length)]
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
+        order = torch.randperm(length, generator=generator).tolist()
+        return [Place(epoch, index) for index in order]
+
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, counted from 1, without its first `skip` images."""
-        self._order.epoch = epoch
-        self._order.skip = skip
-        for batch in self._loader:
+        """The batches of an epoch, counted from 1, without its first `skip` images.
+
+        Raises LoadingError.
+        """
+        order, size = self.order(epoch)[skip:], self.batch_size
+        for batch in self._loaded(order[at : at + size] for at in range(0, len(order), size)):
             if isinstance(batch, Failure):
-                raise UserError(batch.text)
-            yield batch
+                raise LoadingError(batch.text)
+            yield batch.pin_memory() if self._pins else batch
+
+    def _loaded(self, groups: Iterable[Places]) -> Iterator[Batch | Failure]:
+        if self._processes is None:
+            yield from map(self._load, groups)
+            return
+        try:
+            yield from self._processes(groups)
+        except DeadlyTaskError as error:
+            raise LoadingError(self._deadly(error)) from None
+
+    def _deadly(self, error: DeadlyTaskError) -> str:
+        paths = [str(path) for place in error.task for path in self.images.paths_of(place)]
+        more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
+        return (
+            f"loading {', '.join(paths[:4])}{more} ended two loading processes ({error.cause}): "
+            "leave out the file that does; where memory ran out, give --num_threads 1, or 0 to "
+            "load in the training process"
+        )
 
     def close(self) -> None:
-        """End the loading processes: they ignore the signal that Python's own exit sends them."""
-        iterator = self._loader._iterator
-        if isinstance(iterator, _MultiProcessingDataLoaderIter):
-            iterator._shutdown_workers()
+        """End the loading processes."""
+        if self._processes is not None:
+            self._processes.close()
         self._at_end()
 
 
-class _Guarded(Dataset[tuple[Picture, Picture] | Failure]):
-    """The data set, its exceptions as values."""
+@dataclass(frozen=True)
+class _Load:
+    """Loads the images of some places as one batch, its exceptions as values."""
 
-    def __init__(self, images: UnpairedImages) -> None:
-        self._images = images
+    images: UnpairedImages
 
-    def __getitem__(self, place: Place) -> tuple[Picture, Picture] | Failure:
+    def __call__(self, places: Places) -> Batch | Failure:
         try:
-            return self._images[place]
+            return _collate([self.images[place] for place in places])
         except UserError as error:
             return Failure(str(error))
         except Exception as error:  # a transform may raise anything
@@ -138,12 +150,13 @@ class _Guarded(Dataset[tuple[Picture, Picture] | Failure]):
             return Failure(f"loading an image failed: {type(error).__name__}: {line}")
 
 
-def _collate(samples: Sequence[tuple[Picture, Picture] | Failure]) -> Batch | Failure:
-    pairs = []
-    for sample in samples:
-        if isinstance(sample, Failure):
-            return sample
-        pairs.append(sample)
+def _share_cores() -> None:
+    """The loading processes use all of them already."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+def _collate(pairs: Sequence[tuple[Picture, Picture]]) -> Batch | Failure:
     a, b = zip(*pairs, strict=True)
     sizes = {tuple(picture.image.shape[1:]) for picture in (*a, *b)}
     if len(pairs) > 1 and len(sizes) > 1:
@@ -153,11 +166,3 @@ def _collate(samples: Sequence[tuple[Picture, Picture] | Failure]) -> Batch | Fa
         torch.stack([picture.image for picture in b]),
         frozenset(path for picture in (*a, *b) for path in picture.unreadable),
     )
-
-
-def _prepare_worker(worker: int) -> None:
-    # Ctrl-C reaches the whole group of processes; the trainer decides when the loading ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    cv2.setNumThreads(0)  # the workers share the cores already
-    torch.set_num_threads(1)

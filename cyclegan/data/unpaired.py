@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from cyclegan import images
 from cyclegan.data.augment import Augmentation
@@ -66,7 +65,7 @@ class Domain:
         return self.augmentation.scaled(image)
 
 
-class UnpairedImages(Dataset[tuple[Picture, Picture]]):
+class UnpairedImages:
     """A by its index, B at random (by the same index when `serial`).
 
     As long as the larger domain. All that is random in a sample follows from (seed, epoch, index,
@@ -82,13 +81,20 @@ class UnpairedImages(Dataset[tuple[Picture, Picture]]):
         return max(len(self.a.paths), len(self.b.paths))
 
     def __getitem__(self, place: Place) -> tuple[Picture, Picture]:
+        index_a, index_b = self._indices(place)
         seed_a, _ = self._random(place, 0)
-        seed_b, draw = self._random(place, 1)
+        seed_b, _ = self._random(place, 1)
+        return self.a.load(index_a, seed_a), self.b.load(index_b, seed_b)
+
+    def paths_of(self, place: Place) -> tuple[Path, Path]:
+        """The files of a sample, where both can be read."""
+        index_a, index_b = self._indices(place)
+        return self.a.paths[index_a], self.b.paths[index_b]
+
+    def _indices(self, place: Place) -> tuple[int, int]:
+        _, draw = self._random(place, 1)
         index_b = place.index if self._serial else draw
-        return (
-            self.a.load(place.index % len(self.a.paths), seed_a),
-            self.b.load(index_b % len(self.b.paths), seed_b),
-        )
+        return place.index % len(self.a.paths), index_b % len(self.b.paths)
 
     def _random(self, place: Place, domain: int) -> tuple[int, int]:
         """A seed for the augmentation and a number to draw an image with."""

@@ -10,13 +10,13 @@ import torch
 
 from cyclegan import checkpoint
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.data.feed import Batch, Feed
+from cyclegan.data.feed import Batch, Feed, LoadingError
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
 from cyclegan.position import Position
 from cyclegan.quality.watch import QualityWatch
 from cyclegan.training.diary import Diary, Display
-from cyclegan.training.interrupt import StopRequest
+from cyclegan.training.interrupt import Interrupted, StopRequest
 from cyclegan.training.phase import Phase
 from cyclegan.training.schedule import learning_rate
 from cyclegan.training.settings import TrainingSettings
@@ -78,7 +78,8 @@ class Training:
 def train(training: Training, start: Position) -> int | None:
     """Train from `start` to the last epoch; return the signal that ended it before, if any.
 
-    Raises UserError where a loss is NaN or infinite, or a checkpoint can't be written.
+    Raises UserError where a loss is NaN or infinite, images can't be loaded, or a checkpoint can't
+    be written.
     """
     diary = Diary(training.display, start, training.device)
     with StopRequest() as stop:
@@ -100,39 +101,53 @@ def _epoch(training: Training, position: Position, diary: Diary, stop: StopReque
     rate = learning_rate(training.settings, position.epoch)
     _set_rate(training, rate)
     fed = training.feed.epoch(position.epoch, skip=position.images_in_epoch)
-    for batches in _grouped(diary.waited_for(fed), training.settings.accumulate):
-        moved = [one.to(training.device) for one in batches]
-        result = run_step(
-            training.phases,
-            training.state,
-            moved,
-            number=position.images // training.images_per_step,
-            apart=training.execution.apart,
-        )
-        images = sum(len(one) for one in batches)
-        before, position = position, position.after(images)
-        training.watch.note(result, position.images)
-        try:
-            if diary.reads(before, position):
-                _check_finite(training, position, diary, result)
-            if training.quality is not None and training.quality.due(before, position):
-                _look(training, training.quality, diary, position)
-            diary.write(before, position, batches, result, rate)
-        except OSError as error:
-            raise UserError(
-                f"{error.filename or training.folder}: can't be written ({error.strerror}) after "
-                f"{position.images} images; go on from {checkpoint.LATEST} with --continue_train"
-            ) from error
-        if position.passed(before, training.settings.save_latest_freq):
-            _save(training, diary, position)
-        if stop.signal is not None or training.gives_up:
-            return position
+    waited = diary.waited_for(stop.waited_for(fed))
+    try:
+        for batches in _grouped(waited, training.settings.accumulate):
+            position = _step(training, position, batches, rate, diary)
+            if stop.signal is not None or training.gives_up:
+                return position
+    except Interrupted:
+        return position
+    except LoadingError:
+        _save(training, diary, position)
+        raise
     ended, position = position.epoch, position.next_epoch()
     every = training.settings.save_epoch_freq
     if every and (ended % every == 0 or ended == training.settings.last_epoch):
         training.save(position, epoch=str(ended))
         _save(training, diary, position)
     elif training.settings.save_latest_freq == 0:
+        _save(training, diary, position)
+    return position
+
+
+def _step(
+    training: Training, before: Position, batches: Sequence[Batch], rate: float, diary: Diary
+) -> Position:
+    """Train one step, log it, save where it is time; return the place reached."""
+    moved = [one.to(training.device) for one in batches]
+    result = run_step(
+        training.phases,
+        training.state,
+        moved,
+        number=before.images // training.images_per_step,
+        apart=training.execution.apart,
+    )
+    position = before.after(sum(len(one) for one in batches))
+    training.watch.note(result, position.images)
+    try:
+        if diary.reads(before, position):
+            _check_finite(training, position, diary, result)
+        if training.quality is not None and training.quality.due(before, position):
+            _look(training, training.quality, diary, position)
+        diary.write(before, position, batches, result, rate)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or training.folder}: can't be written ({error.strerror}) after "
+            f"{position.images} images; go on from {checkpoint.LATEST} with --continue_train"
+        ) from error
+    if position.passed(before, training.settings.save_latest_freq):
         _save(training, diary, position)
     return position
 

@@ -75,7 +75,7 @@ def test_loading_leaves_torchs_random_numbers_alone(dataroot: Path) -> None:
 
 def test_serial_pairs_by_index_in_order(dataroot: Path) -> None:
     feed = feed_of(dataroot, serial=True)
-    pairs = [feed.images[place] for place in feed._order]
+    pairs = [feed.images[place] for place in feed.order(1)]
     assert [a.path.name for a, _ in pairs] == [f"{number}.png" for number in range(6)]
     assert [b.path.name for _, b in pairs] == [f"{number % 4}.png" for number in range(6)]
 
@@ -84,8 +84,7 @@ def test_b_is_drawn_independently(dataroot: Path) -> None:
     feed = feed_of(dataroot)
     drawn = set()
     for epoch in range(1, 30):
-        feed._order.epoch = epoch
-        for place in feed._order:
+        for place in feed.order(epoch):
             a, b = feed.images[place]
             drawn.add((a.path.name, b.path.name))
     assert len(drawn) == 6 * 4
