@@ -11,8 +11,7 @@ from cyclegan.conversion.settings import ConvertSettings, Format
 from cyclegan.data.folders import list_images
 from cyclegan.errors import UsageError, UserError
 from cyclegan.images import EXTENSIONS
-from cyclegan.images.document import MORE_EXTENSIONS
-from cyclegan.images.writing import ALL_WRITABLE
+from cyclegan.images.formats import ending_to_write, names_a_kind
 from cyclegan.video.endings import VIDEO, WRITABLE_VIDEO
 
 
@@ -50,7 +49,7 @@ def plan(settings: ConvertSettings) -> list[Job]:
         raise UsageError(f"--output {output} is the input folder itself: give another folder")
     if output.is_file():
         raise UsageError(f"--output {output} is a file: give a folder")
-    names = _distinct([path.relative_to(root) for path in found], settings.format)
+    names = _distinct(root, [path.relative_to(root) for path in found], settings.format)
     jobs = [Job(path, output / name, name) for path, name in zip(found, names, strict=True)]
     _check_inputs_stay(jobs, output)
     return jobs
@@ -121,13 +120,13 @@ def _outside(found: list[Path], source: Path, output: Path) -> list[Path]:
     return [path for path in found if not path.resolve().is_relative_to(inside)]
 
 
-def _distinct(inputs: list[Path], format: Format | None) -> list[Path]:
-    names = [path.with_suffix(_suffix(path, format)) for path in inputs]
+def _distinct(root: Path, inputs: list[Path], format: Format | None) -> list[Path]:
+    names = [_renamed(path, _suffix(root / path, format)) for path in inputs]
     longer: set[int] = set()  # grows with every turn, so that there is a last one
     while shared := _sharing(names) - longer:
         for place in shared:
             path = inputs[place]
-            names[place] = path.with_name(path.name + _suffix(path, format))
+            names[place] = path.with_name(path.name + _suffix(root / path, format))
         longer |= shared
     return names
 
@@ -138,17 +137,21 @@ def _sharing(names: list[Path]) -> set[int]:
     return {place for place, name in enumerate(names) if uses[name] > 1}
 
 
+def _renamed(path: Path, suffix: str) -> Path:
+    """With another ending; what follows the last dot of a number is part of the name."""
+    is_ending = names_a_kind(path.suffix) or is_video(path)
+    return path.with_suffix(suffix) if is_ending else path.with_name(path.name + suffix)
+
+
 def _suffix(path: Path, format: Format | None) -> str:
     """The ending to write: the input's own, spelt as it is, where that format is asked for."""
     if is_video(path):
         return path.suffix if path.suffix.lower() in WRITABLE_VIDEO else ".mkv"
     if format is None:
-        known = path.suffix.lower() in ALL_WRITABLE
-        return path.suffix if known else _INSTEAD.get(path.suffix.lower(), ".png")
+        return ending_to_write(path)
     same = {"jpg": {".jpg", ".jpeg"}, "tif": {".tif", ".tiff"}}.get(format, {f".{format}"})
     return path.suffix if path.suffix.lower() in same else f".{format}"
 
 
 #: Endings that can be read.
-READABLE = EXTENSIONS | MORE_EXTENSIONS | VIDEO
-_INSTEAD = {".dcm": ".tif"}  # with all its bits; BMP becomes PNG
+READABLE = EXTENSIONS | VIDEO

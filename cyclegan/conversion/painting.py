@@ -10,7 +10,7 @@ from torch import Tensor
 from cyclegan.conversion.look import Look
 from cyclegan.conversion.mask import Place
 from cyclegan.conversion.translator import Translator
-from cyclegan.images.picture import Array, Picture, Range, as_deep
+from cyclegan.images.picture import Picture, Range
 from cyclegan.tiling.rows import Shape
 
 
@@ -46,7 +46,7 @@ def paint(picture: Picture, translator: Translator, look: Look, depth: "Depth") 
         place = Place(height, width, block.top, block.left)
         after = look.of(before, block.pixels, place).permute(1, 2, 0)
         made[block.top : bottom, block.left : right] = depth.range.of_model(after, depth.type)
-    return _framed(made, source.picture, depth)
+    return source.picture.repainted(made, depth.range)
 
 
 def paint_together(
@@ -62,13 +62,8 @@ def paint_together(
         before, translator.convert_batch(before), sources, depths, strict=True
     ):
         after = look.of(image, made, Place(height, width)).permute(1, 2, 0)
-        painted.append(_framed(depth.range.of_model(after, depth.type), source, depth))
+        painted.append(source.repainted(depth.range.of_model(after, depth.type), depth.range))
     return painted
-
-
-def _framed(made: Array, source: Picture, depth: "Depth") -> Picture:
-    """New pixels with the transparency and tags of the picture that they were made of."""
-    return Picture(made, depth.range, as_deep(source.alpha, depth.type), source.tags)
 
 
 @dataclass(frozen=True)

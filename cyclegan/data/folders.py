@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cyclegan.errors import UserError
 from cyclegan.images import EXTENSIONS
+from cyclegan.images.formats import is_image
 
 
 def list_images(folder: Path, extensions: Set[str] = EXTENSIONS) -> list[Path]:
@@ -32,7 +33,8 @@ def _walk(folder: Path, extensions: Set[str]) -> Iterator[Path]:
         folders[:] = [name for name in sorted(folders) if _enters(here / name, entered)]
         for name in files:
             # Names that start with a dot are a system's own (macOS writes ._photo.jpg).
-            if Path(name).suffix.lower() in extensions and not name.startswith("."):
+            taken = Path(name).suffix.lower() in extensions or is_image(here / name)
+            if taken and not name.startswith("."):
                 yield here / name
 
 

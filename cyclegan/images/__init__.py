@@ -6,7 +6,6 @@ needs: every bit, transparency, pages, frames and tags; `deep` is that for train
 
 from cyclegan.images.deep import is_deep, read_deep, read_whole, size
 from cyclegan.images.eight_bit import (
-    EXTENSIONS,
     WRITABLE,
     Size,
     UnreadableImageError,
@@ -18,6 +17,7 @@ from cyclegan.images.eight_bit import (
     to_tensor,
     write,
 )
+from cyclegan.images.formats import EXTENSIONS
 
 __all__ = [
     "EXTENSIONS",

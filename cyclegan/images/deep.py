@@ -1,5 +1,6 @@
 """Files that hold more than 8 bits, or other channels than colours, for training."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,21 +8,21 @@ import numpy as np
 
 from cyclegan.errors import UserError
 from cyclegan.images import eight_bit
-from cyclegan.images.document import is_deep_tiff, open_document, opens_dicom, reading
-from cyclegan.images.eight_bit import Size, UnreadableImageError
+from cyclegan.images.dicom import open_dicom
+from cyclegan.images.document import open_document, reading
+from cyclegan.images.eight_bit import Size, UnreadableImageError, lies_sideways
+from cyclegan.images.formats import format_of
 from cyclegan.images.picture import Picture
+from cyclegan.images.tiff import storage
 
 
 def is_deep(path: Path, channels: int) -> bool:
     """Whether 8-bit grayscale or colour would lose what `path` holds; reads its header."""
-    suffix = path.suffix.lower()
-    if channels not in (1, 3) or suffix in (".npy", ".dcm"):
+    if channels not in (1, 3):
         return True
     try:
-        if suffix == ".png":
-            with path.open("rb") as file:
-                return file.read(26)[24:25] == b"\x10"
-        return suffix in (".tif", ".tiff") and is_deep_tiff(path)
+        format = format_of(path)
+        return format is not None and _IS_DEEP.get(format.name, _never)(path)
     except OSError:  # whoever reads it says what is wrong
         return False
 
@@ -51,27 +52,58 @@ def size(path: Path) -> Size:
 
     Raises UnreadableImageError, naming the file and the reason.
     """
-    suffix = path.suffix.lower()
-    if suffix == ".npy":
-        with reading(path):
-            shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
-            return int(shape[1]), int(shape[0])
-    if suffix == ".dcm":
-        with reading(path):
-            header = opens_dicom(path, pixels=False)
-            return int(header.Columns), int(header.Rows)
-    try:
-        return eight_bit.size(path)
-    except UnreadableImageError:
-        if suffix not in (".tif", ".tiff") or not is_deep_tiff(path):
-            raise
-        return _size_of_tiff(path)
+    with reading(path):
+        format = format_of(path)
+        measure = _SIZES.get(format.name, eight_bit.size) if format else eight_bit.size
+        width, height = measure(path)
+        if not width or not height:
+            raise OSError(f"it is {width}x{height} pixels")
+        return width, height
+
+
+def _size_of_array(path: Path) -> Size:
+    shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+    return int(shape[1]), int(shape[0])
+
+
+def _size_of_slice(path: Path) -> Size:
+    header = open_dicom(path, pixels=False)
+    return int(header.Columns), int(header.Rows)
 
 
 def _size_of_tiff(path: Path) -> Size:
-    """Of a TIFF that Pillow doesn't know."""
+    if storage(path).pillows:
+        return eight_bit.size(path)
     import tifffile
 
-    with reading(path), tifffile.TiffFile(path) as file:
+    with tifffile.TiffFile(path) as file:
         page: Any = file.pages[0]
-        return int(page.imagewidth), int(page.imagelength)
+        size = int(page.imagewidth), int(page.imagelength)
+        return size[::-1] if lies_sideways(page.tags.valueof(274, 1)) else size
+
+
+def _has_sixteen_bits(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(26)[24:25] == b"\x10"
+
+
+def _never(path: Path) -> bool:
+    return False
+
+
+def _always(path: Path) -> bool:
+    return True
+
+
+#: By the name of a format: whether a file of it is deep, and its size where Pillow doesn't know it.
+_IS_DEEP: dict[str, Callable[[Path], bool]] = {
+    "PNG": _has_sixteen_bits,
+    "TIFF": lambda path: storage(path).deep,
+    "NPY": _always,
+    "DICOM": _always,
+}
+_SIZES: dict[str, Callable[[Path], Size]] = {
+    "TIFF": _size_of_tiff,
+    "NPY": _size_of_array,
+    "DICOM": _size_of_slice,
+}

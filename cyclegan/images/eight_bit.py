@@ -15,10 +15,10 @@ from PIL import EpsImagePlugin, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from cyclegan.errors import UserError
+from cyclegan.images.formats import by_ending
 from cyclegan.images.whole import whole_file
 
 Size = tuple[int, int]  # width, height
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".npy", ".dcm"})
 
 # Large pictures are what people convert; only what Pillow calls an attack stays an error.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -127,7 +127,12 @@ def _decode_smaller(image: Image.Image, enough: Callable[[Size], Size]) -> None:
 
 def _lies_sideways(image: Image.Image) -> bool:
     """Whether EXIF swaps width and height; Pillow gives the size of a TIFF upright already."""
-    return image.format != "TIFF" and image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
+    return image.format != "TIFF" and lies_sideways(image.getexif().get(_ORIENTATION, 1))
+
+
+def lies_sideways(orientation: int) -> bool:
+    """Whether EXIF's orientation swaps width and height."""
+    return orientation in _SIDEWAYS
 
 
 def _encode(image: Image.Image, file: BinaryIO, path: Path) -> None:
@@ -138,15 +143,15 @@ def _encode(image: Image.Image, file: BinaryIO, path: Path) -> None:
 
 def check_longest(size: Size, path: Path) -> None:
     """Raise UserError where the format that `path` ends in can't hold so many pixels a side."""
-    longest = _LONGEST.get(path.suffix.lower(), max(size))
-    if max(size) > longest:
+    format = by_ending(path)
+    longest = format.longest if format else None
+    if longest is not None and max(size) > longest:
         raise UserError(
             f"{path}: {size[0]}x{size[1]} is more than {path.suffix[1:].upper()} can hold "
             f"({longest} a side): give --format png"
         )
 
 
-_LONGEST = {".webp": 16383, ".jpg": 65500, ".jpeg": 65500, ".gif": 65535}  # pixels a side
 _MODES = {1: "L", 3: "RGB"}
 _ORIENTATION = 0x0112
 _SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height

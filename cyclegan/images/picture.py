@@ -40,7 +40,7 @@ class Range:
 
 
 #: Of types whose values have a range by themselves.
-RANGES = {"uint8": Range(0, 255), "uint16": Range(0, 65535)}
+RANGES = {"uint8": Range(0, 255), "uint16": Range(0, 65535), "int8": Range(-128, 127)}
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ class Picture:
     alpha: Array | None = None
     """(H, W), of the pixels' type: how opaque they are"""
     tags: Tags = field(default_factory=Tags)
+    unseen: Array | None = None
+    """(H, W) of bool: pixels that hide or hold no value; they stay as they are"""
+    instead: float = 0.0
+    """the value that a generator sees there"""
 
     @property
     def size(self) -> Size:
@@ -67,8 +71,8 @@ class Picture:
         if there == channels:
             return self
         if self.alpha is not None and there + 1 == channels:  # to this model it is a channel
-            pixels = np.concatenate([self.pixels, self.alpha[:, :, None]], axis=2)
-            return replace(self, pixels=pixels, alpha=None)
+            pixels = np.concatenate([self._seen(), self.alpha[:, :, None]], axis=2)
+            return replace(self, pixels=pixels, alpha=None, unseen=None)
         if (there, channels) == (1, 3):  # a view: takes no memory
             pixels = np.broadcast_to(self.pixels, (*self.pixels.shape[:2], 3))
         elif (there, channels) == (3, 1):
@@ -81,8 +85,13 @@ class Picture:
         """To so many pixels, with all bits."""
         if size == self.size:
             return self
+        pixels, unseen = _resized(self._seen(), size), None
         alpha = None if self.alpha is None else _resized(self.alpha[:, :, None], size)[:, :, 0]
-        return replace(self, pixels=_resized(self.pixels, size), alpha=alpha)
+        if self.unseen is not None:  # they are not to be mixed with others
+            nearest = _nearest(self.size, size)
+            unseen = self.unseen[nearest]
+            pixels[unseen] = self.pixels[nearest][unseen]
+        return replace(self, pixels=pixels, alpha=alpha, unseen=unseen)
 
     def middle(self) -> "Picture":
         """The middle square."""
@@ -91,21 +100,45 @@ class Picture:
         top, left = (height - side) // 2, (width - side) // 2
         rows, columns = slice(top, top + side), slice(left, left + side)
         alpha = None if self.alpha is None else self.alpha[rows, columns]
-        return replace(self, pixels=self.pixels[rows, columns], alpha=alpha)
+        unseen = None if self.unseen is None else self.unseen[rows, columns]
+        return replace(self, pixels=self.pixels[rows, columns], alpha=alpha, unseen=unseen)
 
     def shares(self) -> npt.NDArray[np.float32]:
         """(H, W, C) in [0, 1] of its range, transparency laid on white; what is beyond is cut."""
         span = self.range.high - self.range.low
-        found = ((self.pixels.astype(np.float32) - self.range.low) / span).clip(0, 1)
-        if self.alpha is not None:
-            opaque = (self.alpha.astype(np.float32) / RANGES[self.alpha.dtype.name].high)[..., None]
+        found = ((self._seen().astype(np.float32) - self.range.low) / span).clip(0, 1)
+        opaque = as_deep(self.alpha, np.dtype(np.uint16))
+        if opaque is not None:
+            opaque = (opaque.astype(np.float32) / 65535)[..., None]
             found = found * opaque + 1 - opaque
         return found.astype(np.float32)
 
     def window(self, top: int, bottom: int, left: int, right: int) -> Tensor:
         """(1, C, bottom - top, right - left), float32 in [-1, 1]."""
-        part = self.range.to_model(self.pixels[top:bottom, left:right])
+        part = self.range.to_model(self._seen(slice(top, bottom), slice(left, right)))
         return part.permute(2, 0, 1)[None].contiguous()
+
+    def repainted(self, made: Array, range: Range) -> "Picture":
+        """New pixels (H, W, C) with this one's transparency, tags and unseen pixels."""
+        if self.unseen is not None:
+            made[self.unseen] = self._stayed(made, range)
+        return Picture(made, range, as_deep(self.alpha, made.dtype), self.tags)
+
+    def _seen(self, rows: slice = slice(None), columns: slice = slice(None)) -> Array:
+        part = self.pixels[rows, columns]
+        if self.unseen is None:
+            return part
+        instead = self.pixels.dtype.type(self.instead)
+        seen: Array = np.where(self.unseen[rows, columns, None], instead, part)
+        return seen
+
+    def _stayed(self, made: Array, range: Range) -> Array:
+        """(N, C) unseen pixels as values of `made`: the same where the types are."""
+        stayed: Array = self.pixels[self.unseen]
+        if made.dtype != self.pixels.dtype or range != self.range:
+            held = np.nan_to_num(stayed, nan=self.range.low)
+            stayed = range.of_model(self.range.to_model(held), made.dtype)
+        return stayed if stayed.shape[1] == made.shape[2] else stayed[:, :1]
 
 
 def as_deep(alpha: Array | None, dtype: np.dtype[np.generic]) -> Array | None:
@@ -128,10 +161,18 @@ def _gray(pixels: Array) -> Array:
     return made[:, :, None]
 
 
+def _nearest(before: Size, after: Size) -> tuple[Array, Array]:
+    """Rows and columns that are nearest to each pixel of a picture scaled from one size."""
+    columns, rows = (
+        np.arange(there) * here // there for here, there in zip(before, after, strict=True)
+    )
+    return rows[:, None], columns[None]
+
+
 def _resized(pixels: Array, size: Size) -> Array:
     bicubic = Image.Resampling.BICUBIC
     if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
-        return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize(size, bicubic))
+        return np.array(Image.fromarray(np.ascontiguousarray(pixels)).resize(size, bicubic))
     channels = [
         np.asarray(Image.fromarray(pixels[:, :, number].astype(np.float32)).resize(size, bicubic))
         for number in range(pixels.shape[2])

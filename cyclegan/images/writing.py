@@ -14,6 +14,7 @@ from PIL import Image
 from cyclegan.errors import UserError
 from cyclegan.images.document import Document
 from cyclegan.images.eight_bit import check_longest
+from cyclegan.images.formats import FORMATS, by_ending
 from cyclegan.images.picture import RANGES, Picture, Range
 from cyclegan.images.whole import whole_file
 
@@ -44,12 +45,12 @@ def write_document(
     """
     check_holds(path, like)
     with whole_file(path) as unfinished:
-        _FORMATS[path.suffix.lower()].encode(unfinished, pictures, like, compression, path)
+        _encoder(path).encode(unfinished, pictures, like, compression, path)
 
 
 def check_holds(path: Path, document: Document) -> None:
     """Raise UserError where the format that `path` ends in can't hold so many pictures."""
-    format = _FORMATS[path.suffix.lower()]
+    format = _encoder(path)
     if document.count == 1 or format.pages or (document.moving and format.moves):
         return
     what, endings = ("pages", "tif") if not document.moving else ("frames", "gif, webp or png")
@@ -62,7 +63,7 @@ def check_holds(path: Path, document: Document) -> None:
 def depth(path: Path, picture: Picture) -> tuple[np.dtype[np.generic], Range]:
     """The type that a picture's values are written in to `path`, and their range: no fewer bits
     than it has, where the format holds them."""
-    types = _FORMATS[path.suffix.lower()].types
+    types = _encoder(path).types
     if not types or picture.pixels.dtype.name in types:
         return picture.pixels.dtype, picture.range
     deepest = "uint8" if picture.pixels.dtype.itemsize == 1 else types[-1]
@@ -73,7 +74,7 @@ Encode = Callable[[Path, Iterable[Picture], Document, Compression, Path], None]
 
 
 @dataclass(frozen=True)
-class _Format:
+class _Encoder:
     encode: Encode
     types: tuple[str, ...] = ("uint8",)
     """of values that it holds, the deepest last; none for any"""
@@ -263,18 +264,22 @@ def _npy(
         np.save(open_file, pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
-_TIFF = _Format(_tiff, types=(), pages=True)
-_JPEG = _Format(_jpeg)
-#: The one table of formats that conversions are written in, by their endings.
-_FORMATS = {
-    ".png": _Format(_png, types=("uint8", "uint16"), moves=True),
-    ".jpg": _JPEG,
-    ".jpeg": _JPEG,
-    ".webp": _Format(_webp, moves=True),
-    ".gif": _Format(_gif, moves=True),
-    ".tif": _TIFF,
-    ".tiff": _TIFF,
-    ".npy": _Format(_npy, types=()),
+#: How each format that conversions are written in is encoded, by its name.
+_ENCODERS = {
+    "PNG": _Encoder(_png, types=("uint8", "uint16"), moves=True),
+    "JPEG": _Encoder(_jpeg),
+    "WEBP": _Encoder(_webp, moves=True),
+    "GIF": _Encoder(_gif, moves=True),
+    "TIFF": _Encoder(_tiff, types=(), pages=True),
+    "NPY": _Encoder(_npy, types=()),
 }
 #: Endings that conversions can be written with.
-ALL_WRITABLE = frozenset(_FORMATS)
+ALL_WRITABLE = frozenset(
+    ending for format in FORMATS if format.name in _ENCODERS for ending in format.endings
+)
+
+
+def _encoder(path: Path) -> _Encoder:
+    format = by_ending(path)
+    assert format is not None
+    return _ENCODERS[format.name]

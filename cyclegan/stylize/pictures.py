@@ -10,7 +10,7 @@ from torch import Tensor
 from cyclegan.errors import UsageError, UserError, in_words
 from cyclegan.images import Size
 from cyclegan.images.document import Document, open_document
-from cyclegan.images.picture import Picture, as_deep
+from cyclegan.images.picture import Picture
 from cyclegan.images.writing import (
     ALL_WRITABLE,
     Compression,
@@ -101,7 +101,7 @@ class Target:
         """
         dtype, range = depth(self.path, like)
         pixels = range.of_model(made[0].cpu().permute(1, 2, 0), dtype)
-        picture = Picture(pixels, range, as_deep(like.alpha, dtype), like.tags)
+        picture = like.repainted(pixels, range)
         try:
             write_document(self.path, [picture], Document([picture]), Compression())
         except OSError as error:

@@ -1,0 +1,135 @@
+"""Numbers become pictures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cyclegan.errors import UserError
+from cyclegan.images.picture import RANGES, Array, Picture, Range
+from cyclegan.images.tags import Tags
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a file says of its numbers."""
+
+    has_alpha: bool | None = None
+    """whether the last channel is transparency; None where the number of channels says it"""
+    white_is_low: bool = False
+    """whether the lowest value is white"""
+    no_data: float | None = None
+    """the value of pixels that hold none"""
+
+
+PLAIN = Meaning()
+
+
+def of_array(array: Array, values: Range | None, tags: Tags, meaning: Meaning = PLAIN) -> Picture:
+    """A picture of (H, W) or (H, W, C); of 2 or 4 channels the last one is alpha.
+
+    Raises UserError where its values have no range and none is given.
+    """
+    if array.ndim not in (2, 3):
+        raise UserError(f"an array of shape {array.shape}: (H, W) or (H, W, C) is needed")
+    if not array.size:
+        raise UserError(f"damaged image (it is {array.shape[1]}x{array.shape[0]} pixels)")
+    if array.dtype.kind not in "uif":
+        raise UserError(f"{array.dtype} values are no levels of gray or colour")
+    pixels = array[:, :, None] if array.ndim == 2 else array
+    alpha = None
+    if meaning.has_alpha is not False and pixels.shape[2] in (2, 4):
+        pixels, alpha = pixels[:, :, :-1], pixels[:, :, -1]
+    if values is None and pixels.dtype in (np.int32, np.uint32) and _fits(pixels, 65535):
+        pixels = pixels.astype(np.uint16)  # Pillow's "I" are no more, mostly
+    hollow = hollow_in(pixels, meaning.no_data)
+    found = values or RANGES.get(pixels.dtype.name)
+    if found is None:
+        low, high = _ends(pixels, hollow)
+        raise UserError(
+            f"{pixels.dtype} values have no known range: --range LOW HIGH gives those that are "
+            f"black and white (the file's are {low:g} to {high:g})"
+        )
+    if meaning.white_is_low:
+        pixels = _inverted(pixels, found, hollow)
+    return seen(Picture(np.ascontiguousarray(pixels), found, alpha, tags), hollow)
+
+
+def seen(picture: Picture, hollow: Array | None) -> Picture:
+    """The picture, marked where no generator should see it.
+
+    What hides under full transparency is white to a generator, and what holds no value is as the
+    rest on average.
+    """
+    hidden = None if picture.alpha is None else picture.alpha == 0
+    if hidden is not None and hidden.any():
+        unseen = hidden if hollow is None else hidden | hollow
+        return replace(picture, unseen=unseen, instead=picture.range.high)
+    if hollow is None:
+        return picture
+    there = picture.pixels[~hollow]
+    mean = float(there.mean(dtype=np.float64)) if there.size else picture.range.low
+    return replace(picture, unseen=hollow, instead=mean)
+
+
+def hollow_in(pixels: Array, no_data: float | None) -> Array | None:
+    """(H, W) of bool: pixels (H, W, C) without a value; None where all have one.
+
+    Raises UserError where none is a number.
+    """
+    floats = pixels.dtype.kind == "f"
+    hollow: Array = np.zeros(pixels.shape[:2], bool)
+    if floats:
+        hollow = np.logical_not(np.isfinite(pixels).all(axis=2))
+    if hollow.all():
+        raise UserError("holds no values that are numbers (NaN or infinity everywhere)")
+    if no_data is not None:
+        hollow |= (pixels == no_data).all(axis=2)
+    return hollow if hollow.any() else None
+
+
+def full_scale(pixels: Array, bits: int) -> Array:
+    """Unsigned values of fewer bits than their type has, as many times as large."""
+    if pixels.dtype.kind != "u" or bits >= 8 * pixels.dtype.itemsize:
+        return pixels
+    factor = np.iinfo(pixels.dtype).max / (2**bits - 1)
+    scaled: Array = (pixels * factor).round().astype(pixels.dtype)
+    return scaled
+
+
+def _ends(pixels: Array, hollow: Array | None) -> tuple[float, float]:
+    there = pixels if hollow is None or hollow.all() else pixels[~hollow]
+    return float(there.min()), float(there.max())
+
+
+def _inverted(pixels: Array, range: Range, hollow: Array | None) -> Array:
+    """The same picture in values that are white where they are high."""
+    turned = range.low + range.high - pixels.astype(np.float64)
+    if pixels.dtype.kind != "f":
+        limits = np.iinfo(pixels.dtype)
+        turned = turned.round().clip(limits.min, limits.max)
+    made = turned.astype(pixels.dtype)
+    if hollow is not None:
+        made[hollow] = pixels[hollow]
+    return made
+
+
+def _fits(pixels: Array, top: int) -> bool:
+    return int(pixels.min()) >= 0 and int(pixels.max()) <= top
+
+
+#: By EXIF's orientation: what makes rows and columns upright.
+_TURN: dict[int, Callable[[Array], Array]] = {
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
+    8: lambda pixels: np.rot90(pixels, 1),
+}
+
+
+def turned(pixels: Array, orientation: int) -> Array:
+    """Upright, by EXIF's orientation."""
+    return _TURN[orientation](pixels) if orientation in _TURN else pixels

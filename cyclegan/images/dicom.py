@@ -1,0 +1,75 @@
+"""Medical images."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cyclegan.errors import UserError
+from cyclegan.images.arrays import Meaning, full_scale, of_array
+from cyclegan.images.picture import Array, Picture, Range
+from cyclegan.images.tags import Tags
+from cyclegan.packages import need
+
+
+def open_dicom(path: Path, *, pixels: bool = True) -> Any:
+    """The data set of a DICOM file. Raises UserError where the package for it is missing."""
+    need("DICOM files", "scientific", "pydicom")
+    import pydicom
+
+    return pydicom.dcmread(path, stop_before_pixels=not pixels)
+
+
+def read_slices(path: Path, values: Range | None) -> list[Picture]:
+    """The pictures of a file: in the file's own units, or as levels where it has such.
+
+    Raises UserError where its values have no range and none is given.
+    """
+    dataset = open_dicom(path)
+    if not any(name in dataset for name in _PIXELS):
+        raise UserError("holds no pixels (a report, or an index of other files)")
+    kind = str(dataset.get("PhotometricInterpretation", "MONOCHROME2"))
+    in_colour = dataset.get("SamplesPerPixel", 1) > 1 or kind == "PALETTE COLOR"
+    array = _colours(dataset, kind) if in_colour else _gray(dataset)
+    slices = array if array.ndim > (3 if in_colour else 2) else array[None]
+    if values is None and slices.dtype.kind == "f" and "WindowCenter" in dataset:
+        raise UserError(f"values have no range: {_window(dataset)}")
+    meaning = Meaning(has_alpha=False, white_is_low=kind == "MONOCHROME1")
+    return [of_array(one, values, Tags(), meaning) for one in slices]
+
+
+def _colours(dataset: Any, kind: str) -> Array:
+    """(H, W, 3) or (N, H, W, 3), unsigned; luminance and chroma are RGB already."""
+    array: Array = dataset.pixel_array
+    if kind != "PALETTE COLOR":
+        return full_scale(array, dataset.BitsStored)
+    from pydicom.pixels.processing import apply_color_lut
+
+    found: Array = apply_color_lut(array, dataset)
+    return full_scale(found, dataset.RedPaletteColorLookupTableDescriptor[2])
+
+
+def _gray(dataset: Any) -> Array:
+    """(H, W) or (N, H, W): levels of 8 bits, or what the numbers stand for."""
+    array: Array = dataset.pixel_array
+    if dataset.BitsStored <= 8 and not _has_units(dataset):
+        return full_scale(array.astype(f"{array.dtype.kind}1"), dataset.BitsStored)
+    from pydicom.pixels.processing import apply_modality_lut
+
+    found: Array = apply_modality_lut(array, dataset).astype(np.float32)
+    return found
+
+
+def _has_units(dataset: Any) -> bool:
+    slope, base = (float(dataset.get(name, plain)) for name, plain in _SCALE.items())
+    return slope != 1 or base != 0 or "ModalityLUTSequence" in dataset
+
+
+def _window(dataset: Any) -> str:
+    centre, width = (float(np.atleast_1d(dataset[tag].value)[0]) for tag in _WINDOW)
+    return f"--range {centre - width / 2:g} {centre + width / 2:g} is the file's window"
+
+
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_SCALE = {"RescaleSlope": 1, "RescaleIntercept": 0}
+_WINDOW = ("WindowCenter", "WindowWidth")

@@ -1,0 +1,168 @@
+"""TIFF beyond Pillow: values of any depth and sign, and more channels than colours have."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from cyclegan.errors import UserError
+from cyclegan.images.arrays import Meaning, full_scale, of_array, turned
+from cyclegan.images.picture import Array, Picture, Range
+from cyclegan.images.tags import Tags
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How the first page of a TIFF holds its pixels."""
+
+    deep: bool
+    """whether plain gray or colour of 8 bits would lose any of it"""
+    pillows: bool
+    """whether Pillow reads it rightly"""
+
+
+def storage(path: Path) -> Storage:
+    """From the header; what tifffile can't read is left to Pillow, which has the words for it."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            page: Any = file.pages[0]
+            deep = _is_deep(page)
+            pillows = not deep or _is_deep_gray(page)
+    except Exception:  # both raise nearly every kind
+        return Storage(deep=False, pillows=True)
+    return Storage(deep, pillows and _opens(path))
+
+
+def read_pages(path: Path, values: Range | None, count: int) -> Iterator[Picture]:
+    """The first `count` pages. Raises UserError where one can't be read as gray or colour."""
+    import tifffile
+
+    tags = _pillow_tags(path)
+    with tifffile.TiffFile(path) as file:
+        for number in range(count):
+            page: Any = file.pages[number]
+            needed, there = page.nbytes, path.stat().st_size
+            if needed > 2000 * there:
+                raise OSError(f"says it holds {needed} bytes of pixels, has {there} bytes")
+            yield _picture(page, values, tags)
+
+
+def _is_deep(page: Any) -> bool:
+    shallow = page.dtype is not None and page.dtype.str[1:] in ("u1", "b1")
+    return not shallow or page.samplesperpixel > 4 or _no_data(page) is not None
+
+
+def _is_deep_gray(page: Any) -> bool:
+    """Whether it has the two deep types that Pillow has modes for."""
+    black_is_low = page.photometric == _BLACK_IS_LOW and page.samplesperpixel == 1
+    types = {("u2", 16), ("f4", 32)}
+    kept_whole = page.dtype is not None and (page.dtype.str[1:], page.bitspersample) in types
+    return black_is_low and kept_whole and _no_data(page) is None
+
+
+def _opens(path: Path) -> bool:
+    try:
+        with Image.open(path):
+            return True
+    except Exception:
+        return False
+
+
+def _picture(page: Any, values: Range | None, tags: Tags) -> Picture:
+    if not page.imagewidth or not page.imagelength:
+        raise OSError(f"it is {page.imagewidth}x{page.imagelength} pixels")
+    if page.dtype is None:
+        raise UserError(f"values of {page.bitspersample} bits (sample format {page.sampleformat})")
+    pixels = _channels_last(page)
+    if values is None:
+        pixels = full_scale(pixels, _bits(page))
+    pixels = _COLOURS.get(int(page.photometric), _refuse)(page, pixels)
+    has_alpha = any(int(kind) in (1, 2) for kind in page.extrasamples)  # 0 says nothing
+    if any(int(kind) == _PREMULTIPLIED for kind in page.extrasamples):
+        pixels = _without_alpha_in_it(pixels)
+    upright = turned(pixels, page.tags.valueof(_ORIENTATION, 1))
+    white_is_low = page.photometric == _WHITE_IS_LOW
+    return of_array(upright, values, tags, Meaning(has_alpha, white_is_low, _no_data(page)))
+
+
+def _bits(page: Any) -> int:
+    bits = page.bitspersample
+    return int(bits if isinstance(bits, int) else max(bits))
+
+
+def _no_data(page: Any) -> float | None:
+    """The value of pixels that hold none, as GDAL writes it."""
+    text = str(page.tags.valueof(_GDAL_NO_DATA, "")).strip("\0 ")
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _channels_last(page: Any) -> Array:
+    found: Array = page.asarray()
+    if page.axes.startswith("S"):  # plane by plane
+        found = np.moveaxis(found, 0, -1)
+    found = found.astype(np.uint8) if found.dtype == np.bool else found
+    return found[:, :, None] if found.ndim == 2 else found
+
+
+def _without_alpha_in_it(pixels: Array) -> Array:
+    """Colours that were multiplied by their opacity, as they were before."""
+    colours, alpha = pixels[:, :, :-1].astype(np.float64), pixels[:, :, -1:]
+    whole = pixels.dtype.kind != "f"
+    top = np.iinfo(pixels.dtype).max if whole else 1.0
+    before = (colours * top / np.where(alpha == 0, top, alpha)).clip(0, top)
+    plain = (before.round() if whole else before).astype(pixels.dtype)
+    return np.concatenate([plain, alpha], axis=2)
+
+
+def _as_it_is(page: Any, pixels: Array) -> Array:
+    return pixels
+
+
+def _looked_up(page: Any, pixels: Array) -> Array:
+    """The colours (3, N) of a palette, 16 bits each."""
+    colours: Array = np.moveaxis(page.colormap[:, pixels[:, :, 0]], 0, -1)
+    return colours
+
+
+def _inks(page: Any, pixels: Array) -> Array:
+    """Cyan, magenta, yellow and black -> red, green and blue, as Pillow does without a profile."""
+    top = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind != "f" else 1.0
+    light = 1 - pixels[:, :, :4] / top
+    found = light[:, :, :3] * light[:, :, 3:] * top
+    return (found.round() if pixels.dtype.kind != "f" else found).astype(pixels.dtype)
+
+
+def _refuse(page: Any, pixels: Array) -> Array:
+    name = getattr(page.photometric, "name", page.photometric)
+    raise UserError(f"its pixels are {name}: save it as gray or RGB")
+
+
+_WHITE_IS_LOW, _BLACK_IS_LOW, _RGB, _PALETTE, _MASK, _CMYK = range(6)
+#: By what a TIFF's numbers stand for.
+_COLOURS = {
+    _WHITE_IS_LOW: _as_it_is,
+    _BLACK_IS_LOW: _as_it_is,
+    _RGB: _as_it_is,
+    _PALETTE: _looked_up,
+    _MASK: _as_it_is,
+    _CMYK: _inks,
+}
+_PREMULTIPLIED = 1
+_ORIENTATION = 274
+_GDAL_NO_DATA = 42113
+
+
+def _pillow_tags(path: Path) -> Tags:
+    try:
+        with Image.open(path) as header:
+            return Tags.of(header)
+    except Exception:  # more channels than Pillow knows of
+        return Tags()
