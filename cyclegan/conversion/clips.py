@@ -1,18 +1,25 @@
 """Converts videos, frame by frame and segment by segment."""
 
+import errno
+import fcntl
 import logging
+import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from glob import escape
 from hashlib import sha256
 from itertools import islice
+from pathlib import Path
+from typing import IO
 
 from av.error import FFmpegError
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
+from cyclegan.conversion import manifest
 from cyclegan.conversion.files import Job
 from cyclegan.conversion.ledger import Ledger, OutputError
 from cyclegan.conversion.look import Look
@@ -27,11 +34,15 @@ from cyclegan.images.whole import hidden_name
 from cyclegan.video.clip import Clip, DamagedClipError, Frame, frames, open_clip
 from cyclegan.video.encoders import ENCODERS, Encoder
 from cyclegan.video.joining import check_holds_sound, join
-from cyclegan.video.segments import LENGTH, Segments
-from cyclegan.video.stabilizer import Memory, Stabilizer
+from cyclegan.video.segments import LENGTH, Segments, Steadied
+from cyclegan.video.stabilizer import Stabilizer
 
 log = logging.getLogger(__name__)
 _KEY = 12  # digits of what a clip's segments are made of
+
+
+class NotOursError(UserError):
+    """Another process makes the same output, or has made it."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,13 @@ class Clips:
         failed: list[str] = []
         for job in todo:
             try:
-                self._convert(job, bar)
+                if not job.target.parent.exists():
+                    job.target.parent.mkdir(parents=True, exist_ok=True)
+                with _held(job.target):
+                    if not self._is_finished(job):
+                        self._convert(job, bar)
+            except NotOursError as error:  # nor is what the manifest says of it
+                failed.append(str(error))
             except OutputError:
                 for line in failed:
                     log.warning("%s", line)
@@ -66,6 +83,21 @@ class Clips:
                 log.warning("stopped; the same command goes on with the rest")
                 raise
         return failed
+
+    def _is_finished(self, job: Job) -> bool:
+        """Whether another process made it since this one began.
+
+        Raises NotOursError where that one made it of something else.
+        """
+        if self.settings.overwrite or not job.target.exists():
+            return False
+        made = manifest.read(self.ledger.output).get(job.name.as_posix())
+        if made is None or made.origin != self.ledger.entry(job).origin:
+            raise NotOursError(
+                f"{job.target}: there since, and made from something else or with other options: "
+                "give another --output, or --overwrite"
+            )
+        return True
 
     def _convert(self, job: Job, bar: Progress) -> None:
         self._check(job)
@@ -109,43 +141,45 @@ class Clips:
         origin = self.ledger.entry(job).origin
         key = sha256(str(origin).encode()).hexdigest()[:_KEY]
         folder = job.target.with_name(hidden_name(job.target.name, f".{key}.parts"))
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         return Segments(folder)
 
     def _fill(
         self, segments: Segments, clip: Clip, encoder: Encoder, job: Job, bar: Progress
     ) -> None:
         """Make the segments that are missing. Raises DamagedClipError after the last."""
+        dropped = segments.drop_damaged(steadied=self.settings.temporal)
+        if dropped:
+            log.warning("%s: damaged segments of an earlier run are made again", job.target)
         task = bar.add_task(job.name.name, total=clip.frames or None, completed=segments.frames)
+        damage: list[DamagedClipError] = []
         with ThreadPoolExecutor(1) as reader:
-            made = self._made(segments, clip, reader)
+            made = self._made(segments, clip, reader, damage)
             count = LENGTH
             while count == LENGTH:
-                count = 0
-                with segments.writer(clip, encoder, self.settings.crf) as add:
-                    for frame in islice(made, LENGTH):
-                        add(frame)
-                        count += 1
-                        bar.advance(task)
+                shown = _advancing(islice(made, LENGTH), bar, task)
+                count = segments.write(shown, clip, encoder, self.settings.crf)
         bar.update(task, total=segments.frames, completed=segments.frames)
+        if damage:
+            raise damage[0]
 
-    def _made(self, segments: Segments, clip: Clip, reader: Executor) -> Iterator[Frame]:
-        """Converted frames from where the segments end."""
-        last = segments.last(clip)
+    def _made(
+        self, segments: Segments, clip: Clip, reader: Executor, damage: list[DamagedClipError]
+    ) -> Iterator[Steadied]:
+        """Converted frames from where the segments end; why they end too early goes to `damage`."""
         steady = Stabilizer() if self.settings.temporal else None
-        coming = frames(clip, last.time if last else None)
-        memory = None
-        if steady and last:
-            before = next(frames(clip, last.time - 1))
-            source = self._picture(before, clip)
-            memory = Memory.of(source.pixels, last.pixels)
-        for frame in _ahead(coming, reader):
-            source = self._picture(frame, clip)
-            depth = Depth(source.pixels.dtype, source.range)
-            made = paint(source, self.translator, self.look, depth).pixels
-            if steady:
-                made, memory = steady(memory, source.pixels, made)
-            yield replace(frame, pixels=made)
+        memory = segments.memory() if steady else None
+        coming = frames(clip, segments.last_time(clip))
+        try:
+            for frame in _ahead(coming, reader):
+                source = self._picture(frame, clip)
+                depth = Depth(source.pixels.dtype, source.range)
+                made = paint(source, self.translator, self.look, depth).pixels
+                if steady:
+                    made, memory = steady(memory, source.pixels, made)
+                yield replace(frame, pixels=made), memory
+        except DamagedClipError as error:
+            damage.append(error)
 
     def _picture(self, frame: Frame, clip: Clip) -> Picture:
         return Picture(frame.pixels, RANGES[frame.pixels.dtype.name]).scaled(clip.size)
@@ -161,6 +195,41 @@ class Clips:
             shutil.rmtree(folder)
         self.mirror.deliver(job.target)
         self.mirror.drop(job.source)
+
+
+@contextmanager
+def _held(target: Path) -> Iterator[None]:
+    """Hold a clip. Raises NotOursError where another process makes it.
+
+    The system lets go of it with the process, however that ends.
+    """
+    path = target.with_name(hidden_name(target.name, ".lock"))
+    with path.open("w") as file:
+        if not _is_locked(file):
+            raise NotOursError(
+                f"{target}: another process is converting it: wait until it has ended, or give "
+                "another --output"
+            )
+        try:
+            yield
+        finally:
+            path.unlink()
+
+
+def _is_locked(file: IO[str]) -> bool:
+    """Lock a file, where that can be done; whether nobody else has it, or had and removed it."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:  # not every file system has locks
+        return error.errno not in (errno.EACCES, errno.EAGAIN)
+    return os.fstat(file.fileno()).st_nlink > 0
+
+
+def _advancing(frames: Iterator[Steadied], bar: Progress, task: TaskID) -> Iterator[Steadied]:
+    """The same frames; the bar shows each."""
+    for frame in frames:
+        yield frame
+        bar.advance(task)
 
 
 def _ahead(coming: Iterator[Frame], reader: Executor) -> Iterator[Frame]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cyclegan.errors import UserError
 from cyclegan.video.clip import Clip, opened
 from cyclegan.video.encoders import ENCODERS
-from cyclegan.video.segments import Segments, packets
+from cyclegan.video.segments import Segments, opened_segment, packets
 
 if TYPE_CHECKING:
     from av import Packet
@@ -43,7 +43,7 @@ def join(segments: Segments, clip: Clip, target: Path) -> Path:
     joined = segments.folder / f"joined{target.suffix}"
     with ExitStack() as stack:
         source, _ = stack.enter_context(opened(clip.path))
-        first = stack.enter_context(av.open(str(segments.paths[0])))
+        first = stack.enter_context(opened_segment(segments.paths[0]))
         movie = ENCODERS[target.suffix.lower()].container in _MOVIES
         options = {"movflags": "faststart"} if movie else {}  # players start before all is there
         made = stack.enter_context(av.open(str(joined), "w", options=options))

@@ -1,27 +1,36 @@
 """A folder of finished segments, so that a clip need not be made in one go."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclegan.video.clip import Clip, Frame
 from cyclegan.video.encoders import Encoder, add_stream, packer
+from cyclegan.video.stabilizer import Memory
 
 if TYPE_CHECKING:
     from av import Packet
+    from av.container import InputContainer
     from av.video.stream import VideoStream
 
 LENGTH = 48  # frames: two seconds of a film
+_DIGEST = 32  # bytes of SHA-256, behind the content of each file
+_MEMORIES = 2  # kept: where the last segment is damaged, the one before it goes on
+
+Steadied = tuple[Frame, Memory | None]
+"""A converted frame, and what the stabilizer remembers after it."""
 
 
 @dataclass(frozen=True)
 class Segments:
     """Encoded frames of a clip, in files named by the number of frames up to their end.
 
-    They are in NUT files, which keep times exactly. A file that a kill left half-written has
-    another ending and is written anew.
+    They are NUT files, which keep times exactly; a digest behind each tells whether it is whole.
+    What the stabilizer remembers after a segment lies beside it. A file that a kill left
+    half-written has another name and is written anew.
     """
 
     folder: Path
@@ -37,54 +46,102 @@ class Segments:
         paths = self.paths
         return int(paths[-1].stem) if paths else 0
 
-    def last(self, clip: Clip) -> Frame | None:
-        """The last finished frame, as it was encoded; its time is in the clip's time base."""
+    def drop_damaged(self, *, steadied: bool) -> int:
+        """Remove segments that are damaged, and those after them; return how many.
+
+        With `steadied` also those after which nothing sound was remembered.
+        """
+        paths = self.paths
+        sound = next((n for n, path in enumerate(paths) if not _is_whole(path)), len(paths))
+        while steadied and sound and not _is_whole(_beside(paths[sound - 1])):
+            sound -= 1
+        for path in paths[sound:]:
+            path.unlink()
+        return len(paths) - sound
+
+    def last_time(self, clip: Clip) -> int | None:
+        """When the last finished frame is shown, in the clip's time base."""
+        times = [one.pts * one.time_base for one in packets(self.paths[-1:]) if one.pts is not None]
+        return round(max(times) / clip.time_base) if times else None
+
+    def memory(self) -> Memory | None:
+        """What the stabilizer remembered after the last finished frame."""
+        path = _beside(self.paths[-1]) if self.paths else None
+        return Memory.from_bytes(path.read_bytes()[:-_DIGEST]) if path else None
+
+    def write(
+        self, frames: Iterable[Steadied], clip: Clip, encoder: Encoder, crf: int | None
+    ) -> int:
+        """Add a segment of `frames`; return how many they were.
+
+        Nothing is kept of one that did not come to its end: it would end elsewhere than in a run
+        that nobody stopped, and so be encoded otherwise.
+        """
         import av
 
-        found = None
-        for path in self.paths[-1:]:
-            with av.open(str(path)) as container:
-                for found in container.decode(video=0):  # noqa: B007
-                    pass
-        if found is None or found.pts is None or found.time_base is None:
-            return None
-        return Frame(
-            clip.colours.pixels(found), round(found.pts * found.time_base / clip.time_base), 0
-        )
-
-    @contextmanager
-    def writer(
-        self, clip: Clip, encoder: Encoder, crf: int | None
-    ) -> Iterator[Callable[[Frame], None]]:
-        """A function that adds a frame to a new segment; kept whatever ends it, short of a kill."""
-        import av
-
-        before, added = self.frames, 0
+        count, memory = 0, None
         path = self.folder / "unfinished"
-        container = av.open(str(path), "w", format="nut")
-        stream, pack = add_stream(container, clip, encoder, crf), packer(clip)
-
-        def add(frame: Frame) -> None:
-            nonlocal added
-            container.mux(stream.encode(pack(frame)))
-            added += 1
-
-        try:
-            yield add
-        finally:
-            if added:
+        with av.open(str(path), "w", format="nut", options=dict(_BESIDE)) as container:
+            stream, pack = add_stream(container, clip, encoder, crf), packer(clip)
+            for frame, memory in frames:  # noqa: B007
+                container.mux(stream.encode(pack(frame)))
+                count += 1
+            if count:
                 container.mux(stream.encode())
-            container.close()
-            if added:
-                path.replace(self.folder / f"{before + added:09}.nut")
+        if count:
+            self._keep(path, self.folder / f"{self.frames + count:09}.nut", memory)
+        return count
+
+    def _keep(self, made: Path, path: Path, memory: Memory | None) -> None:
+        """Seal a segment; what was remembered after it is there before it is."""
+        if memory is not None:
+            content, unfinished = memory.to_bytes(), self.folder / "unfinished.memory"
+            unfinished.write_bytes(content + sha256(content).digest())
+            unfinished.replace(_beside(path))
+        with made.open("r+b") as file:
+            digest = file_digest(file, "sha256").digest()
+            file.write(digest)
+        made.replace(path)
+        for old in sorted(self.folder.glob("[0-9]*.memory"))[:-_MEMORIES]:
+            old.unlink()
+
+
+# What Matroska keeps beside a packet, as alpha, stays beside it.
+_BESIDE = {"strict": "experimental", "syncpoints": "none"}
+
+
+@contextmanager
+def opened_segment(path: Path) -> Iterator["InputContainer"]:
+    """A segment's frames, without the digest behind them."""
+    import av
+
+    end = path.stat().st_size - _DIGEST
+    with av.open(f"subfile,,start,0,end,{end},,:{path}") as container:
+        yield container
 
 
 def packets(paths: list[Path]) -> Iterator["Packet[VideoStream]"]:
     """Encoded frames of segments, in order."""
-    import av
-
     for path in paths:
-        with av.open(str(path)) as container:
+        with opened_segment(path) as container:
             for packet in container.demux(video=0):
                 if packet.dts is not None:  # the last one, which ends the stream
                     yield packet
+
+
+def _beside(segment: Path) -> Path:
+    return segment.with_suffix(".memory")
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the digest at a file's end is that of what is before it."""
+    try:
+        size = path.stat().st_size - _DIGEST
+        with path.open("rb") as file:
+            found = sha256()
+            while size > 0 and (part := file.read(min(size, 1 << 20))):
+                found.update(part)
+                size -= len(part)
+            return size == 0 and file.read() == found.digest()
+    except FileNotFoundError:
+        return False

@@ -7,6 +7,7 @@ time of the normalisation's statistics were tried instead: they changed the warp
 than 0.2 %, as flicker is of places and not of whole pictures.
 """
 
+import io
 from dataclasses import dataclass, field
 
 import cv2
@@ -39,6 +40,18 @@ class Memory:
     def of(cls, before: Array, after: Array) -> "Memory":
         """A frame as it came and as it was made."""
         return cls(before, _gray(before), after.astype(np.float32))
+
+    def to_bytes(self) -> bytes:
+        """All of it, bit for bit."""
+        content = io.BytesIO()
+        np.savez(content, before=self.before, after=self.after)
+        return content.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "Memory":
+        """What `to_bytes` gave."""
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return cls.of(arrays["before"], arrays["after"])
 
 
 @dataclass(frozen=True)
