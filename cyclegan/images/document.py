@@ -18,6 +18,7 @@ from cyclegan.images.formats import format_of
 from cyclegan.images.picture import RANGES, Array, Picture, Range
 from cyclegan.images.tags import Tags
 from cyclegan.images.tiff import read_pages, storage
+from cyclegan.tiff_pages import count_pages
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _opener(path: Path) -> Opener:
 
 def _pillow(path: Path, values: Range | None) -> Document:
     image = Image.open(path)
-    count = getattr(image, "n_frames", 1)
+    count = count_pages(path) if image.format == "TIFF" else getattr(image, "n_frames", 1)
     if count == 1:
         return Document(_frames(image, values))
     if image.format in ("TIFF", "MPO"):  # a JPEG with a second view beside the first
@@ -85,6 +86,7 @@ def _pillow(path: Path, values: Range | None) -> Document:
     loop = {"loop": image.info["loop"]} if "loop" in image.info else {}
     durations = [_duration(frame) for frame in ImageSequence.Iterator(image)]
     image.seek(0)
+    count = len(durations)  # which need not be what the header claims
     return Document(_frames(image, values), count, {"duration": durations, **loop})
 
 

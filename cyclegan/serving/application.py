@@ -1,22 +1,24 @@
 """The application: which address leads where, and how mistakes are told."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 
 from cyclegan.dashboard.address import is_loopback
 from cyclegan.errors import UserError
+from cyclegan.serving.admission import Admission
 from cyclegan.serving.desk import Desk, ModelOffered, Place
-from cyclegan.serving.guard import Admission, KnownHosts, told
+from cyclegan.serving.guard import KnownHosts, told
 from cyclegan.serving.header import NoPictureError, TooLargeError
 from cyclegan.serving.page import page
 from cyclegan.serving.settings import ServeSettings
 from cyclegan.serving.tasks import BrokenModelError
-from cyclegan.serving.worker import DiedError
+from cyclegan.serving.worker import DiedError, TooLongError
 
 log = logging.getLogger(__name__)
 ABOUT = """Converts pictures with trained generators.
@@ -38,6 +40,7 @@ _REFUSALS = {
 _STATUS: dict[type[UserError], int] = {
     NoPictureError: 415,
     TooLargeError: 413,
+    TooLongError: 413,
     DiedError: 500,
     BrokenModelError: 500,
 }
@@ -58,6 +61,7 @@ def make_application(desk: Desk) -> FastAPI:
         docs_url=None,  # its page comes from the internet
         redoc_url=None,
     )
+    app.router.route_class = _Route
     app.add_api_route("/", _page_of(desk.settings), include_in_schema=False)
     app.add_api_route("/api/models", desk.offered, response_model=list[ModelOffered])
     app.add_api_route("/api/queue/{ticket}", desk.place, response_model=Place | None)
@@ -73,6 +77,23 @@ def make_application(desk: Desk) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _tell_values)
     _guard(app, desk)
     return app
+
+
+class _Form(Request):
+    """A request of one file and few fields: each of more might be a file on the disk."""
+
+    def form(self, **limits: Any) -> Any:
+        return super().form(**limits | {"max_files": 1, "max_fields": 16})
+
+
+class _Route(APIRoute):
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def bounded(request: Request) -> Response:
+            return await handle(_Form(request.scope, request.receive))
+
+        return bounded
 
 
 def _guard(app: FastAPI, desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -15,13 +16,14 @@ from pydantic import BaseModel, Field
 
 from cyclegan.errors import UserError
 from cyclegan.run import FolderDirection
-from cyclegan.serving.header import ENDINGS, Header, read_header
+from cyclegan.serving.header import ENDINGS
 from cyclegan.serving.line import Line
 from cyclegan.serving.models import Model
 from cyclegan.serving.settings import ServeSettings
-from cyclegan.serving.tasks import Convert, Preview
+from cyclegan.serving.tasks import Convert, CountPixels, Preview
 
 T = TypeVar("T")
+_LONGEST = 100_000  # pixels of a side that may be asked for
 
 
 class DirectionOffered(BaseModel):
@@ -52,7 +54,8 @@ class Received:
     path: Path
     name: str
     """that it came with"""
-    header: Header
+    pixels: int
+    """to compute"""
 
     @property
     def stem(self) -> str:
@@ -76,6 +79,8 @@ class Desk:
     settings: ServeSettings
     models: Callable[[], dict[str, Model]]
     line: Line
+    headers: Line
+    """for looking at what has come"""
     folder: Path
     """for uploads, and what is made of them"""
 
@@ -109,7 +114,8 @@ class Desk:
             float, Form(ge=0, le=1, description="how much of the conversion is taken over")
         ] = 1.0,
         load_size: Annotated[
-            int | None, Form(ge=1, description="pixels to scale the shorter side to")
+            int | None,
+            Form(ge=1, le=_LONGEST, description="pixels to scale the shorter side to"),
         ] = None,
         ticket: Annotated[
             str | None, Form(max_length=64, description="any word, to ask for one's place by")
@@ -118,14 +124,13 @@ class Desk:
         """Convert a picture; the answer is the file that `cyclegan convert` makes of it."""
         chosen = self._chosen(model, direction)
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
-            received = await self._receive(file, Path(name))
-            pixels = received.header.check(self.settings.most_pixels, load_size)
+            received = await self._receive(file, Path(name), load_size)
             task = Convert(
                 received.path, Path(name) / "made", chosen.path, chosen.epoch, direction,
                 strength, load_size,
             )  # fmt: skip
             with received.named():
-                work = self.line.run(task, pixels, chosen.name, ticket)
+                work = self.line.run(task, received.pixels, chosen.name, ticket)
                 made = await _while_wanted(request, work)
             return await _sent(made, f"{received.stem}-{chosen.name}")
 
@@ -133,11 +138,11 @@ class Desk:
         """A picture as a PNG of at most 1600 pixels a side, for browsers that can't show its own
         kind (TIFF)."""
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
-            received = await self._receive(file, Path(name))
-            pixels = received.header.check(self.settings.most_pixels, None)
+            received = await self._receive(file, Path(name), None)
             task = Preview(received.path, Path(name))
             with received.named():
-                made = await _while_wanted(request, self.line.run(task, pixels, "preview"))
+                work = self.line.run(task, received.pixels, "preview")
+                made = await _while_wanted(request, work)
             return await _sent(made, received.stem)
 
     def _chosen(self, name: str | None, direction: FolderDirection | None) -> Model:
@@ -149,21 +154,27 @@ class Desk:
             raise HTTPException(422, f"{found.name} converts in one direction: give none")
         return found
 
-    async def _receive(self, file: UploadFile, folder: Path) -> Received:
+    async def _receive(self, file: UploadFile, folder: Path, load_size: int | None) -> Received:
         """The upload as a file; of the name that came with it nothing is used but the ending."""
-        given = Path((file.filename or "").replace("\\", "/")).name
+        given = Path(_printable(file.filename or "").replace("\\", "/")).name
         ending = Path(given).suffix
         if ending.lower() not in ENDINGS:
             raise HTTPException(415, f"no picture: its name should end in {', '.join(ENDINGS)}")
         path = folder / f"picture{ending}"
 
-        def keep() -> Header:
-            with path.open("wb") as target:
-                while part := file.file.read(1 << 20):
-                    target.write(part)
-            return read_header(path)
+        def keep() -> None:
+            with path.open("wb") as target, file.file as source:  # which is kept open no longer
+                shutil.copyfileobj(source, target, 1 << 20)
 
-        return Received(path, given, await asyncio.to_thread(keep))
+        await asyncio.to_thread(keep)
+        task = CountPixels(path, self.settings.most_pixels, load_size)
+        pixels: int = await self.headers.run(task, 1, "header")
+        return Received(path, given, pixels)
+
+
+def _printable(text: str) -> str:
+    """A text that can be sent: some character sets have halves of characters."""
+    return text.encode(errors="replace").decode()
 
 
 async def _while_wanted(request: Request, work: Awaitable[T]) -> T:

@@ -1,12 +1,13 @@
 """What a picture's header says, before anything is decoded."""
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from PIL import Image, ImageSequence, UnidentifiedImageError
+from PIL import Image, ImageSequence, PngImagePlugin, UnidentifiedImageError
 
 from cyclegan.errors import UserError
+from cyclegan.tiff_pages import count_pages
 
 #: Endings that are taken, with the media types of what is sent back.
 ENDINGS = {
@@ -21,7 +22,12 @@ ENDINGS = {
 }
 #: Decoders that an upload may reach; Pillow knows some that start other programs.
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+_Size = tuple[int, int]  # width, height
 _SMALLEST = 64 * 64  # pixels that any frame counts as: a million tiny ones are work too
+
+
+#: One text of a PNG may have as many bytes as all of them together; by default 64 times fewer.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 
 
 class NoPictureError(UserError):
@@ -32,52 +38,63 @@ class TooLargeError(UserError):
     """A picture of more pixels than may be asked for."""
 
 
-@dataclass(frozen=True)
-class Header:
-    """The sizes of a picture's frames or pages."""
+def count_pixels(path: Path, most: int, shorter: int | None) -> int:
+    """The pixels to compute for a file once each shorter side is scaled, from its header.
 
-    sizes: list[tuple[int, int]]
-
-    def check(self, most: int, shorter: int | None) -> int:
-        """The pixels to compute once each shorter side is scaled. Raises TooLargeError."""
-        before, after = self._pixels(None), self._pixels(shorter)
-        if max(before, after) > most:
-            what = "scaled up it has" if after > before else "it has"
-            raise TooLargeError(
-                f"{what} {_mega(max(before, after))} megapixels, "
-                f"{_mega(most)} are allowed here: make it smaller"
-            )
-        return after
-
-    def _pixels(self, shorter: int | None) -> int:
-        scales = (1.0 if shorter is None else shorter / min(size) for size in self.sizes)
-        pixels = (w * h * scale**2 for (w, h), scale in zip(self.sizes, scales, strict=True))
-        return round(sum(max(count, _SMALLEST) for count in pixels))
-
-
-def read_header(path: Path) -> Header:
-    """Read the header of a file. Raises NoPictureError, TooLargeError."""
+    Reads no further than `most` pixels. Raises NoPictureError, TooLargeError.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path, formats=_FORMATS) as image:
-                return Header(_sizes(image))
+                if image.format == "TIFF":
+                    _check_pages(path, most // _SMALLEST)
+                return _count(_frames(image), most, shorter)
     except Image.DecompressionBombError:
         raise TooLargeError("it has far too many pixels: make it smaller") from None
+    except MemoryError:
+        raise TooLargeError("it takes too much memory to look at: make it smaller") from None
     except UnidentifiedImageError:
         raise NoPictureError(
             "no picture of a known kind (PNG, JPEG, WebP, GIF, BMP, TIFF)"
         ) from None
+    except UserError:
+        raise
     except Exception:  # decoders raise nearly every kind
-        raise NoPictureError("a damaged picture") from None
+        raise NoPictureError("a damaged picture, or one far too large") from None
 
 
-def _sizes(image: Image.Image) -> list[tuple[int, int]]:
-    if image.format == "TIFF":
-        return [page.size for page in ImageSequence.Iterator(image)]
-    count = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
-    return [image.size] * count
+def _check_pages(path: Path, most: int) -> None:
+    """Raise TooLargeError for so many pages that the pixels of each need not be read."""
+    if count_pages(path, most) > most:
+        raise TooLargeError(f"it has more than {most} pages: make several files of it")
 
 
-def _mega(pixels: int) -> str:
+def _frames(image: Image.Image) -> Iterator[tuple[_Size, int]]:
+    """Sizes of the frames or pages, and how many come of each; those that a header claims are not
+    gone through."""
+    if image.format in ("TIFF", "GIF"):  # whose sizes differ
+        for frame in ImageSequence.Iterator(image):
+            yield frame.size, 1
+    else:
+        yield image.size, 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+
+
+def _count(frames: Iterable[tuple[_Size, int]], most: int, shorter: int | None) -> int:
+    before = after = 0.0
+    for number, (size, count) in enumerate(frames):
+        scale = 1.0 if shorter is None else shorter / min(size)
+        before += count * max(size[0] * size[1], _SMALLEST)
+        after += count * max(size[0] * size[1] * scale**2, _SMALLEST)
+        if max(before, after) > most:
+            what = "scaled up it has" if after > before else "it has"
+            than = "more than " if number else ""  # there may be others behind it
+            raise TooLargeError(
+                f"{what} {than}{_mega(most if number else max(before, after))} megapixels, "
+                f"{_mega(most)} are allowed here: make it smaller"
+            )
+    return round(after)
+
+
+def _mega(pixels: float) -> str:
     return f"{pixels / 1e6:.1f}".removesuffix(".0")

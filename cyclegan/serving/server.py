@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -24,6 +25,19 @@ log = logging.getLogger(__name__)
 _ENDING = 3  # seconds that answers under way may take when the server is stopped
 
 
+@dataclass(frozen=True)
+class Workers:
+    """The processes that work for the server."""
+
+    models: Worker
+    headers: Worker
+
+    def close(self) -> None:
+        """End them for good."""
+        self.models.close()
+        self.headers.close()
+
+
 def run(settings: ServeSettings) -> int:
     """Serve until Ctrl-C or SIGTERM; return the exit code. Raises UserError."""
     need("cyclegan serve", "serve", "fastapi", "python_multipart", "uvicorn")
@@ -35,12 +49,16 @@ def run(settings: ServeSettings) -> int:
         address.listen(settings.host, settings.port) as listening,
         tempfile.TemporaryDirectory(prefix="cyclegan-serve-") as folder,
     ):
-        worker = Worker(settings.device, settings.precision, trust_code=settings.trust_code)
+        workers = Workers(
+            Worker.of_models(settings.device, settings.precision, trust_code=settings.trust_code),
+            Worker.of_headers(),
+        )
         try:
-            files = {path: worker.do(Inspect(path)) for path in settings.files}
-            _serve(_application(settings, files, worker, Path(folder)), worker, listening, settings)
+            files = {path: workers.models.do(Inspect(path)) for path in settings.files}
+            app = _application(settings, files, workers, Path(folder))
+            _serve(app, workers, listening, settings)
         finally:
-            worker.close()
+            workers.close()
     sys.stdout.write("serve: stopped\n")
     return 0
 
@@ -55,7 +73,7 @@ def _warn_of_others(settings: ServeSettings) -> None:
 
 
 def _application(
-    settings: ServeSettings, files: dict[Path, bool], worker: Worker, folder: Path
+    settings: ServeSettings, files: dict[Path, bool], workers: Workers, folder: Path
 ) -> "FastAPI":
     from cyclegan.serving.application import make_application
     from cyclegan.serving.desk import Desk
@@ -67,30 +85,37 @@ def _application(
         except UserError:  # they have been removed meanwhile
             return {}
 
-    return make_application(Desk(settings, models, Line(worker), folder))
+    lines = Line(workers.models), Line(workers.headers)
+    return make_application(Desk(settings, models, *lines, folder))
 
 
 def _serve(
-    app: "FastAPI", worker: Worker, listening: socket.socket, settings: ServeSettings
+    app: "FastAPI", workers: Workers, listening: socket.socket, settings: ServeSettings
 ) -> None:
     import uvicorn
+
+    from cyclegan.serving.connection import AT_ONCE, QUEUE, Connection
 
     class Server(uvicorn.Server):
         """Tells its address when it answers, and ends the work when it is to end."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            listening.listen(QUEUE)  # the system's own queue may be longer than what is taken of it
             url = address.url_of(f"http://{address.shown_host(settings.host)}", settings.port)
             sys.stdout.write(f"serve: {url}  (Ctrl-C stops it)\n")
             sys.stdout.flush()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            worker.close()
+            workers.close()
             await super().shutdown(sockets)
 
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # the sender is told
     server = Server(
         uvicorn.Config(
             app,
+            http=Connection,
+            backlog=AT_ONCE,
             log_config=None,
             log_level="critical",
             access_log=False,

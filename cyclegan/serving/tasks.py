@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from cyclegan.errors import UsageError, UserError
 from cyclegan.execution.settings import PrecisionChoice
 from cyclegan.run import FolderDirection
+from cyclegan.serving.header import count_pixels
 
 if TYPE_CHECKING:
     from cyclegan.conversion.translator import Translator
@@ -115,6 +116,19 @@ class Preview:
         made = self.folder / "preview.png"
         images.write(images.to_image(small.window(0, height, 0, width)[0]), made)
         return made
+
+
+@dataclass(frozen=True)
+class CountPixels:
+    """The pixels to compute for an upload, by its header; `most` are allowed."""
+
+    source: Path
+    most: int
+    load_size: int | None
+
+    def __call__(self, models: Models) -> int:
+        """Raises NoPictureError, TooLargeError."""
+        return count_pixels(self.source, self.most, self.load_size)
 
 
 @dataclass(frozen=True)

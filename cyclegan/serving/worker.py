@@ -1,26 +1,47 @@
-"""A process that computes one thing after the other, apart from the server.
+"""Processes that do one thing after the other, apart from the server.
 
-What crashes or runs out of memory in it takes nobody along, and it can be stopped at any time.
+What crashes or runs out of memory in one takes nobody along, and it can be stopped at any time.
 """
 
 import logging
+import resource
 import signal
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from cyclegan.errors import UserError
 from cyclegan.execution.settings import PrecisionChoice
+from cyclegan.serving.header import NoPictureError, TooLargeError
 from cyclegan.serving.tasks import BrokenModelError, Models, Task
 
 log = logging.getLogger(__name__)
+_HEADER_SECONDS = 5.0
+_HEADER_MEMORY = 1 << 30  # bytes
 
 
 class DiedError(UserError):
     """The process ended in the middle of a task."""
+
+
+class TooLongError(UserError):
+    """A task took longer than it may."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a task may take; None where it may take all there is."""
+
+    seconds: float | None = None
+    memory: int | None = None
+    """in bytes, where the system can hold a process to it"""
 
 
 @dataclass(frozen=True)
@@ -29,16 +50,37 @@ class _Answer:
     error: UserError | None = None
 
 
+#: Errors that the server tells apart from others.
+_KNOWN = (BrokenModelError, NoPictureError, TooLargeError)
+
+
 class Worker:
-    """The process; a new one takes its place when it has died."""
+    """A process; a new one takes its place when it has died."""
+
+    _process: SpawnProcess
+    _ready: bool
 
     def __init__(
-        self, device: str, precision: PrecisionChoice, *, trust_code: bool = False
+        self, make_models: Callable[[], Models], module: str, limits: Limits = Limits()
     ) -> None:
-        self._given = (device, precision, trust_code)
+        """`module` is what takes a while to import, before it is needed."""
+        self._given = (make_models, module, limits.memory)
+        self._limits = limits
         self._closed = False
         self._changing = threading.Lock()
         self._start()
+
+    @classmethod
+    def of_models(cls, device: str, precision: PrecisionChoice, *, trust_code: bool) -> "Worker":
+        """One that converts, however long it takes."""
+        make = partial(Models, device, precision, trust_code=trust_code)
+        return cls(make, "cyclegan.conversion.single")
+
+    @classmethod
+    def of_headers(cls) -> "Worker":
+        """One that looks at headers, whatever they claim."""
+        limits = Limits(_HEADER_SECONDS, _HEADER_MEMORY)
+        return cls(partial(Models, "cpu", "fp32", trust_code=False), "PIL.Image", limits)
 
     def do(self, task: Task) -> Any:
         """Wait for the answer; for one caller at a time. Raises UserError."""
@@ -49,7 +91,14 @@ class Worker:
                 self._start()
             connection = self._connection
         try:
+            if not self._ready:  # its start counts for no task's time
+                self._ready = connection.recv()
             connection.send(task)
+            if not connection.poll(self._limits.seconds):
+                self.kill()
+                raise TooLongError(
+                    f"it takes more than {self._limits.seconds:g} seconds to look at"
+                )
             answer: _Answer = connection.recv()
         except (EOFError, OSError):
             self.kill()
@@ -72,6 +121,7 @@ class Worker:
     def _start(self) -> None:
         context = get_context("spawn")  # a fork of a process with threads may hang
         self._connection, theirs = context.Pipe()
+        self._ready = False
         self._process = context.Process(target=work, args=(theirs, *self._given), daemon=True)
         # Ctrl-C is for the server, which ends this process; a blocked signal is inherited.
         resource_tracker.ensure_running()  # it would unblock it
@@ -81,21 +131,24 @@ class Worker:
         theirs.close()  # its end is noticed then
 
 
-def work(connection: Connection, device: str, precision: PrecisionChoice, trust_code: bool) -> None:
-    """Answer tasks until nobody is left to ask."""
-    import_module("cyclegan.conversion.single")  # what takes a while, before it is needed
-    models = Models(device, precision, trust_code=trust_code)
-    while True:
-        try:
+def work(
+    connection: Connection, make_models: Callable[[], Models], module: str, memory: int | None
+) -> None:
+    """Say that it is ready, and answer tasks until nobody is left to ask."""
+    if memory is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    import_module(module)
+    models = make_models()
+    with suppress(EOFError, OSError):
+        connection.send(True)
+        while True:
             connection.send(_answer(connection.recv(), models))
-        except (EOFError, OSError):
-            return
 
 
 def _answer(task: Task, models: Models) -> _Answer:
     try:
         return _Answer(task(models))
-    except BrokenModelError as error:
+    except _KNOWN as error:
         return _Answer(error=error)
     except UserError as error:  # of a class that the server may not know without torch
         return _Answer(error=UserError(str(error)))

@@ -116,7 +116,7 @@ def test_the_server_needs_trust(program: Path, tmp_path: Path) -> None:
     given = parse(["--weights", "x", "--trust_code"], ServeSettings, prog="serve", about="")
     assert given.trust_code
     for trust_code in (False, True):
-        worker = Worker("cpu", "fp32", trust_code=trust_code)
+        worker = Worker.of_models("cpu", "fp32", trust_code=trust_code)
         try:
             if trust_code:
                 assert worker.do(Inspect(program)) is False, "it holds one direction"

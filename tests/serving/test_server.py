@@ -1,5 +1,6 @@
 """`cyclegan serve` as it is run: a real server in a process of its own."""
 
+import http.client
 import http.server
 import json
 import shutil
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import zlib
 from pathlib import Path
 
@@ -19,9 +21,11 @@ from conftest import GOLDEN, smooth_image
 from PIL import Image
 from serving.asking import PICTURE, Server, encoded, ended, served
 from serving.conftest import write_run
+from serving.hostile import HALF, chained, claiming, dripping, slow_head
 from visdom_server import eventually, free_port
 
 from cyclegan.cli import run
+from cyclegan.serving.admission import TOGETHER
 
 CLASSIC = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
 
@@ -139,15 +143,21 @@ def bomb(side: int = 30_000) -> bytes:
         (bomb(1_100), "bomb.png", {}, "it has 1.2 megapixels, 1 are allowed here"),
         (encoded(Image.new("L", (1200, 1000))), "large.png", {}, "it has 1.2 megapixels"),
         (PICTURE, "a.png", {"load_size": 2000}, "scaled up it has 4.4 megapixels"),
-        (moving("GIF", 300), "long.gif", {}, "it has 1.2 megapixels"),
-        (pages(), "pages.tif", {}, "it has 1.2 megapixels"),
+        (moving("GIF", 300), "long.gif", {}, "it has more than 1 megapixels"),
+        (moving("WEBP", 300), "long.webp", {}, "it has 1.2 megapixels"),
+        (pages(), "pages.tif", {}, "it has more than 1 megapixels"),
+        (chained(4_000), "chain.tif", {}, "it has more than 244 pages"),
+        (claiming(20_000_000), "claims.png", {}, "it has 81920 megapixels"),
+        (claiming(2**31 - 1), "claims.png", {}, "it has 8796093 megapixels"),
     ],
 )
 def test_too_many_pixels_are_refused_before_they_are_decoded(
     content: bytes, name: str, fields: dict, words: str, server: Server
 ) -> None:
     with server.paused():  # whatever is decoded is decoded there
+        begun = time.monotonic()
         answer = server.post(content, name, **fields)
+    assert time.monotonic() - begun < 5, "what a header claims is not gone through"
     assert answer.status_code == 413
     assert words in answer.json()["detail"]
 
@@ -182,6 +192,11 @@ def test_what_is_no_picture(
         ({"strength": "nan"}, 422, "strength: "),
         ({"load_size": 0}, 422, "load_size: input should be greater than or equal to 1"),
         ({"load_size": "all"}, 422, "load_size: "),
+        ({"load_size": "9" * 400}, 422, "load_size: input should be less than or equal to 100000"),
+        ({"load_size": "9" * 5000}, 422, "load_size: "),
+        ({"strength": "9" * 400}, 422, "strength: "),
+        ({"ticket": "9" * 65}, 422, "ticket: "),
+        ({"model": "9" * 5000}, 404, "no such model"),
     ],
 )
 def test_values_that_are_not_understood(
@@ -190,6 +205,54 @@ def test_values_that_are_not_understood(
     answer = server.post(**fields)
     assert (answer.status_code, words in answer.json()["detail"]) == (status, True), answer.text
     assert requests.post(f"{server.url}/api/convert", timeout=60).status_code == 422
+
+
+@pytest.mark.parametrize("content", [PICTURE, PICTURE[:-200]], ids=["whole", "cut"])
+def test_a_name_of_half_a_character(content: bytes, server: Server) -> None:
+    head = b'--B\r\nContent-Disposition: form-data; name="file"; filename="\\ud800.png"\r\n\r\n'
+    kind = {"Content-Type": "multipart/form-data; charset=unicode_escape; boundary=B"}
+    body = head + content + b"\r\n--B--\r\n"
+    answer = requests.post(f"{server.url}/api/convert", data=body, headers=kind, timeout=60)
+    assert answer.status_code == (200 if content == PICTURE else 422)
+
+
+def test_many_files_at_a_time_are_refused(server: Server) -> None:
+    files = [("file", (f"{number}.png", PICTURE)) for number in range(2)]
+    answer = requests.post(f"{server.url}/api/convert", files=files, timeout=60)
+    assert (answer.status_code, "Too many files" in answer.json()["detail"]) == (400, True)
+
+
+# Those who send slowly, or little.
+
+
+def test_slow_uploads_keep_nobody_out(server: Server) -> None:
+    with dripping(server.port, slow_head(), 9):
+        assert server.post().status_code == 200
+
+
+def test_of_too_many_slow_uploads_the_slowest_are_told(server: Server) -> None:
+    with dripping(server.port, slow_head(), TOGETHER + 3) as lines:
+        for line in lines[:3]:
+            answer = http.client.HTTPResponse(line)
+            answer.begin()
+            assert answer.status == 408
+            assert b"this one was the slowest" in answer.read()
+        assert server.post().status_code == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits another process")
+def test_half_a_request_keeps_no_file(server: Server) -> None:
+    process = psutil.Process(server.process.pid)
+    whole = process.rlimit(psutil.RLIMIT_NOFILE)
+    process.rlimit(psutil.RLIMIT_NOFILE, (256, whole[1]))
+    try:
+        with dripping(server.port, HALF, 300):
+            for _ in range(3):
+                assert requests.get(f"{server.url}/api/models", timeout=5).status_code == 200
+            assert server.post().status_code == 200
+            assert process.num_fds() < 200
+    finally:
+        process.rlimit(psutil.RLIMIT_NOFILE, whole)
 
 
 # No path of the disk.

@@ -1,0 +1,160 @@
+"""How much may be sent, how slowly, and by how many at a time."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cyclegan.serving.guard import told
+
+UPLOAD = 120.0  # seconds that an upload may take
+GRACE = 10.0  # seconds that it may be slower than
+SLOWEST = 8000  # bytes a second
+TOGETHER = 16  # uploads on their way; more make the slowest one give up
+#: An upload that is too large by less is read to its end, so that a browser hears of the refusal.
+_DRAINED = 4
+_FULL = "the queue is full: try again in a while"
+
+
+@dataclass
+class Admission:
+    """Lets in so many POST requests at a time, and so many bytes of each.
+
+    One takes its place when its upload is whole: who sends slowly keeps nobody out.
+    """
+
+    app: ASGIApp
+    places: int
+    largest: int
+    retry_after: Callable[[], int]
+    """seconds after which one who is turned away may come again"""
+    _inside: int = 0
+    _uploads: list["Upload"] = field(default_factory=list)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 503, 413 or 408, or let the application answer."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        length = int(Headers(scope=scope).get("content-length", "0"))
+        with ExitStack() as place:
+            client = (scope.get("client") or ("", 0))[0]
+            upload = Upload(receive, self.largest, client, lambda: self._enter(place))
+            place.enter_context(self._coming(upload))
+            refusal = self._refusal(length)
+            if refusal is None:
+                await self._let_in(scope, upload, send, place)
+                return
+            await upload.drain(length)
+        await refusal(scope, receive, send)
+
+    async def _let_in(self, scope: Scope, upload: "Upload", send: Send, place: ExitStack) -> None:
+        async def send_after_leaving(message: Message) -> None:
+            place.close()  # one who takes a long time to receive keeps nobody waiting
+            await send(message)
+
+        await self.app(scope, upload, send_after_leaving)
+
+    @contextmanager
+    def _coming(self, upload: "Upload") -> Iterator[None]:
+        """Count it among the uploads; of too many, the slowest of who sends most gives up."""
+        self._uploads.append(upload)
+        coming = [each for each in self._uploads if not each.whole and not each.given_up]
+        if len(coming) > TOGETHER:
+            of_client = Counter(each.client for each in coming)
+            max(coming, key=lambda each: (of_client[each.client], -each.until)).give_up()
+        try:
+            yield
+        finally:
+            self._uploads.remove(upload)
+
+    def _refusal(self, length: int) -> JSONResponse | None:
+        if self._inside >= self.places:
+            return told(503, _FULL, self._later())
+        return told(413, too_large(self.largest)) if length > self.largest else None
+
+    def _enter(self, place: ExitStack) -> None:
+        if self._inside >= self.places:
+            raise HTTPException(503, _FULL, self._later())
+        self._inside += 1
+        place.callback(self._leave)
+
+    def _leave(self) -> None:
+        self._inside -= 1
+
+    def _later(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after())}
+
+
+@dataclass(eq=False)
+class Upload:
+    """A request's body, counted and timed."""
+
+    receive: Receive
+    largest: int
+    client: str
+    """its address"""
+    arrived: Callable[[], None]
+    """called when all of it has come; may raise HTTPException"""
+    whole: bool = False
+    given_up: bool = False
+    _seen: int = 0
+    _begun: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    _waiting: asyncio.Timeout | None = None
+
+    @property
+    def until(self) -> float:
+        """When it must have sent more, in seconds of the loop's clock."""
+        return self._begun + min(UPLOAD, GRACE + self._seen / SLOWEST)
+
+    async def __call__(self) -> Message:
+        """The next part; HTTPException where there are too many bytes, or they come too slowly."""
+        before = self.whole
+        message = await self._next()
+        if self._seen > self.largest:
+            raise HTTPException(413, too_large(self.largest))
+        if self.whole and not before:
+            self.arrived()
+        return message
+
+    def give_up(self) -> None:
+        """Receive no more of it."""
+        self.given_up = True
+        if self._waiting is not None:
+            self._waiting.reschedule(0)
+
+    async def drain(self, length: int) -> None:
+        """Read a body of `length` bytes to its end, if it is not much too large."""
+        most = _DRAINED * self.largest
+        with suppress(HTTPException):
+            while not self.whole and max(length, self._seen) <= most:
+                await self._next()
+
+    async def _next(self) -> Message:
+        if self.whole:  # what comes now is that the other side is gone
+            return await self.receive()
+        try:
+            async with asyncio.timeout_at(0 if self.given_up else self.until) as self._waiting:
+                message = await self.receive()
+        except TimeoutError:
+            raise HTTPException(408, _SLOWER if self.given_up else _SLOW) from None
+        finally:
+            self._waiting = None
+        self._seen += len(message.get("body", b""))
+        self.whole = not message.get("more_body", False)
+        return message
+
+
+_SLOW = "the upload took too long"
+_SLOWER = "too many uploads at a time, and this one was the slowest: try again in a while"
+
+
+def too_large(largest: int) -> str:
+    """What is said of an upload that is larger than allowed."""
+    return f"the file is larger than {largest // 1_000_000} MB, which is allowed here"
