@@ -257,7 +257,7 @@ def _folders(settings: Settings) -> tuple[Path, Path]:
 
 
 def _domain(name: str, folder: Path, channels: int, data: DataSettings) -> Domain:
-    paths: Sequence[Path] = list_images(folder)
+    paths: Sequence[Path] = list_images(folder, tell=True)
     augmentation = Augmentation(data, channels)
     return Domain(name, paths[: data.max_dataset_size], channels, augmentation, values=data.range)
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from cyclegan.conversion.listed import listed
 from cyclegan.conversion.settings import ConvertSettings, Format
-from cyclegan.data.folders import list_images
+from cyclegan.data.folders import look_into
 from cyclegan.errors import UsageError, UserError
-from cyclegan.images import EXTENSIONS
 from cyclegan.images.formats import ending_to_write, names_a_kind
 from cyclegan.video.endings import VIDEO, WRITABLE_VIDEO
 
@@ -83,7 +82,9 @@ def _chosen(settings: ConvertSettings) -> list[Path]:
     source = settings.input
     if settings.list is not None:
         return listed(source, settings.list)
-    found = _outside(list_images(source, READABLE), source, settings.output)
+    contents = look_into(source, VIDEO).check()
+    contents.tell()
+    found = _outside(contents.images, source, settings.output)
     if settings.glob is None:
         return found
     matching = [
@@ -151,7 +152,3 @@ def _suffix(path: Path, format: Format | None) -> str:
         return ending_to_write(path)
     same = {"jpg": {".jpg", ".jpeg"}, "tif": {".tif", ".tiff"}}.get(format, {f".{format}"})
     return path.suffix if path.suffix.lower() in same else f".{format}"
-
-
-#: Endings that can be read.
-READABLE = EXTENSIONS | VIDEO

@@ -11,7 +11,7 @@ from rich.progress import track
 from rich.table import Table
 
 from cyclegan import images
-from cyclegan.data.folders import list_images
+from cyclegan.data.folders import Contents, look_into
 from cyclegan.errors import UserError
 
 FOLDERS = {"trainA": True, "trainB": True, "testA": False, "testB": False}  # name: needed
@@ -21,7 +21,7 @@ FOLDERS = {"trainA": True, "trainB": True, "testA": False, "testB": False}  # na
 class FolderReport:
     """What one folder holds."""
 
-    folder: Path
+    contents: Contents
     sizes: Counter[tuple[int, int]]
     unreadable: list[str]
 
@@ -33,14 +33,15 @@ class FolderReport:
 
 def check_folder(folder: Path) -> FolderReport:
     """Decode every image below `folder`. Raises UserError where it is missing or empty."""
+    contents = look_into(folder).check()
     sizes: Counter[tuple[int, int]] = Counter()
     unreadable = []
-    for path in track(list_images(folder), escape(folder.name), transient=True, console=_err()):
+    for path in track(contents.images, escape(folder.name), transient=True, console=_err()):
         try:
             sizes[_decoded(path)] += 1
         except images.UnreadableImageError as error:
             unreadable.append(str(error))
-    return FolderReport(folder, sizes, unreadable)
+    return FolderReport(contents, sizes, unreadable)
 
 
 def _decoded(path: Path) -> images.Size:
@@ -61,7 +62,7 @@ def check(root: Path) -> int:
     for report in reports:
         by_area = sorted(report.sizes, key=lambda size: (size[0] * size[1], size)) or [(0, 0)]
         table.add_row(
-            escape(report.folder.name),
+            escape(report.contents.folder.name),
             str(report.readable),
             "x".join(map(str, by_area[0])),
             "x".join(map(str, by_area[-1])),
@@ -71,6 +72,9 @@ def check(root: Path) -> int:
     console.print(table)
     for line in (line for report in reports for line in report.unreadable):
         console.print(line, markup=False)
+    for contents in (report.contents for report in reports):
+        if line := contents.left_out():
+            console.print(f"{contents.folder}: {line}", markup=False)
     return int(any(report.unreadable for report in reports))
 
 

@@ -1,41 +1,136 @@
-"""Which images a folder holds."""
+"""Which images a folder holds, and what else."""
 
+import logging
 import os
+from collections import Counter
 from collections.abc import Iterator, Set
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 from cyclegan.errors import UserError
-from cyclegan.images import EXTENSIONS
-from cyclegan.images.formats import is_image
+from cyclegan.images.formats import EXTENSIONS, found_out
+
+log = logging.getLogger(__name__)
 
 
-def list_images(folder: Path, extensions: Set[str] = EXTENSIONS) -> list[Path]:
+@dataclass(frozen=True)
+class Contents:
+    """The files below a folder."""
+
+    folder: Path
+    images: list[Path]
+    """sorted by path"""
+    others: Counter[str] = field(default_factory=Counter)
+    """how many files of other kinds there are, by their endings"""
+    folders: tuple[str, ...] = ()
+    """those of the system that were not entered, or that can't be"""
+
+    def left_out(self) -> str:
+        """One line that says what is no image here; empty where that is nothing to tell."""
+        kinds = ", ".join(
+            f"{kind} {count}" for kind, count in sorted(self.others.most_common(_MOST))
+        )
+        more = ", ..." if len(self.others) > _MOST else ""
+        count = self.others.total()
+        files = f"{_counted(count, 'file')} of other kinds left out: {kinds}{more}"
+        several = "" if len(self.folders) == 1 else "s"
+        names = ", ".join(self.folders[:_MOST]) + (", ..." if len(self.folders) > _MOST else "")
+        parts = [files] * bool(count) + [f"folder{several} left out: {names}"] * bool(self.folders)
+        return "; ".join(parts)
+
+    def tell(self) -> None:
+        """Log what is no image here."""
+        if line := self.left_out():
+            log.warning("%s: %s", self.folder, line)
+
+    def check(self) -> "Contents":
+        """Raise UserError where there are no images."""
+        if self.images:
+            return self
+        there = self.left_out() or "it is empty"
+        raise UserError(f"{self.folder}: holds no images ({there})")
+
+
+def list_images(folder: Path, *, tell: bool = False) -> list[Path]:
     """All images below `folder`, sorted by path; links to folders are followed once.
 
-    A file stands for itself. Raises UserError where there is none, or the folder holds no image.
+    A file stands for itself. With `tell` what is left out is logged. Raises UserError where there
+    is none, or the folder holds no image.
+    """
+    contents = look_into(folder).check()
+    if tell:
+        contents.tell()
+    return contents.images
+
+
+def look_into(folder: Path, more: Set[str] = frozenset()) -> Contents:
+    """What is below `folder`; files with the endings in `more` are taken for images too.
+
+    A file stands for itself. Raises UserError where there is no such folder.
     """
     if folder.is_file():
-        return [folder]
+        return Contents(folder, [folder])
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
-    images = sorted(_walk(folder, extensions), key=str)
-    if not images:
-        raise UserError(
-            f"{folder}: holds no images ({', '.join(sorted(e[1:] for e in extensions))})"
-        )
-    return images
+    images: list[Path] = []
+    others: Counter[str] = Counter()
+    left: list[str] = []
+    for path in _walk(folder, left):
+        if _is_image(path, more):
+            images.append(path)
+        elif kind := _kind(path, more):
+            others[kind] += 1
+    return Contents(folder, sorted(images, key=str), others, tuple(left))
 
 
-def _walk(folder: Path, extensions: Set[str]) -> Iterator[Path]:
+def _walk(folder: Path, left: list[str]) -> Iterator[Path]:
+    """Every file; the names of folders that are not entered are put into `left`."""
     entered = {folder.resolve()}
-    for root, folders, files in os.walk(folder, followlinks=True):
+
+    def refused(error: OSError) -> None:
+        left.append(f"{Path(error.filename).name} ({error.strerror})")
+
+    for root, folders, files in os.walk(folder, onerror=refused, followlinks=True):
         here = Path(root)
-        folders[:] = [name for name in sorted(folders) if _enters(here / name, entered)]
-        for name in files:
-            # Names that start with a dot are a system's own (macOS writes ._photo.jpg).
-            taken = Path(name).suffix.lower() in extensions or is_image(here / name)
-            if taken and not name.startswith("."):
-                yield here / name
+        left += [name for name in sorted(folders) if _is_systems(name)]
+        own = (name for name in sorted(folders) if not _is_systems(name))
+        folders[:] = [name for name in own if _enters(here / name, entered)]
+        yield from (here / name for name in files)
+
+
+def _is_image(path: Path, more: Set[str]) -> bool:
+    # Names that start with a dot are a system's own (macOS writes ._photo.jpg).
+    if path.name.startswith("."):
+        return False
+    suffix = path.suffix.lower()
+    if suffix in EXTENSIONS or suffix in more:
+        return True
+    return suffix not in _NOTES and found_out(path) is not None
+
+
+def _kind(path: Path, more: Set[str]) -> str | None:
+    """What a file that is no image is counted as; None where nobody would take it for one."""
+    suffix = path.suffix.lower()
+    if path.name.startswith("."):
+        hidden = suffix in EXTENSIONS | more and not path.name.startswith("._")
+        return "hidden" if hidden else None
+    if suffix in _NOTES or path.name in _SYSTEMS_FILES:
+        return None
+    if suffix and not suffix[1:].isdigit():
+        return suffix[1:]
+    return None if _is_text(path) else "without ending"
+
+
+def _is_text(path: Path) -> bool:
+    """As a README or a list of digests is."""
+    try:
+        if not path.is_file():
+            return True  # a socket, or a link that leads nowhere
+        with path.open("rb") as file:
+            return b"\0" not in file.read(512)
+    except OSError:
+        return False
 
 
 def _enters(folder: Path, entered: set[Path]) -> bool:
@@ -45,3 +140,29 @@ def _enters(folder: Path, entered: set[Path]) -> bool:
         return False
     entered.add(target)
     return True
+
+
+def _is_systems(name: str) -> bool:
+    """Whether a folder of this name holds what a system or a program put there for itself."""
+    return any(fnmatch(name.lower(), pattern) for pattern in _SYSTEMS_FOLDERS)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
+_MOST = 12  # kinds and folders that are named
+#: Endings of what lies beside pictures and describes them: no one expects it to be converted.
+_NOTES = frozenset(
+    {".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".xml"}
+    | {".html", ".htm", ".log", ".ini", ".cfg", ".url", ".lnk", ".webloc", ".nfo", ".m3u"}
+    | {".xmp", ".aae", ".pp3", ".dop", ".thm", ".lrv", ".srt", ".vtt", ".md5", ".sha1", ".sha256"}
+    | {".tfw", ".jgw", ".pgw", ".wld", ".prj", ".py", ".sh", ".ipynb", ".css", ".js", ".j2"}
+)
+_SYSTEMS_FILES = frozenset({"Thumbs.db", "ehthumbs.db", "Icon\r", "DICOMDIR"})
+_SYSTEMS_FOLDERS = (
+    *(".ipynb_checkpoints", ".trash", ".trash-*", ".trashes", ".thumbnails", ".thumb*", "__macosx"),
+    *("@eadir", "#recycle", "@recycle", ".@__thumb", "$recycle.bin", "system volume information"),
+    *("lost+found", ".spotlight-v100", ".fseventsd", ".appledouble", ".temporaryitems"),
+    *(".git", ".hg", ".svn", ".dvc", ".cache", "__pycache__", ".picasaoriginals", ".xvpics"),
+)

@@ -43,6 +43,6 @@ def open_domain(train: Path, square: Square, count: int | None) -> Domain:
     beside = folder_of_test_images(train)
     if beside == train:
         log.warning("%s: no test images beside it, so training images are converted", train)
-    test = list_images(beside)
-    real = test if beside == train else [*list_images(train), *test]
+    test = list_images(beside, tell=True)
+    real = test if beside == train else [*list_images(train, tell=True), *test]
     return Domain(spread_out(test, count), real, square)

@@ -47,7 +47,7 @@ def compare_folders(real: Path, fake: Path, side: int | None, network: FeatureNe
     """How like the pictures of `real` those of `fake` are, as sets. Raises UserError."""
     size = side or network.side
     return likeness(
-        *(vectors_of(list_images(one), Square(size, 3), network) for one in (real, fake))
+        *(vectors_of(list_images(one, tell=True), Square(size, 3), network) for one in (real, fake))
     )
 
 

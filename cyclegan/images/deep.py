@@ -10,7 +10,7 @@ from cyclegan.errors import UserError
 from cyclegan.images import eight_bit
 from cyclegan.images.dicom import open_dicom
 from cyclegan.images.document import open_document, reading
-from cyclegan.images.eight_bit import Size, UnreadableImageError, lies_sideways
+from cyclegan.images.eight_bit import Size, UnreadableImageError, lies_sideways, open_image
 from cyclegan.images.formats import format_of
 from cyclegan.images.picture import Picture
 from cyclegan.images.tiff import storage
@@ -22,7 +22,7 @@ def is_deep(path: Path, channels: int) -> bool:
         return True
     try:
         format = format_of(path)
-        return format is not None and _IS_DEEP.get(format.name, _never)(path)
+        return format is not None and _IS_DEEP.get(format.name, _has_deep_mode)(path)
     except OSError:  # whoever reads it says what is wrong
         return False
 
@@ -87,6 +87,14 @@ def _has_sixteen_bits(path: Path) -> bool:
         return file.read(26)[24:25] == b"\x10"
 
 
+def _has_deep_mode(path: Path) -> bool:
+    try:
+        with open_image(path) as image:
+            return image.mode == "F" or image.mode.startswith("I")
+    except Exception:  # whoever reads it says what is wrong
+        return False
+
+
 def _never(path: Path) -> bool:
     return False
 
@@ -101,6 +109,7 @@ _IS_DEEP: dict[str, Callable[[Path], bool]] = {
     "TIFF": lambda path: storage(path).deep,
     "NPY": _always,
     "DICOM": _always,
+    **dict.fromkeys(("JPEG", "WEBP", "GIF", "BMP"), _never),
 }
 _SIZES: dict[str, Callable[[Path], Size]] = {
     "TIFF": _size_of_tiff,

@@ -13,7 +13,7 @@ from PIL import Image, ImageCms, ImageOps, ImageSequence
 from cyclegan.errors import UserError
 from cyclegan.images.arrays import Meaning, of_array, seen, turned
 from cyclegan.images.dicom import read_slices
-from cyclegan.images.eight_bit import UnreadableImageError, reason
+from cyclegan.images.eight_bit import UnreadableImageError, open_image, reason
 from cyclegan.images.formats import format_of
 from cyclegan.images.picture import RANGES, Array, Picture, Range
 from cyclegan.images.tags import Tags
@@ -77,17 +77,22 @@ def _opener(path: Path) -> Opener:
 
 
 def _pillow(path: Path, values: Range | None) -> Document:
-    image = Image.open(path)
+    image = open_image(path)
     count = count_pages(path) if image.format == "TIFF" else getattr(image, "n_frames", 1)
-    if count == 1:
+    if count == 1 or image.format not in (*_PAGES, *_MOVE):
         return Document(_frames(image, values))
-    if image.format in ("TIFF", "MPO"):  # a JPEG with a second view beside the first
-        return Document(_frames(image, values), count if image.format == "TIFF" else 1)
+    if image.format in _PAGES:
+        return Document(_frames(image, values), count)
     loop = {"loop": image.info["loop"]} if "loop" in image.info else {}
     durations = [_duration(frame) for frame in ImageSequence.Iterator(image)]
     image.seek(0)
     count = len(durations)  # which need not be what the header claims
     return Document(_frames(image, values), count, {"duration": durations, **loop})
+
+
+#: Formats of several pictures: not those of a second view (MPO), or of layers (PSD).
+_PAGES = frozenset({"TIFF", "DCX"})
+_MOVE = frozenset({"GIF", "WEBP", "PNG", "AVIF", "FLI"})
 
 
 def _duration(frame: Image.Image) -> int:
@@ -99,7 +104,8 @@ def _duration(frame: Image.Image) -> int:
 
 def _frames(image: Image.Image, values: Range | None) -> Iterator[Picture]:
     with image:
-        for frame in [image] if image.format == "MPO" else ImageSequence.Iterator(image):
+        several = image.format in (*_PAGES, *_MOVE)
+        for frame in ImageSequence.Iterator(image) if several else [image]:
             frame.load()
             yield _of_pillow(frame, values)
 
@@ -162,7 +168,7 @@ def _png(path: Path, values: Range | None) -> Document:
 def _deep_frames(path: Path, values: Range | None) -> Iterator[Picture]:
     import cv2
 
-    with Image.open(path) as header:
+    with open_image(path) as header:
         tags = Tags.of(header)
         orientation = header.getexif().get(_ORIENTATION, 1)
     found = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)

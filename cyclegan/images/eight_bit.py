@@ -5,6 +5,7 @@ import io
 import warnings
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +16,7 @@ from PIL import EpsImagePlugin, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from cyclegan.errors import UserError
-from cyclegan.images.formats import by_ending
+from cyclegan.images.formats import PILLOWS, by_ending
 from cyclegan.images.whole import whole_file
 
 Size = tuple[int, int]  # width, height
@@ -39,13 +40,25 @@ def read(path: Path, channels: int, enough: Callable[[Size], Size] | None = None
     Raises UnreadableImageError, naming the file and the reason.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             if enough is not None and image.format == "JPEG":
                 _decode_smaller(image, enough)
             image.load()
             return as_mode(image, channels)
     except Exception as error:  # decoders raise nearly every kind of exception
         raise UnreadableImageError(f"{path}: {reason(path, error)}") from error
+
+
+def open_image(path: Path) -> Image.Image:
+    """Open a file of one of the formats that are read here, whatever it is called."""
+    return Image.open(path, formats=_decoders())
+
+
+@cache
+def _decoders() -> tuple[str, ...]:
+    """Those that this Pillow was built with."""
+    Image.init()
+    return tuple(name for name in PILLOWS if name in Image.OPEN)
 
 
 def as_mode(image: Image.Image, channels: int) -> Image.Image:
@@ -68,7 +81,7 @@ def size(path: Path) -> Size:
     Raises UnreadableImageError, naming the file and the reason.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return image.size[::-1] if _lies_sideways(image) else image.size
     except Exception as error:  # as above
         raise UnreadableImageError(f"{path}: {reason(path, error)}") from error

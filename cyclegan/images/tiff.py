@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from cyclegan.errors import UserError
 from cyclegan.images.arrays import Meaning, full_scale, of_array, turned
+from cyclegan.images.eight_bit import open_image
 from cyclegan.images.picture import Array, Picture, Range
 from cyclegan.images.tags import Tags
 
@@ -67,7 +67,7 @@ def _is_deep_gray(page: Any) -> bool:
 
 def _opens(path: Path) -> bool:
     try:
-        with Image.open(path):
+        with open_image(path):
             return True
     except Exception:
         return False
@@ -162,7 +162,7 @@ _GDAL_NO_DATA = 42113
 
 def _pillow_tags(path: Path) -> Tags:
     try:
-        with Image.open(path) as header:
+        with open_image(path) as header:
             return Tags.of(header)
     except Exception:  # more channels than Pillow knows of
         return Tags()
