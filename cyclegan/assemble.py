@@ -38,6 +38,7 @@ from cyclegan.position import Position
 from cyclegan.quality.watch import Best, QualityWatch
 from cyclegan.recipes import RECIPES
 from cyclegan.recipes.materials import Materials
+from cyclegan.resume import best_of, check_size, take_up
 from cyclegan.runtimes.tensors import read_tensors
 from cyclegan.settings import Settings, changes, from_table
 from cyclegan.training.diary import Display
@@ -63,6 +64,8 @@ def train(
     run from; programs among them are opened only with `trust_code`. Raises UserError, in one line,
     for whatever a person can put right.
     """
+    if resume is not None:
+        check_size(settings, resume)
     device = choose_device(settings.run.device)
     if not settings.execution.plain:
         tune(device, same_size=PREPROCESS[settings.data.preprocess].crops)
@@ -74,14 +77,14 @@ def train(
     if init_weights is not None:
         _load_weights(recipe.state, init_weights, trust_code=trust_code)
     if resume is not None:
-        _go_on(recipe.state, resume, device, settings.run.folder / checkpoint.LATEST)
+        take_up(recipe.state, resume, device, settings.run.folder / checkpoint.LATEST)
         start = resume.position
         _tell_data(resume.data, feed)
     _make_folder(settings.run.folder)
     with only_trainer(settings.run.folder):
         try:
             training = _training(settings, recipe, feed, device, start, chosen)
-            best = Best(**resume.best) if resume is not None and resume.best else None
+            best = best_of(resume) if resume is not None else None
             return run_loop(replace(training, quality=_quality(settings, recipe, best)), start)
         except torch.OutOfMemoryError:
             raise UserError(
@@ -328,19 +331,6 @@ def _tell_data(saved: dict[str, int], feed: Feed) -> None:
     now = {"A": len(feed.images.a.paths), "B": len(feed.images.b.paths)}
     if saved != now:
         log.warning("the data set changed since the checkpoint: images %s -> %s", saved, now)
-
-
-def _go_on(state: TrainingState, resume: Checkpoint, device: torch.device, path: Path) -> None:
-    """Take the state from a checkpoint. Raises UserError where it is another run's."""
-    try:
-        state.load_state_dict(resume.state, device)
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        named = isinstance(error, KeyError)
-        reason = f"it holds no {error.args[0]}" if named else f"{error}".strip().splitlines()[-1]
-        raise UserError(
-            f"{path}: not what these settings train ({reason.strip()[:120]}): start a new run with "
-            "another --name"
-        ) from error
 
 
 def _load_weights(state: TrainingState, source: Path, *, trust_code: bool) -> None:

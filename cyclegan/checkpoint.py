@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
 
 import torch
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, with_config
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from cyclegan.archive import check_content, check_records, is_archive
 from cyclegan.errors import UserError
@@ -48,6 +50,61 @@ class Checkpoint:
     """of each network's weights, by group and name; made when it is saved"""
     best: dict[str, Any] = field(default_factory=dict)
     """the best quality that was measured so far; empty where none was"""
+
+
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Tensors = dict[str, Tensor]
+
+
+class _Position(TypedDict):
+    epoch: Annotated[Count, Field(ge=1)]
+    images_in_epoch: Count
+    images: Count
+
+
+class _Pool(TypedDict):
+    images: list[Tensor]
+    random: Tensor
+
+
+class _Random(TypedDict):
+    cpu: Tensor
+    cuda: list[Tensor]
+
+
+class _State(TypedDict):
+    """Converting needs the networks only."""
+
+    networks: dict[str, Tensors]
+    averages: NotRequired[dict[str, Tensors]]
+    optimizers: NotRequired[dict[str, dict[int, Tensors]]]
+    pools: NotRequired[dict[str, _Pool]]
+    scaler: NotRequired[dict[str, float]]
+    random: NotRequired[_Random]
+
+
+class _Best(TypedDict):
+    kid: float
+    images: Count
+    since: NotRequired[Count]
+
+
+@with_config(ConfigDict(strict=True, arbitrary_types_allowed=True))
+class _Content(TypedDict):
+    """What `save` writes; what a later version adds is not looked at."""
+
+    format: Literal[1]
+    settings: dict[str, dict[str, JsonValue]]
+    state: _State
+    position: _Position
+    data: dict[str, Count]
+    versions: dict[str, str]
+    execution: NotRequired[dict[str, JsonValue]]
+    digests: NotRequired[dict[str, str]]
+    best: NotRequired[_Best | Annotated[Tensors, Field(max_length=0)]]
+
+
+CONTENT = TypeAdapter(_Content)
 
 
 def path_of(run: Path, epoch: str) -> Path:
@@ -142,11 +199,16 @@ def from_plain(content: Any, path: Path) -> Checkpoint:
     """
     if not is_checkpoint(content):
         raise DamagedError(f"{path}: no checkpoint of this program")
-    if content["format"] != FORMAT:
+    written = content["format"]
+    if isinstance(written, int) and written != FORMAT:
         raise UserError(
-            f"{path}: written in format {content['format']}, this version reads {FORMAT}: "
+            f"{path}: written in format {written}, this version reads {FORMAT}: "
             "install the version that wrote it"
         )
+    try:
+        CONTENT.validate_python(content)
+    except ValidationError as error:
+        raise DamagedError(f"{path}: no whole checkpoint ({_first_problem(error)})") from None
     return Checkpoint(
         content["settings"],
         content["state"],
@@ -157,6 +219,11 @@ def from_plain(content: Any, path: Path) -> Checkpoint:
         content.get("digests", {}),
         content.get("best", {}),
     )
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].lower()}"[:160]
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:

@@ -1,11 +1,12 @@
 """Weights of the classic PyTorch CycleGAN scripts."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from cyclegan.checkpoint import load_plain
@@ -83,7 +84,21 @@ def infer_architecture(weights: Mapping[str, Tensor], path: Path) -> Architectur
 
 def load_into(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     """Load strictly. Raises UserError, naming the first layer that doesn't fit."""
-    expected = network.state_dict()
+    _compare(network.state_dict(), weights, path)
+    network.load_state_dict(weights, strict=False)
+
+
+def check_fit(build: Callable[[], nn.Module], weights: Mapping[str, Tensor], path: Path) -> None:
+    """Raise UserError as `load_into` does, before memory is taken for what `build` makes.
+
+    What a file says of its network may be anything; its weights are no larger than the file.
+    """
+    with torch.device("meta"):
+        expected = build().state_dict()
+    _compare(expected, weights, path)
+
+
+def _compare(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], path: Path) -> None:
     if not expected.keys() & weights.keys():
         raise UserError(f"{path}: {_what_else(weights)}, which these settings do not build")
     for key in [*expected, *weights]:
@@ -96,7 +111,6 @@ def load_into(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> 
                 f"{path}: weights of another architecture ({key}: the file has {given}, "
                 f"these settings {wanted}); give the settings it was trained with"
             )
-    network.load_state_dict(weights, strict=False)
 
 
 def find_files(folder: Path) -> dict[str, Path]:

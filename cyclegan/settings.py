@@ -194,6 +194,8 @@ def _part(name: str, given: Any, source: str) -> Any:
         return TypeAdapter(type(start)).validate_json(merged)
     except ValidationError as error:
         raise UsageError(f"{where} {_first_problem(error, asdict(start))}") from None
+    except (TypeError, ValueError, RecursionError) as error:  # what JSON can't hold
+        raise UsageError(f"{where} can't be read ({str(error)[:120]})") from None
 
 
 def _first_problem(error: ValidationError, known: Mapping[str, Any]) -> str:

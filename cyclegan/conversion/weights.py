@@ -68,6 +68,7 @@ def load(
         styles.refuse(path)
         return _exported(path, direction, choice)
     found = _weights(path, direction, style_mix, average=average, back=back)
+    classic.check_fit(found.architecture.build, found.weights, path)
     # Weights are drawn and then replaced, in a quarter of the time that it takes not to draw them:
     # for the meta device torch loads sympy first.
     with torch.random.fork_rng(devices=()):
@@ -147,11 +148,12 @@ def _weights(
         _check_direction(metadata.direction, direction, path)
         return _Weights(metadata.architecture, weights, metadata.values, metadata.direction)
     content = checkpoint.load_plain(path, mapped=True)  # a generator is a tenth of a checkpoint
-    if not (checkpoint.is_checkpoint(content) and content.get("digests")):
-        content = checkpoint.load_plain(path)
     if checkpoint.is_checkpoint(content):
         saved = checkpoint.from_plain(content, path)
+        if not saved.digests:  # of the first versions: the whole file tells whether it is damaged
+            saved = checkpoint.load(path)
         return _of_checkpoint(saved, path, direction, style_mix, average=average, back=back)
+    content = checkpoint.load_plain(path)
     _check_one(path, back=back)
     _check_mix(path, style_mix)
     weights = classic.clean(content, path)

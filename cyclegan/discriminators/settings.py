@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
-from cyclegan.layers.settings import Norm
+from cyclegan.layers.settings import Halvings, Norm, Width
 from cyclegan.strict import STRICT
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ class BasicSettings:
     netD: Literal["basic"] = "basic"
     """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
     multiscale (such at several sizes) or pixel"""
-    ndf: PositiveInt = 64
+    ndf: Width = 64
     """feature maps of the discriminator's first convolution"""
     spectral_norm: bool = False
     """divide the discriminator's weights by their largest singular value"""
@@ -41,11 +40,11 @@ class NLayersSettings:
     netD: Literal["n_layers"] = "n_layers"
     """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
     multiscale (such at several sizes) or pixel"""
-    ndf: PositiveInt = 64
+    ndf: Width = 64
     """feature maps of the discriminator's first convolution"""
     spectral_norm: bool = False
     """divide the discriminator's weights by their largest singular value"""
-    n_layers_D: PositiveInt = 3
+    n_layers_D: Halvings = 3
     """convolutions of stride 2; 3 is the 70x70 PatchGAN"""
 
     @property
@@ -68,13 +67,13 @@ class MultiscaleSettings:
     netD: Literal["multiscale"] = "multiscale"
     """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
     multiscale (such at several sizes) or pixel"""
-    ndf: PositiveInt = 64
+    ndf: Width = 64
     """feature maps of the discriminator's first convolution"""
     spectral_norm: bool = False
     """divide the discriminator's weights by their largest singular value"""
-    n_layers_D: PositiveInt = 3
+    n_layers_D: Halvings = 3
     """convolutions of stride 2; 3 is the 70x70 PatchGAN"""
-    n_scales: PositiveInt = 2
+    n_scales: Halvings = 2
     """sizes that are looked at, each half the one before"""
 
     @property
@@ -99,7 +98,7 @@ class PixelSettings:
     netD: Literal["pixel"] = "pixel"
     """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
     multiscale (such at several sizes) or pixel"""
-    ndf: PositiveInt = 64
+    ndf: Width = 64
     """feature maps of the discriminator's first convolution"""
     spectral_norm: bool = False
     """divide the discriminator's weights by their largest singular value"""

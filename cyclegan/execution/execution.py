@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
+from cyclegan.errors import UserError
 from cyclegan.layers.chain import recompute
 from cyclegan.layers.convolution import fold
 from cyclegan.layers.settings import Recompute
@@ -28,7 +30,7 @@ class Execution:
 
     device: str = "cpu"
     """kind of device that it was chosen for"""
-    threads: int = 0
+    threads: Annotated[int, Field(ge=0, le=4096)] = 0
     """CPU threads; 0 leaves torch's own number"""
     precision: Precision = "fp32"
     channels_last: bool = False
@@ -85,9 +87,22 @@ class Execution:
 
 
 def from_table(table: Mapping[str, Any]) -> Execution:
-    """What `Execution.table` gave; names that this version doesn't know are passed over."""
+    """What `Execution.table` gave; names that this version doesn't know are passed over.
+
+    Raises UserError, naming the first that is of another type.
+    """
     known = {field.name for field in fields(Execution)}
-    return Execution(**{name: value for name, value in table.items() if name in known})
+    try:
+        return _EXECUTION.validate_python({name: table[name] for name in known & table.keys()})
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        key = ".".join(map(str, problem["loc"]))
+        raise UserError(
+            f"the checkpoint's execution can't be read ({key}: {problem['msg'].lower()})"
+        ) from None
+
+
+_EXECUTION = TypeAdapter(Execution)
 
 
 class Cast(nn.Module):

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
+from cyclegan.layers.settings import Width
 from cyclegan.strict import STRICT
 
 FusionName = Literal["adain", "wct", "attention"]
@@ -20,5 +20,5 @@ class FusionSettings:
     fusion_layer: str = ""
     """layer of loss_features whose maps are joined; by default relu4_1 of vgg19, block2 of
     efficientnet-lite0 or conv3 of plain"""
-    decoder_width: PositiveInt = 32
+    decoder_width: Width = 32
     """feature maps of the decoder's last stage; each one before has twice as many"""

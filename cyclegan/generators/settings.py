@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 
-from cyclegan.layers.settings import Norm
+from cyclegan.layers.settings import Depth, Norm, Width
 from cyclegan.strict import STRICT
 
 if TYPE_CHECKING:
@@ -27,9 +26,9 @@ class ResnetSettings:
     netG: Literal["resnet"] = "resnet"
     """kind of generator: resnet, or resnet_9blocks and resnet_6blocks as the classic names them;
     unet_transformer"""
-    ngf: PositiveInt = 64
+    ngf: Width = 64
     """feature maps of the generator's first and last convolutions"""
-    n_blocks: NonNegativeInt = 9
+    n_blocks: Depth = 9
     """residual blocks: 9 for 256 px and more, 6 for 128 px"""
     dropout: bool = False
     """dropout in the residual blocks"""
@@ -89,9 +88,9 @@ class UnetTransformerSettings:
     netG: Literal["unet_transformer"] = "unet_transformer"
     """kind of generator: resnet, or resnet_9blocks and resnet_6blocks as the classic names them;
     unet_transformer"""
-    ngf: PositiveInt = 48
+    ngf: Width = 48
     """feature maps of the generator's first convolution"""
-    n_blocks: NonNegativeInt = 12
+    n_blocks: Depth = 12
     """transformer blocks"""
 
     @property

@@ -1,11 +1,16 @@
 """Settings that the generators and the discriminators share."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat
 from pydantic.dataclasses import dataclass
 
 from cyclegan.strict import STRICT
+
+#: Bounds on what is built of a number that stands in a file: far above what can be trained.
+Width = Annotated[int, Field(ge=1, le=4096)]
+Depth = Annotated[int, Field(ge=0, le=512)]
+Halvings = Annotated[int, Field(ge=1, le=16)]
 
 Norm = Literal["instance", "instance_affine", "batch", "none"]
 Recompute = Literal["off", "light", "full"]
@@ -16,9 +21,9 @@ InitType = Literal["normal", "xavier", "kaiming", "orthogonal"]
 class NetworkSettings:
     """Channels, normalisation and initialisation of all four networks."""
 
-    input_nc: PositiveInt = 3
+    input_nc: Width = 3
     """channels of the images of A: 3 for colour, 1 for grayscale"""
-    output_nc: PositiveInt = 3
+    output_nc: Width = 3
     """channels of the images of B"""
     norm: Norm = "instance"
     """normalisation layers of all networks; instance_affine learns a scale and a shift besides"""

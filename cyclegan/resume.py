@@ -1,0 +1,52 @@
+"""A run goes on: what a checkpoint holds, in what its settings build."""
+
+from pathlib import Path
+
+import torch
+
+from cyclegan.checkpoint import LATEST, Checkpoint
+from cyclegan.errors import UserError
+from cyclegan.quality.watch import Best
+from cyclegan.settings import Settings
+from cyclegan.training.state import TrainingState
+
+
+def best_of(saved: Checkpoint) -> Best | None:
+    """The best quality that a run had measured, if it had any."""
+    return Best(**saved.best) if saved.best else None
+
+
+def check_size(settings: Settings, resume: Checkpoint) -> None:
+    """Raise UserError where the networks of `settings` take more memory than those that were saved.
+
+    What a file says of its networks may be anything; its weights are no larger than the file.
+    """
+    networks, traits = settings.networks, settings.run.traits
+    a, b, norm = networks.input_nc, networks.output_nc, networks.norm
+    with torch.device("meta"):
+        built = [] if traits.given_style else [settings.generator.build(a, b, norm)]
+        built += [settings.discriminator.build(b, norm)] if traits.adversarial else []
+    needed = sum(weights.nbytes for network in built for weights in network.parameters())
+    held = sum(
+        weights.nbytes
+        for network in resume.state["networks"].values()
+        for weights in network.values()
+    )
+    if needed > held:
+        raise UserError(
+            f"{settings.run.folder / LATEST}: holds {held} bytes of weights, fewer than "
+            f"its settings need ({needed}): start a new run with another --name"
+        )
+
+
+def take_up(state: TrainingState, resume: Checkpoint, device: torch.device, path: Path) -> None:
+    """Take the state from a checkpoint. Raises UserError where it is another run's."""
+    try:
+        state.load_state_dict(resume.state, device)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        named = isinstance(error, KeyError)
+        reason = f"it holds no {error.args[0]}" if named else f"{error}".strip().splitlines()[-1]
+        raise UserError(
+            f"{path}: not what these settings train ({reason.strip()[:120]}): start a new run with "
+            "another --name"
+        ) from error
