@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 #: How deep tables and lists may lie in each other, and how many values there may be in all.
-DEPTH, VALUES = 64, 1_000_000
+DEPTH, VALUES = 64, 300_000
 #: How many times its size a file's tensors may take: weights that are tied appear twice.
 UNFOLDED = 4
 
