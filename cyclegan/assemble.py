@@ -2,7 +2,8 @@
 
 import logging
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -24,7 +25,7 @@ from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.settings import DataSettings
 from cyclegan.data.sizes import check_sizes
 from cyclegan.data.unpaired import Domain
-from cyclegan.device import choose_device, describe, tune
+from cyclegan.device import choose_device, describe, ran_out_of_memory, tune
 from cyclegan.errors import UserError
 from cyclegan.evaluation.score import make_scorer
 from cyclegan.execution.choice import Chosen, Work, choose
@@ -51,6 +52,20 @@ from cyclegan.training.state import TrainingState
 log = logging.getLogger(__name__)
 
 
+@contextmanager
+def _memory_told() -> Iterator[None]:
+    """Tell in one line that memory was missing, wherever in a training."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        raise UserError(
+            "out of memory: give a smaller --batch_size, --crop_size or --ngf"
+        ) from None
+
+
+@_memory_told()
 def train(
     settings: Settings,
     *,
@@ -86,10 +101,6 @@ def train(
             training = _training(settings, recipe, feed, device, start, chosen)
             best = best_of(resume) if resume is not None else None
             return run_loop(replace(training, quality=_quality(settings, recipe, best)), start)
-        except torch.OutOfMemoryError:
-            raise UserError(
-                f"out of memory on {device}: give a smaller --batch_size, --crop_size or --ngf"
-            ) from None
         finally:
             feed.close()
 

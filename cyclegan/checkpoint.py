@@ -16,6 +16,7 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from cyclegan.archive import check_content, check_records, is_archive
+from cyclegan.device import ran_out_of_memory
 from cyclegan.errors import UserError
 from cyclegan.position import Position
 
@@ -262,6 +263,8 @@ def load_plain(path: Path, *, mapped: bool = False) -> Any:
             f"{path}: not a file of plain weights (damaged, or it holds code, which is not run)"
         ) from error
     except Exception as error:  # a damaged file makes the reader raise nearly anything
+        if ran_out_of_memory(error):
+            raise UserError(f"{path}: there is not enough memory to read it") from error
         raise DamagedError(f"{path}: damaged or not a weights file ({_cause(error)})") from error
 
 

@@ -53,6 +53,20 @@ def memory_in_use(device: torch.device) -> float:
     return float(taken) / 2**30
 
 
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was missing, which each allocator says in its own way."""
+    told = str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(words in told for words in _OUT_OF_MEMORY)
+    )
+
+
+_OUT_OF_MEMORY = (
+    *("can't allocate memory", "not enough memory", "bad_alloc"),  # of the CPU
+    *("out of memory", "ALLOC_FAILED"),  # of drivers, and of libraries on them
+)
+
+
 def describe(device: torch.device) -> str:
     """What a person calls it: the GPU's model, or the number of CPU threads."""
     if device.type == "cuda":

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from cyclegan.checkpoint import LATEST, Checkpoint
+from cyclegan.device import ran_out_of_memory
 from cyclegan.errors import UserError
 from cyclegan.quality.watch import Best
 from cyclegan.settings import Settings
@@ -44,6 +45,8 @@ def take_up(state: TrainingState, resume: Checkpoint, device: torch.device, path
     try:
         state.load_state_dict(resume.state, device)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        if ran_out_of_memory(error):
+            raise
         named = isinstance(error, KeyError)
         reason = f"it holds no {error.args[0]}" if named else f"{error}".strip().splitlines()[-1]
         raise UserError(

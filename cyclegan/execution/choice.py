@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import math
 import os
 import statistics
 import time
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from cyclegan.device import wait_for
+from cyclegan.device import ran_out_of_memory, wait_for
 from cyclegan.execution.execution import Execution, Precision
 from cyclegan.execution.settings import ExecutionSettings, PrecisionChoice, Switch
 from cyclegan.layers.settings import Recompute
@@ -59,6 +60,7 @@ def choose(settings: ExecutionSettings, work: Work, device: torch.device) -> Cho
     """Choose for this device and this work; takes a few seconds at the most.
 
     Leaves torch's random numbers and the generator as they are; sets torch's number of threads.
+    What needs more memory than there is has lost. Raises MemoryError where everything does.
     """
     threads = settings.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -83,6 +85,8 @@ def _measured(
     )
     base = replace(base, recompute=_recompute(settings, work))
     one = _pass(base, work, device, 1)
+    if one == math.inf:
+        raise MemoryError("not one batch fits")
     if device.type == "cpu" and _may_choose_threads(settings) and one < _QUICK and threads > 1:
         base, one = _fewer_threads(base, work, device, one)
     base = replace(base, batched=_batches(settings, base, work, device, one))
@@ -150,7 +154,22 @@ def _precision(
 
 
 def _pass(execution: Execution, work: Work, device: torch.device, times: int) -> float:
-    """Seconds of `times` batches through a copy of the generator at once, there and back."""
+    """Seconds of `times` batches through a copy of the generator at once, there and back.
+
+    For ever where they need more memory than there is.
+    """
+    try:
+        return _timed(execution, work, device, times)
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out_of_memory(error):
+            raise
+    # Only now: until here the error held what had been computed.
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    return math.inf
+
+
+def _timed(execution: Execution, work: Work, device: torch.device, times: int) -> float:
     eager = replace(execution, compiled=False)
     network = copy.deepcopy(work.generator).to(device).requires_grad_()
     call = eager.prepare(network)

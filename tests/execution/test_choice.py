@@ -1,14 +1,16 @@
 """What is chosen, and that choosing leaves no trace."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cyclegan.assemble import _execution, _plan, work_of
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.errors import UsageError
+from cyclegan.cli import run
+from cyclegan.errors import UsageError, UserError
 from cyclegan.execution import choice
 from cyclegan.execution.choice import Chosen, choose, choose_for_conversion
 from cyclegan.execution.execution import Execution
@@ -99,6 +101,43 @@ def test_a_resumed_run_computes_as_before(
     plain = replace(tiny_settings, execution=ExecutionSettings(plain=True))
     assert _execution(plain, CPU, 6, saved).execution.precision == "fp32"
     assert "computed otherwise than before: bf16, channels last" in caplog.text
+
+
+class Greedy(nn.Module):
+    """Asks the system for more memory than any has, for what `too_much` says of its images."""
+
+    def __init__(self, too_much: Callable[[Tensor], bool]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+        self.too_much = too_much
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.too_much(images):
+            torch.empty(2**55)
+        return images * self.weight
+
+
+def test_what_needs_too_much_memory_has_lost(tiny_settings: Settings) -> None:
+    work = replace(work_of(tiny_settings, 6), per_sample=True)
+    for too_much in (
+        lambda images: len(images) > work.shape[0],
+        lambda images: images.dtype == torch.bfloat16,
+        lambda images: images.is_contiguous(memory_format=torch.channels_last),
+    ):
+        greedy = replace(work, generator=Greedy(too_much))
+        chosen = choose(ExecutionSettings(compile="off"), greedy, CPU).execution
+        images = torch.zeros(work.shape[0] * (1 + chosen.batched), *work.shape[1:])
+        assert not too_much(chosen.cast(images))
+
+
+def test_no_memory_while_choosing_is_one_line(
+    tiny_flags: list[str],
+) -> None:
+    side = str(2**20)  # the system is asked for terabytes, and refuses
+    for precision in ("fp32", "auto"):
+        with pytest.raises(UserError, match=r"^out of memory: give a smaller --batch_size"):
+            run(["train", *tiny_flags, "--load_size", side, "--crop_size", side,
+                 "--precision", precision])  # fmt: skip
 
 
 def test_conversion_compiles_for_many_images_of_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
