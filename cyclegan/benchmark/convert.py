@@ -19,6 +19,7 @@ from cyclegan.benchmark.memory import answer, measure_memory, resident_peak
 from cyclegan.benchmark.pairs import measure
 from cyclegan.benchmark.report import Report
 from cyclegan.benchmark.settings import BenchmarkSettings
+from cyclegan.conversion.claims import claims
 from cyclegan.conversion.files import Job, plan
 from cyclegan.conversion.job import load_generator, make_translator
 from cyclegan.conversion.ledger import Ledger
@@ -102,7 +103,9 @@ def _chosen(settings: ConvertSettings, jobs: Sequence[Job]) -> tuple[Translator,
         folder = jobs[0].target.parents[len(jobs[0].name.parents) - 1]
         into = replace(settings, output=folder)
         ledger = Ledger(folder, "benchmark", translator.generator.digest)
-        Pictures(into, translator, None, Look(), ledger, Here())(jobs, Progress(disable=True))
+        with claims(folder, overwrite=True) as ours:
+            made = Pictures(into, translator, None, Look(), ledger, Here(), ours)
+            made(jobs, Progress(disable=True))
 
     return translator, convert
 

@@ -1,25 +1,19 @@
 """Converts videos, frame by frame and segment by segment."""
 
-import errno
-import fcntl
 import logging
-import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from glob import escape
 from hashlib import sha256
-from itertools import islice
-from pathlib import Path
-from typing import IO
+from itertools import chain, islice
 
 from av.error import FFmpegError
 from rich.progress import Progress, TaskID
 
-from cyclegan.conversion import manifest
+from cyclegan.conversion.claims import Claims
 from cyclegan.conversion.files import Job
 from cyclegan.conversion.ledger import Ledger, OutputError
 from cyclegan.conversion.look import Look
@@ -41,10 +35,6 @@ log = logging.getLogger(__name__)
 _KEY = 12  # digits of what a clip's segments are made of
 
 
-class NotOursError(UserError):
-    """Another process makes the same output, or has made it."""
-
-
 @dataclass(frozen=True)
 class Clips:
     """Converts clip after clip with one generator, in constant memory.
@@ -58,19 +48,16 @@ class Clips:
     look: Look
     ledger: Ledger
     mirror: Here
+    claims: Claims
 
     def __call__(self, todo: Sequence[Job], bar: Progress) -> list[str]:
         """Return a line for each that failed, or is not whole."""
         failed: list[str] = []
-        for job in todo:
+        for job in chain.from_iterable(self.claims.shared(todo)):
             try:
                 if not job.target.parent.exists():
                     job.target.parent.mkdir(parents=True, exist_ok=True)
-                with _held(job.target):
-                    if not self._is_finished(job):
-                        self._convert(job, bar)
-            except NotOursError as error:  # nor is what the manifest says of it
-                failed.append(str(error))
+                self._convert(job, bar)
             except OutputError:
                 for line in failed:
                     log.warning("%s", line)
@@ -82,22 +69,9 @@ class Clips:
             except KeyboardInterrupt:
                 log.warning("stopped; the same command goes on with the rest")
                 raise
+            finally:
+                self.claims.release(job)
         return failed
-
-    def _is_finished(self, job: Job) -> bool:
-        """Whether another process made it since this one began.
-
-        Raises NotOursError where that one made it of something else.
-        """
-        if self.settings.overwrite or not job.target.exists():
-            return False
-        made = manifest.read(self.ledger.output).get(job.name.as_posix())
-        if made is None or made.origin != self.ledger.entry(job).origin:
-            raise NotOursError(
-                f"{job.target}: there since, and made from something else or with other options: "
-                "give another --output, or --overwrite"
-            )
-        return True
 
     def _convert(self, job: Job, bar: Progress) -> None:
         self._check(job)
@@ -195,34 +169,6 @@ class Clips:
             shutil.rmtree(folder)
         self.mirror.deliver(job.target)
         self.mirror.drop(job.source)
-
-
-@contextmanager
-def _held(target: Path) -> Iterator[None]:
-    """Hold a clip. Raises NotOursError where another process makes it.
-
-    The system lets go of it with the process, however that ends.
-    """
-    path = target.with_name(hidden_name(target.name, ".lock"))
-    with path.open("w") as file:
-        if not _is_locked(file):
-            raise NotOursError(
-                f"{target}: another process is converting it: wait until it has ended, or give "
-                "another --output"
-            )
-        try:
-            yield
-        finally:
-            path.unlink()
-
-
-def _is_locked(file: IO[str]) -> bool:
-    """Lock a file, where that can be done; whether nobody else has it, or had and removed it."""
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:  # not every file system has locks
-        return error.errno not in (errno.EACCES, errno.EAGAIN)
-    return os.fstat(file.fileno()).st_nlink > 0
 
 
 def _advancing(frames: Iterator[Steadied], bar: Progress, task: TaskID) -> Iterator[Steadied]:

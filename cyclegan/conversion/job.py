@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from rich.console import Console
-from rich.progress import Progress
 
 from cyclegan import checkpoint
 from cyclegan.conversion import manifest, weights
+from cyclegan.conversion.claims import Claims, claims
 from cyclegan.conversion.files import Job, folder_of, is_video, plan
 from cyclegan.conversion.ledger import Ledger
 from cyclegan.conversion.look import Look
@@ -68,40 +68,55 @@ def _one_way(settings: ConvertSettings, mirror: Here) -> int:
     look(settings).check(generator.architecture.input_nc, generator.architecture.output_nc)
     made_by = _digest(settings, generator)
     todo = _unfinished(jobs, settings, made_by)
-    failed: list[str] = []
-    if todo:
-        mirror.begin(folder_of(settings))
-        translator = make_translator(generator, settings, todo)
-        ledger = Ledger(folder_of(settings), made_by, generator.digest)
-        with progress_bar() as bar:
-            failed = _convert_all(settings, translator, ledger, mirror, todo, bar)
-    done = Summary(len(todo) - len(failed), len(jobs) - len(todo), tuple(failed))
-    return _report(done, jobs, settings, generator)
+    with claims(folder_of(settings), overwrite=settings.overwrite) as ours:
+        failed = _convert_all(settings, generator, made_by, mirror, ours, todo) if todo else []
+        converted = len(todo) - len(failed) - len(ours.found)
+        failed += _foreign(ours.found, settings, made_by)
+        done = Summary(converted, len(jobs) - converted - len(failed), tuple(failed))
+        with ours.alone(PAGE):
+            return _report(done, jobs, settings, generator)
 
 
 def _convert_all(
     settings: ConvertSettings,
-    translator: Translator,
-    ledger: Ledger,
+    generator: Generator,
+    made_by: str,
     mirror: Here,
+    ours: Claims,
     todo: Sequence[Job],
-    bar: Progress,
 ) -> list[str]:
+    """Return a line for each that failed."""
+    mirror.begin()
+    translator = make_translator(generator, settings, todo)
+    ledger = Ledger(folder_of(settings), made_by, generator.digest)
     pictures = [job for job in todo if not is_video(job.source)]
     clips = [job for job in todo if is_video(job.source)]
     failed: list[str] = []
-    if pictures:
-        back = None
-        if settings.also:
-            back = make_translator(load_generator(settings, back=True), settings, [])
-        convert_all = Pictures(settings, translator, back, look(settings), ledger, mirror)
-        failed += convert_all(pictures, bar)
-    if clips:
-        need(str(clips[0].source), "video", "av")
-        from cyclegan.conversion.clips import Clips  # what it imports is for videos only
+    with progress_bar() as bar:
+        if pictures:
+            back = None
+            if settings.also:
+                back = make_translator(load_generator(settings, back=True), settings, [])
+            convert_all = Pictures(settings, translator, back, look(settings), ledger, mirror, ours)
+            failed += convert_all(pictures, bar)
+        if clips:
+            need(str(clips[0].source), "video", "av")
+            from cyclegan.conversion.clips import Clips  # what it imports is for videos only
 
-        failed += Clips(settings, translator, look(settings), ledger, mirror)(clips, bar)
+            convert_clips = Clips(settings, translator, look(settings), ledger, mirror, ours)
+            failed += convert_clips(clips, bar)
     return failed
+
+
+def _foreign(found: Sequence[Job], settings: ConvertSettings, made_by: str) -> list[str]:
+    """A line for each that another process made meanwhile, but of something else."""
+    made = manifest.read(folder_of(settings)) if found else {}
+    return [
+        f"{job.target}: another process made it meanwhile, from something else or with other "
+        "options: give another --output"
+        for job in found
+        if not _is_ours(job, made, made_by)
+    ]
 
 
 def _tell(jobs: Sequence[Job]) -> int:

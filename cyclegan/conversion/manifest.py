@@ -1,9 +1,13 @@
 """`manifest.jsonl` in the output folder: what was made of what, by which model and options."""
 
+import fcntl
 import json
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 NAME = "manifest.jsonl"
 
@@ -49,21 +53,21 @@ def read(folder: Path) -> dict[str, Entry]:
 
 
 def append(folder: Path, entry: Entry) -> None:
-    """Add a picture."""
+    """Add a picture; the lines of several processes stay whole."""
     content = asdict(entry)
     line = json.dumps(content | content.pop("origin"))
-    path = folder / NAME
-    with path.open("ab") as file:
-        file.write(f"{'' if _ends_whole(path) else chr(10)}{line}\n".encode())
+    with (folder / NAME).open("a+b") as file:
+        with suppress(OSError):  # not every file system has locks; let go of when closed
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(f"{'' if _ends_whole(file) else chr(10)}{line}\n".encode())
 
 
-def _ends_whole(path: Path) -> bool:
+def _ends_whole(file: IO[bytes]) -> bool:
     """Whether the last line is whole: a kill may have left half of it."""
-    with path.open("rb") as file:
-        if not file.seek(0, 2):
-            return True
-        file.seek(-1, 2)
-        return file.read(1) == b"\n"
+    if not file.seek(0, os.SEEK_END):
+        return True
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
 
 
 def _entries(path: Path) -> Iterator[Entry]:

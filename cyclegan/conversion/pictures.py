@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,6 +11,7 @@ from functools import partial
 from rich.progress import Progress
 
 from cyclegan.conversion import manifest
+from cyclegan.conversion.claims import Claims
 from cyclegan.conversion.files import Job
 from cyclegan.conversion.ledger import Ledger, OutputError
 from cyclegan.conversion.look import Look
@@ -63,10 +64,12 @@ class Pictures:
         look: Look,
         ledger: Ledger,
         mirror: Here,
+        claims: Claims,
     ) -> None:
         """`back` is the other generator, where `--also` needs it."""
         self._settings = settings
         self._mirror = mirror
+        self._claims = claims
         self._translator = translator
         self._back = back
         self._ledger = ledger
@@ -84,22 +87,10 @@ class Pictures:
         task = bar.add_task("converting", total=len(todo))
         failed: list[str] = []
         with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-            written: Future[list[str]] | None = None
             try:
-                for group in self._groups(self._read_ahead(reader, todo), failed):
-                    for read in self._painted(group):
-                        try:
-                            made = self._make(read)
-                        except Exception as error:  # codecs raise nearly every kind
-                            failed.append(self._ledger.fail(read.job, error))
-                            continue
-                        failed += written.result() if written else []
-                        written = writer.submit(self._keep, made)
-                        if made.document.count > 1:  # made while they are written
-                            failed += written.result()
-                            written = None
-                        bar.advance(task)
-                failed += written.result() if written else []
+                for part in self._claims.shared(todo):
+                    groups = self._groups(self._read_ahead(reader, part), failed)
+                    self._convert(groups, writer, failed, lambda: bar.advance(task))
             except OutputError:
                 for line in failed:
                     log.warning("%s", line)
@@ -110,6 +101,32 @@ class Pictures:
             bar.update(task, completed=len(todo))
         return failed
 
+    def _convert(
+        self,
+        groups: Iterable[list[Read]],
+        writer: Executor,
+        failed: list[str],
+        tick: Callable[[], None],
+    ) -> None:
+        written: Future[list[str]] | None = None
+        for read in (read for group in groups for read in self._painted(group)):
+            try:
+                made = self._make(read)
+            except Exception as error:  # codecs raise nearly every kind
+                failed.append(self._fail(read.job, error))
+                continue
+            failed += written.result() if written else []
+            written = writer.submit(self._keep, made)
+            if made.document.count > 1:  # made while they are written
+                failed += written.result()
+                written = None
+            tick()
+        failed += written.result() if written else []
+
+    def _fail(self, job: Job, error: Exception) -> str:
+        self._claims.release(job)
+        return self._ledger.fail(job, error)
+
     def _groups(
         self, documents: Iterable[tuple[Job, Future[Document]]], failed: list[str]
     ) -> Iterator[list[Read]]:
@@ -119,7 +136,7 @@ class Pictures:
             try:
                 read = Read(job, coming.result())
             except Exception as error:  # as decoders do
-                failed.append(self._ledger.fail(job, error))
+                failed.append(self._fail(job, error))
                 continue
             if group and not self._joins(group, read):
                 yield group
@@ -158,7 +175,7 @@ class Pictures:
         return paint_together(sources, self._translator, self._look, depths)
 
     def _read_ahead(
-        self, reader: Executor, jobs: Sequence[Job]
+        self, reader: Executor, jobs: Iterable[Job]
     ) -> Iterator[tuple[Job, Future[Document]]]:
         """Keep so many documents ahead as are converted together; no more, they may be large."""
         coming: deque[tuple[Job, Future[Document]]] = deque()
@@ -233,6 +250,8 @@ class Pictures:
             return [self._ledger.fail(job, error)]
         except Exception as error:  # encoders raise nearly every kind
             return [self._ledger.fail_to_write(job, error)]
+        finally:
+            self._claims.release(job)
         return []
 
 

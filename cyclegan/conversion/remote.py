@@ -5,6 +5,7 @@ same names, sizes and times, so that all that is decided by names, sizes and tim
 One picture at a time is fetched, and delivered.
 """
 
+import fcntl
 import logging
 import os
 import re
@@ -29,14 +30,8 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*|/.+)")  # a Path keeps one
 class Here:
     """Input and output are folders of this machine."""
 
-    def begin(self, output: Path) -> None:
-        """Before the first is made. Raises UserError where nothing can be written."""
-        try:
-            output.mkdir(parents=True, exist_ok=True)
-        except FileExistsError:
-            raise UserError(f"--output {output}: can't be written (Not a directory)") from None
-        except OSError as error:
-            raise UserError(f"--output {output}: can't be written ({in_words(error)})") from error
+    def begin(self) -> None:
+        """Before the first is made. Raises UserError where nothing can be delivered."""
 
     def fetch(self, source: Path) -> None:
         """Before `source` is read."""
@@ -72,6 +67,23 @@ class Folder:
         local = user_folder("remote") / key
         local.mkdir(parents=True, exist_ok=True)
         return cls(url.rstrip("/"), files, root.rstrip("/"), local)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from what stands for it here. Raises UserError where one is there.
+
+        The system lets go of the lock with the process, however that ends.
+        """
+        handle = os.open(self.local, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise UserError(
+                f"{self.url}: another process converts from it or to it: wait until it has ended"
+            ) from None
+        finally:
+            os.close(handle)
 
     def mirror(self) -> int:
         """Make what stands for each file here, and remove what stands for none any more.
@@ -142,11 +154,10 @@ class Mirror(Here):
     def __init__(self, source: Folder | None, target: Folder | None) -> None:
         self._source, self._target = source, target
 
-    def begin(self, output: Path) -> None:
+    def begin(self) -> None:
         """Deliver the manifest, as a trial. Raises UserError."""
-        super().begin(output)
         if self._target is not None:
-            (output / manifest.NAME).touch()
+            (self._target.local / manifest.NAME).touch()
             self._target.put_notes()
 
     def fetch(self, source: Path) -> None:
@@ -189,6 +200,9 @@ def mirrored(settings: ConvertSettings) -> Iterator[tuple[ConvertSettings, Here]
         yield settings, Here()
         return
     with ExitStack() as at_end:
+        for folder in (source, target):
+            if folder is not None:
+                at_end.enter_context(folder.alone())
         if source is not None:
             if not source.mirror():
                 raise UserError(f"--input {source.url}: nothing is there, or it can't be reached")

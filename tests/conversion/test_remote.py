@@ -14,7 +14,7 @@ from PIL import Image
 
 from cyclegan import Translator
 from cyclegan.conversion.job import convert
-from cyclegan.conversion.remote import url_of
+from cyclegan.conversion.remote import Folder, url_of
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.errors import UserError
 
@@ -149,3 +149,15 @@ def test_a_root_that_cannot_be_written_is_told_before_any_work(
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"--output file:.*can't be written \(.*\)$"):
         run("memory://bucket", f"file://{tmp_path}/file/out")
+
+
+def test_one_process_at_a_time_converts_from_and_to_storage(
+    bucket: fsspec.AbstractFileSystem, tmp_path: Path
+) -> None:
+    """They would empty what stands here for the files that the other one reads."""
+    for what, url in (("input", "memory://bucket"), ("output", "memory://made")):
+        with Folder.open(url, what).alone():
+            with pytest.raises(UserError, match=f"{url}: another process") as raised:
+                run("memory://bucket", "memory://made")
+            assert "\n" not in str(raised.value)
+    assert run("memory://bucket", "memory://made") == 0
