@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from cyclegan.conversion.earlier import without_earlier
 from cyclegan.conversion.listed import listed
 from cyclegan.conversion.settings import ConvertSettings, Format
 from cyclegan.data.folders import look_into
@@ -84,7 +85,9 @@ def _chosen(settings: ConvertSettings) -> list[Path]:
         return listed(source, settings.list)
     contents = look_into(source, VIDEO).check()
     contents.tell()
-    found = _outside(contents.images, source, settings.output)
+    found = without_earlier(contents.images, source, settings.output)
+    if not found and settings.output.resolve() != source.resolve():
+        raise UserError(f"--input {source}: holds nothing but what earlier conversions made")
     if settings.glob is None:
         return found
     matching = [
@@ -111,14 +114,6 @@ def _identity(path: Path) -> tuple[int, int]:
     """The same for two names of one file; quicker than following links by hand."""
     state = path.stat()
     return state.st_dev, state.st_ino
-
-
-def _outside(found: list[Path], source: Path, output: Path) -> list[Path]:
-    """Leave out what an earlier run wrote to an output folder within the input folder."""
-    inside = output.resolve()
-    if not inside.is_relative_to(source.resolve()):
-        return found
-    return [path for path in found if not path.resolve().is_relative_to(inside)]
 
 
 def _distinct(root: Path, inputs: list[Path], format: Format | None) -> list[Path]:

@@ -144,11 +144,55 @@ def test_never_into_the_input_folder(pictures: Path, tmp_path: Path) -> None:
         convert(settings(pictures, pictures / "a.jpg"))
 
 
-def test_an_output_within_the_input_is_not_converted_again(pictures: Path) -> None:
+def test_an_output_within_the_input_is_not_converted_again(
+    pictures: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     convert(settings(pictures, pictures / "out"))
     first = tree(pictures / "out")
+    assert caplog.text == ""
     convert(settings(pictures, pictures / "out"))
     assert tree(pictures / "out") == first
+    assert "6 files that earlier conversions made left out" in caplog.text
+    capsys.readouterr()
+    assert convert(settings(pictures, pictures / "deep" / "out", weights=OTHER)) == 0
+    assert "6 converted, 0 skipped" in capsys.readouterr().out
+    assert tree(pictures / "deep" / "out") == first
+
+
+def test_outputs_of_other_runs_within_the_input_are_not_converted(pictures: Path) -> None:
+    each = [settings(pictures, pictures / "out" / way, weights=FILE) for way in ("x", "y")]
+    assert [convert(one) for one in (*each, *each)] == [0] * 4
+    assert tree(pictures / "out" / "x") == tree(pictures / "out" / "y")
+
+
+def test_what_is_beside_the_conversions_is_not_converted_either(
+    pictures: Path, tmp_path: Path
+) -> None:
+    made = manifest.Origin.of(pictures / "a.jpg", "x")
+    manifest.append(pictures / "deep", manifest.Entry("er/b.PNG", made, "y"))
+    manifest.append(pictures, manifest.Entry("d.bmp", made, "y"))  # of a file beside it
+    manifest.append(pictures, manifest.Entry("a.jpg", made, "y", error="was not made"))
+    (pictures / "deep" / "cycled" / "er").mkdir(parents=True)
+    smooth_image(1).save(pictures / "deep" / "cycled" / "er" / "b.PNG")
+    (pictures / ".clip.mp4.0123.parts").mkdir()
+    (pictures / ".clip.mp4.0123.parts" / "joined.mp4").touch()
+    assert names(pictures) == ["a.jpg", "deep/c.webp", "e.tif", "with space #1.jpeg"]
+
+
+def test_outputs_are_converted_where_they_are_the_input(pictures: Path, tmp_path: Path) -> None:
+    """As one does to go there and back."""
+    convert(settings(pictures, tmp_path / "there"))
+    assert convert(settings(tmp_path / "there", tmp_path / "back", weights=OTHER)) == 0
+    assert tree(tmp_path / "back") == tree(tmp_path / "there")
+
+
+def test_nothing_but_outputs_is_one_line(pictures: Path) -> None:
+    convert(settings(pictures, pictures / "out"))
+    for path in [path for path in pictures.rglob("*.*") if (pictures / "out") not in path.parents]:
+        if path.is_file():
+            path.unlink()
+    with pytest.raises(UserError, match="holds nothing but what earlier conversions made"):
+        convert(settings(pictures, pictures / "out2"))
 
 
 def test_bad_files_are_listed_and_the_rest_done(
