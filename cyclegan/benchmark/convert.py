@@ -102,7 +102,8 @@ def _chosen(settings: ConvertSettings, jobs: Sequence[Job]) -> tuple[Translator,
     def convert(jobs: Sequence[Job]) -> None:
         folder = jobs[0].target.parents[len(jobs[0].name.parents) - 1]
         into = replace(settings, output=folder)
-        ledger = Ledger(folder, "benchmark", translator.generator.digest)
+        digest = translator.generator.digest
+        ledger = Ledger(folder, "benchmark", digest, translator.execution)
         with claims(folder, overwrite=True) as ours:
             made = Pictures(into, translator, None, Look(), ledger, Here(), ours)
             made(jobs, Progress(disable=True))

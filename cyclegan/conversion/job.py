@@ -25,6 +25,7 @@ from cyclegan.conversion.styles import Styles
 from cyclegan.conversion.translator import Translator, choose_way
 from cyclegan.conversion.weights import Generator
 from cyclegan.errors import UsageError, UserError, in_words
+from cyclegan.execution.settings import Switch
 from cyclegan.packages import need
 from cyclegan.progress import progress_bar
 from cyclegan.run import FolderDirection, check_name
@@ -69,7 +70,14 @@ def _one_way(settings: ConvertSettings, mirror: Here) -> int:
     made_by = _digest(settings, generator)
     todo = _unfinished(jobs, settings, made_by)
     with claims(folder_of(settings), overwrite=settings.overwrite) as ours:
-        failed = _convert_all(settings, generator, made_by, mirror, ours, todo) if todo else []
+        failed: list[str] = []
+        if todo:
+            mirror.begin()
+            asked = _as_before(settings, made_by)
+            translator = make_translator(generator, asked, jobs)
+            digest = generator.digest
+            ledger = Ledger(folder_of(settings), made_by, digest, translator.execution)
+            failed = _convert_all(asked, translator, ledger, mirror, ours, todo)
         converted = len(todo) - len(failed) - len(ours.found)
         failed += _foreign(ours.found, settings, made_by)
         done = Summary(converted, len(jobs) - converted - len(failed), tuple(failed))
@@ -79,16 +87,13 @@ def _one_way(settings: ConvertSettings, mirror: Here) -> int:
 
 def _convert_all(
     settings: ConvertSettings,
-    generator: Generator,
-    made_by: str,
+    translator: Translator,
+    ledger: Ledger,
     mirror: Here,
     ours: Claims,
     todo: Sequence[Job],
 ) -> list[str]:
     """Return a line for each that failed."""
-    mirror.begin()
-    translator = make_translator(generator, settings, todo)
-    ledger = Ledger(folder_of(settings), made_by, generator.digest)
     pictures = [job for job in todo if not is_video(job.source)]
     clips = [job for job in todo if is_video(job.source)]
     failed: list[str] = []
@@ -96,7 +101,9 @@ def _convert_all(
         if pictures:
             back = None
             if settings.also:
-                back = make_translator(load_generator(settings, back=True), settings, [])
+                other = load_generator(settings, back=True)
+                way = (translator.device, translator.execution)
+                back = Translator(other, *way, settings.tile, settings.scratch)
             convert_all = Pictures(settings, translator, back, look(settings), ledger, mirror, ours)
             failed += convert_all(pictures, bar)
         if clips:
@@ -106,6 +113,17 @@ def _convert_all(
             convert_clips = Clips(settings, translator, look(settings), ledger, mirror, ours)
             failed += convert_clips(clips, bar)
     return failed
+
+
+def _as_before(settings: ConvertSettings, made_by: str) -> ConvertSettings:
+    """What is left to us is decided as when the job began: no picture shall differ by it."""
+    before = manifest.computed(folder_of(settings), made_by)
+    if before is None or before.precision is None:
+        return settings
+    precision = before.precision if settings.precision == "auto" else settings.precision
+    kept: Switch = "on" if before.compiled else "off"
+    compile = kept if settings.compile == "auto" else settings.compile
+    return replace(settings, precision=precision, compile=compile)
 
 
 def _foreign(found: Sequence[Job], settings: ConvertSettings, made_by: str) -> list[str]:

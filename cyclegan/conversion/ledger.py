@@ -7,6 +7,7 @@ from pathlib import Path
 from cyclegan.conversion import manifest
 from cyclegan.conversion.files import Job
 from cyclegan.errors import UserError, in_words
+from cyclegan.execution.execution import Execution
 from cyclegan.images.whole import is_full
 
 
@@ -23,6 +24,8 @@ class Ledger:
     """digest of model and options"""
     checkpoint: str
     """digest of the generator's weights"""
+    execution: Execution
+    """how the generator is computed"""
 
     def entry(
         self, job: Job, width: int = 0, height: int = 0, seconds: float = 0.0
@@ -30,7 +33,14 @@ class Ledger:
         """A job that was done in so many seconds."""
         origin = manifest.Origin.of(job.source, self.made_by)
         return manifest.Entry(
-            job.name.as_posix(), origin, self.checkpoint, width, height, round(seconds, 3)
+            job.name.as_posix(),
+            origin,
+            self.checkpoint,
+            width,
+            height,
+            round(seconds, 3),
+            precision=self.execution.precision,
+            compiled=self.execution.compiled,
         )
 
     def note(self, entry: manifest.Entry) -> None:

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from cyclegan.execution.execution import Precision
+
 NAME = "manifest.jsonl"
 
 
@@ -45,11 +47,23 @@ class Entry:
     seconds: float = 0.0
     """that reading, the network and putting together took"""
     error: str | None = None
+    precision: Precision | None = None
+    """that the generator was computed in; None of older versions"""
+    compiled: bool = False
 
 
 def read(folder: Path) -> dict[str, Entry]:
     """The last entry of each output; half a line, left by a kill, is passed over."""
     return {entry.output: entry for entry in _entries(folder / NAME)}
+
+
+def computed(folder: Path, made_by: str) -> Entry | None:
+    """The last entry of the same model and options that says how it was computed."""
+    found = None
+    for entry in _entries(folder / NAME):
+        if entry.origin.made_by == made_by and entry.precision is not None:
+            found = entry
+    return found
 
 
 def append(folder: Path, entry: Entry) -> None:

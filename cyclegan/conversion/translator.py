@@ -84,7 +84,7 @@ class Translator:
         """Load from a run's folder, a checkpoint, an exported file, or one of the classic scripts.
 
         `direction` "AtoB" or "BtoA" counts by the folders trained on; None is the one trained.
-        `precision` "auto" takes bfloat16 where that is quicker: pixels differ by less than a level.
+        `precision` "auto" takes bfloat16 on CPUs and GPUs built for it: less than a level.
         `average` takes the weights averaged over the training's steps, where there are any.
         `tile` says how pictures are computed: "off" at once, "exact" in bands with the same
         result, "fast" or "dense" in tiles; "auto" at once where memory is enough, else exactly.

@@ -103,31 +103,44 @@ def choose_for_conversion(
     pixels: int,
     device: torch.device,
 ) -> Execution:
-    """Choose how a trained generator converts; takes a fraction of a second.
+    """Choose how a trained generator converts, by what the device can do: alike every time.
 
     `pixels` are to come in images of one size or two. Leaves the network as it is.
     """
-    types: list[Precision] = ["fp32", "bf16"] if precision == "auto" else [precision]
-    ways = [Execution(device.type, 0, name, channels_last=True) for name in types]
-    best, taken = ways[0], 0.0
-    if len(ways) > 1 or (compile == "auto" and pixels):
-        images = torch.zeros(1, channels, _SMALLER, _SMALLER, device=device)
-        seconds = [_forward(copy.deepcopy(network).to(device), way, images) for way in ways]
-        best = ways[-1] if seconds[-1] < _WORTH * seconds[0] else ways[0]
-        taken = seconds[ways.index(best)] * pixels / _SMALLER**2
-    wanted = compile == "on" or (compile == "auto" and taken * SAVED > WARM_UP_OF_ONE)
-    return replace(best, compiled=wanted and _compiler_works(device))
+    name = _native(network, device) if precision == "auto" else precision
+    long = compile == "auto" and _takes_long(network, channels, pixels, device)
+    compiled = (compile == "on" or long) and _compiler_works(device)
+    return Execution(device.type, 0, name, channels_last=True, compiled=compiled)
 
 
-def _forward(network: nn.Module, execution: Execution, images: Tensor) -> float:
-    call, times = execution.prepare_trained(network), []
-    with torch.inference_mode():
-        for _ in range(_REPEATS + 1):
-            begun = time.perf_counter()
-            call(images)
-            wait_for(images.device)
-            times.append(time.perf_counter() - begun)
-    return statistics.median(times[1:])
+def _native(network: nn.Module, device: torch.device) -> Precision:
+    """bfloat16 where the device multiplies it in hardware and the network has work for that."""
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = device.type == "cpu" and _cpu_multiplies_bf16()
+    widest = max((len(p) for p in network.parameters() if p.ndim == 4), default=0)
+    return "bf16" if native and widest >= _WIDE else "fp32"
+
+
+def _cpu_multiplies_bf16() -> bool:
+    """AVX-512 BF16, which every CPU with AMX has, too; elsewhere bfloat16 is emulated, slowly."""
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def _takes_long(network: nn.Module, channels: int, pixels: int, device: torch.device) -> bool:
+    """Whether compiling wins back its time, at the rate that such devices have."""
+    rate = _RATES.get(device.type, 0.0) * (torch.get_num_threads() if device.type == "cpu" else 1)
+    enough = rate * WARM_UP_OF_ONE / SAVED  # multiply-adds
+    if not rate or pixels * _MOST < enough:
+        return False
+    from torch.utils.flop_counter import FlopCounterMode
+
+    weight = next(network.parameters())
+    images = torch.zeros(1, channels, _SMALLER, _SMALLER, dtype=weight.dtype, device=weight.device)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(images)
+    return bool(counter.get_total_flops() / 2 * pixels / _SMALLER**2 > enough)
 
 
 def _precision(
@@ -254,6 +267,10 @@ _REPEATS = 3
 _LIMIT = 1.0  # seconds, for one measurement
 _SMALL = 128  # pixels a side
 _SMALLER = 64  # pixels: a picture shall not wait long for the choice
+_WIDE = 32  # channels from which on fewer bits are quicker, measured on a CPU that has them
+_MOST = 3e6  # multiply-adds for each pixel, three times those of 64 feature maps and 9 blocks
+#: Multiply-adds a second that convolutions reach; on CPUs of each thread. Only the order counts.
+_RATES = {"cpu": 5e10, "cuda": 3e13}
 _QUICK = 0.25  # seconds: what takes longer fills the device by itself
 _CLEARLY = 0.95
 _WORTH = 0.85

@@ -17,11 +17,13 @@ from PIL import Image
 from cyclegan import Translator
 from cyclegan.conversion import manifest, memory, page
 from cyclegan.conversion import pictures as pictures_module
+from cyclegan.conversion import translator as translator_module
 from cyclegan.conversion.files import plan
 from cyclegan.conversion.job import convert
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.weights import load
 from cyclegan.errors import UsageError, UserError
+from cyclegan.execution.execution import Execution
 
 BESIDE = {"index.html", "manifest.jsonl"}
 FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
@@ -529,3 +531,31 @@ def test_a_full_disk_stops_the_run_and_says_so(tmp_path: Path, format: str, kilo
     assert last.startswith(f"cyclegan: error: {tmp_path / 'out' / '2.'}"), done.stderr
     assert last.endswith("can't be written (No space left on device)")
     assert "Traceback" not in done.stderr
+
+
+def test_a_resumed_job_computes_as_it_began(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever this machine, or a later version, would choose by itself."""
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    assert convert(settings(pictures, whole, precision="bf16")) == 0
+    ways = iter([Execution(precision="bf16", channels_last=True)])
+    real = translator_module.choose_for_conversion
+
+    def begun(network: object, channels: int, precision: str, *more: object) -> Execution:
+        first = next(ways, None)
+        if first is not None and precision == "auto":
+            return first
+        return real(network, channels, precision, *more)
+
+    monkeypatch.setattr(translator_module, "choose_for_conversion", begun)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    assert convert(settings(pictures, out, num_test=3)) == 0
+    assert convert(settings(pictures, out)) == 0
+    made = manifest.read(out)
+    assert {entry.precision for entry in made.values()} == {"bf16"}
+    assert {entry.compiled for entry in made.values()} == {False}
+    for name in made:
+        assert (out / name).read_bytes() == (whole / name).read_bytes(), name
+    assert convert(settings(pictures, tmp_path / "fresh")) == 0
+    assert {entry.precision for entry in manifest.read(tmp_path / "fresh").values()} == {"fp32"}

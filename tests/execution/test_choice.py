@@ -1,7 +1,9 @@
 """What is chosen, and that choosing leaves no trace."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from cyclegan.execution import choice
 from cyclegan.execution.choice import Chosen, choose, choose_for_conversion
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.settings import ExecutionSettings, Switch
+from cyclegan.generators.settings import ResnetSettings
 from cyclegan.position import Position
 from cyclegan.settings import Settings
 
@@ -140,20 +143,40 @@ def test_no_memory_while_choosing_is_one_line(
                  "--precision", precision])  # fmt: skip
 
 
+def trained(ngf: int) -> nn.Module:
+    return ResnetSettings(ngf=ngf, n_blocks=1).build(3, 3, "instance").requires_grad_(False)
+
+
 def test_conversion_compiles_for_many_images_of_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "_compiler_works", lambda device: True)
-    monkeypatch.setattr(choice, "_forward", lambda network, way, images: 0.1)
-    cpu = torch.device("cpu")
 
-    def compiled(compile: Switch, images: int) -> bool:
-        pixels = images * 64 * 64
-        chosen = choose_for_conversion(nn.Identity(), 3, "fp32", compile, pixels, cpu)
-        return chosen.compiled
+    def compiled(compile: Switch, images: int, ngf: int = 8) -> bool:
+        network, pixels = trained(ngf), images * 256 * 256
+        return choose_for_conversion(network, 3, "fp32", compile, pixels, CPU).compiled
 
     assert not compiled("auto", 100)
-    assert compiled("auto", 10_000)
+    assert not compiled("auto", 100_000 * torch.get_num_threads(), ngf=2), "so little is soon done"
+    assert compiled("auto", 100_000 * torch.get_num_threads())
     assert compiled("on", 0)
-    assert not compiled("off", 10_000)
+    assert not compiled("off", 10**9)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_conversion_computes_alike_however_busy_the_machine_is(
+    monkeypatch: pytest.MonkeyPatch, native: bool
+) -> None:
+    monkeypatch.setattr(choice, "_compiler_works", lambda device: True)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+    chosen = set()
+    for ticks in (count(), (number**0.5 for number in count())):  # slower and slower, or quicker
+        with monkeypatch.context() as clock:
+            clock.setattr(time, "perf_counter", lambda ticks=ticks: 100 * next(ticks))
+            pixels = 10_000 * 64 * 64
+            chosen.add(choose_for_conversion(trained(8), 3, "auto", "auto", pixels, CPU))
+    (one,) = chosen
+    assert one.precision == ("bf16" if native else "fp32")
+    narrow = choose_for_conversion(trained(2), 3, "auto", "off", 0, CPU)
+    assert narrow.precision == "fp32", "there is nothing to win"
 
 
 def test_a_run_of_months_is_warned_of(
