@@ -35,6 +35,7 @@ from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import NAME as JSON_LINES
 from cyclegan.loggers.jsonl import read_records
 from cyclegan.loggers.table import wanted
+from cyclegan.losses.objective import check_terms
 from cyclegan.position import Position
 from cyclegan.quality.watch import Best, QualityWatch
 from cyclegan.recipes import RECIPES
@@ -79,6 +80,7 @@ def train(
     run from; programs among them are opened only with `trust_code`. Raises UserError, in one line,
     for whatever a person can put right.
     """
+    check_terms(settings.losses.weights)  # whatever the model: another one may not look at them
     if resume is not None:
         check_size(settings, resume)
     device = choose_device(settings.run.device)

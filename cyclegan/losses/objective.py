@@ -1,6 +1,6 @@
 """The one place where loss terms get their weights."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -12,6 +12,16 @@ from cyclegan.spelling import nearest
 from cyclegan.translation import Translation
 
 
+def check_terms(names: Iterable[str]) -> None:
+    """Raise UsageError for the first that is not the name of a loss term."""
+    for name in names:
+        if name not in TERMS:
+            raise UsageError(
+                f"--weights {name}: no such loss term{nearest(name, TERMS)}; "
+                f"there are {', '.join(TERMS)}"
+            )
+
+
 @dataclass(frozen=True)
 class Objective:
     """The weighted loss terms of one direction, by name."""
@@ -19,12 +29,7 @@ class Objective:
     weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        for name in self.weights:
-            if name not in TERMS:
-                raise UsageError(
-                    f"--weights {name}: no such loss term{nearest(name, TERMS)}; "
-                    f"there are {', '.join(TERMS)}"
-                )
+        check_terms(self.weights)
 
     def needs(self, picture: str) -> bool:
         """Whether any term needs that picture of a translation: 'cycled' or 'identity'."""

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from cyclegan import assemble, checkpoint
-from cyclegan.errors import UserError
+from cyclegan.errors import UsageError, UserError
 from cyclegan.loggers.table import LOGGERS, LoggerKind
 from cyclegan.position import Position
+from cyclegan.run import MODELS
 from cyclegan.settings import Settings, from_table
 
 
@@ -219,6 +220,14 @@ def test_unreadable_images_are_counted_once(
     assemble.train(tiny_settings)
     assert caplog.text.count("2.png can't be read") == 1
     assert "1 unreadable images were passed over" in caplog.text
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_misspelt_loss_term_is_an_error_for_every_model(tiny: dict, model: str) -> None:
+    settings = with_changes(tiny, run={"model": model}, losses={"weights": {"consistancy": 1.0}})
+    with pytest.raises(UsageError, match=r"--weights consistancy: .* you meant consistency; there"):
+        assemble.train(settings)
+    assert not settings.run.folder.exists()
 
 
 def test_directions_change_the_folders_places(tiny: dict) -> None:
