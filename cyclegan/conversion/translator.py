@@ -8,7 +8,7 @@ from typing import Any, overload
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from cyclegan import checkpoint
 from cyclegan.conversion import inputs, memory, weights
@@ -53,6 +53,7 @@ class Translator:
         self.execution = execution
         settings = generator.architecture.generator
         self._tile = tile
+        self._broken = _not_finite(generator.network)
         self._means = Means(
             generator.network,
             execution.prepare_trained(generator.network.to(device)),
@@ -160,12 +161,12 @@ class Translator:
         whole = [each.window(0, each.shape.height, 0, each.shape.width) for each in padded]
         with torch.inference_mode():
             made = self._means.call(torch.cat(whole).to(self.device)).float().cpu()
-        return made[:, :, top : top + height, left : left + width]
+        return self._checked(made[:, :, top : top + height, left : left + width])
 
     def blocks(self, picture: Picture) -> Iterator[Block]:
         """Convert a picture part by part, in bounded memory where it is large.
 
-        Raises UserError where that is not possible here.
+        Raises UserError where that is not possible here, or what is made is not finite.
         """
         shape = picture.shape
         above, before = margin(shape.height)[0], margin(shape.width)[0]
@@ -174,7 +175,27 @@ class Translator:
             skipped, passed = max(0, -top), max(0, -left)
             kept = block.pixels[:, skipped : shape.height - top, passed : shape.width - left]
             if kept.numel():
-                yield Block(top + skipped, left + passed, kept)
+                yield Block(top + skipped, left + passed, self._checked(kept))
+
+    def check_weights(self) -> None:
+        """Raise UserError where the generator can't convert anything."""
+        if self._broken is not None:
+            raise UserError(
+                f"{self.generator.origin}: its weights are NaN or infinite ({self._broken}), so "
+                "nothing can be converted with it: give another --epoch, or another file"
+            )
+
+    def _checked(self, made: Tensor) -> Tensor:
+        """What the generator made, in [-1, 1]. Raises UserError where it is not finite.
+
+        NaN would become black and infinite weights white, and nobody would be told.
+        """
+        self.check_weights()
+        if bool(made.isfinite().all()):
+            return made
+        precision = self.execution.precision
+        way_out = "" if precision == "fp32" else f" in {precision}: give --precision fp32"
+        raise UserError(f"what the generator makes of this picture is NaN or infinite{way_out}")
 
     @torch.inference_mode()
     def _padded(self, picture: Reflected) -> Iterator[Block]:
@@ -237,6 +258,12 @@ def choose_way(
                 "CPU: leave the flag out"
             )
     return torch.device("cpu"), Execution()
+
+
+def _not_finite(network: nn.Module) -> str | None:
+    """The first of its weights that hold NaN or infinity, if any do."""
+    weights = network.state_dict().items()
+    return next((name for name, values in weights if not bool(values.isfinite().all())), None)
 
 
 def _is_memory(error: Exception) -> bool:

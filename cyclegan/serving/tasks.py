@@ -45,7 +45,9 @@ class Models:
         try:
             file = checkpoint.path_of(path, epoch) if path.is_dir() else path
             state = file.stat() if file.is_file() else None
-            return self._load(file, direction, state and (state.st_mtime_ns, state.st_size))
+            found = self._load(file, direction, state and (state.st_mtime_ns, state.st_size))
+            found.check_weights()
+            return found
         except (UserError, OSError) as error:
             raise BrokenModelError(str(error)) from None
 
