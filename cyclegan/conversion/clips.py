@@ -26,10 +26,11 @@ from cyclegan.errors import UserError
 from cyclegan.images.picture import RANGES, Picture
 from cyclegan.images.whole import hidden_name
 from cyclegan.video.clip import Clip, DamagedClipError, Frame, frames, open_clip
-from cyclegan.video.encoders import ENCODERS, Encoder
-from cyclegan.video.joining import check_holds_sound, join
+from cyclegan.video.encoders import Encoder, encoder_of
+from cyclegan.video.joining import join
 from cyclegan.video.segments import LENGTH, Segments, Steadied
 from cyclegan.video.stabilizer import Stabilizer
+from cyclegan.video.tracks import check_holds_sound
 
 log = logging.getLogger(__name__)
 _KEY = 12  # digits of what a clip's segments are made of
@@ -76,8 +77,9 @@ class Clips:
     def _convert(self, job: Job, bar: Progress) -> None:
         self._check(job)
         self.mirror.fetch(job.source)
-        encoder, clip = ENCODERS[job.target.suffix.lower()], self._opened(job)
+        clip = self._opened(job)
         check_holds_sound(clip, job.target)
+        encoder = encoder_of(clip, job.target)
         begun, damage = time.perf_counter(), None
         segments = self._segments(job)
         try:
@@ -93,6 +95,8 @@ class Clips:
         clip, shorter = open_clip(job.source), self.settings.load_size
         chroma = self.settings.chroma or clip.colours.chroma
         clip = replace(clip, colours=replace(clip.colours, chroma=chroma))
+        if clip.interlaced:
+            log.warning("%s: interlaced, so it is deinterlaced (by FFmpeg's bwdif)", job.source)
         if shorter is None:
             return clip
         width, height = scaled(clip.size, shorter)
@@ -148,15 +152,17 @@ class Clips:
             for frame in _ahead(coming, reader):
                 source = self._picture(frame, clip)
                 depth = Depth(source.pixels.dtype, source.range)
-                made = paint(source, self.translator, self.look, depth).pixels
+                painted = paint(source, self.translator, self.look, depth)
+                made = painted.pixels
                 if steady:
                     made, memory = steady(memory, source.pixels, made)
-                yield replace(frame, pixels=made), memory
+                yield replace(frame, pixels=made, alpha=painted.alpha), memory
         except DamagedClipError as error:
             damage.append(error)
 
     def _picture(self, frame: Frame, clip: Clip) -> Picture:
-        return Picture(frame.pixels, RANGES[frame.pixels.dtype.name]).scaled(clip.size)
+        range = RANGES[frame.pixels.dtype.name]
+        return Picture(frame.pixels, range, frame.alpha).scaled(clip.size)
 
     def _finish(self, job: Job, clip: Clip, segments: Segments, seconds: float) -> None:
         joined = join(segments, clip, job.target)

@@ -1,11 +1,12 @@
 """A video file as upright frames with their times."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -14,10 +15,14 @@ from cyclegan.images.eight_bit import Size
 from cyclegan.images.picture import Array
 from cyclegan.packages import need
 from cyclegan.video.colours import Colours
+from cyclegan.video.mastering import Mastering
 
 if TYPE_CHECKING:  # PyAV comes with an extra
-    from av import VideoFrame
+    from av import Packet, VideoFrame
     from av.container import InputContainer
+    from av.filter import Graph
+    from av.stream import Stream
+    from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
 
 
@@ -31,6 +36,8 @@ class Frame:
 
     pixels: Array
     """(H, W, 3), uint8, or uint16 where the clip has more bits; upright"""
+    alpha: Array | None
+    """(H, W), of the pixels' type: how opaque they are, where the clip says"""
     time: int
     """when it is shown, in the clip's time base"""
     duration: int
@@ -42,6 +49,8 @@ class Clip:
     """What is known of a video file before its frames are decoded."""
 
     path: Path
+    index: int
+    """of the stream, among the file's"""
     size: Size
     """width and height, upright"""
     time_base: Fraction
@@ -54,7 +63,11 @@ class Clip:
     """time of the end, as the file says; 0 where it doesn't"""
     colours: Colours
     pixel_aspect: Fraction | None
-    """width to height of a pixel, where it is not 1, upright"""
+    """width to height of a pixel, upright, where the file says"""
+    interlaced: bool
+    """stored in two fields; its frames are deinterlaced"""
+    mastering: Mastering | None
+    """what it says of the display that it was made on"""
 
 
 def open_clip(path: Path) -> Clip:
@@ -65,22 +78,40 @@ def open_clip(path: Path) -> Clip:
             raise UserError(f"{path}: none of its frames can be decoded")
         base = stream.time_base or Fraction(1, 1000)
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-        begin, seconds = stream.start_time or 0, Fraction(container.duration or 0, 1_000_000)
-        length = stream.duration or int(seconds / base)
-        aspect = stream.sample_aspect_ratio
+        begin, length = stream.start_time or 0, _length(container, stream, base)
+        aspect = stream.sample_aspect_ratio or None
         turned = first.rotation % 180 != 0
         if aspect and turned:
             aspect = 1 / aspect
         return Clip(
             path,
+            stream.index,
             (first.height, first.width) if turned else (first.width, first.height),
             base,
             rate,
             stream.frames or round(length * base * rate),
             begin + length if length else 0,
             Colours.of(first),
-            None if aspect in (None, 0, 1) else aspect,
+            aspect,
+            first.interlaced_frame or stream.codec_context.field_order in _IN_FIELDS,
+            Mastering.of(first),
         )
+
+
+_IN_FIELDS = range(2, 6)  # which field comes first, and which is shown first
+
+
+def _length(container: "InputContainer", stream: "VideoStream", base: Fraction) -> int:
+    """How long the frames are shown, in `base`; 0 where the file doesn't say."""
+    if stream.duration:
+        return stream.duration
+    told = stream.metadata.get("DURATION", "")  # Matroska: the time of the end
+    if match := re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", told):
+        hours, minutes, seconds = (Fraction(part) for part in match.groups())
+        end = (hours * 60 + minutes) * 60 + seconds
+        return max(0, round(end / base) - (stream.start_time or 0))
+    until = Fraction((container.start_time or 0) + (container.duration or 0), 1_000_000)
+    return max(0, int(until / base) - (stream.start_time or 0))
 
 
 def frames(clip: Clip, after: int | None = None) -> Iterator[Frame]:
@@ -91,7 +122,7 @@ def frames(clip: Clip, after: int | None = None) -> Iterator[Frame]:
     broken: list[str] = []
     seen: int | None = None
     step = max(1, round(1 / (clip.rate * clip.time_base)))
-    for frame in _from(clip, after, broken):
+    for frame in _progressive(_from(clip, after, step, broken), clip):
         time = frame.pts
         if time is None:
             time = 0 if seen is None else seen + step
@@ -99,7 +130,7 @@ def frames(clip: Clip, after: int | None = None) -> Iterator[Frame]:
             time = seen + 1
         seen = time
         if after is None or time > after:
-            yield Frame(_upright(frame, clip), time, frame.duration or 0)
+            yield Frame(*_upright(frame, clip), time, frame.duration or 0)
     seen = seen or after or 0
     if broken:
         raise DamagedClipError(f"{clip.path}: parts of it can't be decoded ({broken[0]})")
@@ -117,29 +148,31 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     import av
 
     try:
-        container = av.open(str(path))
+        container = av.open(f"file:{path}")  # no name is a protocol's
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise UserError(f"{path}: can't be read as a video ({_reason(error)})") from None
     with container:
-        pictures = [one for one in container.streams.video if not _is_cover(one)]
+        pictures = [one for one in container.streams.video if not is_cover(one)]
         if not pictures:
             raise UserError(f"{path}: holds no video")
         pictures[0].thread_type = "AUTO"
         yield container, pictures[0]
 
 
-def _is_cover(stream: "VideoStream") -> bool:
+def is_cover(stream: "Stream") -> bool:
     """A picture of an album, which is stored as a video of one frame."""
     from av.stream import Disposition
 
     return bool(stream.disposition & Disposition.attached_pic)
 
 
-def _from(clip: Clip, after: int | None, broken: list[str]) -> Iterator["VideoFrame"]:
+def _from(clip: Clip, after: int | None, step: int, broken: list[str]) -> Iterator["VideoFrame"]:
     """Frames from one at or before the time `after`; from the first where the file can't seek."""
     if after is not None:
         import av
 
+        if clip.interlaced:  # a frame is made of its neighbours too
+            after -= 3 * step
         with opened(clip.path) as (container, stream):
             try:
                 container.seek(after, stream=stream)
@@ -157,6 +190,49 @@ def _from(clip: Clip, after: int | None, broken: list[str]) -> Iterator["VideoFr
         yield from _decoded(container, stream, clip.path, broken)
 
 
+def _progressive(coming: Iterator["VideoFrame"], clip: Clip) -> Iterator["VideoFrame"]:
+    """The same frames, of both fields at one time; those that were progressive stay as they are."""
+    if not clip.interlaced:
+        yield from coming
+        return
+    graph: Graph | None = None
+    for frame in coming:
+        graph = graph or _deinterlacer(frame, clip)
+        graph.push(frame)
+        yield from _pulled(graph, clip)
+    if graph is not None:
+        graph.push(None)
+        yield from _pulled(graph, clip)
+
+
+def _deinterlacer(frame: "VideoFrame", clip: Clip) -> "Graph":
+    """FFmpeg's, for frames like this one; one frame goes in and one comes out."""
+    from av.filter import Graph
+
+    graph = Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=clip.time_base
+    )
+    filter = graph.add("bwdif", "mode=send_frame:deint=interlaced")
+    graph.link_nodes(source, filter, graph.add("buffersink")).configure()
+    return graph
+
+
+def _pulled(graph: "Graph", clip: Clip) -> Iterator["VideoFrame"]:
+    """What is ready, at its time in the clip's time base."""
+    from av.error import BlockingIOError, EOFError
+
+    while True:
+        try:
+            frame = graph.vpull()
+        except (BlockingIOError, EOFError):
+            return
+        if frame.pts is not None and frame.time_base is not None:
+            frame.pts = round(frame.pts * frame.time_base / clip.time_base)
+            frame.duration = round(frame.duration * frame.time_base / clip.time_base)
+        yield frame
+
+
 def _decoded(
     container: "InputContainer",
     stream: "VideoStream",
@@ -166,7 +242,7 @@ def _decoded(
     """Every frame that can be decoded; why others could not goes to `broken`."""
     import av
 
-    packets = container.demux(stream)
+    packets, decode = container.demux(stream), _decoder(stream)
     while True:
         try:
             packet = next(packets)
@@ -177,18 +253,35 @@ def _decoded(
                 broken.append(_reason(error))
             return
         try:
-            yield from packet.decode()
+            yield from decode(packet)
         except av.error.FFmpegError as error:
             if broken is not None:
                 broken.append(_reason(error))
 
 
-def _upright(frame: "VideoFrame", clip: Clip) -> Array:
-    """Pixels of a frame that may be stored lying."""
+def _decoder(stream: "VideoStream") -> Callable[["Packet[VideoStream]"], list["VideoFrame"]]:
+    """What makes frames of a packet; FFmpeg's own decoders pass over VP8's and VP9's alpha."""
+    from av.codec import CodecContext
+
+    name = _KNOWING_ALPHA.get(stream.codec_context.name)
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return lambda packet: packet.decode()
+    context = cast("VideoCodecContext", CodecContext.create(name, "r"))
+    return lambda packet: context.decode(packet if packet.size else None)
+
+
+_KNOWING_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+
+def _upright(frame: "VideoFrame", clip: Clip) -> tuple[Array, Array | None]:
+    """Pixels of a frame that may be stored lying, and how opaque they are."""
     pixels = clip.colours.pixels(frame)
     turns = round(frame.rotation / 90) % 4
-    upright: Array = np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
-    return upright
+    pixels = np.rot90(pixels, turns) if turns else pixels
+    colours, alpha = pixels[:, :, :3], pixels[:, :, 3:]
+    return np.ascontiguousarray(colours), np.ascontiguousarray(
+        alpha[:, :, 0]
+    ) if alpha.size else None
 
 
 def _reason(error: Exception) -> str:

@@ -18,8 +18,16 @@ _CAREFUL = 0x200 | 0x2000 | 0x4000 | 0x40000
 # Matrices as files name them (ISO/IEC 23091-2), and as FFmpeg's scaler does.
 _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _NAMES = {1: "bt709", 4: "fcc", 5: "bt470", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}
+# FFmpeg's names for colours as they are converted: by whether they are deep, and have alpha.
+_PACKED = {
+    (False, False): "rgb24",
+    (True, False): "rgb48le",
+    (False, True): "rgba",
+    (True, True): "rgba64le",
+}
 _ANY = Fraction(1, 1000)  # times are set on what comes out
-_UNKNOWN, _FULL = 2, 2  # a space and a range; a space 0 says that there is none, as in RGB
+_UNKNOWN, _FULL = 2, 2  # a space and a range
+_BT709, _LIMITED = 1, 1  # what RGB becomes, which has a space of 0: players take it for granted
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ class Colours:
     """more than 8 bits"""
     chroma: str
     """444, 422 or 420: how finely colour is kept beside light"""
+    alpha: bool
+    """whether there is any beside them"""
 
     @classmethod
     def of(cls, frame: "VideoFrame") -> "Colours":
@@ -46,12 +56,13 @@ class Colours:
         )
         chroma = {(64, 64): "444", (32, 64): "422"}.get((across, down), "420")
         return cls(
-            frame.colorspace or _UNKNOWN,
+            _BT709 if kind.is_rgb else frame.colorspace or _UNKNOWN,
             frame.color_primaries,
             frame.color_trc,
-            frame.color_range if frame.colorspace else 0,
+            _LIMITED if kind.is_rgb else frame.color_range,
             kind.components[0].bits > 8,
             chroma,
+            any(component.is_alpha for component in kind.components),
         )
 
     def format(self, width: int, height: int) -> str:
@@ -62,36 +73,38 @@ class Colours:
         return f"yuv{chroma}p{'10le' if self.deep else ''}"
 
     def pixels(self, frame: "VideoFrame") -> Array:
-        """(H, W, 3), uint8, or uint16 where there are more bits."""
+        """(H, W, 3), or 4 with alpha; uint8, or uint16 where there are more bits."""
         packed = frame.reformat(
-            format="rgb48le" if self.deep else "rgb24",
-            src_colorspace=_MATRICES.get(self.space),
-            src_color_range=self.range or None,
+            format=_PACKED[self.deep, self.alpha],
+            src_colorspace=None if frame.format.is_rgb else _MATRICES.get(self.space),
+            src_color_range=None if frame.format.is_rgb else self.range or None,
             interpolation=_CAREFUL,
         )
         found: Array = packed.to_ndarray()
         return found
 
-    def packer(self, width: int, height: int) -> Callable[[Array], "VideoFrame"]:
-        """Takes (height, width, 3) or (..., 1) of the clip's depth, gives what an encoder takes."""
+    def packer(self, width: int, height: int, made: str) -> Callable[[Array], "VideoFrame"]:
+        """Takes (height, width, 3) of the clip's depth, or 4 with alpha; gives frames `made` so."""
         from av import VideoFormat, VideoFrame
         from av.filter import Graph
 
-        kind = "rgb48le" if self.deep else "rgb24"
+        target = VideoFormat(made)
+        alpha = any(component.is_alpha for component in target.components)
+        kind = _PACKED[self.deep, alpha]
         graph = Graph()
         steps = [
             graph.add_buffer(width=width, height=height, format=VideoFormat(kind), time_base=_ANY),
             graph.add("scale", self._scaling()),
-            graph.add("format", f"pix_fmts={self.format(width, height)}"),
+            graph.add("format", f"pix_fmts={made}"),
             graph.add("buffersink"),
         ]
         graph.link_nodes(*steps).configure()
 
         def pack(pixels: Array) -> "VideoFrame":
-            colour = np.ascontiguousarray(np.broadcast_to(pixels, (height, width, 3)))
-            graph.push(VideoFrame.from_ndarray(colour, format=kind))
+            graph.push(VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=kind))
             packed = cast("VideoFrame", graph.pull())
-            packed.colorspace, packed.color_range = self.space, self.range
+            if not target.is_rgb:
+                packed.colorspace, packed.color_range = self.space, self.range
             return packed
 
         return pack

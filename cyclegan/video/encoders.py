@@ -1,8 +1,12 @@
 """How each kind of video file is encoded."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
+
+import numpy as np
 
 from cyclegan.video.clip import Clip, Frame
 
@@ -11,23 +15,41 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.video.stream import VideoStream
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Encoder:
     """A codec, and how it is asked for good pictures."""
 
     codec: str
-    crf: int
-    """constant quality, unless asked otherwise: smaller is better and larger"""
+    crf: int | None
+    """constant quality, unless asked otherwise: smaller is better and larger; none of what is
+    lossless"""
     container: str
     """FFmpeg's name of the kind of file"""
     options: Mapping[str, str] = field(default_factory=dict)
+    shallow: bool = False
+    """8 bits are all that it keeps"""
+    alpha: tuple[str, str] | None = None
+    """FFmpeg's names for pixels with alpha, of 8 bits and of more; None where it is left out"""
+
+    def pixels(self, clip: Clip) -> str:
+        """FFmpeg's name for what is encoded."""
+        if self.alpha:
+            return self.alpha[clip.colours.deep]
+        deep = clip.colours.deep and not self.shallow
+        return replace(clip.colours, deep=deep).format(*clip.size)
 
 
 # No frame refers to a later one: segments can then be joined packet by packet.
 _H264 = Encoder("libx264", 16, "mp4", {"preset": "medium", "bf": "0"})
 _VP9 = Encoder(
-    "libvpx-vp9", 22, "webm", {"b": "0", "cpu-used": "4", "row-mt": "1", "auto-alt-ref": "0"}
+    "libvpx-vp9",
+    22,
+    "webm",
+    {"b": "0", "cpu-used": "4", "row-mt": "1", "auto-alt-ref": "0"},
+    shallow=True,  # as PyAV builds it
 )
 
 #: The one table of what can be written, by the ending in lower case.
@@ -40,33 +62,76 @@ ENCODERS: Mapping[str, Encoder] = {
 }
 
 
+#: What keeps alpha, by the ending. VP9 keeps 8 bits of it.
+_VP9_ALPHA = replace(_VP9, alpha=("yuva420p", "yuva420p"))
+_PNG = Encoder("png", None, "mov", alpha=("rgba", "rgba64be"))
+_FFV1 = Encoder("ffv1", None, "matroska", alpha=("yuva444p", "yuva444p10le"))
+WITH_ALPHA: Mapping[str, tuple[Encoder, Encoder]] = {
+    ".mov": (_PNG, _PNG),
+    ".mkv": (replace(_VP9_ALPHA, container="matroska"), _FFV1),
+    ".webm": (_VP9_ALPHA, _VP9_ALPHA),
+}
+
+
+def encoder_of(clip: Clip, target: Path) -> Encoder:
+    """How `clip` is encoded in a file called so; what can't be kept is told."""
+    ending = target.suffix.lower()
+    chosen = ENCODERS[ending]
+    if clip.colours.alpha and ending in WITH_ALPHA:
+        chosen = WITH_ALPHA[ending][clip.colours.deep]
+    elif clip.colours.alpha:
+        log.warning(
+            "%s: its transparency is left out, a %s file can't hold it (.mov, .mkv and .webm can)",
+            clip.path,
+            ending,
+        )
+    if clip.colours.deep and chosen.shallow:
+        log.warning("%s: 8 bits of its colours are kept, %s has no more", clip.path, ending)
+    return chosen
+
+
 def add_stream(
     container: "OutputContainer", clip: Clip, encoder: Encoder, crf: int | None
 ) -> "VideoStream":
     """A stream for the frames of `clip`, of the same size, times and colours."""
-    quality = {"crf": str(encoder.crf if crf is None else crf)}
-    made = container.add_stream(
-        encoder.codec, rate=clip.rate, options=dict(encoder.options) | quality
-    )
+    options = dict(encoder.options)
+    if encoder.crf is not None:
+        options["crf"] = str(encoder.crf if crf is None else crf)
+    if encoder.codec == _H264.codec and clip.mastering:
+        options["x264-params"] = clip.mastering.of_x264
+    made = container.add_stream(encoder.codec, rate=clip.rate, options=options)
     stream = cast("VideoStream", made)  # as the codec is one of videos
-    width, height = clip.size
-    stream.width, stream.height = width, height
-    stream.pix_fmt = clip.colours.format(width, height)
-    context = stream.codec_context
-    stream.time_base = context.time_base = clip.time_base
-    context.colorspace, context.color_range = clip.colours.space, clip.colours.range
-    context.color_primaries, context.color_trc = clip.colours.primaries, clip.colours.transfer
-    if clip.pixel_aspect is not None:
-        context.sample_aspect_ratio = clip.pixel_aspect
+    stream.width, stream.height = clip.size
+    stream.pix_fmt = encoder.pixels(clip)
+    stream.time_base = stream.codec_context.time_base = clip.time_base
+    describe(stream, clip)
     return stream
 
 
-def packer(clip: Clip) -> Callable[[Frame], "VideoFrame"]:
+def describe(stream: "VideoStream", clip: Clip) -> None:
+    """Say in a stream's header what the clip's frames are like."""
+    context = stream.codec_context
+    context.framerate, context.field_order = clip.rate, _PROGRESSIVE
+    if not context.format or not context.format.is_rgb:
+        context.colorspace, context.color_range = clip.colours.space, clip.colours.range
+    context.color_primaries, context.color_trc = clip.colours.primaries, clip.colours.transfer
+    if clip.pixel_aspect is not None:
+        context.sample_aspect_ratio = clip.pixel_aspect
+
+
+_PROGRESSIVE = 1
+
+
+def packer(clip: Clip, encoder: Encoder) -> Callable[[Frame], "VideoFrame"]:
     """Makes frames as the encoder takes them, in the clip's own colours."""
-    pack = clip.colours.packer(*clip.size)
+    pack = clip.colours.packer(*clip.size, encoder.pixels(clip))
 
     def packed(frame: Frame) -> "VideoFrame":
-        made = pack(frame.pixels)
+        height, width = frame.pixels.shape[:2]
+        pixels = np.broadcast_to(frame.pixels, (height, width, 3))
+        if encoder.alpha and frame.alpha is not None:
+            pixels = np.dstack([pixels, frame.alpha])
+        made = pack(pixels)
         made.pts, made.duration, made.time_base = frame.time, frame.duration, clip.time_base
         return made
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cyclegan.video.clip import Clip, Frame
 from cyclegan.video.encoders import Encoder, add_stream, packer
@@ -82,7 +82,7 @@ class Segments:
         count, memory = 0, None
         path = self.folder / "unfinished"
         with av.open(str(path), "w", format="nut", options=dict(_BESIDE)) as container:
-            stream, pack = add_stream(container, clip, encoder, crf), packer(clip)
+            stream, pack = add_stream(container, clip, encoder, crf), packer(clip, encoder)
             for frame, memory in frames:  # noqa: B007
                 container.mux(stream.encode(pack(frame)))
                 count += 1
@@ -126,7 +126,23 @@ def packets(paths: list[Path]) -> Iterator["Packet[VideoStream]"]:
         with opened_segment(path) as container:
             for packet in container.demux(video=0):
                 if packet.dts is not None:  # the last one, which ends the stream
+                    _mend_alpha(packet)
                     yield packet
+
+
+def _mend_alpha(packet: "Packet[VideoStream]") -> None:
+    """Take away the number that FFmpeg's NUT writes a second time before what lies beside."""
+    from av.packet import PacketSideData, packet_sidedata_type_from_literal
+
+    content = bytes(packet.get_sidedata(_ALPHA)) if packet.has_sidedata(_ALPHA) else b""
+    if content[8:16] == content[:8] != b"":
+        kind = packet_sidedata_type_from_literal(_ALPHA)
+        mended = PacketSideData(kind, len(content) - 8)  # type: ignore[call-arg]
+        mended.update(content[8:])
+        packet.set_sidedata(mended)
+
+
+_ALPHA: Final = "matroska_block_additional"
 
 
 def _beside(segment: Path) -> Path:
