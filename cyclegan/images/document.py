@@ -12,6 +12,7 @@ from PIL import Image, ImageCms, ImageOps, ImageSequence
 
 from cyclegan.errors import UserError
 from cyclegan.images.arrays import Meaning, of_array, seen, turned
+from cyclegan.images.deep_png import is_deep_png, read_deep_png
 from cyclegan.images.dicom import read_slices
 from cyclegan.images.eight_bit import UnreadableImageError, open_image, reason
 from cyclegan.images.formats import format_of
@@ -116,6 +117,8 @@ def _of_pillow(image: Image.Image, values: Range | None) -> Picture:
         upright = ImageOps.exif_transpose(image)
     except Exception:  # as with Tags: damaged EXIF
         upright = image
+    if upright is not image and _is_turned(image):
+        tags = tags.of_other_size()
     if upright.mode == "F" or upright.mode.startswith("I"):
         return of_array(np.asarray(upright), values, tags)
     colour, alpha = _parted(upright)
@@ -150,36 +153,25 @@ def _without_profile(image: Image.Image) -> Image.Image | None:
     return cast(Image.Image, made)
 
 
-# PNG with 16 bits a channel: Pillow would cut them to 8.
-
-
-def _is_deep_png(path: Path) -> bool:
-    with path.open("rb") as file:
-        header = file.read(26)
-    return (
-        header[:8] == b"\x89PNG\r\n\x1a\n" and header[24:25] == b"\x10" and header[25:26] != b"\0"
-    )
-
-
-def _png(path: Path, values: Range | None) -> Document:
-    return Document(_deep_frames(path, values)) if _is_deep_png(path) else _pillow(path, values)
-
-
-def _deep_frames(path: Path, values: Range | None) -> Iterator[Picture]:
-    import cv2
-
-    with open_image(path) as header:
-        tags = Tags.of(header)
-        orientation = header.getexif().get(_ORIENTATION, 1)
-    found = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if found is None:
-        raise OSError("damaged or cut short")
-    if found.ndim == 3:  # cv2 has blue first
-        found = found[:, :, [2, 1, 0, *range(3, found.shape[2])]]
-    yield of_array(turned(found, orientation), values, tags)
+def _is_turned(image: Image.Image) -> bool:
+    return bool(image.getexif().get(_ORIENTATION, 1) != 1)
 
 
 _ORIENTATION = 0x0112
+
+
+# PNG with 16 bits a channel: Pillow would cut them to 8.
+
+
+def _png(path: Path, values: Range | None) -> Document:
+    return Document(_deep_frames(path, values)) if is_deep_png(path) else _pillow(path, values)
+
+
+def _deep_frames(path: Path, values: Range | None) -> Iterator[Picture]:
+    with open_image(path) as header:
+        tags = Tags.of(header)
+        orientation = header.getexif().get(_ORIENTATION, 1)
+    yield of_array(turned(read_deep_png(path), orientation), values, tags)
 
 
 # TIFF: what Pillow would cut or misread.

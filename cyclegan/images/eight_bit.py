@@ -2,7 +2,6 @@
 
 import base64
 import io
-import warnings
 import zlib
 from collections.abc import Callable
 from functools import cache
@@ -12,19 +11,21 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import EpsImagePlugin, Image, ImageOps, UnidentifiedImageError
+from PIL import EpsImagePlugin, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from cyclegan.errors import UserError
 from cyclegan.images.formats import PILLOWS, by_ending
+from cyclegan.images.quiet import quiet_decoders
 from cyclegan.images.whole import whole_file
 
 Size = tuple[int, int]  # width, height
 
-# Large pictures are what people convert; only what Pillow calls an attack stays an error.
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+quiet_decoders()
 # An EPS, whatever it is called, would start Ghostscript.
 EpsImagePlugin.gs_binary = False
+# Text is not kept, but the picture beside it is; so much is unpacked at most, as for all of it.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 
 
 class UnreadableImageError(UserError):

@@ -91,7 +91,8 @@ class Picture:
             nearest = _nearest(self.size, size)
             unseen = self.unseen[nearest]
             pixels[unseen] = self.pixels[nearest][unseen]
-        return replace(self, pixels=pixels, alpha=alpha, unseen=unseen)
+        tags = self.tags.of_other_size()
+        return replace(self, pixels=pixels, alpha=alpha, tags=tags, unseen=unseen)
 
     def middle(self) -> "Picture":
         """The middle square."""
@@ -122,7 +123,9 @@ class Picture:
         """New pixels (H, W, C) with this one's transparency, tags and unseen pixels."""
         if self.unseen is not None:
             made[self.unseen] = self._stayed(made, range)
-        return Picture(made, range, as_deep(self.alpha, made.dtype), self.tags)
+        alike = (made.dtype, made.shape) == (self.pixels.dtype, self.pixels.shape)
+        tags = self.tags if alike else self.tags.of_other_layout()
+        return Picture(made, range, as_deep(self.alpha, made.dtype), tags)
 
     def _seen(self, rows: slice = slice(None), columns: slice = slice(None)) -> Array:
         part = self.pixels[rows, columns]

@@ -2,12 +2,21 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from PIL import ExifTags, Image, ImageCms, JpegImagePlugin
+from PIL import ExifTags, Image, ImageCms, JpegImagePlugin, TiffImagePlugin
 
 _ORIENTATION = ExifTags.Base.Orientation
+
+
+@dataclass(frozen=True)
+class TiffTag:
+    """A tag as TIFF stores it."""
+
+    type: int
+    count: int
+    value: Any
 
 
 @dataclass(frozen=True)
@@ -21,17 +30,37 @@ class Tags:
     dpi: tuple[float, float] | None = None
     jpeg: Mapping[str, Any] = field(default_factory=dict)
     """the input's quantisation tables and chroma"""
+    tiff: Mapping[int, TiffTag] = field(default_factory=dict)
+    """those that only a TIFF has: its place on Earth, its resolution in its own unit, XMP"""
 
     @classmethod
     def of(cls, image: Image.Image) -> "Tags":
         """Those of an opened file; what is damaged counts as missing."""
-        return cls(_exif(image), image.info.get("icc_profile"), _dpi(image), _jpeg(image))
+        profile, dpi = image.info.get("icc_profile"), _dpi(image)
+        return cls(_exif(image), profile, dpi, _jpeg(image), _only_tiff(image))
 
     def fitting(self, mode: str) -> "Tags":
         """Without a profile that describes other colours than those of `mode`, L or RGB."""
         if self.profile is None or _colours(self.profile) == _PROFILED[mode]:
             return self
-        return Tags(self.exif, None, self.dpi, self.jpeg)
+        return replace(self, profile=None)
+
+    def of_other_layout(self) -> "Tags":
+        """Without a description that says how the pixels were stored (ImageJ, OME)."""
+        if self.exif is None:
+            return self
+        description = str(self.exif.get(ExifTags.Base.ImageDescription, ""))
+        if not any(sign in description for sign in _LAYOUTS):
+            return self
+        kept = Image.Exif()
+        kept.update(self.exif)
+        kept.pop(ExifTags.Base.ImageDescription)
+        return replace(self, exif=kept)
+
+    def of_other_size(self) -> "Tags":
+        """Without that, and without where on Earth each pixel lies."""
+        tiff = {code: tag for code, tag in self.tiff.items() if code not in _PLACES}
+        return replace(self.of_other_layout(), tiff=tiff)
 
     def saved(self) -> dict[str, Any]:
         """As Pillow takes them for a file of any format."""
@@ -50,15 +79,43 @@ def _exif(image: Image.Image) -> Image.Exif | None:
         exif.pop(_ORIENTATION, None)
     except Exception:  # a damaged EXIF block is no reason to refuse a whole picture
         return None
-    if image.format == "TIFF":  # whose own tags, of sizes and places of the pixels, count as EXIF
+    if isinstance(image, TiffImagePlugin.TiffImageFile):  # whose tags on the pixels count as EXIF
         kept = Image.Exif()
-        kept.update({tag: value for tag, value in exif.items() if tag in _WORDS})
+        kept.update({tag: _text(image.tag_v2[tag]) for tag in WORDS & set(image.tag_v2)})
         return kept or None
     return exif or None
 
 
+def _only_tiff(image: Image.Image) -> dict[int, TiffTag]:
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return {}
+    found = {}
+    for code in ONLY_TIFF & set(image.tag_v2):
+        value, type = image.tag_v2[code], image.tag_v2.tagtype[code]
+        if isinstance(value, TiffImagePlugin.IFDRational):
+            value = (value.numerator, value.denominator)
+        many = isinstance(value, tuple) and type not in (5, 10)
+        found[code] = TiffTag(type, len(value) if many or type in _BYTES else 1, value)
+    return found
+
+
+_LAYOUTS = ("ImageJ=", "<OME", '{"shape"', "SCANIMAGE")
+_PLACES = frozenset({33550, 33922, 34264, 34735, 34736, 34737, 50844})
+_BYTES = frozenset({1, 2, 7})
+#: Tags that go from one TIFF to the next: where it lies (GeoTIFF, GDAL), its size, XMP, IPTC.
+ONLY_TIFF = _PLACES | {42112, 42113, 282, 283, 296, 700, 33723}
+
+
+def _text(value: Any) -> str:
+    """Pillow takes what is UTF-8 mostly for Latin-1."""
+    try:
+        return str(value).encode("latin-1").decode()
+    except UnicodeError:
+        return str(value)
+
+
 #: Tags of a TIFF that say something about the picture and not how it lies in the file.
-_WORDS = frozenset(
+WORDS = frozenset(
     {
         ExifTags.Base.ImageDescription,
         ExifTags.Base.Make,

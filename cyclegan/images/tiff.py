@@ -1,17 +1,18 @@
 """TIFF beyond Pillow: values of any depth and sign, and more channels than colours have."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from cyclegan.errors import UserError
 from cyclegan.images.arrays import Meaning, full_scale, of_array, turned
 from cyclegan.images.eight_bit import open_image
 from cyclegan.images.picture import Array, Picture, Range
-from cyclegan.images.tags import Tags
+from cyclegan.images.tags import ONLY_TIFF, WORDS, Tags, TiffTag
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,13 @@ def read_pages(path: Path, values: Range | None, count: int) -> Iterator[Picture
     """The first `count` pages. Raises UserError where one can't be read as gray or colour."""
     import tifffile
 
-    tags = _pillow_tags(path)
     with tifffile.TiffFile(path) as file:
         for number in range(count):
             page: Any = file.pages[number]
             needed, there = page.nbytes, path.stat().st_size
             if needed > 2000 * there:
                 raise OSError(f"says it holds {needed} bytes of pixels, has {there} bytes")
-            yield _picture(page, values, tags)
+            yield _picture(page, values)
 
 
 def _is_deep(page: Any) -> bool:
@@ -73,7 +73,7 @@ def _opens(path: Path) -> bool:
         return False
 
 
-def _picture(page: Any, values: Range | None, tags: Tags) -> Picture:
+def _picture(page: Any, values: Range | None) -> Picture:
     if not page.imagewidth or not page.imagelength:
         raise OSError(f"it is {page.imagewidth}x{page.imagelength} pixels")
     if page.dtype is None:
@@ -85,7 +85,10 @@ def _picture(page: Any, values: Range | None, tags: Tags) -> Picture:
     has_alpha = any(int(kind) in (1, 2) for kind in page.extrasamples)  # 0 says nothing
     if any(int(kind) == _PREMULTIPLIED for kind in page.extrasamples):
         pixels = _without_alpha_in_it(pixels)
-    upright = turned(pixels, page.tags.valueof(_ORIENTATION, 1))
+    orientation, tags = page.tags.valueof(_ORIENTATION, 1), _tags(page)
+    if orientation != 1:
+        tags = tags.of_other_size()
+    upright = turned(pixels, orientation)
     white_is_low = page.photometric == _WHITE_IS_LOW
     return of_array(upright, values, tags, Meaning(has_alpha, white_is_low, _no_data(page)))
 
@@ -160,9 +163,25 @@ _ORIENTATION = 274
 _GDAL_NO_DATA = 42113
 
 
-def _pillow_tags(path: Path) -> Tags:
-    try:
-        with open_image(path) as header:
-            return Tags.of(header)
-    except Exception:  # more channels than Pillow knows of
-        return Tags()
+def _tags(page: Any) -> Tags:
+    """As `Tags.of`, of a page that Pillow may not know."""
+    exif = Image.Exif()
+    for code in WORDS & set(page.tags.keys()):
+        exif[code] = str(page.tags.valueof(code))
+    found = {
+        code: TiffTag(int(page.tags[code].dtype), page.tags[code].count, page.tags.valueof(code))
+        for code in ONLY_TIFF & set(page.tags.keys())
+    }
+    return Tags(exif or None, page.tags.valueof(_PROFILE), _dpi(found), tiff=found)
+
+
+def _dpi(tags: Mapping[int, TiffTag]) -> tuple[float, float] | None:
+    """Dots per inch; None where they are no more than a shape of pixels."""
+    inches = {2: 1.0, 3: 2.54}.get(int(tags[_UNIT].value) if _UNIT in tags else 2)
+    if inches is None or not all(code in tags and all(tags[code].value) for code in _DOTS):
+        return None
+    across, down = (tags[code].value[0] / tags[code].value[1] * inches for code in _DOTS)
+    return across, down
+
+
+_PROFILE, _UNIT, _DOTS = 34675, 296, (282, 283)

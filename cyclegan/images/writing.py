@@ -16,6 +16,7 @@ from cyclegan.images.document import Document
 from cyclegan.images.eight_bit import check_longest
 from cyclegan.images.formats import FORMATS, by_ending
 from cyclegan.images.picture import RANGES, Picture, Range
+from cyclegan.images.tags import Tags
 from cyclegan.images.whole import whole_file
 
 
@@ -106,7 +107,7 @@ def _fitting_tables(jpeg: Any, mode: str) -> dict[str, Any]:
 def _webp(
     file: Path, pictures: Iterable[Picture], like: Document, how: Compression, path: Path
 ) -> None:
-    more = {"quality": how.quality or 95}
+    more = {"quality": how.quality or 95, "exact": True}  # colours under full transparency stay
     _by_pillow("WEBP", file, pictures, like, path, more)
 
 
@@ -207,7 +208,8 @@ def _tiff(
     coming = iter(pictures)
     first = next(coming)
     shallow = first.pixels.dtype == np.uint8 or first.pixels.shape[2] == 1
-    if like.count == 1 and shallow and first.pixels.shape[2] in (1, 3):  # with all of its EXIF
+    plain = shallow and first.pixels.shape[2] in (1, 3) and not first.tags.tiff
+    if like.count == 1 and plain:  # with all of its EXIF
         image = as_pillow(first)
         tags = first.tags.fitting("L" if first.pixels.shape[2] == 1 else "RGB").saved()
         if image.mode in _PILLOW_WRITES:
@@ -222,14 +224,12 @@ def _tiff(
 
 
 def _tiff_page(writer: Any, picture: Picture) -> None:
-    pixels, more = picture.pixels, _tiff_words(picture.tags.exif or {})
+    pixels, more = picture.pixels, _tiff_words(picture.tags)
     colours = "rgb" if pixels.shape[2] == 3 else "minisblack"
     tags = picture.tags.fitting("RGB" if colours == "rgb" else "L")
     if picture.alpha is not None:
         pixels = np.concatenate([pixels, picture.alpha[:, :, None]], axis=2)
         more["extrasamples"] = ["unassalpha"]
-    if tags.dpi:
-        more |= {"resolution": tags.dpi, "resolutionunit": "inch"}
     if pixels.shape[2] > 1:
         more["planarconfig"] = "contig"
     writer.write(
@@ -242,14 +242,24 @@ def _tiff_page(writer: Any, picture: Picture) -> None:
     )
 
 
-def _tiff_words(exif: Mapping[int, Any]) -> dict[str, Any]:
-    words = {tag: str(exif[tag]) for tag in (271, 272, 315, 33432) if tag in exif}
-    return {
-        "description": exif.get(270),
-        "datetime": exif.get(306),
-        "software": exif.get(305, False),
-        "extratags": [(tag, "s", 0, text, True) for tag, text in words.items()],
+def _tiff_words(tags: Tags) -> dict[str, Any]:
+    exif: Mapping[int, Any] = tags.exif or {}
+    own = dict(tags.tiff)
+    dots = [own.pop(code, None) for code in (282, 283)]
+    unit = own.pop(296, None)
+    words = {tag: str(exif[tag]).encode() for tag in (271, 272, 306, 315, 33432) if tag in exif}
+    found = {
+        "description": str(exif[270]).encode() if 270 in exif else None,
+        "software": str(exif[305]).encode() if 305 in exif else False,
+        "extratags": [
+            *((tag, "s", len(text) + 1, text + b"\0", True) for tag, text in words.items()),
+            *((code, tag.type, tag.count, tag.value, True) for code, tag in own.items()),
+        ],
     }
+    if all(dots) and unit:
+        resolution = [one.value for one in dots if one]
+        return found | {"resolution": resolution, "resolutionunit": int(unit.value)}
+    return found | ({"resolution": tags.dpi, "resolutionunit": 2} if tags.dpi else {})
 
 
 _PILLOW_WRITES = frozenset({"L", "RGB", "LA", "RGBA", "I;16", "F"})
