@@ -23,6 +23,7 @@ from cyclegan.data.folders import list_images
 from cyclegan.data.held_out import folder_of_test_images, held_out
 from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.settings import DataSettings
+from cyclegan.data.shared import told_shared
 from cyclegan.data.sizes import check_sizes
 from cyclegan.data.unpaired import Domain
 from cyclegan.device import choose_device, describe, ran_out_of_memory, tune
@@ -245,6 +246,7 @@ def _feed(settings: Settings) -> Feed:
     first, second = _folders(settings)
     a = _domain("A", first, networks.input_nc, data)
     b = _domain("B", second, networks.output_nc, data)
+    _tell_shared(first, second, a.paths, b.paths)
     cache, forget = open_cache(data, [*a.paths, *b.paths])
     a, b = replace(a, cache=cache), replace(b, cache=cache)
     check_sizes(
@@ -264,6 +266,19 @@ def _feed(settings: Settings) -> Feed:
         serial=serial,
         at_end=forget,
     )
+
+
+def _tell_shared(a: Path, b: Path, of_a: Sequence[Path], of_b: Sequence[Path]) -> None:
+    """Say it where pictures are trained on as both domains, or tested with, too."""
+    files = {a: of_a, b: of_b}
+    for train in (a, b):
+        test = folder_of_test_images(train)
+        files |= {test: list_images(test)} if test not in files else {}
+    for line in told_shared(files, _SECONDS):
+        log.warning("%s", line)
+
+
+_SECONDS = 20.0  # that a training waits for files to be compared
 
 
 def _folders(settings: Settings) -> tuple[Path, Path]:

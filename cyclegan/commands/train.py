@@ -35,6 +35,8 @@ def _run(args: Sequence[str]) -> int:
         return _resume(args, glance.checkpoints_dir, glance.name, defaults)
     command = _parse_train(args, defaults)
     command.settings.check()
+    if command.init_weights is None:  # those alone can be saved as a run
+        command.settings.training.check_epochs()
     folder = command.settings.run.folder
     if folder.exists() and not {path.name for path in folder.iterdir()} <= _BEGINNINGS:
         raise UserError(

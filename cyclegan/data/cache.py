@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 #: 8-bit in [0, 255], or float32 in [0, 1] of files that hold more.
 Pixels = NDArray[np.uint8] | NDArray[np.float32]
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)

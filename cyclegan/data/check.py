@@ -12,8 +12,11 @@ from rich.table import Table
 
 from cyclegan import images
 from cyclegan.data.folders import Contents, look_into
+from cyclegan.data.layout import instead_of
+from cyclegan.data.shared import told_shared
 from cyclegan.errors import UserError
 
+_SECONDS = 300.0  # that are spent on comparing files
 FOLDERS = {"trainA": True, "trainB": True, "testA": False, "testB": False}  # name: needed
 
 
@@ -75,6 +78,11 @@ def check(root: Path) -> int:
     for contents in (report.contents for report in reports):
         if line := contents.left_out():
             console.print(f"{contents.folder}: {line}", markup=False)
+    files = {report.contents.folder: report.contents.images for report in reports}
+    for line in told_shared(files, _SECONDS):
+        console.print(line, markup=False)
+    if len(reports) == 1 and (hint := instead_of(root / "trainA")):
+        console.print(f"{root / 'trainA'}: no such folder{hint}", markup=False)
     return int(any(report.unreadable for report in reports))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
+from cyclegan.data.layout import instead_of
 from cyclegan.errors import UserError
 from cyclegan.images.formats import EXTENSIONS, found_out
 
@@ -72,7 +73,7 @@ def look_into(folder: Path, more: Set[str] = frozenset()) -> Contents:
     if folder.is_file():
         return Contents(folder, [folder])
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder")
+        raise UserError(f"{folder}: no such folder{instead_of(folder)}")
     images: list[Path] = []
     others: Counter[str] = Counter()
     left: list[str] = []

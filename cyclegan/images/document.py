@@ -1,14 +1,13 @@
 """A file of one picture, of many pages, or of frames that move."""
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, ImageSequence
+from PIL import Image, ImageOps, ImageSequence
 
 from cyclegan.errors import UserError
 from cyclegan.images.arrays import Meaning, of_array, seen, turned
@@ -17,6 +16,7 @@ from cyclegan.images.dicom import read_slices
 from cyclegan.images.eight_bit import UnreadableImageError, open_image, reason
 from cyclegan.images.formats import format_of
 from cyclegan.images.picture import RANGES, Array, Picture, Range
+from cyclegan.images.profiles import Native, on_screen, transforms
 from cyclegan.images.tags import Tags
 from cyclegan.images.tiff import read_pages, storage
 from cyclegan.tiff_pages import count_pages
@@ -122,9 +122,14 @@ def _of_pillow(image: Image.Image, values: Range | None) -> Picture:
     if upright.mode == "F" or upright.mode.startswith("I"):
         return of_array(np.asarray(upright), values, tags)
     colour, alpha = _parted(upright)
+    tags = tags.fitting(colour.mode)
+    ways, native = transforms(tags.profile, colour.mode), None
+    if ways and ways[1]:
+        native = Native(np.asarray(colour), ways[1])
+        colour = ways[0](colour)
     pixels = np.asarray(colour)
     pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
-    return seen(Picture(pixels, RANGES["uint8"], alpha, tags.fitting(colour.mode)), None)
+    return seen(Picture(pixels, RANGES["uint8"], alpha, tags, native=native), None)
 
 
 def _parted(image: Image.Image) -> tuple[Image.Image, Array | None]:
@@ -135,22 +140,9 @@ def _parted(image: Image.Image) -> tuple[Image.Image, Array | None]:
         return with_alpha.convert(plain), np.asarray(with_alpha.getchannel("A"))
     if image.mode in ("L", "RGB"):
         return image, None
-    return _without_profile(image) or image.convert("L" if image.mode == "1" else "RGB"), None
-
-
-def _without_profile(image: Image.Image) -> Image.Image | None:
-    """Colours for print as colours for a screen, by the file's profile if there is one."""
-    profile = image.info.get("icc_profile")
-    if image.mode != "CMYK" or not profile:
-        return None
-    try:
-        screen = ImageCms.createProfile("sRGB")
-        made = ImageCms.profileToProfile(
-            image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), screen, outputMode="RGB"
-        )
-    except (ImageCms.PyCMSError, OSError):
-        return None
-    return cast(Image.Image, made)
+    if image.mode in ("CMYK", "LAB"):
+        return on_screen(image, image.info.get("icc_profile")).convert("RGB"), None
+    return image.convert("L" if image.mode == "1" else "RGB"), None
 
 
 def _is_turned(image: Image.Image) -> bool:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from cyclegan.errors import UserError
 from cyclegan.images.formats import PILLOWS, by_ending
+from cyclegan.images.profiles import on_screen
 from cyclegan.images.quiet import quiet_decoders
 from cyclegan.images.whole import whole_file
 
@@ -35,9 +36,10 @@ class UnreadableImageError(UserError):
 def read(path: Path, channels: int, enough: Callable[[Size], Size] | None = None) -> Image.Image:
     """Decode a file as 8-bit grayscale (`channels` 1) or RGB (3), upright.
 
-    EXIF orientation is applied, transparency laid on white, 16-bit values scaled to 8. `enough`
-    says for an upright size how many pixels a side are needed of it: a JPEG that has many times
-    as many is decoded at a half, a quarter or an eighth of its size, which is much quicker.
+    EXIF orientation and colour profiles are applied, transparency laid on white, 16-bit values
+    scaled to 8. `enough` says for an upright size how many pixels a side are needed of it: a JPEG
+    that has many times as many is decoded at a half, a quarter or an eighth of its size, which is
+    much quicker.
     Raises UnreadableImageError, naming the file and the reason.
     """
     try:
@@ -72,7 +74,8 @@ def as_mode(image: Image.Image, channels: int) -> Image.Image:
         upright = ImageOps.exif_transpose(image) if turned else image
     except Exception:  # a damaged EXIF block is no reason to refuse a whole picture
         upright = image
-    plain, mode = _on_white(_eight_bit(upright)), _MODES[channels]
+    opaque = _on_white(_eight_bit(upright))
+    plain, mode = on_screen(opaque, upright.info.get("icc_profile")), _MODES[channels]
     return plain if plain.mode == mode else plain.convert(mode)  # converting would copy it
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cyclegan.errors import UserError
 from cyclegan.images.eight_bit import Size
+from cyclegan.images.profiles import Native
 from cyclegan.images.tags import Tags
 
 Array = npt.NDArray[Any]
@@ -56,6 +57,8 @@ class Picture:
     """(H, W) of bool: pixels that hide or hold no value; they stay as they are"""
     instead: float = 0.0
     """the value that a generator sees there"""
+    native: Native | None = None
+    """the pixels in the file's own colours, where those are not the screen's"""
 
     @property
     def size(self) -> Size:
@@ -79,7 +82,7 @@ class Picture:
             pixels = _gray(self.pixels)
         else:
             raise UserError(f"has {there} channels, the generator takes {channels}")
-        return replace(self, pixels=pixels)
+        return replace(self, pixels=pixels, native=None, tags=self._screens_tags())
 
     def scaled(self, size: Size) -> "Picture":
         """To so many pixels, with all bits."""
@@ -91,8 +94,9 @@ class Picture:
             nearest = _nearest(self.size, size)
             unseen = self.unseen[nearest]
             pixels[unseen] = self.pixels[nearest][unseen]
+        native = self.native and replace(self.native, pixels=_resized(self.native.pixels, size))
         tags = self.tags.of_other_size()
-        return replace(self, pixels=pixels, alpha=alpha, tags=tags, unseen=unseen)
+        return replace(self, pixels=pixels, alpha=alpha, tags=tags, unseen=unseen, native=native)
 
     def middle(self) -> "Picture":
         """The middle square."""
@@ -102,7 +106,8 @@ class Picture:
         rows, columns = slice(top, top + side), slice(left, left + side)
         alpha = None if self.alpha is None else self.alpha[rows, columns]
         unseen = None if self.unseen is None else self.unseen[rows, columns]
-        return replace(self, pixels=self.pixels[rows, columns], alpha=alpha, unseen=unseen)
+        pixels, tags = self.pixels[rows, columns], self._screens_tags()
+        return replace(self, pixels=pixels, alpha=alpha, unseen=unseen, native=None, tags=tags)
 
     def shares(self) -> npt.NDArray[np.float32]:
         """(H, W, C) in [0, 1] of its range, transparency laid on white; what is beyond is cut."""
@@ -124,8 +129,14 @@ class Picture:
         if self.unseen is not None:
             made[self.unseen] = self._stayed(made, range)
         alike = (made.dtype, made.shape) == (self.pixels.dtype, self.pixels.shape)
-        tags = self.tags if alike else self.tags.of_other_layout()
+        tags = self.tags if alike else self._screens_tags().of_other_layout()
+        if self.native is not None and alike:
+            made = self.native.changed(self.pixels, made)
         return Picture(made, range, as_deep(self.alpha, made.dtype), tags)
+
+    def _screens_tags(self) -> Tags:
+        """For pixels that are the screen's, whatever the file's were."""
+        return self.tags if self.native is None else replace(self.tags, profile=None)
 
     def _seen(self, rows: slice = slice(None), columns: slice = slice(None)) -> Array:
         part = self.pixels[rows, columns]

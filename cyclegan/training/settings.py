@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
+from cyclegan.errors import UsageError
 from cyclegan.strict import STRICT
 
 LrPolicy = Literal["linear", "cosine", "step", "constant"]
@@ -48,3 +49,15 @@ class TrainingSettings:
     def last_epoch(self) -> int:
         """Number of the last epoch, counted from 1."""
         return self.n_epochs + self.n_epochs_decay
+
+    def check_epochs(self) -> None:
+        """Raise UsageError where no epoch would be trained."""
+        if self.last_epoch == 0:
+            raise UsageError(
+                "--n_epochs 0 --n_epochs_decay 0: nothing would be trained: give one of them"
+            )
+        if self.epoch_count > self.last_epoch:
+            raise UsageError(
+                f"--epoch_count {self.epoch_count}: nothing would be trained, the last epoch is "
+                f"{self.last_epoch}: give a larger --n_epochs or --n_epochs_decay"
+            )
