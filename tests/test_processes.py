@@ -66,15 +66,15 @@ def test_kill_9_costs_at_most_the_work_since_the_last_save(
     flags = [*tiny_flags, "--lr_policy", "constant", "--save_latest_freq", "4"]
     flags += ["--save_epoch_freq", "0"]
     with start(*flags, "--n_epochs", "3000") as process:
-        wait_for(process, " 11/")
+        wait_for(process, " 15/")
         process.kill()
         process.communicate()
     assert process.returncode == -signal.SIGKILL
     folder = tmp_path / "checkpoints" / "tiny"
     saved = checkpoint.load(folder / "latest.pt")
-    assert saved.position.images >= 8
+    assert saved.position.images >= 8, "only the newest one may still have been on its way"
     logged = len((folder / "losses.jsonl").read_text().splitlines())
-    assert logged - saved.position.images <= 4
+    assert logged - saved.position.images <= 8
     epochs = str(saved.position.epoch)
     where = ["--checkpoints_dir", str(tmp_path / "checkpoints"), "--n_epochs", epochs]
     train("--name", "tiny", "--continue_train", *where)

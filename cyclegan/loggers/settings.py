@@ -1,6 +1,6 @@
 """Settings of what is shown and written while training."""
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
@@ -15,6 +15,8 @@ class LoggerSettings:
     """images between two entries of losses"""
     display_freq: NonNegativeInt = 400
     """images between two grids of pictures; 0: none"""
+    display_seconds: NonNegativeFloat = 10.0
+    """seconds between two grids at least, so that fast steps don't wait for drawing; 0: no limit"""
     display_images: PositiveInt = 2
     """held-out images of each domain that are shown in a grid, the same every time"""
     html: bool = True

@@ -16,6 +16,7 @@ from cyclegan.loggers.record import Logger, Record
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.metrics.signs import diversity, light_agreement
 from cyclegan.position import Position
+from cyclegan.training.pace import Pace
 from cyclegan.training.phase import Translations
 from cyclegan.training.step import StepResult
 
@@ -45,6 +46,7 @@ class Diary:
         self._images = start.images
         self._waited = 0.0
         self._signs: dict[str, float] = {}
+        self._drawing = Pace(display.settings.display_seconds)
 
     def waited_for(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """The same batches; how long training waits for each is noted."""
@@ -125,12 +127,19 @@ class Diary:
         return measured
 
     def _show(self, position: Position, result: StepResult) -> None:
-        pictures = {"batch": picture_grid(result.translations, upright=True)}
+        shown: Translations = {}
         if self._display.held_out is not None:
             shown = self._display.preview(self._display.held_out)
+            self._signs |= _signs(shown)  # drawn or not: a record holds the same whatever the speed
+        if self._drawing.allows():
+            with self._drawing.timed():
+                self._draw(position, result, shown)
+
+    def _draw(self, position: Position, result: StepResult, shown: Translations) -> None:
+        pictures = {"batch": picture_grid(result.translations, upright=True)}
+        if self._display.held_out is not None:
             rows = len(self._display.held_out)
             pictures = {"held_out": picture_grid(shown, rows)} | pictures
-            self._signs |= _signs(shown)
         for logger in self._display.loggers:
             logger.pictures(position, pictures)
 

@@ -18,6 +18,7 @@ from cyclegan.quality.watch import QualityWatch
 from cyclegan.training.diary import Diary, Display
 from cyclegan.training.interrupt import Interrupted, StopRequest
 from cyclegan.training.phase import Phase
+from cyclegan.training.saving import Saver
 from cyclegan.training.schedule import learning_rate
 from cyclegan.training.settings import TrainingSettings
 from cyclegan.training.state import TrainingState
@@ -53,8 +54,8 @@ class Training:
         """Whether the quality has not risen for as long as was asked for."""
         return self.quality is not None and self.quality.gives_up
 
-    def save(self, position: Position, epoch: str = "latest") -> Path:
-        """Write the checkpoint of `epoch`: 'latest', 'best' or a number."""
+    def snapshot(self, position: Position) -> Checkpoint:
+        """What a checkpoint holds at `position`. Raises UserError where it would be broken."""
         broken = [*self.watch.broken(), *self.state.not_finite()]
         if broken:
             raise UserError(
@@ -63,7 +64,7 @@ class Training:
                 "--continue_train and a smaller --lr"
             )
         images = self.feed.images
-        content = Checkpoint(
+        return Checkpoint(
             dict(self.written_settings),
             self.state.state_dict(),
             position,
@@ -72,7 +73,27 @@ class Training:
             self.execution.table(),
             best=self.quality.best.table() if self.quality and self.quality.best else {},
         )
-        return checkpoint.save(content, self.folder, epoch, self.settings.keep)
+
+
+@dataclass(frozen=True)
+class Course:
+    """A training in progress, and who is told of it."""
+
+    training: Training
+    diary: Diary
+    saver: Saver
+    stop: StopRequest
+
+    @property
+    def ends(self) -> bool:
+        """Whether it ends before its last epoch."""
+        return self.stop.signal is not None or self.training.gives_up
+
+    def save(self, position: Position, *epochs: str) -> None:
+        """Save as these epochs; it is written while training goes on."""
+        with self.saver.pace.timed():
+            self.saver.save(position, *epochs)
+            self.diary.saved(position)
 
 
 def train(training: Training, start: Position) -> int | None:
@@ -82,50 +103,58 @@ def train(training: Training, start: Position) -> int | None:
     be written.
     """
     diary = Diary(training.display, start, training.device)
-    with StopRequest() as stop:
-        training.save(start)  # a full disk is found out now, and a killed run can always go on
+    saver = Saver(training.snapshot, training.folder, training.settings)
+    with StopRequest() as stop, saver:
+        saver.save(start, "latest")
+        saver.wait()  # a full disk is found out now, and a killed run can always go on
+        course = Course(training, diary, saver, stop)
         position = start
         try:
-            last = training.settings.last_epoch
-            while position.epoch <= last and stop.signal is None and not training.gives_up:
-                position = _epoch(training, position, diary, stop)
+            while position.epoch <= training.settings.last_epoch and not course.ends:
+                position = _epoch(course, position)
             if stop.signal is not None or position != start:
-                _save(training, diary, position)
+                course.save(position, "latest")
         finally:
             diary.close()
     return stop.signal
 
 
-def _epoch(training: Training, position: Position, diary: Diary, stop: StopRequest) -> Position:
+def _epoch(course: Course, position: Position) -> Position:
     """Train the rest of the epoch in progress; return the place reached."""
+    training = course.training
     rate = learning_rate(training.settings, position.epoch)
     _set_rate(training, rate)
     fed = training.feed.epoch(position.epoch, skip=position.images_in_epoch)
-    waited = diary.waited_for(stop.waited_for(fed))
+    waited = course.diary.waited_for(course.stop.waited_for(fed))
     try:
         for batches in _grouped(waited, training.settings.accumulate):
-            position = _step(training, position, batches, rate, diary)
-            if stop.signal is not None or training.gives_up:
+            position = _step(course, position, batches, rate)
+            if course.ends:
                 return position
     except Interrupted:
         return position
     except LoadingError:
-        _save(training, diary, position)
+        course.save(position, "latest")
         raise
+    return _ended(course, position)
+
+
+def _ended(course: Course, position: Position) -> Position:
+    """Save what is kept of an epoch that ended at `position`; return the start of the next."""
+    settings = course.training.settings
     ended, position = position.epoch, position.next_epoch()
-    every = training.settings.save_epoch_freq
-    if every and (ended % every == 0 or ended == training.settings.last_epoch):
-        training.save(position, epoch=str(ended))
-        _save(training, diary, position)
-    elif training.settings.save_latest_freq == 0:
-        _save(training, diary, position)
+    every = settings.save_epoch_freq
+    kept = every and (ended % every == 0 or ended == settings.last_epoch)
+    newest = course.saver.may_save(asked=bool(kept) or settings.save_latest_freq == 0)
+    epochs = [*([str(ended)] if kept else []), *(["latest"] if newest else [])]
+    if epochs:
+        course.save(position, *epochs)
     return position
 
 
-def _step(
-    training: Training, before: Position, batches: Sequence[Batch], rate: float, diary: Diary
-) -> Position:
+def _step(course: Course, before: Position, batches: Sequence[Batch], rate: float) -> Position:
     """Train one step, log it, save where it is time; return the place reached."""
+    training = course.training
     moved = [one.to(training.device) for one in batches]
     result = run_step(
         training.phases,
@@ -137,18 +166,18 @@ def _step(
     position = before.after(sum(len(one) for one in batches))
     training.watch.note(result, position.images)
     try:
-        if diary.reads(before, position):
-            _check_finite(training, position, diary, result)
+        if course.diary.reads(before, position):
+            _check_finite(training, position, course.diary, result)
         if training.quality is not None and training.quality.due(before, position):
-            _look(training, training.quality, diary, position)
-        diary.write(before, position, batches, result, rate)
+            _look(course, training.quality, position)
+        course.diary.write(before, position, batches, result, rate)
     except OSError as error:
         raise UserError(
             f"{error.filename or training.folder}: can't be written ({error.strerror}) after "
             f"{position.images} images; go on from {checkpoint.LATEST} with --continue_train"
         ) from error
-    if position.passed(before, training.settings.save_latest_freq):
-        _save(training, diary, position)
+    if course.saver.is_due(before, position):
+        course.save(position, "latest")
     return position
 
 
@@ -158,17 +187,12 @@ def _grouped(batches: Iterable[Batch], count: int) -> Iterator[list[Batch]]:
         yield group
 
 
-def _look(training: Training, quality: QualityWatch, diary: Diary, position: Position) -> None:
+def _look(course: Course, quality: QualityWatch, position: Position) -> None:
     """Measure how good the pictures are; keep the checkpoint that makes the best."""
     look = quality.look(position)
-    diary.add(look.values)
+    course.diary.add(look.values)
     if look.better:
-        training.save(position, epoch=checkpoint.BEST)
-
-
-def _save(training: Training, diary: Diary, position: Position) -> None:
-    training.save(position)
-    diary.saved(position)
+        course.saver.save(position, checkpoint.BEST)
 
 
 def _set_rate(training: Training, rate: float) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
@@ -39,7 +39,12 @@ class TrainingSettings:
     pool_size: NonNegativeInt = 50
     """converted images that are kept for the discriminators"""
     save_latest_freq: NonNegativeInt = 5000
-    """images between two saves of latest.pt; 0: only at the end of an epoch"""
+    """images between two saves of latest.pt; 0: at the end of each epoch instead"""
+    save_latest_minutes: NonNegativeFloat = 10.0
+    """minutes after which latest.pt is saved too, however few images were seen; 0: never"""
+    save_latest_seconds: NonNegativeFloat = 30.0
+    """seconds between two saves of latest.pt at least, so that fast steps don't wait for saving;
+    0: no limit"""
     save_epoch_freq: NonNegativeInt = 5
     """epochs between two checkpoints that are kept; 0: none but latest.pt"""
     keep: NonNegativeInt = 0

@@ -1,0 +1,101 @@
+"""Checkpoints are written beside the training, from copies of what changes."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from torch import Tensor
+
+from cyclegan import checkpoint
+from cyclegan.checkpoint import Checkpoint
+from cyclegan.position import Position
+from cyclegan.training.pace import Pace
+from cyclegan.training.settings import TrainingSettings
+
+log = logging.getLogger(__name__)
+
+
+class Saver:
+    """Saves one checkpoint after the other; the last one is whole when it is left.
+
+    What goes wrong beside the training is raised by the next call. Raises UserError.
+    """
+
+    def __init__(
+        self, take: Callable[[Position], Checkpoint], folder: Path, settings: TrainingSettings
+    ) -> None:
+        """`take` gives what is to be saved now; its tensors may change afterwards."""
+        self._take = take
+        self._folder = folder
+        self._settings = settings
+        self._pool = ThreadPoolExecutor(1, "saver")
+        self._job: Future[None] | None = None
+        self.pace = Pace(settings.save_latest_seconds)
+        self._asked = False
+        self._saved = time.monotonic()
+
+    def is_due(self, before: Position, position: Position) -> bool:
+        """Whether the step between these places has to be followed by saving `latest.pt`.
+
+        It is put off while the last one is being written, or was only just.
+        """
+        every, minutes = self._settings.save_latest_freq, self._settings.save_latest_minutes
+        late = minutes > 0 and time.monotonic() - self._saved >= 60 * minutes
+        return self.may_save(asked=late or position.passed(before, every))
+
+    def may_save(self, *, asked: bool = True) -> bool:
+        """Whether what was asked for, now or before, can be done now."""
+        self._asked |= asked
+        if self._job is not None and self._job.done():
+            self.wait()
+        return self._asked and self._job is None and self.pace.allows()
+
+    def save(self, position: Position, *epochs: str) -> None:
+        """Copy what is to be saved; it is written as these epochs while training goes on."""
+        self.wait()
+        content = self._take(position)
+        content = replace(content, state=copied(content.state))
+        self._job = self._pool.submit(self._write, content, epochs)
+        if "latest" in epochs:
+            self._asked, self._saved = False, time.monotonic()
+
+    def _write(self, content: Checkpoint, epochs: tuple[str, ...]) -> None:
+        for epoch in epochs:
+            checkpoint.save(content, self._folder, epoch, self._settings.keep)
+
+    def wait(self) -> None:
+        """Return when nothing is being written any more."""
+        job, self._job = self._job, None
+        if job is not None:
+            job.result()
+
+    def __enter__(self) -> "Saver":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._pool.shutdown()
+        if error is None:
+            self.wait()
+        elif self._job is not None and self._job.exception() is not None:
+            log.warning("%s", self._job.exception())  # the run ends by another error already
+
+
+def copied(state: Any) -> Any:
+    """Tensors, and tables of them, on the CPU and apart from those that training goes on with."""
+    if isinstance(state, Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, Mapping):
+        table = type(state)((key, copied(value)) for key, value in state.items())  # type: ignore[call-arg]
+        vars_of = getattr(state, "__dict__", {})
+        getattr(table, "__dict__", {}).update(vars_of)  # versions of layers, in torch's own tables
+        return table
+    if isinstance(state, list | tuple):
+        return type(state)(copied(value) for value in state)
+    return state
