@@ -32,6 +32,7 @@ from cyclegan.evaluation.score import make_scorer
 from cyclegan.execution.choice import Chosen, Work, choose
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_from_table
+from cyclegan.leftovers import remove_unfinished
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import NAME as JSON_LINES
 from cyclegan.loggers.jsonl import read_records
@@ -100,6 +101,8 @@ def train(
         _tell_data(resume.data, feed)
     _make_folder(settings.run.folder)
     with only_trainer(settings.run.folder):
+        for folder in (settings.run.folder, *settings.run.folder.glob("pictures/*/")):
+            remove_unfinished(folder)
         try:
             training = _training(settings, recipe, feed, device, start, chosen)
             best = best_of(resume) if resume is not None else None

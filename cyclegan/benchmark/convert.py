@@ -1,7 +1,6 @@
 """Conversion: read, float32 forward, write, one after the other; against the converter."""
 
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from itertools import cycle, islice
@@ -31,6 +30,7 @@ from cyclegan.conversion.sizes import scaled
 from cyclegan.conversion.translator import Translator
 from cyclegan.device import choose_device
 from cyclegan.execution.execution import Execution
+from cyclegan.leftovers import temporary_folder
 from cyclegan.metrics.difference import mean_absolute_difference
 
 AT_ONCE = 10  # images a pair
@@ -46,8 +46,8 @@ def run(settings: ConvertSettings, benchmark: BenchmarkSettings) -> int:
     memory = measure_memory(__name__, *(_given(settings, way) for way in _WAYS))
     jobs = plan(settings)[: settings.num_test]
     (plain, convert_plainly), (chosen, convert) = (way(settings, jobs) for way in _WAYS.values())
-    with tempfile.TemporaryDirectory() as folder:
-        first, second = Path(folder) / "plain", Path(folder) / "chosen"
+    with temporary_folder("cyclegan-benchmark-") as folder:
+        first, second = folder / "plain", folder / "chosen"
         times = measure(
             _in_turns(convert_plainly, jobs, first),
             _in_turns(convert, jobs, second),
@@ -155,8 +155,8 @@ def peak_of(given: dict[str, Any]) -> int:
     settings = _SETTINGS.validate_json(json.dumps(given["settings"]))
     jobs = plan(settings)[:3]
     translator, convert = _WAYS[given["way"]](settings, jobs)
-    with tempfile.TemporaryDirectory() as folder:
-        convert(_into(jobs, Path(folder)))
+    with temporary_folder("cyclegan-benchmark-") as folder:
+        convert(_into(jobs, folder))
     return resident_peak(translator.device)
 
 

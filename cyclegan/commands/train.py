@@ -38,7 +38,7 @@ def _run(args: Sequence[str]) -> int:
     if command.init_weights is None:  # those alone can be saved as a run
         command.settings.training.check_epochs()
     folder = command.settings.run.folder
-    if folder.exists() and not {path.name for path in folder.iterdir()} <= _BEGINNINGS:
+    if folder.exists() and not all(map(_is_beginning, folder.iterdir())):
         raise UserError(
             f"{folder}: there already; --continue_train goes on with it, "
             "another --name starts a new run"
@@ -94,12 +94,14 @@ def _watched(command: RunCommand) -> AbstractContextManager[None]:
     return dashboard_beside(command.settings.loggers, command.settings.run)
 
 
-#: What a run leaves that ended before its first save: a new one may take its place.
+def _is_beginning(path: Path) -> bool:
+    """Whether a run that ended before its first save leaves this: a new one may take its place."""
+    return path.name in _BEGINNINGS or path.match(".*.unfinished")
+
+
 _BEGINNINGS = {
-    *(".lock", "settings.toml", ".settings.toml.unfinished"),
-    *("journey.json", ".journey.json.unfinished", "losses.jsonl", "losses.csv"),
-    *(".losses.jsonl.unfinished", ".losses.csv.unfinished", "report.html", "pictures"),
-    *("tensorboard", "wandb", "wandb_id.txt", ".latest.pt.unfinished"),
+    *(".lock", "settings.toml", "journey.json", "losses.jsonl", "losses.csv", "report.html"),
+    *("pictures", "tensorboard", "wandb", "wandb_id.txt"),
 }
 
 

@@ -14,9 +14,10 @@ import PIL
 import psutil
 from numpy.typing import NDArray
 
-from cyclegan.data.cache_folder import FOLDERS, TOLD
+from cyclegan.data.cache_folder import FOLDERS, PREFIX, TOLD
 from cyclegan.data.estimate import bytes_of_scaled
 from cyclegan.data.settings import DataSettings
+from cyclegan.leftovers import remove_folders
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ class Cache:
 
 def open_cache(settings: DataSettings, paths: Sequence[Path]) -> tuple[Cache, Callable[[], None]]:
     """The cache for a data set of these images, and what removes it at the end."""
+    remove_folders(PREFIX)  # of killed runs: in a folder in memory they take it up for good
     mode = settings.cache
     if mode == "auto":
         mode = "ram" if 0 < bytes_of_scaled(paths, settings) <= _bound() else "off"

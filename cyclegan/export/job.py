@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
@@ -20,6 +19,7 @@ from cyclegan.export import calibration, parity
 from cyclegan.export.network import Exportable, exportable
 from cyclegan.export.settings import ExportSettings
 from cyclegan.export.table import FORMATS, Format, Quantize
+from cyclegan.leftovers import temporary_folder
 from cyclegan.progress import progress_bar
 from cyclegan.runtimes.opened import first_line
 from cyclegan.runtimes.table import parts
@@ -53,8 +53,8 @@ def export(settings: ExportSettings) -> int:
         raise UserError(f"{there}: there already: give another --output, or --overwrite")
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same file system, so that a file changes its name whole or not at all.
-    with TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
-        made, lines = _make(generator, settings, kind, Path(folder) / path.name)
+    with temporary_folder(".export-", path.parent) as folder:
+        made, lines = _make(generator, settings, kind, folder / path.name)
         for new, final in reversed(list(zip(parts(made), parts(path), strict=True))):
             new.replace(final)
     size = sum(part.stat().st_size for part in parts(path)) / 2**20

@@ -4,7 +4,6 @@ import logging
 import signal
 import socket
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cyclegan.dashboard import address
 from cyclegan.errors import UserError
+from cyclegan.leftovers import temporary_folder
 from cyclegan.packages import need
 from cyclegan.serving.models import Model, offered
 from cyclegan.serving.settings import ServeSettings
@@ -47,7 +47,7 @@ def run(settings: ServeSettings) -> int:
         signal.signal(number, _end)
     with (
         address.listen(settings.host, settings.port) as listening,
-        tempfile.TemporaryDirectory(prefix="cyclegan-serve-") as folder,
+        temporary_folder("cyclegan-serve-") as folder,
     ):
         workers = Workers(
             Worker.of_models(settings.device, settings.precision, trust_code=settings.trust_code),
@@ -55,7 +55,7 @@ def run(settings: ServeSettings) -> int:
         )
         try:
             files = {path: workers.models.do(Inspect(path)) for path in settings.files}
-            app = _application(settings, files, workers, Path(folder))
+            app = _application(settings, files, workers, folder)
             _serve(app, workers, listening, settings)
         finally:
             workers.close()

@@ -217,7 +217,7 @@ def test_leftovers_of_killed_runs_are_removed(
     own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    held, remove = cache_folder.temporary_folder()
+    held, remove = cache_folder.run_folder()
     left = tmp_path / f"{cache_folder.PREFIX}left"
     left.mkdir()
     own_folder.mkdir(parents=True)
