@@ -1,11 +1,12 @@
 """What a translator takes from Python, and gives back as the same kind."""
 
+import io
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,13 +14,38 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan import images
+from cyclegan.errors import UserError
+from cyclegan.images.eight_bit import reason
 from cyclegan.images.picture import RANGES, Array, Picture, Range
 
+_ARRAY = "(H, W) or (H, W, C) of uint8, uint16 or floats in [0, 1]"
 ACCEPTED = (
-    "a PIL image, a path, an array (H, W) or (H, W, C) of uint8, uint16 or floats in [0, 1], "
-    "a tensor (C, H, W) or (N, C, H, W) of floats in [-1, 1], or an iterable of these"
+    f"a PIL image, a path, an array {_ARRAY}, a tensor (C, H, W) or (N, C, H, W) of floats in "
+    "[-1, 1], the bytes of a picture or an open file of them, or an iterable of these"
 )
-_LEEWAY = 0.5  # that floats may be beyond [0, 1]: enlarged pictures are, a little
+_LEEWAY = 0.5  # of the range that floats may be beyond it: enlarged pictures are, a little
+
+
+@runtime_checkable
+class File(Protocol):
+    """A file that is open: of the system, in memory, of an archive, from the network."""
+
+    def read(self) -> bytes:
+        """All of it, from where it stands."""
+        ...
+
+
+@runtime_checkable
+class Seekable(Protocol):
+    """A file that may be gone back in."""
+
+    def seekable(self) -> bool:
+        """Whether it can."""
+        ...
+
+    def seek(self, offset: int, /) -> int:
+        """Go to a place in it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -34,7 +60,8 @@ class Opened:
 
 def is_picture(given: object) -> bool:
     """Whether it is one picture, or one batch; what else can be gone through is many."""
-    return isinstance(given, tuple(_KINDS)) or not isinstance(given, Iterable)
+    many = isinstance(given, Iterable) and not isinstance(given, Mapping)
+    return isinstance(given, tuple(_KINDS)) or not many
 
 
 def open_picture(given: object, channels: int) -> Opened:
@@ -117,6 +144,8 @@ def _converted(batch: list[Opened], convert: Callable[[Tensor], Tensor]) -> Iter
 def _image(given: Image.Image, channels: int) -> Opened:
     if channels not in (1, 3):
         raise ValueError(f"this generator takes {channels} channels: give it arrays or tensors")
+    if 0 in given.size:
+        raise ValueError(f"a picture of {given.width}x{given.height} pixels: one has at least 1x1")
     pixels = images.to_tensor(images.as_mode(given, channels))
     return Opened(pixels[None], lambda made: images.to_image(made[0]))
 
@@ -125,18 +154,48 @@ def _path(given: str | Path, channels: int) -> Opened:
     return _image(images.read(Path(given), 3 if channels == 3 else 1), channels)
 
 
+def _bytes(given: bytes | bytearray | memoryview, channels: int) -> Opened:
+    return _image(_decoded(bytes(given), type(given).__name__, channels), channels)
+
+
+def _file(given: File, channels: int) -> Opened:
+    """From its beginning, as Pillow does, where it can be gone back to; it stays open."""
+    kind = type(given).__name__
+    try:
+        if isinstance(given, Seekable) and given.seekable():
+            given.seek(0)
+        content: object = given.read()
+    except UnicodeDecodeError:
+        content = ""
+    except Exception as error:  # whatever it is: closed, only written to, gone
+        raise UserError(f"{kind}: can't be read ({str(error) or type(error).__name__})") from error
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise TypeError(f'{kind}: gives text, and a picture is bytes: open the file with "rb"')
+    return _image(_decoded(bytes(content), kind, channels), channels)
+
+
+def _decoded(content: bytes, kind: str, channels: int) -> Image.Image:
+    if not content:
+        raise images.UnreadableImageError(f"{kind}: holds nothing")
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return images.as_mode(image, 3 if channels == 3 else 1)
+    except Exception as error:  # decoders raise nearly every kind
+        raise images.UnreadableImageError(f"{kind}: {reason(Path(), error)}") from error
+
+
 def _array(given: Array, channels: int) -> Opened:
     floats = np.issubdtype(given.dtype, np.floating)
     if given.ndim not in (2, 3) or not (floats or given.dtype.name in RANGES) or not given.size:
+        batch = ": give a batch as a list of them" if given.ndim == 4 else ""
         raise ValueError(
-            f"an array of {given.dtype} and shape {given.shape}: (H, W) or (H, W, C) "
-            "of uint8, uint16 or floats in [0, 1] is needed"
+            f"an array of {given.dtype} and shape {given.shape}: {_ARRAY} is needed{batch}"
         )
-    if floats:
-        _check_floats(given)
-    values = Range(0, 1) if floats else RANGES[given.dtype.name]
     flat = given.ndim == 2
+    values = Range(0, 1) if floats else RANGES[given.dtype.name]
     picture = _with_channels(Picture(given[:, :, None] if flat else given, values), channels)
+    if floats:
+        _check_range("an array", given.min(), given.max(), values)
 
     def close(made: Tensor) -> Array:
         pixels = values.of_model(made[0].permute(1, 2, 0), given.dtype)
@@ -145,33 +204,48 @@ def _array(given: Array, channels: int) -> Opened:
     return Opened(picture.window(0, given.shape[0], 0, given.shape[1]), close)
 
 
-def _check_floats(given: Array) -> None:
-    low, high = given.min(), given.max()
-    if not (low >= -_LEEWAY and high <= 1 + _LEEWAY):  # not a number is neither
-        raise ValueError(f"an array of floats from {low:g} to {high:g}: [0, 1] is needed")
+def _check_range(what: str, low: float, high: float, taken: Range) -> None:
+    """Raise ValueError where floats are of another range than is taken."""
+    leeway = _LEEWAY * (taken.high - taken.low)
+    if not (low >= taken.low - leeway and high <= taken.high + leeway):  # not a number is neither
+        raise ValueError(
+            f"{what} of floats from {low:g} to {high:g}: [{taken.low:g}, {taken.high:g}] is needed"
+        )
 
 
 def _with_channels(picture: Picture, channels: int) -> Picture:
     there = picture.pixels.shape[2]
     if there != channels and (there, channels) not in ((1, 3), (3, 1)):
-        raise ValueError(f"an array of {there} channels: this generator takes {channels}")
+        first = picture.pixels.shape[0] in (1, channels)
+        raise ValueError(
+            f"an array of {there} channels: this generator takes {channels}"
+            + f", and shape {picture.pixels.shape} has them first: "
+            "array.transpose(1, 2, 0) makes it (H, W, C)" * first
+        )
     return picture.with_channels(channels)
 
 
 def _tensor(given: Tensor, channels: int) -> Opened:
     batch = given[None] if given.ndim == 3 else given
     if batch.ndim != 4 or batch.shape[1] != channels or not given.numel():
+        last = given.ndim in (3, 4) and given.shape[-1] == channels and given.numel() > 0
+        order = "2, 0, 1" if given.ndim == 3 else "0, 3, 1, 2"
         raise ValueError(
             f"a tensor of shape {tuple(given.shape)}: ({channels}, H, W) or "
-            f"(N, {channels}, H, W) is needed"
+            f"(N, {channels}, H, W) is needed" + f": tensor.permute({order}) makes it that" * last
         )
-    if not given.is_floating_point():
-        raise ValueError(f"a tensor of {given.dtype}: floats in [-1, 1] are needed")
+    if not given.is_floating_point() or given.layout is not torch.strided or given.is_meta:
+        raise ValueError(
+            f"a tensor of {given.dtype}, {given.layout} on {given.device}: "
+            "dense floats in [-1, 1] are needed"
+        )
+    pixels = batch.detach().to("cpu", torch.float32)
+    _check_range("a tensor", float(pixels.min()), float(pixels.max()), Range(-1, 1))
 
     def close(made: Tensor) -> Tensor:
         return made.reshape(*given.shape[:-3], *made.shape[1:]).to(given)
 
-    return Opened(batch.detach().to("cpu", torch.float32), close)
+    return Opened(pixels, close)
 
 
 #: The one table of what is taken, by type.
@@ -179,6 +253,10 @@ _KINDS: dict[type, Callable[[Any, int], Opened]] = {
     Image.Image: _image,
     str: _path,
     Path: _path,
+    bytes: _bytes,
+    bytearray: _bytes,
+    memoryview: _bytes,
     np.ndarray: _array,
     Tensor: _tensor,
+    File: _file,
 }

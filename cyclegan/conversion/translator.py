@@ -111,7 +111,9 @@ class Translator:
         return cls(generator, *choose_way(generator, device, precision, compile), tile)
 
     @overload
-    def __call__(self, given: Image.Image | Path | str) -> Image.Image: ...
+    def __call__(
+        self, given: Image.Image | Path | str | bytes | bytearray | memoryview | inputs.File
+    ) -> Image.Image: ...
     @overload
     def __call__(self, given: Array) -> Array: ...
     @overload
@@ -121,9 +123,9 @@ class Translator:
     def __call__(self, given: object, *, batch_size: int = 1) -> Any:
         """Convert a picture of any kind of `inputs.ACCEPTED`; the result is of the same kind.
 
-        It has the picture's size; of a path it is a PIL image. Of an iterable it is an iterator,
-        which converts as it is asked, pictures of equal size `batch_size` at a time. Raises
-        TypeError, ValueError and UserError, saying what was given and what is taken.
+        It has the picture's size; of a path, bytes or a file it is a PIL image. Of an iterable it
+        is an iterator, which converts as it is asked, pictures of equal size `batch_size` at a
+        time. Raises TypeError, ValueError and UserError, saying what was given and what is taken.
         """
         channels = self.generator.architecture.input_nc
         if not inputs.is_picture(given):

@@ -1,8 +1,11 @@
 """What a translator takes from Python: one picture of any kind, and streams of them."""
 
+import io
 import itertools
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -50,6 +53,87 @@ def test_a_path_is_the_picture_in_it(translator: Translator, tmp_path: Path) -> 
     assert translator(str(tmp_path / "a.png")).tobytes() == translator(image).tobytes()
     with pytest.raises(UserError, match=r"b\.png: no such file"):
         translator(tmp_path / "b.png")
+
+
+class OneWay(io.RawIOBase):
+    """A file that can't be gone back in, as a connection is, and gives little at a time."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = io.BytesIO(content)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        return self._content.readinto(memoryview(buffer)[:100])
+
+
+def at_its_end(content: bytes) -> io.BytesIO:
+    file = io.BytesIO(content)
+    file.seek(0, io.SEEK_END)
+    return file
+
+
+def temporary(content: bytes) -> IO[bytes]:
+    file = tempfile.NamedTemporaryFile()  # noqa: SIM115
+    file.write(content)
+    return file
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [bytes, bytearray, memoryview, io.BytesIO, at_its_end, temporary, OneWay,
+     lambda content: io.BufferedReader(OneWay(content))],
+)  # fmt: skip
+def test_bytes_and_files_are_the_picture_in_them(
+    opened: Callable[[bytes], object], translator: Translator
+) -> None:
+    image = smooth_image(7)
+    encoded = io.BytesIO()
+    image.save(encoded, "PNG")
+    expected = translator(image)
+    assert translator(opened(encoded.getvalue())).tobytes() == expected.tobytes()
+    pictures = [opened(encoded.getvalue()) for _ in range(2)]
+    assert [each.tobytes() for each in translator(pictures)] == [expected.tobytes()] * 2
+
+
+def test_a_picture_in_bytes_is_turned_upright(translator: Translator) -> None:
+    encoded = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    smooth_image(7, (40, 20)).save(encoded, "TIFF", exif=exif)
+    assert translator(encoded).size == (20, 40)
+
+
+def test_files_of_text_are_told(translator: Translator, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    smooth_image(1).save(path)
+    with path.open(encoding="utf-8") as text, path.open(encoding="latin-1") as other:
+        for file in (text, other, io.StringIO("x"), io.StringIO("")):
+            with pytest.raises(TypeError, match=r'gives text, .*: open the file with "rb"'):
+                translator(file)
+
+
+def closed() -> io.BytesIO:
+    file = io.BytesIO(b"x")
+    file.close()
+    return file
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (b"", "bytes: holds nothing"),
+        (io.BytesIO(), "BytesIO: holds nothing"),
+        (bytearray(b"hello"), "bytearray: not an image of a known kind"),
+        (closed(), r"BytesIO: can't be read \(I/O operation on closed file"),
+    ],
+)
+def test_bytes_that_are_no_picture(given: object, words: str, translator: Translator) -> None:
+    with pytest.raises(UserError, match=words):
+        translator(given)
+    with pytest.raises(UserError, match=words):
+        list(translator([given]))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32, np.float64])
@@ -196,6 +280,13 @@ def test_what_the_maker_of_pictures_raises_comes_in_its_place() -> None:
         next(stream)
 
 
+def one_nan() -> torch.Tensor:
+    """A tensor with one value that is no number."""
+    pixels = torch.zeros(3, 8, 8)
+    pixels[1, 2, 3] = torch.nan
+    return pixels
+
+
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
@@ -209,7 +300,21 @@ def test_what_the_maker_of_pictures_raises_comes_in_its_place() -> None:
         (np.full((8, 8, 3), np.nan), ValueError, "floats from nan to nan"),
         (torch.zeros(8, 8), ValueError, r"tensor of shape \(8, 8\): \(3, H, W\) or"),
         (torch.zeros(1, 8, 8), ValueError, r"tensor of shape \(1, 8, 8\)"),
-        (torch.zeros(3, 8, 8, dtype=torch.uint8), ValueError, r"torch\.uint8: floats in \[-1, 1\]"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), ValueError, r"torch\.uint8, .*in \[-1, 1\]"),
+        (torch.zeros(3, 8, 8).to_sparse(), ValueError, r"sparse_coo .*dense floats in \[-1, 1\]"),
+        (torch.zeros(3, 8, 8, device="meta"), ValueError, r"on meta: dense floats in \[-1, 1\]"),
+        (torch.zeros(8, 9, 3), ValueError, r"\(8, 9, 3\): .*: tensor\.permute\(2, 0, 1\) makes"),
+        (torch.zeros(2, 8, 9, 3), ValueError, r"9, 3\): .*: tensor\.permute\(0, 3, 1, 2\) makes"),
+        (torch.zeros(0, 3, 8, 8), ValueError, r"shape \(0, 3, 8, 8\): \(3, H, W\) or"),
+        (torch.full((3, 8, 8), 200.0), ValueError, r"tensor of floats from 200 to 200: \[-1, 1\]"),
+        (torch.full((2, 3, 8, 8), -2.5), ValueError, r"from -2\.5 to -2\.5: \[-1, 1\] is needed"),
+        (torch.tensor(0.0).log().expand(3, 8, 8), ValueError, "floats from -inf to -inf"),
+        (one_nan(), ValueError, "tensor of floats from nan to nan"),
+        (np.zeros((3, 8, 9), np.uint8), ValueError, r"array\.transpose\(1, 2, 0\) makes it \(H"),
+        (np.zeros((2, 8, 9, 3), np.uint8), ValueError, "give a batch as a list of them"),
+        (np.zeros((8, 9, 3), np.int8), ValueError, "array of int8 .* is needed"),
+        ({"a": 3}, TypeError, "dict: a PIL image"),
+        (Image.new("RGB", (0, 5)), ValueError, "a picture of 0x5 pixels"),
     ],
 )
 def test_what_is_not_taken_is_named(given: object, error: type[Exception], words: str) -> None:
