@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cyclegan.dashboard.environments import Environments, is_loaded
-from cyclegan.dashboard.login import credential, write_secret
+from cyclegan.dashboard.login import Logins, credential, with_login, write_secret
+from cyclegan.dashboard.names import PlainNames, refusing_paths
 from cyclegan.dashboard.page import Page
 
 
@@ -31,6 +32,12 @@ def make_application(
         env_path=str(folder),
         user_credential=None if login is None else credential(login),
     )
+    app.state = PlainNames(app.state)
+    if login is not None:
+        logins = Logins(login)
+        for rule in app.wildcard_router.rules:
+            if rule.target is visdom.IndexHandler:
+                rule.target = with_login(rule.target, logins)
     return app, Environments(app, _save, folder, dashboard / f"saving-{port}")
 
 
@@ -44,6 +51,7 @@ def _visdom(folder: Path) -> Any:
     defaults.DEFAULT_ENV_PATH = f"{folder}/"
     from visdom.utils import server_utils
 
+    server_utils.escape_eid = refusing_paths(server_utils.escape_eid)
     if hasattr(server_utils, "serialize_env"):
         server_utils.serialize_env = _saving_what_is_loaded(server_utils.serialize_env)
     from visdom.server import app

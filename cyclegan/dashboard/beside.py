@@ -61,10 +61,10 @@ def _start(loggers: LoggerSettings, run: RunSettings, env: str) -> "subprocess.P
     """
     host = _host(loggers)
     read_login(host)
-    folder = DashboardSettings(checkpoints_dir=run.checkpoints_dir).folder
-    address.make_folder(folder)
+    address.make_folder(DashboardSettings(checkpoints_dir=run.checkpoints_dir).folder)
     with address.listen(host, loggers.display_port, "--display_port") as listening:
-        words = [str(listening.fileno()), str(os.getpid()), str(folder), host, env]
+        folder = str(run.checkpoints_dir)
+        words = [str(listening.fileno()), str(os.getpid()), folder, host, env]
         return subprocess.Popen(
             [sys.executable, "-m", "cyclegan.dashboard.child", *words],
             stdin=subprocess.DEVNULL,

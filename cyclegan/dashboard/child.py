@@ -7,14 +7,15 @@ from pathlib import Path
 
 from cyclegan.dashboard.login import read_login
 from cyclegan.dashboard.server import Service, serve
+from cyclegan.dashboard.settings import DashboardSettings
 
 
-def main(number: str, parent: str, folder: str, host: str, env: str) -> None:
+def main(number: str, parent: str, checkpoints_dir: str, host: str, env: str) -> None:
     """Serve on the socket with that file number for as long as the process `parent` lives."""
     with socket.socket(fileno=int(number)) as listening:
         serve(
             Service(
-                Path(folder),
+                DashboardSettings(checkpoints_dir=Path(checkpoints_dir), host=host),
                 listening,
                 login=read_login(host),
                 env=env,

@@ -26,7 +26,7 @@ class Environments:
         """Save what changed; what can't be saved is said once, and the server goes on."""
         try:
             for name in list(self._app.state):
-                if is_loaded(self._app.state[name]) and Path(name).name == name:
+                if is_loaded(self._app.state[name]):
                     self._save_one(name)
             self._failed = False
         except OSError as error:

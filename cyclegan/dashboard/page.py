@@ -17,12 +17,25 @@ from cyclegan.errors import UsageError
 FONTS = tuple(f"fonts/glyphicons-halflings-regular.{kind}" for kind in ("woff2", "woff"))
 PAGES = ("index.html", "login.html")
 _NAMED = re.compile(r"""static_url\(\s*["']([^"']+)["']\s*\)""")
+# No policy of a page keeps a meta element in a window's text from leading it elsewhere.
+_NO_META = """<script>
+    {
+        const inner = Object.getOwnPropertyDescriptor(Element.prototype, 'innerHTML');
+        Object.defineProperty(Element.prototype, 'innerHTML', {...inner, set(text) {
+            inner.set.call(this, text === null ? '' : String(text).replace(/<meta/gi, '<no-meta'));
+        }});
+    }
+    </script>"""
 # The first is no file of the static folder, which newer tornados refuse; an icon is not there.
 _MENDED = (
     ('{{ static_url("../user/style.css") }}', '"/user/style.css"'),
     ('<link rel="shortcut icon" href="favicon.png">', ""),
-    ("<head>", '<head>\n    <link rel="icon" href="data:,">'),
+    ("<head>", '<head>\n    <link rel="icon" href="data:,">' + _NO_META),
+    # MathJax evaluates what is of that type, which the page's policy forbids.
+    ("type='text/x-mathjax-config'", "type='text/javascript'"),
+    ("<script", '<script nonce="{{ once }}"'),
 )
+
 _NOTICE = """<!doctype html>
 <html><head><meta charset="utf-8"><meta http-equiv="refresh" content="3"><title>visdom</title>
 <link rel="icon" href="data:,"></head><body><p>{}</p></body></html>
@@ -70,17 +83,15 @@ class Page:
         """Put visdom's own files into the folder, its pages excepted."""
         for path in sorted(self._theirs.rglob("*")):
             if path.is_file() and path.suffix != ".map" and path.name not in PAGES:
-                place(path.read_bytes(), self.folder / path.relative_to(self._theirs))
+                content = _mended(path) if path.suffix == ".html" else path.read_bytes()
+                place(content, self.folder / path.relative_to(self._theirs))
         if not (self._theirs / "error.html").exists():
             place(_ERROR.encode(), self.folder / "error.html")
 
     def show(self) -> None:
         """Let the folder hold visdom's pages: from now on they are what is served."""
         for page in PAGES:
-            text = (self._theirs / page).read_text(encoding="utf-8")
-            for old, new in _MENDED:
-                text = text.replace(old, new)
-            place(text.encode(), self.folder / page)
+            place(_mended(self._theirs / page), self.folder / page)
 
     def tell(self, message: str) -> None:
         """Let the folder hold pages that say `message`, and look again every few seconds."""
@@ -107,6 +118,14 @@ class Page:
         for path in {*self.required, *known}:
             if (source / path).is_file():
                 place((source / path).read_bytes(), self.folder / path)
+
+
+def _mended(page: Path) -> bytes:
+    """A page of visdom's, whose own scripts are told from what is put into it later."""
+    text = "{% set once = nonce() %}" + page.read_text(encoding="utf-8")
+    for old, new in _MENDED:
+        text = text.replace(old, new)
+    return text.encode()
 
 
 def place(content: bytes, target: Path) -> None:

@@ -14,22 +14,23 @@ from typing import Any
 
 from cyclegan.dashboard import address, sources
 from cyclegan.dashboard.application import make_application
+from cyclegan.dashboard.guard import Guard
 from cyclegan.dashboard.login import PASSWORD, read_login
+from cyclegan.dashboard.origins import Origins
 from cyclegan.dashboard.page import Page
 from cyclegan.dashboard.settings import DashboardSettings
 from cyclegan.errors import UserError
 
 log = logging.getLogger(__name__)
 SAVING = 60.0  # seconds between two savings
-LARGEST = 1024**3  # bytes of a request, as visdom's own server has it
+UPLOAD = 120.0  # seconds that the body of a request may take
 
 
 @dataclass(frozen=True)
 class Service:
     """What is served, on which socket, and for how long."""
 
-    folder: Path
-    """the dashboard's own"""
+    settings: DashboardSettings
     listening: socket.socket
     login: tuple[str, str] | None = None
     env: str | None = None
@@ -55,7 +56,7 @@ def run(settings: DashboardSettings) -> int:
         terminal.flush()
 
     with address.listen(settings.host, settings.port) as listening:
-        serve(Service(settings.folder, listening, login, announce=announce))
+        serve(Service(settings, listening, login, announce=announce))
     sys.stdout.write(f"dashboard: stopped; what it showed is saved in {settings.folder}\n")
     return 0
 
@@ -77,18 +78,19 @@ async def _serve(service: Service) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     service.announce()
-    page = Page(service.folder)
+    folder = service.settings.folder
+    page = Page(folder)
     page.prepare()
     port = service.listening.getsockname()[1]
-    app, environments = make_application(service.folder, port, page, service.login)
+    app, environments = make_application(folder, port, page, service.login)
     if service.env is not None and service.env not in app.state:
         app.state[service.env] = {"jsons": {}, "reload": {}}
     tasks = [
-        asyncio.create_task(_complete(page, service.folder)),
+        asyncio.create_task(_complete(page, folder)),
         asyncio.create_task(_every(SAVING, environments.save)),
         asyncio.create_task(_watch(service.is_wanted, stop)),
     ]
-    _accept(app, service.listening)
+    _accept(app, service)
     await stop.wait()
     for task in tasks:
         task.cancel()
@@ -96,11 +98,13 @@ async def _serve(service: Service) -> None:
     environments.save()
 
 
-def _accept(app: Any, listening: socket.socket) -> None:
+def _accept(app: Any, service: Service) -> None:
     from tornado.httpserver import HTTPServer
 
-    listening.setblocking(False)
-    HTTPServer(app, max_buffer_size=LARGEST).add_sockets([listening])
+    settings = service.settings
+    guard = Guard(app, Origins.of(settings.host, settings.hosts), settings.largest_body)
+    service.listening.setblocking(False)
+    HTTPServer(guard, body_timeout=UPLOAD).add_sockets([service.listening])
 
 
 async def _complete(page: Page, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.strict import STRICT
@@ -19,6 +19,10 @@ class DashboardSettings:
     """folder that holds the runs; what is shown is kept in its folder .dashboard"""
     host: str = "127.0.0.1"
     """address to listen on; one that others reach needs VISDOM_USERNAME and VISDOM_PASSWORD"""
+    hosts: tuple[str, ...] = ()
+    """further names that browsers reach it by, where a proxy or a tunnel gives it some"""
+    max_megabytes: PositiveInt = 64
+    """refuse what is sent in larger pieces"""
     assets: Path | None = None
     """folder to take the page's scripts from, laid out like visdom's static folder"""
 
@@ -26,3 +30,8 @@ class DashboardSettings:
     def folder(self) -> Path:
         """The dashboard's own folder."""
         return self.checkpoints_dir / ".dashboard"
+
+    @property
+    def largest_body(self) -> int:
+        """Of a request, in bytes."""
+        return self.max_megabytes * 1_000_000

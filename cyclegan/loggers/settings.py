@@ -31,7 +31,10 @@ class LoggerSettings:
     """project of Weights & Biases"""
 
     def check(self) -> None:
-        """Raise UsageError where the server's address holds a login: settings are kept in files."""
+        """Raise UsageError where no environment has this name, or the address holds a login:
+        settings are kept in files."""
+        if not all(map(is_plain, (self.display_env or "main").split("/"))):
+            raise UsageError(f"--display_env {self.display_env!r}: a plain name without a path")
         if "@" in self.display_server:
             raise UsageError(
                 "--display_server: an address without a login; VISDOM_USERNAME and "
@@ -46,3 +49,12 @@ class LoggerSettings:
     """port of the Visdom server"""
     display_env: str | None = None
     """Visdom environment; by default the name of the run"""
+
+
+def is_plain(name: str) -> bool:
+    """Whether an environment may have this name: its file, in the server's folder, is called so."""
+    odd = any(sign in "/\\" or not sign.isprintable() for sign in name)
+    return name.strip() not in ("", ".", "..") and not odd and len(name.encode()) <= _LONGEST
+
+
+_LONGEST = 200  # bytes: with its ending, and that of an unfinished one, it is a file's name

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from dashboard.conftest import Silence
 from dashboard.serving import ask, dashboard, send_text, start, stop, windows
+from tornado.web import HTTPError
 from visdom_server import free_port
 
 PASSWORD = "no one should ever read this"
@@ -143,7 +144,8 @@ def test_what_is_saved(tmp_path: Path) -> None:
     app, environments = make_application(tmp_path, 1, Page(tmp_path), None)
     assert app.settings["autoreload"] is False
     app.state["run"] = {"jsons": {"w": 1}, "reload": {}}
-    app.state["../outside"] = {"jsons": {}, "reload": {}}
+    with pytest.raises(HTTPError, match="400"):
+        app.state["../outside"] = {"jsons": {}, "reload": {}}
     environments.save()
     path = tmp_path / "environments" / "run.json"
     assert json.loads(path.read_text())["jsons"] == {"w": 1}

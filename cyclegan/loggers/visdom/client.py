@@ -17,6 +17,10 @@ class RefusedError(Exception):
     """The server wants a login, or another one."""
 
 
+class UnwelcomeError(Exception):
+    """The server takes no such thing, as it says."""
+
+
 def address_of(settings: LoggerSettings) -> str:
     """Where the server is."""
     server = settings.display_server
@@ -26,8 +30,8 @@ def address_of(settings: LoggerSettings) -> str:
 def connect(settings: LoggerSettings, env: str) -> Any:
     """A Visdom client for one environment; user and password come from the process's environment.
 
-    Raises RefusedError where these are wrong or missing, ConnectionError or
-    requests.RequestException where nobody answers.
+    Raises RefusedError where these are wrong or missing, UnwelcomeError where the server is not
+    known by its address, ConnectionError or requests.RequestException where nobody answers.
     """
     import visdom
 
@@ -38,9 +42,7 @@ def connect(settings: LoggerSettings, env: str) -> Any:
 
         def _handle_post(self, url: str, data: Any = None) -> str:
             answer = session.post(url, data=data or {}, timeout=PATIENCE)
-            if answer.status_code in (400, 401, 403):
-                raise RefusedError
-            answer.raise_for_status()
+            _check(answer)
             return answer.text
 
         def win_exists(self, win: str, env: str | None = None) -> bool:
@@ -57,6 +59,20 @@ def connect(settings: LoggerSettings, env: str) -> Any:
     )
 
 
+def _check(answer: requests.Response) -> None:
+    """Raise for an answer that is none: UnwelcomeError, RefusedError, requests.HTTPError."""
+    if answer.ok:
+        return
+    try:
+        said = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        if answer.status_code in (400, 401, 403):
+            raise RefusedError from None
+        answer.raise_for_status()
+    else:
+        raise UnwelcomeError(said)
+
+
 def _logged_in(address: str) -> requests.Session:
     session = requests.Session()
     # A proxy of the network is not for this machine, and a password not for a proxy.
@@ -68,6 +84,6 @@ def _logged_in(address: str) -> requests.Session:
         answer = session.post(
             address, json={"username": user, "password": hashed}, timeout=PATIENCE
         )
-        if answer.status_code == requests.codes.bad_request:
+        if answer.status_code in (requests.codes.bad_request, requests.codes.too_many_requests):
             raise RefusedError
     return session

@@ -11,7 +11,7 @@ from cyclegan.loggers.jsonl import read_records
 from cyclegan.loggers.pictures import saved_pictures
 from cyclegan.loggers.record import Pictures, Record
 from cyclegan.loggers.settings import LoggerSettings
-from cyclegan.loggers.visdom.client import RefusedError, address_of, connect
+from cyclegan.loggers.visdom.client import RefusedError, UnwelcomeError, address_of, connect
 from cyclegan.loggers.visdom.page import PICTURES, Page, TakenError
 from cyclegan.position import Position
 
@@ -114,6 +114,9 @@ class _Sender:
         except RefusedError:
             self._page = None
             self._tell("refused")
+        except UnwelcomeError as error:
+            self._page = None
+            self._tell("unwelcome", error)
         except OSError:  # the client's ConnectionError, and all errors of requests
             self._page = None
             self._tell("away")
@@ -175,5 +178,6 @@ _LINES = {
     "there; --display_env NAME gives it a place of its own",
     "refused": "the Visdom server at {address} refuses the login: training goes on without it; "
     "set VISDOM_USERNAME and VISDOM_PASSWORD to what the server was started with",
+    "unwelcome": "the Visdom server at {address} takes nothing from this training: {error}",
     "failing": "the page at {address} can't be drawn ({error!r}): training goes on without it",
 }

@@ -1,0 +1,171 @@
+"""What stands before visdom's application: whose requests it gets, and how large they may be."""
+
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http.client import responses
+
+from tornado import httputil, web
+from tornado.http1connection import HTTP1Connection
+
+from cyclegan.dashboard.login import is_signed_in
+from cyclegan.dashboard.origins import Origins
+
+STRANGER = 10_000  # bytes that someone may send who has not logged in yet: a login
+#: A body that is too large by less is read to its end, so that its sender hears of the refusal.
+_DRAINED = 4
+_READING = ("GET", "HEAD", "OPTIONS")
+#: Nothing but the server's own scripts runs, whatever is in a window's text; styles may be there.
+_POLICY = (
+    "default-src 'none'; script-src 'self'{}; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; "
+    "connect-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+HEADERS = {
+    "Content-Security-Policy": _POLICY.format(""),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer that says in one line why there is no other."""
+
+    status: int
+    line: str
+
+
+class Guard(httputil.HTTPServerConnectionDelegate):
+    """Lets requests through to an application that trusts everyone."""
+
+    def __init__(self, app: web.Application, origins: Origins, largest: int) -> None:
+        self.app = app
+        self._origins = origins
+        self._largest = largest
+        app.add_transform(Protected)
+        app.ui_methods["nonce"] = nonce
+
+    def start_request(
+        self, server_conn: object, request_conn: httputil.HTTPConnection
+    ) -> httputil.HTTPMessageDelegate:
+        assert isinstance(request_conn, HTTP1Connection)
+        return _Request(self, server_conn, request_conn)
+
+    def on_close(self, server_conn: object) -> None:
+        self.app.on_close(server_conn)
+
+    def largest(self, headers: httputil.HTTPHeaders) -> int:
+        """How many bytes this request may bring."""
+        secret = self.app.settings.get("cookie_secret")
+        return self._largest if not secret or is_signed_in(headers, secret) else STRANGER
+
+    def refusal(self, method: str, headers: httputil.HTTPHeaders) -> Refusal | None:
+        """Why a request is not let through, by what comes before its body."""
+        host = headers.get("Host", "")
+        if not self._origins.is_known(host):
+            return Refusal(
+                400,
+                f"not known as {host[:100]!r}: cyclegan dashboard --hosts gives it more names",
+            )
+        if not self._is_own(method, headers, host):
+            return Refusal(403, "pages of other servers may not send to this one")
+        kind = headers.get("Content-Type", "").strip().lower()
+        if method not in _READING and kind.startswith("text/plain"):
+            return Refusal(415, "what is sent must be JSON, and text/plain says that it is not")
+        if _length(headers) > self.largest(headers):
+            return Refusal(413, f"more than the {self.largest(headers):,} bytes that are allowed")
+        return None
+
+    def _is_own(self, method: str, headers: httputil.HTTPHeaders, host: str) -> bool:
+        """Whether it comes from the server's own page, from no page, or is a link that is followed.
+
+        Browsers say whose page it is, of all that is more than looking at something.
+        """
+        origin = headers.get("Origin", headers.get("Sec-WebSocket-Origin"))
+        following = method in _READING and "Upgrade" not in headers
+        if origin is not None:
+            return following or self._origins.is_own(origin, host)
+        foreign = headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+        return not foreign or (following and headers.get("Sec-Fetch-Mode") == "navigate")
+
+
+class _Request(httputil.HTTPMessageDelegate):
+    """A request that goes to the application, or whose body goes nowhere."""
+
+    def __init__(self, guard: Guard, server: object, connection: HTTP1Connection) -> None:
+        self._guard = guard
+        self._server = server
+        self._connection = connection
+        self._inner: httputil.HTTPMessageDelegate | None = None
+        self._answer: Callable[[], None] | None = None
+
+    def headers_received(
+        self,
+        start_line: httputil.RequestStartLine | httputil.ResponseStartLine,
+        headers: httputil.HTTPHeaders,
+    ) -> Awaitable[None] | None:
+        assert isinstance(start_line, httputil.RequestStartLine)
+        largest = self._guard.largest(headers)
+        refusal = self._guard.refusal(start_line.method, headers)
+        if refusal is None:
+            self._connection.set_max_body_size(largest)
+            self._inner = self._guard.app.start_request(self._server, self._connection)
+            return self._inner.headers_received(start_line, headers)
+        self._connection.set_max_body_size(max(_length(headers), _DRAINED * largest))
+        self._answer = lambda: _answer(self._connection, start_line.method, refusal)
+        if _length(headers) > _DRAINED * largest:
+            self.finish()
+        return None
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        return self._inner.data_received(chunk) if self._inner else None
+
+    def finish(self) -> None:
+        if self._inner:
+            self._inner.finish()
+        elif self._answer:
+            self._answer()
+
+    def on_connection_close(self) -> None:
+        if self._inner:
+            self._inner.on_connection_close()
+
+
+class Protected(web.OutputTransform):
+    """Tells browsers with every answer what they must not do with it."""
+
+    def __init__(self, request: httputil.HTTPServerRequest) -> None:
+        """The same for all requests."""
+
+    def transform_first_chunk(
+        self, status_code: int, headers: httputil.HTTPHeaders, chunk: bytes, finishing: bool
+    ) -> tuple[int, httputil.HTTPHeaders, bytes]:
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        return status_code, headers, chunk
+
+
+def nonce(handler: web.RequestHandler) -> str:
+    """A word that the scripts written in this page carry, and none that was put into it later."""
+    word = secrets.token_urlsafe(16)
+    handler.set_header("Content-Security-Policy", _POLICY.format(f" 'nonce-{word}'"))
+    return word
+
+
+def _answer(connection: HTTP1Connection, method: str, refusal: Refusal) -> None:
+    body = json.dumps({"detail": refusal.line}).encode()
+    start_line = httputil.ResponseStartLine("HTTP/1.1", refusal.status, responses[refusal.status])
+    headers = httputil.HTTPHeaders(
+        {**HEADERS, "Content-Type": "application/json", "Content-Length": str(len(body))}
+    )
+    connection.write_headers(start_line, headers, None if method == "HEAD" else body)
+    connection.finish()
+
+
+def _length(headers: httputil.HTTPHeaders) -> int:
+    given = headers.get("Content-Length", "")
+    return int(given) if given.isdecimal() and len(given) < 20 else 0
