@@ -1,6 +1,10 @@
 """Which npm packages hold the scripts of visdom's page, exactly pinned, by visdom's version."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+
+SUMS = Path(__file__).with_name("SHA256SUMS")  # of the files as npm's registry has them
 
 
 @dataclass(frozen=True)
@@ -79,3 +83,14 @@ PACKAGES = {
         ),
     ),
 }
+
+
+def pins(packages: Iterable[Package]) -> dict[str, str]:
+    """SHA-256 of the packages' files, by their places: the bytes that they have from any source."""
+    lines = SUMS.read_text(encoding="utf-8").splitlines()
+    sums = {name: digest for digest, name in (line.split() for line in lines)}
+    return {
+        target: sums[f"{package.name}@{package.version}/{path}"]
+        for package in packages
+        for target, path in package.files
+    }

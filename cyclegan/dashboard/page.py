@@ -4,13 +4,14 @@ visdom comes without the scripts of others that its page is made of. They are pu
 its own files, so that nothing is written to where packages are installed.
 """
 
+import hashlib
 import html
 import importlib.util
 import re
 from importlib.metadata import version
 from pathlib import Path
 
-from cyclegan.dashboard.packages import PACKAGES, Package
+from cyclegan.dashboard.packages import PACKAGES, Package, pins
 from cyclegan.errors import UsageError
 
 #: What style sheets ask for; all else is named by the pages.
@@ -74,10 +75,21 @@ class Page:
         """The npm packages that hold what the page needs; none where they are not known."""
         return PACKAGES.get(".".join(self.visdom_version.split(".")[:2]), ())
 
+    @property
+    def pins(self) -> dict[str, str]:
+        """SHA-256 of all files that it takes from others, by their paths below the folder."""
+        return pins(self.packages)
+
     def missing(self, folder: Path | None = None) -> list[str]:
-        """What of it is not in `folder`, by default the page's own."""
-        where = self.folder if folder is None else folder
-        return [path for path in self.required if not _is_usable(where / path)]
+        """What it needs and `folder`, by default the page's own, lacks or does not have so."""
+        where, known = self.folder if folder is None else folder, self.pins
+        return [path for path in self.required if _digest(where / path) != known.get(path, "")]
+
+    def forged(self, folder: Path) -> list[str]:
+        """What `folder` has of it with other bytes than those that are pinned."""
+        return [
+            path for path, pin in self.pins.items() if _digest(folder / path) not in (pin, None)
+        ]
 
     def prepare(self) -> None:
         """Put visdom's own files into the folder, its pages excepted."""
@@ -99,25 +111,20 @@ class Page:
             place(_NOTICE.format(html.escape(message)).encode(), self.folder / page)
 
     def take(self, source: Path) -> None:
-        """Move everything below `source` into the folder, file by file."""
-        for path in sorted(source.rglob("*")):
-            if path.is_file():
-                target = self.folder / path.relative_to(source)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(target)
+        """Copy what is pinned, and as it is pinned, from `source` into the folder."""
+        for path, pin in self.pins.items():
+            if _digest(source / path) == pin:
+                place((source / path).read_bytes(), self.folder / path)
 
     def copy(self, source: Path) -> None:
-        """Copy what the page requires from `source`. Raises UsageError naming what is missing."""
+        """Take the page's files from `source`. Raises UsageError naming what it does not have."""
         missing = self.missing(source)
-        known = [target for package in self.packages for target, _ in package.files]
         if missing:
             raise UsageError(
-                f"--assets {source}: lacks {', '.join(missing)}; it should be laid out like "
+                f"--assets {source}: lacks {', '.join(missing)}; it should hold the same files as "
                 f"the {self.folder} of a machine where the dashboard works"
             )
-        for path in {*self.required, *known}:
-            if (source / path).is_file():
-                place((source / path).read_bytes(), self.folder / path)
+        self.take(source)
 
 
 def _mended(page: Path) -> bytes:
@@ -136,10 +143,6 @@ def place(content: bytes, target: Path) -> None:
     unfinished.replace(target)
 
 
-def _is_usable(path: Path) -> bool:
-    """Whether a file is there, and is no web page that some gateway sent in its place."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        start = file.read(64).lstrip()
-    return bool(start) and not (path.suffix in (".js", ".css") and start.startswith(b"<"))
+def _digest(path: Path) -> str | None:
+    """SHA-256 of a file's bytes; None where there is no file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

@@ -83,9 +83,22 @@ async def _fetch(page: Page, folder: Path, sources: dict[str, Source]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         with contextlib.suppress(OSError, TimeoutError, tarfile.TarError, KeyError):
-            if await source(folder, page) and not page.missing(folder / "static"):
-                page.take(folder / "static")
-                log.info("dashboard: the page's scripts came from %s", name)
+            if await source(folder, page):
+                _take(page, folder / "static", name)
+
+
+def _take(page: Page, static: Path, name: str) -> None:
+    """Take what a source brought, if that is all, and every file is the one that is pinned."""
+    forged = page.forged(static)
+    if forged:
+        log.warning(
+            "dashboard: %s from %s: not the file that is known by its SHA-256; not used",
+            ", ".join(forged),
+            name,
+        )
+    elif not page.missing(static):
+        page.take(static)
+        log.info("dashboard: the page's scripts came from %s", name)
 
 
 @contextlib.asynccontextmanager

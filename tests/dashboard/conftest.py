@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from browser import lacking
-from dashboard.serving import small_scripts
+from dashboard.serving import pin_small_scripts, small_scripts
 
 from cyclegan.dashboard import sources
 from cyclegan.dashboard.page import Page
@@ -26,7 +26,13 @@ def assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def small_assets(tmp_path: Path) -> Path:
+def small_pins(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small scripts are the ones that are known by their digests."""
+    pin_small_scripts(monkeypatch, tmp_path_factory.mktemp("pins"))
+
+
+@pytest.fixture
+def small_assets(tmp_path: Path, small_pins: None) -> Path:
     """A complete folder whose scripts do nothing: enough for a server that no browser visits."""
     return small_scripts(tmp_path / "assets")
 

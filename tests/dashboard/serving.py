@@ -1,5 +1,6 @@
 """Real servers for tests, and what they are asked."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -11,15 +12,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from cyclegan.dashboard import packages
 from cyclegan.dashboard.page import Page
+
+SMALL = "/**/"
 
 
 def small_scripts(folder: Path) -> Path:
-    """All files that the page requires, of a few bytes each."""
+    """All files that the page requires, of a few bytes each: see `pin_small_scripts`."""
     for path in Page(folder).required:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text("/**/")
+        (folder / path).write_text(SMALL)
     return folder
+
+
+def pin_small_scripts(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let small scripts be the ones that are known, here and in the processes that are started."""
+    digest = hashlib.sha256(SMALL.encode()).hexdigest()
+    names = [line.split()[1] for line in packages.SUMS.read_text().splitlines()]
+    sums = folder / "SHA256SUMS"
+    sums.write_text("".join(f"{digest}  {name}\n" for name in names))
+    (folder / "sitecustomize.py").write_text(
+        "from pathlib import Path\nfrom cyclegan.dashboard import packages\n"
+        f"packages.SUMS = Path({str(sums)!r})\n"
+    )
+    patch.setattr(packages, "SUMS", sums)
+    patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
 
 
 @contextmanager

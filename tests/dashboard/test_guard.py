@@ -12,7 +12,7 @@ import pytest
 import requests
 import websocket
 from dashboard.conftest import Silence
-from dashboard.serving import ask, dashboard, small_scripts, start, windows
+from dashboard.serving import ask, dashboard, pin_small_scripts, small_scripts, start, windows
 from visdom_server import free_port
 
 from cyclegan.dashboard import login
@@ -32,8 +32,10 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     port = free_port()
     flags = ["--assets", str(small_scripts(folder / "assets"))]
     flags += ["--hosts", "boards.example", "--max_megabytes", "1"]
-    with dashboard(folder, port, *flags):
-        yield port
+    with pytest.MonkeyPatch.context() as patch:
+        pin_small_scripts(patch, folder)
+        with dashboard(folder, port, *flags):
+            yield port
 
 
 def environments(port: int) -> set[str]:

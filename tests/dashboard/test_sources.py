@@ -6,7 +6,9 @@ import html
 import inspect
 import logging
 import os
+import re
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +22,8 @@ from browser import lacking
 from dashboard.conftest import Silence
 from dashboard.serving import small_scripts
 
-from cyclegan.dashboard import download, sources
+from cyclegan.dashboard import download, packages, sources
+from cyclegan.dashboard.packages import PACKAGES
 from cyclegan.dashboard.page import Page
 from cyclegan.errors import UsageError
 
@@ -55,6 +58,7 @@ def test_the_packages_are_those_that_visdom_pins(page: Page) -> None:
             assert elsewhere.get(package.name, f"{package.name}@{package.version}") in pinned
 
 
+@pytest.mark.usefixtures("small_pins")
 def test_a_folder_of_scripts(page: Page, tmp_path: Path) -> None:
     page.copy(small_scripts(tmp_path / "given"))
     assert page.missing() == []
@@ -65,6 +69,7 @@ def test_a_folder_of_scripts(page: Page, tmp_path: Path) -> None:
     assert 'href="favicon.png"' not in text
 
 
+@pytest.mark.usefixtures("small_pins")
 def test_an_incomplete_folder_is_named(page: Page, tmp_path: Path) -> None:
     folder = small_scripts(tmp_path / "given")
     (folder / "js" / "jquery.min.js").unlink()
@@ -79,6 +84,7 @@ def get(page: Page, **named: Any) -> bool:
     return asyncio.run(sources.complete(page, page.folder.parent, named))
 
 
+@pytest.mark.usefixtures("small_pins")
 def test_a_complete_folder_is_fetched_by_nobody(page: Page, tmp_path: Path) -> None:
     page.copy(small_scripts(tmp_path / "given"))
 
@@ -101,6 +107,7 @@ async def whole(folder: Path, page: Page) -> bool:
     return True
 
 
+@pytest.mark.usefixtures("small_pins")
 def test_half_a_source_counts_for_nothing(page: Page, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     assert not get(page, half=half)
@@ -110,6 +117,41 @@ def test_half_a_source_counts_for_nothing(page: Page, caplog: pytest.LogCaptureF
     assert not (page.folder.parent / "fetching").exists()
 
 
+async def forged(folder: Path, page: Page) -> bool:
+    small_scripts(folder / "static")
+    (folder / "static" / "js" / "jquery.min.js").write_text("/**/alert(1)")
+    return True
+
+
+@pytest.mark.usefixtures("small_pins")
+def test_a_forged_file_is_refused(page: Page, caplog: pytest.LogCaptureFixture) -> None:
+    """With all that came with it, in a line; the next source is tried."""
+    assert get(page, forged=forged, whole=whole)
+    (record,) = caplog.records
+    assert record.message == (
+        "dashboard: js/jquery.min.js from forged: not the file that is known by its SHA-256; "
+        "not used"
+    )
+    assert (page.folder / "js" / "jquery.min.js").read_text() == "/**/"
+
+
+@pytest.mark.usefixtures("small_pins")
+def test_a_forged_file_in_a_folder(page: Page, tmp_path: Path) -> None:
+    """That was given, and that was filled before: it is fetched anew."""
+    given = small_scripts(tmp_path / "given")
+    (given / "unknown.js").write_text("alert(1)")
+    page.copy(given)
+    assert not (page.folder / "unknown.js").exists()
+    (page.folder / "js" / "jquery.min.js").write_text("alert(1)")
+    assert page.missing() == ["js/jquery.min.js"]
+    (given / "js" / "sjcl.js").write_text("alert(1)")
+    with pytest.raises(UsageError, match=r"lacks js/sjcl\.js; it should hold the same files"):
+        page.copy(given)
+    assert get(page, whole=whole)
+    assert (page.folder / "js" / "jquery.min.js").read_text() == "/**/"
+
+
+@pytest.mark.usefixtures("small_pins")
 def test_an_interrupted_fetch_leaves_nothing(page: Page) -> None:
     pids = []
 
@@ -218,6 +260,7 @@ def internet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[S
     server.server_close()
 
 
+@pytest.mark.usefixtures("small_pins")
 def test_visdoms_own_download(
     page: Page, internet: type[Stand], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -226,6 +269,17 @@ def test_visdoms_own_download(
     assert "the page's scripts came from visdom's own download" in caplog.text
     assert internet.hosts >= {"unpkg.com", "cdn.plot.ly", "d3js.org", "cdnjs.cloudflare.com"}
     assert (page.folder / "js" / "plotly-plotly.min.js").read_text() == "/**/"
+
+
+def test_other_bytes_from_the_internet(
+    page: Page, internet: type[Stand], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The stand-in's files are none of those that are known."""
+    assert not get(page, **{"visdom's own download": sources.from_visdom})
+    first = caplog.records[0].message
+    assert "js/plotly-plotly.min.js" in first
+    assert "from visdom's own download: not the file that is known" in first
+    assert page.missing() == page.required
 
 
 def test_hosts_that_stop_in_the_middle(page: Page, internet: type[Stand]) -> None:
@@ -262,6 +316,39 @@ def test_npm(page: Page) -> None:
         ".fetching.lock",
         page.folder.name,
     ]
+
+
+NPM = """#!{python}
+import io, sys, tarfile
+from cyclegan.dashboard.packages import PACKAGES
+for package in {{p for ps in PACKAGES.values() for p in ps}}:
+    if f"{{package.name}}@{{package.version}}" in sys.argv:
+        with tarfile.open(f"{{package.name}}-{{package.version}}.tgz", "w:gz") as archive:
+            for _, path in package.files:
+                entry = tarfile.TarInfo(f"package/{{path}}")
+                entry.size = 8
+                archive.addfile(entry, io.BytesIO(b"alert(1)"))
+"""
+
+
+def test_other_bytes_from_npm(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "npm").write_text(NPM.format(python=sys.executable))
+    (tmp_path / "npm").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not get(page, npm=sources.from_npm)
+    assert "from npm: not the file that is known" in caplog.records[0].message
+    assert page.missing() == page.required
+
+
+def test_every_file_is_pinned(page: Page) -> None:
+    """Of both versions of visdom."""
+    assert set(page.required) <= page.pins.keys()
+    for found in PACKAGES.values():
+        digests = packages.pins(found)
+        assert digests.keys() == {target for package in found for target, _ in package.files}
+        assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests.values())
 
 
 def test_an_npm_that_fails(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
