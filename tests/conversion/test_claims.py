@@ -107,10 +107,11 @@ def test_what_a_killed_process_made_is_taken_over(
             claimed.set()
             signal.pause()
 
-    other = FORK.Process(target=hold)
+    other = FORK.Process(target=hold, daemon=True)
     other.start()
     claimed.wait(30)
-    this = FORK.Process(target=lambda: os._exit(convert(settings(pictures, out))))
+    finish = lambda: os._exit(convert(settings(pictures, out)))  # noqa: E731
+    this = FORK.Process(target=finish, daemon=True)
     this.start()
     while len(tree(out) - {"index.html", "manifest.jsonl", claims_module.NAME}) < 10:
         this.join(0.01)
