@@ -208,7 +208,7 @@ def _plan(chosen: Chosen, settings: Settings, images: int) -> dict[str, str]:
     seconds = chosen.seconds_per_step * work_of(settings, images).steps
     if not seconds:
         return told
-    spoken = str(timedelta(minutes=max(1, round(seconds / 60)))).removesuffix(":00")
+    spoken = str(timedelta(minutes=min(max(1, round(seconds / 60)), 10**10))).removesuffix(":00")
     if seconds > _MONTH:
         log.warning(
             "this run will take about %s on this machine: a GPU, a smaller --crop_size or --ngf, "

@@ -1,7 +1,6 @@
 """The whole tree of settings: typed defaults <- a TOML preset <- the command line."""
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, field, fields
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, cast
 from pydantic import RootModel, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from cyclegan import plain
 from cyclegan.data.settings import DataSettings
 from cyclegan.discriminators import DISCRIMINATORS, DiscriminatorSettings
 from cyclegan.discriminators.settings import BasicSettings
@@ -23,6 +23,7 @@ from cyclegan.layers.settings import NetworkSettings
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.losses.perceptual.settings import PerceptualSettings
 from cyclegan.losses.settings import LossSettings
+from cyclegan.plain import DamagedTextError, from_toml
 from cyclegan.quality.settings import QualitySettings
 from cyclegan.run import MODELS, Model, RunSettings
 from cyclegan.spelling import nearest
@@ -55,6 +56,9 @@ class Settings:
 
     def check(self) -> None:
         """Raise UsageError where settings contradict each other."""
+        for key, value in _flat(self).items():
+            if isinstance(value, int) and value > plain.LARGEST:
+                raise UsageError(f"--{key.partition('.')[2]}: a number that is too large")
         self.run.check()
         self.data.check()
         self.execution.check()
@@ -139,7 +143,7 @@ def from_table(table: Mapping[str, Any], source: str) -> Settings:
 def load_preset(path: Path) -> Settings:
     """Read a TOML preset. Raises UsageError, naming the file and the key."""
     try:
-        table = tomllib.loads(without_bytes(read_text(path)))
+        table = from_toml(without_bytes(read_text(path)))
     except FileNotFoundError:
         there = sorted(str(preset) for preset in path.parent.glob("*.toml"))
         known = f"; there are {', '.join(there)}" if there else ""
@@ -148,8 +152,10 @@ def load_preset(path: Path) -> Settings:
         raise UsageError(f"{path}: can't be read ({error.strerror})") from None
     except UserError as error:
         raise UsageError(str(error)) from None
-    except (ValueError, RecursionError) as error:  # TOML's own errors, and numbers too long
-        raise UsageError(f"{path}: not TOML ({error})") from None
+    except DamagedTextError as error:
+        raise UsageError(
+            f"{path}: not TOML ({error}): correct it; cyclegan settings shows what can stand in it"
+        ) from None
     return from_table(table, str(path))
 
 
@@ -189,13 +195,14 @@ def _part(name: str, given: Any, source: str) -> Any:
     if name in KINDS and KINDS[name][0] in values:
         start = of_kind(name, str(values.pop(KINDS[name][0])), start, source)
     try:
+        plain.check(values)
         # By way of JSON: there a strict reader still takes a string for a path.
         merged = json.dumps(asdict(start) | values, default=str)
         return TypeAdapter(type(start)).validate_json(merged)
     except ValidationError as error:
         raise UsageError(f"{where} {_first_problem(error, asdict(start))}") from None
     except (TypeError, ValueError, RecursionError) as error:  # what JSON can't hold
-        raise UsageError(f"{where} can't be read ({str(error)[:120]})") from None
+        raise UsageError(f"{where}: {str(error)[:120]}") from None
 
 
 def _first_problem(error: ValidationError, known: Mapping[str, Any]) -> str:

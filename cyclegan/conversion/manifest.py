@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,8 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from cyclegan.execution.execution import Precision
+from pydantic import TypeAdapter, ValidationError
 
+from cyclegan.execution.execution import Precision
+from cyclegan.plain import json_lines
+
+log = logging.getLogger(__name__)
 NAME = "manifest.jsonl"
 
 
@@ -53,15 +58,22 @@ class Entry:
 
 
 def read(folder: Path) -> dict[str, Entry]:
-    """The last entry of each output; half a line, left by a kill, is passed over."""
-    return {entry.output: entry for entry in _entries(folder / NAME)}
+    """The last entry of each output; lines that are damaged are told and passed over."""
+    entries = list(_entries(folder / NAME))
+    lost = entries.count(None)
+    if lost:
+        log.warning(
+            "%s: %d damaged lines: of what they tell, nothing is known; --overwrite makes it again",
+            *(folder / NAME, lost),
+        )
+    return {entry.output: entry for entry in entries if entry is not None}
 
 
 def computed(folder: Path, made_by: str) -> Entry | None:
     """The last entry of the same model and options that says how it was computed."""
     found = None
     for entry in _entries(folder / NAME):
-        if entry.origin.made_by == made_by and entry.precision is not None:
+        if entry is not None and entry.origin.made_by == made_by and entry.precision is not None:
             found = entry
     return found
 
@@ -84,14 +96,22 @@ def _ends_whole(file: IO[bytes]) -> bool:
     return file.read(1) == b"\n"
 
 
-def _entries(path: Path) -> Iterator[Entry]:
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            try:
-                content = json.loads(line)
-                origin = Origin(*(content.pop(name) for name in Origin.__dataclass_fields__))
-                yield Entry(origin=origin, **content)
-            except (ValueError, TypeError, KeyError, AttributeError):
-                continue
+def _entries(path: Path) -> Iterator[Entry | None]:
+    """Line by line; None for one that is damaged."""
+    return (_entry(line) for line in json_lines(path, names=True))
+
+
+def _entry(line: object) -> Entry | None:
+    if not isinstance(line, dict):
+        return None
+    names = Origin.__dataclass_fields__
+    content: dict[str, object] = {key: line[key] for key in line.keys() - names.keys()}
+    try:
+        return _ADAPTER.validate_python(
+            content | {"origin": {key: line[key] for key in line.keys() & names.keys()}}
+        )
+    except ValidationError:
+        return None
+
+
+_ADAPTER = TypeAdapter(Entry)

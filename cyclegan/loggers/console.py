@@ -80,8 +80,11 @@ class ConsoleLogger:
     def _left(self, position: Position) -> timedelta:
         done = position.images - self._journey.start.images
         seconds = (time.monotonic() - self._began) / max(1, done)
-        return timedelta(seconds=round(seconds * (self._journey.images - position.images)))
+        left = seconds * (self._journey.images - position.images)
+        return timedelta(seconds=round(min(left, _FOREVER)))
 
+
+_FOREVER = 1e12  # seconds: more than that, a timedelta can't hold
 
 #: What a line of the console has no room for.
 _NO_LOSSES = (

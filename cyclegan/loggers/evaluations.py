@@ -1,13 +1,16 @@
 """What `cyclegan evaluate` found of a run, kept in its folder and shown beside its curves."""
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from cyclegan.loggers.curves import Chart
+from cyclegan.plain import DamagedTextError, from_json
 
+log = logging.getLogger(__name__)
 NAME = "evaluation.json"
 WINDOW = "evaluation"  # what its Visdom windows' names begin with
 
@@ -15,22 +18,56 @@ Table = Mapping[str, Any]
 
 
 def read(folder: Path) -> list[Table]:
-    """All evaluations of a run, in the order of training; none where the file is missing or cut."""
+    """All evaluations of a run, in the order of training; damaged ones are told and left out."""
+    path = folder / NAME
     try:
-        found: list[Table] = json.loads((folder / NAME).read_text())
-    except (OSError, ValueError):
+        found = from_json(path.read_bytes())
+    except FileNotFoundError:
         return []
-    return found
+    except (OSError, DamagedTextError) as error:
+        log.warning("%s: can't be read (%s): what it holds is not shown", path, error)
+        return []
+    whole = [table for table in found if _is_whole(table)] if isinstance(found, list) else []
+    if whole != found:
+        log.warning("%s: damaged in part: what can't be read is not shown", path)
+    return whole
 
 
 def add(folder: Path, tables: Iterable[Table]) -> list[Table]:
-    """Keep `tables` with those there are, in place of the same checkpoint's by the same network."""
+    """Keep `tables` with those there are, in place of the same checkpoint's by the same network.
+
+    A damaged file stays beside the new one, under another name.
+    """
+    path = folder / NAME
     known = {_key(table): table for table in [*read(folder), *tables]}
     ordered = sorted(known.values(), key=lambda table: int(table["images_seen"]))
     unfinished = folder / f".{NAME}.unfinished"
     unfinished.write_text(json.dumps(ordered, indent=1))
-    unfinished.replace(folder / NAME)
+    if path.exists() and not _is_sound(path):
+        path.replace(folder / f"{NAME}.damaged")
+    unfinished.replace(path)
     return ordered
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        found = from_json(path.read_bytes())
+    except DamagedTextError:
+        return False
+    return isinstance(found, list) and all(map(_is_whole, found))
+
+
+def _is_whole(table: Any) -> bool:
+    """Whether all that is shown of a table is in it."""
+    try:
+        (
+            _key(table),
+            _row(table),
+            [float(of(table[way])) for of in _CURVES.values() for way in ("A_to_B", "B_to_A")],
+        )
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
+        return False
+    return True
 
 
 def panel(tables: Iterable[Table]) -> str:

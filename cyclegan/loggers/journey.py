@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PositiveInt, TypeAdapter, ValidationError
 
 from cyclegan.errors import UserError
+from cyclegan.plain import DamagedTextError, from_json
 from cyclegan.position import Position
 
 NAME = "journey.json"
@@ -21,7 +22,7 @@ class Journey:
     start: Position
     last_epoch: int
     images_per_epoch: int
-    side: int = 256
+    side: PositiveInt = 256
     """pixels of a side of a held-out picture"""
     guessing: float | None = None
     """a discriminator's loss when it can only guess; None where it has no meaning"""
@@ -48,17 +49,21 @@ def load(folder: Path) -> Journey:
     """Read the journey of the run in `folder`. Raises UserError, naming the file."""
     path = folder / NAME
     try:
-        read = _ADAPTER.validate_python(
-            _TABLE.validate_json(path.read_bytes()) | {"folder": folder}
-        )
+        table = from_json(path.read_bytes())
+        table = {**table, "folder": folder} if isinstance(table, dict) else table
+        read = _ADAPTER.validate_python(table)
     except FileNotFoundError:
         raise UserError(
             f"{path}: missing; cyclegan train writes it, also when a run goes on"
         ) from None
-    except ValidationError as error:
-        raise UserError(f"{path}: damaged ({error.error_count()} errors in it)") from None
+    except (DamagedTextError, ValidationError) as error:
+        reason = (
+            f"{error.error_count()} errors in it" if isinstance(error, ValidationError) else error
+        )
+        raise UserError(
+            f"{path}: damaged ({reason}); cyclegan train --continue_train writes it anew"
+        ) from None
     return replace(read, name=folder.name)
 
 
 _ADAPTER = TypeAdapter(Journey)
-_TABLE = TypeAdapter(dict[str, object])

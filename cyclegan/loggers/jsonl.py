@@ -1,6 +1,7 @@
 """`losses.jsonl`: one line of JSON for each record."""
 
 import json
+import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +9,10 @@ from pathlib import Path
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.record import Pictures, Record
 from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.plain import LARGEST, DamagedTextError, from_json, json_lines
 from cyclegan.position import Position
 
+log = logging.getLogger(__name__)
 NAME = "losses.jsonl"
 
 
@@ -23,6 +26,7 @@ class JsonLinesLogger:
     def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
         path = journey.folder / NAME
         cut_back(path, journey.start.images)
+        _tell_lost(path, journey.start.images, settings.print_freq)
         self._file = path.open("a", encoding="utf-8")
 
     def step(self, position: Position) -> None:
@@ -51,13 +55,12 @@ class JsonLinesLogger:
 
 def read_records(path: Path) -> Iterator[Record]:
     """The records of a run, oldest first; lines that are none are passed over."""
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            record = _parse(line)
-            if record is not None:
-                yield record
+    return (record for record in map(_record, json_lines(path)) if record is not None)
+
+
+def count_damaged(path: Path) -> int:
+    """Rows of a run's log that are no records; half a line at the end will be written again."""
+    return [_record(line) for line in json_lines(path)].count(None)
 
 
 def cut_back(path: Path, images: int) -> None:
@@ -67,7 +70,7 @@ def cut_back(path: Path, images: int) -> None:
     unfinished = path.with_name(f".{path.name}.unfinished")
     with path.open("rb") as lines, unfinished.open("wb") as kept:
         for line in lines:
-            record = _parse(line.decode(errors="replace"))
+            record = _parse(line)
             if record is not None and record.position.images > images:
                 break
             if line.endswith(b"\n"):
@@ -75,23 +78,47 @@ def cut_back(path: Path, images: int) -> None:
     unfinished.replace(path)
 
 
-def _parse(line: str) -> Record | None:
-    """The record of a line; None where it is not a whole one."""
-    if not line.endswith("\n"):
-        return None
-    try:
-        read = {name: _number(value) for name, value in json.loads(line).items()}
-        values = {name: value for name, value in read.items() if value is not None}
-        images, epoch, seconds = (
-            values.pop("images"),
-            values.pop("epoch", 1),
-            values.pop("seconds", 0.0),
+def _tell_lost(path: Path, images: int, every: int) -> None:
+    """Say how many rows before `images` can't be read, and whether some are missing at the end."""
+    tell_damaged(path)
+    seen = [0, *(record.position.images for record in read_records(path))]
+    apart = max(every, seen[-1] - seen[-2]) if len(seen) > 2 else every
+    missing = images // apart - seen[-1] // apart
+    if missing > 0:
+        log.warning(
+            "%s: ends at %d images, the checkpoint is from %d: about %d rows are lost",
+            *(path, seen[-1], images, missing),
         )
-    except (ValueError, KeyError, AttributeError):
+
+
+def tell_damaged(path: Path) -> None:
+    """Say how many rows of a log can't be read."""
+    damaged = count_damaged(path)
+    if damaged:
+        log.warning("%s: %d damaged rows are left out of the curves", path, damaged)
+
+
+def _parse(line: bytes) -> Record | None:
+    """The record of a line; None where it is not a whole one."""
+    try:
+        return _record(from_json(line)) if line.endswith(b"\n") else None
+    except DamagedTextError:
         return None
-    if not all(map(math.isfinite, (images, epoch, seconds))):
+
+
+def _record(line: object) -> Record | None:
+    if not isinstance(line, dict) or "images" not in line:
         return None
+    read = {name: _number(value) for name, value in line.items()}
+    values = {name: value for name, value in read.items() if value is not None}
+    place = [values.pop(name, start) for name, start in _PLACE.items()]
+    if not all(math.isfinite(value) and 0 <= value <= LARGEST for value in place):
+        return None
+    images, epoch, seconds = place
     return Record(Position(epoch=int(epoch), images=int(images)), values, seconds)
+
+
+_PLACE = {"images": math.nan, "epoch": 1.0, "seconds": 0.0}
 
 
 def _number(value: object) -> float | None:

@@ -63,4 +63,4 @@ def _point(colour: str, text: str) -> str:
 
 def _duration(seconds: float) -> str:
     """3 days, 4:05:06 as a person wants it: without days if there are none, to the second."""
-    return str(timedelta(seconds=round(max(0.0, seconds))))
+    return str(timedelta(seconds=round(min(max(0.0, seconds), 1e12))))

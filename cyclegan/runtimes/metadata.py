@@ -6,13 +6,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
+from cyclegan import plain
 from cyclegan.classic import Architecture
 from cyclegan.errors import UserError
 from cyclegan.fusion.build import Blueprint
 from cyclegan.generators import GENERATORS
 from cyclegan.layers.settings import Norm
+from cyclegan.plain import from_json
 from cyclegan.run import FolderDirection
 
 FORMAT = "1"
@@ -68,24 +70,25 @@ def from_texts(texts: Mapping[str, str], path: Path) -> Metadata | None:
     if not own:
         return None
     if own.get("format") != FORMAT:
+        told = repr(str(own.get("format"))[:20])[1:-1]  # one line, whatever stands there
         raise UserError(
-            f"{path}: exported in format {own.get('format')}, this version reads {FORMAT}: "
-            "export it again"
+            f"{path}: exported in format {told}, this version reads {FORMAT}: export it again"
         )
     try:
-        settings = _SETTINGS[json.loads(own["generator"])["netG"]]
+        settings = _SETTINGS[from_json(own["generator"])["netG"]]
+        channels = int(own["input_nc"]), int(own["output_nc"])
+        plain.check(channels)
         architecture = Architecture(
             TypeAdapter(settings).validate_json(own["generator"]),
-            int(own["input_nc"]),
-            int(own["output_nc"]),
+            *channels,
             _NORM.validate_python(own["norm"]),
         )
         direction = _DIRECTION.validate_python(own["direction"] or None)
         arithmetic = _ARITHMETIC.validate_python(own["arithmetic"])
         values = _VALUES.validate_json(own["values"])
         return Metadata(architecture, direction, arithmetic, values, own["digest"])
-    except (KeyError, ValueError, TypeError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
+    except (KeyError, ValueError, TypeError, RecursionError) as error:  # pydantic's are some
+        reason = " ".join(str(error).split())[:120]
         raise UserError(f"{path}: its metadata can't be read ({reason}): export it again") from None
 
 

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from cyclegan.plain import DamagedTextError, from_json
+
 #: The file's name within the archive.
 NAME = "cyclegan.json"
 
@@ -16,7 +18,7 @@ def pack(texts: Mapping[str, str]) -> dict[str, Any]:
 def unpack(files: Mapping[str, str | bytes]) -> dict[str, str]:
     """What `pack` gave, of what torch found in the archive; nothing where it is no such text."""
     try:
-        found = json.loads(files[NAME] or "{}")
-    except (KeyError, ValueError):
+        found = from_json(files[NAME] or "{}")
+    except (KeyError, DamagedTextError):
         return {}
     return {str(key): str(text) for key, text in found.items()} if isinstance(found, dict) else {}

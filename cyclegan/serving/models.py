@@ -1,12 +1,12 @@
 """The table of models that are offered; a name that is not in it is nobody's path."""
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cyclegan.errors import UsageError, UserError
+from cyclegan.plain import DamagedTextError, from_toml
 from cyclegan.run import MODELS, FolderDirection, Traits, check_name
 from cyclegan.serving.settings import ServeSettings
 
@@ -88,13 +88,14 @@ def _epochs(run: Path) -> list[str]:
 
 def _settings(run: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads((run / "settings.toml").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # the checkpoints hold all that is needed
+        tables = from_toml((run / "settings.toml").read_bytes())
+    except (OSError, DamagedTextError):  # the checkpoints hold all that is needed
         return {}
+    return {name: table for name, table in tables.items() if isinstance(table, dict)}
 
 
 def _traits(settings: Mapping[str, Any]) -> Traits:
-    model: Any = settings.get("run", {}).get("model")
+    model: Any = str(settings.get("run", {}).get("model"))
     return MODELS.get(model, MODELS["cycle_gan"])
 
 

@@ -6,7 +6,7 @@ from cyclegan.errors import UserError
 from cyclegan.loggers import journey as journeys
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import NAME as JSON_LINES
-from cyclegan.loggers.jsonl import read_records
+from cyclegan.loggers.jsonl import read_records, tell_damaged
 from cyclegan.loggers.pictures import opened, saved_pictures, thinned
 from cyclegan.loggers.record import Pictures, Record
 from cyclegan.loggers.report.page import SLIDER, Report
@@ -50,6 +50,7 @@ def write_report(folder: Path) -> Path:
         runs = sorted(path.parent.name for path in folder.parent.glob(f"*/{journeys.NAME}"))
         there = f"; there are {', '.join(runs)}" if runs else ""
         raise UserError(f"{folder}: no such run{there}")
+    tell_damaged(folder / JSON_LINES)
     report = _gathered(journeys.load(folder))
     path = folder / NAME
     report.write(path)

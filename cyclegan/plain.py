@@ -1,0 +1,87 @@
+"""JSON and TOML out of files that anything may have happened to."""
+
+import codecs
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+#: Of whole numbers: nanoseconds of a file's time are below it; nothing here counts further.
+LARGEST = (1 << 63) - 1
+#: Tables in tables: more than any file of ours has, fewer than Python's stack bears.
+DEEPEST = 50
+_LONGEST = 1 << 24  # characters of a line
+
+
+class DamagedTextError(ValueError):
+    """What a text holds can't be used; its own text is one line that says why."""
+
+
+def from_json(content: bytes | str, *, names: bool = False) -> Any:
+    """What a JSON text holds. Raises DamagedTextError.
+
+    `names` takes file names of any bytes, as `os.fsdecode` gives them, for text.
+    """
+    return _read(content, json.loads, names)
+
+
+def from_toml(content: bytes | str) -> dict[str, Any]:
+    """The tables of a TOML text. Raises DamagedTextError."""
+    table: dict[str, Any] = _read(content, tomllib.loads, names=False)
+    return table
+
+
+def json_lines(path: Path, *, names: bool = False) -> Iterator[Any]:
+    """What each line of a file holds, None where it is damaged; nothing where there is no file.
+
+    None too for a last line that doesn't end: more of it was to come. `names` as for `from_json`.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        while line := file.readline(_LONGEST):
+            try:
+                yield from_json(line, names=names) if line.endswith(b"\n") else None
+            except DamagedTextError:
+                yield None
+
+
+def check(value: Any, depth: int = 0, *, names: bool = False) -> None:
+    """Raise DamagedTextError for what no file of ours holds: such numbers, such nesting."""
+    if depth > DEEPEST:
+        raise DamagedTextError(f"nested more than {DEEPEST} deep")
+    if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+        raise DamagedTextError("a whole number that is too large")
+    if isinstance(value, str) and not _is_text(value, names):
+        raise DamagedTextError("letters that are none")
+    for inner in (*value, *value.values()) if isinstance(value, dict) else ():
+        check(inner, depth + 1, names=names)
+    for inner in value if isinstance(value, list | tuple) else ():
+        check(inner, depth + 1, names=names)
+
+
+def _read(content: bytes | str, parse: Any, names: bool) -> Any:
+    try:
+        text = content if isinstance(content, str) else _decoded(content)
+        found = parse(text)
+    except RecursionError:
+        raise DamagedTextError("nested too deeply") from None
+    except UnicodeDecodeError:
+        raise DamagedTextError("not UTF-8") from None
+    except ValueError as error:  # of either reader; long numbers have one of their own
+        raise DamagedTextError(" ".join(str(error).split())[:120]) from None
+    check(found, names=names)
+    return found
+
+
+def _decoded(content: bytes) -> str:
+    """As UTF-8, or as what the mark at the beginning says: editors on Windows write it."""
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if marked else "utf-8-sig")
+
+
+def _is_text(value: str, names: bool) -> bool:
+    """Whether it can be written; halves of a letter, which JSON can hold, can't."""
+    halves = {sign for sign in value if "\ud800" <= sign <= "\udfff"}
+    return not halves or (names and all("\udc80" <= half <= "\udcff" for half in halves))
