@@ -355,7 +355,7 @@ def test_convert_a_run_by_name(tiny_flags: list[str], tmp_path: Path, dataroot: 
     paths = ["--input", str(dataroot / "testA"), "--output", str(tmp_path / "out")]
     assert cli.run(["convert", *where, *paths]) == 0
     assert len(list((tmp_path / "out").glob("*.png"))) == 3
-    with pytest.raises(UserError, match="there are latest, 1, 2"):
+    with pytest.raises(UserError, match="there are latest, previous, 1, 2"):
         cli.run(["convert", *where, *paths, "--epoch", "9"])
 
 
