@@ -2,7 +2,7 @@
 
 import logging
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +14,6 @@ import torch
 
 from cyclegan import checkpoint, classic
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.contents import check_trust
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.cache import open_cache
 from cyclegan.data.datasets import DATASETS
@@ -32,6 +31,7 @@ from cyclegan.evaluation.score import make_scorer
 from cyclegan.execution.choice import Chosen, Work, choose
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_from_table
+from cyclegan.initial import Initial, initial_weights
 from cyclegan.leftovers import remove_unfinished
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import NAME as JSON_LINES
@@ -41,9 +41,9 @@ from cyclegan.losses.objective import check_terms
 from cyclegan.position import Position
 from cyclegan.quality.watch import Best, QualityWatch
 from cyclegan.recipes import RECIPES
+from cyclegan.recipes.cyclegan import DISCRIMINATORS
 from cyclegan.recipes.materials import Materials
 from cyclegan.resume import best_of, check_size, take_up
-from cyclegan.runtimes.tensors import read_tensors
 from cyclegan.settings import Settings, changes, from_table
 from cyclegan.training.diary import Display
 from cyclegan.training.lock import only_trainer
@@ -78,9 +78,9 @@ def train(
 ) -> int | None:
     """Train by `settings`, from `resume` on if given; return the signal that ended it, if any.
 
-    `init_weights` is a folder of the classic's four files or a checkpoint of ours, to start a new
-    run from; programs among them are opened only with `trust_code`. Raises UserError, in one line,
-    for whatever a person can put right.
+    `init_weights` is a folder of the classic's files, one of them or a checkpoint of ours, to start
+    a new run from; programs among them are opened only with `trust_code`. Raises UserError, in one
+    line, for whatever a person can put right.
     """
     check_terms(settings.losses.weights)  # whatever the model: another one may not look at them
     if resume is not None:
@@ -89,12 +89,14 @@ def train(
     if not settings.execution.plain:
         tune(device, same_size=PREPROCESS[settings.data.preprocess].crops)
     torch.manual_seed(settings.run.seed)
+    given = {} if init_weights is None else initial_weights(init_weights, trust_code=trust_code)
+    settings = _with_warmup(settings, given)
     feed = _feed(settings)
     chosen = _execution(settings, device, len(feed), resume)
     recipe = make_recipe(settings, chosen.execution, device, feed.images.b.paths)
     start = Position(epoch=settings.training.epoch_count)
-    if init_weights is not None:
-        _load_weights(recipe.state, init_weights, trust_code=trust_code)
+    if given:
+        _take_in(recipe.state, given, settings.training.discriminator_warmup)
     if resume is not None:
         take_up(recipe.state, resume, device, settings.run.folder / checkpoint.LATEST)
         start = resume.position
@@ -219,6 +221,8 @@ def _plan(chosen: Chosen, settings: Settings, images: int) -> dict[str, str]:
 
 
 _MONTH = 30 * 86400.0
+#: Steps in which discriminators that start fresh learn alone, beside generators that do not.
+WARMUP = 1000
 
 
 def work_of(settings: Settings, images: int) -> Work:
@@ -364,17 +368,33 @@ def _tell_data(saved: dict[str, int], feed: Feed) -> None:
         log.warning("the data set changed since the checkpoint: images %s -> %s", saved, now)
 
 
-def _load_weights(state: TrainingState, source: Path, *, trust_code: bool) -> None:
-    """Take the networks' weights from the classic's four files or from a checkpoint of ours."""
-    if source.is_dir() and not checkpoint.saved(source):
-        for name, path in classic.find_files(source).items():
-            weights = classic.clean(read_tensors(path, trust_code=trust_code), path)
-            classic.load_into(state.networks[name], weights, path)
-        return
-    path = checkpoint.path_of(source, checkpoint.newest(source)) if source.is_dir() else source
-    check_trust(path, trust_code=trust_code)
-    saved = checkpoint.load(path).state["networks"]
-    for name, network in state.networks.items():
-        if name not in saved:
-            raise UserError(f"{path}: holds no {name}, but {', '.join(saved)}")
-        classic.load_into(network, saved[name], path)
+def _with_warmup(settings: Settings, given: Mapping[str, Initial]) -> Settings:
+    """The settings with the warm-up of discriminators that a run from `given` needs, if any.
+
+    What starts fresh would teach trained generators nonsense in its first steps.
+    """
+    judged = settings.run.traits.adversarial and settings.training.discriminator_warmup is None
+    if not given or not judged or set(DISCRIMINATORS) <= given.keys():
+        return settings
+    return replace(settings, training=replace(settings.training, discriminator_warmup=WARMUP))
+
+
+def _take_in(state: TrainingState, given: Mapping[str, Initial], warmup: int | None) -> None:
+    """Load what there is, and tell what starts fresh. Raises UserError where nothing fits."""
+    taken = [name for name in state.networks if name in given]
+    path = next(iter(given.values())).path
+    if not taken:
+        raise UserError(
+            f"{path}: holds {', '.join(given)}, and this run trains {', '.join(state.networks)}"
+        )
+    for name in taken:
+        classic.load_into(state.networks[name], given[name].weights, given[name].path)
+    fresh = [name for name in state.networks if name not in given]
+    if fresh:
+        log.warning(
+            "%s: holds %s; %s start fresh%s",
+            path,
+            ", ".join(taken),
+            ", ".join(fresh),
+            f", and for {warmup} steps the discriminators learn alone" if warmup else "",
+        )

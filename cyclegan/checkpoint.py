@@ -16,6 +16,7 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from cyclegan.archive import check_content, check_records, is_archive
+from cyclegan.contents import PROGRAMS, SAFE, ending_of, other_than_weights
 from cyclegan.device import ran_out_of_memory
 from cyclegan.errors import UserError
 from cyclegan.position import Position
@@ -257,15 +258,24 @@ def load_plain(path: Path, *, mapped: bool = False) -> Any:
         raise UserError(f"{path}: no such file") from None
     except PermissionError as error:
         raise UserError(f"{path}: can't be read ({error.strerror})") from None
-    except pickle.UnpicklingError as error:
-        # The same error stands for a foreign class and for bytes that are no pickle at all.
-        raise DamagedError(
-            f"{path}: not a file of plain weights (damaged, or it holds code, which is not run)"
-        ) from error
     except Exception as error:  # a damaged file makes the reader raise nearly anything
         if ran_out_of_memory(error):
             raise UserError(f"{path}: there is not enough memory to read it") from error
-        raise DamagedError(f"{path}: damaged or not a weights file ({_cause(error)})") from error
+        raise DamagedError(f"{path}: {_unreadable(path, error)}") from error
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    """What is wrong with a file that torch can't read."""
+    other = other_than_weights(path) if path.is_file() else None
+    program = PROGRAMS.get(ending_of(path))
+    if other is not None:
+        return other
+    if program is not None:
+        return f"{program}, a program and no weights; {SAFE}"
+    if isinstance(error, pickle.UnpicklingError):
+        # The same error stands for a foreign class and for bytes that are no pickle at all.
+        return "not a file of plain weights (damaged, or it holds code, which is not run)"
+    return f"damaged or not a weights file ({_cause(error)})"
 
 
 def _file_name(epoch: str) -> str:

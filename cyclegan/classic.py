@@ -1,4 +1,4 @@
-"""Weights of the classic PyTorch CycleGAN scripts."""
+"""Weights of the classic PyTorch CycleGAN scripts, and of CUT's."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,21 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cyclegan import wrapped
 from cyclegan.checkpoint import load_plain
 from cyclegan.errors import UserError
 from cyclegan.generators import GeneratorSettings
 from cyclegan.generators.settings import ResnetSettings
 from cyclegan.layers.settings import Norm
-
-#: The classic's D_A judges images of B.
-NETWORKS = {
-    "G_A": "generator_a_to_b",
-    "G_B": "generator_b_to_a",
-    "D_A": "discriminator_b",
-    "D_B": "discriminator_a",
-}
-
-Weights = dict[str, Tensor]
+from cyclegan.wrapped import NETWORKS, Weights
 
 
 @dataclass(frozen=True)
@@ -46,15 +38,45 @@ def read_weights(path: Path) -> Weights:
 
 
 def clean(content: Any, path: Path) -> Weights:
-    """Free what `path` holds of what wrappers and old versions left in it.
+    """The one network that `path` holds, free of what wrappers and old versions left in it.
 
-    A `module.` prefix is stripped; running statistics go where the layer has no weight, which is
-    how old InstanceNorm layers show. Raises UserError where it is no state dict.
+    Raises UserError where it holds no state dict, or several.
     """
-    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise UserError(f"{path}: no state dict of a network (names and tensors)")
-    weights = {key.removeprefix("module."): tensor for key, tensor in content.items()}
-    return {key: tensor for key, tensor in weights.items() if not _stale(key, weights)}
+    found = every(content, path)
+    if len(found) > 1:
+        raise UserError(f"{path}: holds several networks ({', '.join(found)}): give one of them")
+    return next(iter(found.values()))
+
+
+def every(content: Any, path: Path) -> dict[str, Weights]:
+    """All networks that `path` holds, by their names in it, as `clean` gives one.
+
+    Running statistics go where the layer has no weight, which is how old InstanceNorm layers show.
+    Raises UserError where it holds no state dict.
+    """
+    return {
+        name: {key: tensor for key, tensor in weights.items() if not _stale(key, weights)}
+        for name, weights in wrapped.networks(content, path).items()
+    }
+
+
+def generator_of(content: Any, path: Path, ours: str) -> tuple[Weights, bool]:
+    """The weights of the generator that we call `ours`, and whether the file names it.
+
+    Where it holds one generator alone, that is taken. Raises UserError where none of several is
+    called so, naming what there is.
+    """
+    found = every(content, path)
+    generators = {name: one for name, one in found.items() if wrapped.is_generator(one)}
+    if len(generators) <= 1:
+        return next(iter((generators or found).values())), False
+    named = [one for name, one in generators.items() if wrapped.known(name) == ours]
+    if len(named) == 1:
+        return named[0], True
+    raise UserError(
+        f"{path}: holds several generators ({', '.join(generators)}), and which is "
+        f"{ours} is not clear: save the one that is meant in a file of its own"
+    )
 
 
 def infer_architecture(weights: Mapping[str, Tensor], path: Path) -> Architecture:
@@ -64,14 +86,20 @@ def infer_architecture(weights: Mapping[str, Tensor], path: Path) -> Architectur
     """
     first = weights.get("model.1.weight")
     blocks = {match[1] for match in map(_BLOCK.match, weights) if match}
-    last = next((weights[key] for key in reversed(list(weights)) if key.endswith("weight")), None)
+    # By its place: files of safetensors are in the order of the alphabet.
+    layers = {int(match[1]): weights[match[0]] for match in map(_LAYER.fullmatch, weights) if match}
+    last = layers[max(layers)] if layers else None
     if first is None or first.ndim != 4 or first.shape[2] != 7 or last is None:
         raise UserError(f"{path}: {_what_else(weights)}; only ResNet generators can be loaded")
     norm: Norm = "batch" if "model.2.weight" in weights else "none"
     if "model.1.bias" in weights:
         norm = "instance"
+    filters = {len(tensor[0, 0]) for key, tensor in weights.items() if _is_filter(key, tensor)}
     generator = ResnetSettings(
         ngf=first.shape[0],
+        # CUT blurs by 3x3 where it makes smaller, by 4x4 where it enlarges.
+        downsampling="antialiased" if 3 in filters else "strided",
+        upsampling="antialiased" if 4 in filters else "transposed",
         n_blocks=len(blocks),
         # Dropout moves the second convolution from place 5 to 6, where else a norm may stand.
         dropout=any(
@@ -114,24 +142,29 @@ def _compare(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], path
 
 
 def find_files(folder: Path) -> dict[str, Path]:
-    """The four files of the classic in `folder`, by our names: the latest, else the newest epoch.
+    """The files of the classic in `folder`, by our names: the latest, else the newest epoch.
 
-    Raises UserError, naming what is missing.
+    An epoch with all four comes before one with fewer. Raises UserError where there are none.
     """
     found: dict[str, dict[str, Path]] = {}
     for path in folder.glob("*_net_*.pth"):
-        match = re.fullmatch(r"(latest|\d+)_net_(G_A|G_B|D_A|D_B)\.pth", path.name)
-        if match:
-            found.setdefault(match[1], {})[NETWORKS[match[2]]] = path
-    whole = [epoch for epoch, files in found.items() if len(files) == len(NETWORKS)]
-    if not whole:
+        match = re.fullmatch(r"(latest|\d+)_net_(G_A|G_B|D_A|D_B|G)\.pth", path.name)
+        if match:  # a downloaded generator has no letter
+            name = "G_A" if match[2] == "G" else match[2]
+            found.setdefault(match[1], {}).setdefault(NETWORKS[name], path)
+    if not any("generator" in ours for files in found.values() for ours in files):
         raise UserError(
-            f"{folder}: holds no latest_net_G_A.pth, latest_net_G_B.pth, latest_net_D_A.pth and "
-            "latest_net_D_B.pth (or another epoch's four), and is no checkpoint"
+            f"{folder}: holds no latest_net_G.pth, latest_net_G_A.pth or latest_net_G_B.pth (or "
+            "another epoch's), and is no checkpoint"
         )
-    return found[max(whole, key=lambda epoch: (epoch == "latest", int(_digits(epoch))))]
+    return max(found.items(), key=_completeness)[1]
 
 
+def _is_filter(key: str, tensor: Tensor) -> bool:
+    return key.endswith(".filt") and tensor.ndim == 4
+
+
+_LAYER = re.compile(r"model\.(\d+)\.weight")
 _BLOCK = re.compile(r"model\.(\d+)\.conv_block\.")
 
 
@@ -156,5 +189,9 @@ def _shape(tensor: Tensor | None) -> str:
     return "nothing" if tensor is None else "x".join(map(str, tensor.shape))
 
 
-def _digits(epoch: str) -> str:
-    return epoch if epoch.isdigit() else "0"
+def _completeness(epoch: tuple[str, Mapping[str, Path]]) -> tuple[bool, bool, bool, int]:
+    """Sorts an epoch's files: all four first, then any generators, the latest, the newest."""
+    name, files = epoch
+    whole = len(files) == len(NETWORKS)
+    number = int(name) if name.isdigit() else 0
+    return whole, any("generator" in ours for ours in files), name == "latest", number

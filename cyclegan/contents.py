@@ -24,7 +24,7 @@ def ending_of(path: Path) -> str:
             start = file.read(_START)
         if start.startswith(b"PK\x03\x04"):
             return _of_archive(path)
-        if start[8:9] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size:
+        if _is_safetensors(start, path):
             return ".safetensors"
     return path.suffix.lower()
 
@@ -39,7 +39,62 @@ def check_trust(path: Path, *, trust_code: bool) -> None:
         )
 
 
+def other_than_weights(path: Path) -> str | None:
+    """What a file is that can't be weights, with the way out; None where nothing shows it."""
+    with path.open("rb") as file:
+        start = file.read(_START)
+    if not start:
+        return "damaged: it is empty; fetch it again"
+    if _is_safetensors(start, path):  # whose first byte may be anything
+        return None
+    plain = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    told = next((told for sign, told in _OTHERS.items() if plain.startswith(sign)), None)
+    if told is None and start.startswith(b"PK\x03\x04") and _is_foreign_archive(path):
+        return "a zip archive of other files: unpack it, and give the weights in it"
+    return told
+
+
 _START = 512  # bytes
+_PAGE = "a page of the web (HTML) and no weights: what it was fetched from answered with an error"
+_PICTURE = "a picture and no weights"
+_PACKED = "a packed archive: unpack it, and give the weights in it"
+#: How files begin that are often called .pth, without white space and in small letters.
+_OTHERS = {
+    b"<!doctype html": _PAGE,
+    b"<html": _PAGE,
+    b"<head": _PAGE,
+    b'<?xml version="1.0" encoding="utf-8"?><error': _PAGE,
+    b"version https://git-lfs": "a pointer of Git LFS and no weights: git lfs pull fetches them",
+    b"/annex/objects": "a pointer of git-annex and no weights: git annex get fetches them",
+    b"{": "JSON and no weights: settings, or the answer of a server",
+    b"[": "JSON and no weights: settings, or the answer of a server",
+    b"\x89png": _PICTURE,
+    b"\xff\xd8\xff": _PICTURE,
+    b"gif8": _PICTURE,
+    b"%pdf": "a PDF and no weights",
+    b"\x1f\x8b": _PACKED,
+    b"bzh": _PACKED,
+    b"\xfd7zxz": _PACKED,
+    b"7z\xbc\xaf": _PACKED,
+    b"rar!": _PACKED,
+    b"\x28\xb5\x2f\xfd": _PACKED,
+    b"\x89hdf": "an HDF5 file (Keras): only weights of PyTorch can be loaded",
+}
+
+
+def _is_safetensors(start: bytes, path: Path) -> bool:
+    """Whether it begins with the length of a table, and the table."""
+    return start[8:9] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
+
+
+def _is_foreign_archive(path: Path) -> bool:
+    """Whether it holds nothing that torch writes."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return False
+    return not any(name.endswith((".pkl", "models/model.json", "archive_format")) for name in names)
 
 
 def _of_archive(path: Path) -> str:

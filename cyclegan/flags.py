@@ -41,7 +41,8 @@ class RunCommand:
     continue_train: tyro.conf.FlagCreatePairsOff[bool] = False
     """go on with the run of this --name where its latest checkpoint stands"""
     init_weights: Path | None = None
-    """start from these weights: a folder of the classic's four files, or a checkpoint"""
+    """start from these weights: a folder of the classic's files, one of them (latest_net_G.pth) or
+    a checkpoint; what is missing starts fresh"""
     trust_code: tyro.conf.FlagCreatePairsOff[bool] = False
     """open --init_weights that are a program, too (TorchScript, torch.export): they can do anything
     here, so only what you trust"""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from hashlib import file_digest, sha256
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,6 +23,7 @@ from cyclegan.runtimes.opened import Session
 from cyclegan.runtimes.settings import Runtime
 from cyclegan.runtimes.table import Choice, choose, parts
 from cyclegan.settings import from_table
+from cyclegan.wrapped import NETWORKS, Weights
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def advice(generator: Generator, statistics: NormStatistics) -> str | None:
 @dataclass(frozen=True)
 class _Weights:
     architecture: classic.Architecture
-    weights: classic.Weights
+    weights: Weights
     values: tuple[float, float] | None = None
     direction: FolderDirection | None = None
     painting_size: int = 0
@@ -142,9 +144,11 @@ def _weights(
     back: bool,
 ) -> _Weights:
     if ending_of(path) == ".safetensors":
+        metadata, weights = safetensors.read(path)
+        if metadata is None:
+            return _foreign(weights, path, direction, style_mix, back=back)
         _check_one(path, back=back)
         _check_mix(path, style_mix)
-        metadata, weights = safetensors.read(path)
         _check_direction(metadata.direction, direction, path)
         return _Weights(metadata.architecture, weights, metadata.values, metadata.direction)
     content = checkpoint.load_plain(path, mapped=True)  # a generator is a tenth of a checkpoint
@@ -153,11 +157,26 @@ def _weights(
         if not saved.digests:  # of the first versions: the whole file tells whether it is damaged
             saved = checkpoint.load(path)
         return _of_checkpoint(saved, path, direction, style_mix, average=average, back=back)
-    content = checkpoint.load_plain(path)
-    _check_one(path, back=back)
+    return _foreign(checkpoint.load_plain(path), path, direction, style_mix, back=back)
+
+
+def _foreign(
+    content: Any,
+    path: Path,
+    direction: FolderDirection | None,
+    style_mix: str | None,
+    *,
+    back: bool,
+) -> _Weights:
+    """A generator of other scripts, however it is wrapped."""
     _check_mix(path, style_mix)
-    weights = classic.clean(content, path)
-    return _Weights(classic.infer_architecture(weights, path), weights)
+    forth = (direction != "BtoA") != back
+    ours = NETWORKS["G_A" if forth else "G_B"]
+    weights, named = classic.generator_of(content, path, ours)
+    if not named:
+        _check_one(path, back=back)
+    told: FolderDirection | None = (direction or "AtoB") if named else None
+    return _Weights(classic.infer_architecture(weights, path), weights, direction=told)
 
 
 def _check_one(path: Path, *, back: bool) -> None:

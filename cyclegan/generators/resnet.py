@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan.generators.settings import Downsampling, Upsampling
+from cyclegan.layers.blur import BlurPool, BlurUpsample
 from cyclegan.layers.chain import Chain
 from cyclegan.layers.convolution import (
     BlurredConvolution,
@@ -68,14 +69,15 @@ class ResnetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.residual = residual
+        halve, double = DOWNSAMPLING[downsampling], UPSAMPLING[upsampling]
         self.model = Chain(
             nn.ReflectionPad2d(3),
             *_normalized(Convolution(input_nc, ngf, 7, bias=convolution_has_bias(norm)), ngf, norm),
-            *_halve(ngf, norm, downsampling),
-            *_halve(ngf * 2, norm, downsampling),
+            *halve(ngf, ngf * 2, norm),
+            *halve(ngf * 2, ngf * 4, norm),
             *(ResnetBlock(ngf * 4, norm, dropout=dropout) for _ in range(n_blocks)),
-            *_double(ngf * 4, norm, upsampling),
-            *_double(ngf * 2, norm, upsampling),
+            *double(ngf * 4, ngf * 2, norm),
+            *double(ngf * 2, ngf, norm),
             nn.ReflectionPad2d(3),
             FinalConvolution(ngf, output_nc, 7),
             nn.Identity() if residual else nn.Tanh(),
@@ -90,7 +92,9 @@ class ResnetGenerator(nn.Module):
         kept = [x]
         layers = list(self.model)
         blocks = [place for place, layer in enumerate(layers) if isinstance(layer, ResnetBlock)]
-        wanted = {*_ENCODED, *blocks[: len(blocks) // 2 + 1 : 4]}
+        length = (blocks[0] - _BEGINNING) // 2 if blocks else 3
+        halved = (_BEGINNING + length - 1, _BEGINNING + 2 * length - 1)
+        wanted = {*halved, *blocks[: len(blocks) // 2 + 1 : 4]}
         for place, layer in enumerate(layers[: max(wanted) + 1]):
             x = layer(x)
             if place in wanted:
@@ -107,42 +111,60 @@ def join(change: Tensor, image: Tensor) -> Tensor:
 
 
 _NEARLY = 0.99  # atanh(1) is infinite
-_ENCODED = (6, 9)  # places behind the two convolutions that halve
 
 
-def _transposed(channels: int, out: int, *, bias: bool) -> nn.Module:
-    return TransposedConvolution(channels, out, 3, 2, padding=1, output_padding=1, bias=bias)
-
-
-def _strided(channels: int, out: int, *, bias: bool) -> nn.Module:
-    return Convolution(channels, out, 3, 2, padding=1, bias=bias)
+_BEGINNING = 4  # layers before those that halve
 
 
 class _Resample(Protocol):
-    """(N, C, H, W) -> (N, out, 2H, 2W), or (N, out, H/2, W/2)."""
+    """Layers (N, C, H, W) -> (N, out, 2H, 2W), or (N, out, H/2, W/2), norm and ReLU included."""
 
-    def __call__(self, channels: int, out: int, /, *, bias: bool) -> nn.Module: ...
-
-
-#: The one table of what enlarges (`--upsampling`).
-UPSAMPLING: dict[Upsampling, _Resample] = {"transposed": _transposed, "resize": ResizeConvolution}
-#: And of what makes smaller (`--downsampling`).
-DOWNSAMPLING: dict[Downsampling, _Resample] = {"strided": _strided, "blurred": BlurredConvolution}
+    def __call__(self, channels: int, out: int, norm: Norm, /) -> list[nn.Module]: ...
 
 
 def _normalized(convolution: nn.Module, channels: int, norm: Norm) -> list[nn.Module]:
     return [convolution, NORMS[norm](channels), nn.ReLU(inplace=True)]
 
 
-def _halve(channels: int, norm: Norm, downsampling: Downsampling) -> list[nn.Module]:
-    """(N, C, H, W) -> (N, 2C, H/2, W/2)"""
-    wide = channels * 2
-    down = DOWNSAMPLING[downsampling](channels, wide, bias=convolution_has_bias(norm))
-    return _normalized(down, wide, norm)
+def _same(channels: int, out: int, norm: Norm) -> list[nn.Module]:
+    bias = convolution_has_bias(norm)
+    return _normalized(Convolution(channels, out, 3, padding=1, bias=bias), out, norm)
 
 
-def _double(channels: int, norm: Norm, upsampling: Upsampling) -> list[nn.Module]:
-    """(N, C, H, W) -> (N, C/2, 2H, 2W)"""
-    narrow = channels // 2
-    up = UPSAMPLING[upsampling](channels, narrow, bias=convolution_has_bias(norm))
-    return _normalized(up, narrow, norm)
+def _transposed(channels: int, out: int, norm: Norm) -> list[nn.Module]:
+    bias = convolution_has_bias(norm)
+    layer = TransposedConvolution(channels, out, 3, 2, padding=1, output_padding=1, bias=bias)
+    return _normalized(layer, out, norm)
+
+
+def _resized(channels: int, out: int, norm: Norm) -> list[nn.Module]:
+    layer = ResizeConvolution(channels, out, bias=convolution_has_bias(norm))
+    return _normalized(layer, out, norm)
+
+
+def _strided(channels: int, out: int, norm: Norm) -> list[nn.Module]:
+    bias = convolution_has_bias(norm)
+    return _normalized(Convolution(channels, out, 3, 2, padding=1, bias=bias), out, norm)
+
+
+def _blurred(channels: int, out: int, norm: Norm) -> list[nn.Module]:
+    layer = BlurredConvolution(channels, out, bias=convolution_has_bias(norm))
+    return _normalized(layer, out, norm)
+
+
+#: The one table of what enlarges (`--upsampling`). Antialiased is as in Park et al. 2020,
+#: "Contrastive Learning for Unpaired Image-to-Image Translation", whose places the layers have.
+UPSAMPLING: dict[Upsampling, _Resample] = {
+    "transposed": _transposed,
+    "resize": _resized,
+    "antialiased": lambda channels, out, norm: [
+        BlurUpsample(channels),
+        *_same(channels, out, norm),
+    ],
+}
+#: And of what makes smaller (`--downsampling`).
+DOWNSAMPLING: dict[Downsampling, _Resample] = {
+    "strided": _strided,
+    "blurred": _blurred,
+    "antialiased": lambda channels, out, norm: [*_same(channels, out, norm), BlurPool(out)],
+}

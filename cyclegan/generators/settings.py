@@ -10,8 +10,8 @@ from cyclegan.strict import STRICT
 if TYPE_CHECKING:
     from torch import nn
 
-Upsampling = Literal["transposed", "resize"]
-Downsampling = Literal["strided", "blurred"]
+Upsampling = Literal["transposed", "resize", "antialiased"]
+Downsampling = Literal["strided", "blurred", "antialiased"]
 
 # A convolution's input, its output and the normalised copy. Measured; a test holds it to peaks.
 FULL_MAPS = 4.2
@@ -33,11 +33,13 @@ class ResnetSettings:
     dropout: bool = False
     """dropout in the residual blocks"""
     upsampling: Upsampling = "transposed"
-    """how images are enlarged: transposed convolutions as the classic's, or resize (convolutions of
-    the enlarged image, which leave no checkerboard)"""
+    """how images are enlarged: transposed convolutions as the classic's, resize (convolutions of
+    the enlarged image, which leave no checkerboard), or antialiased (CUT's, which enlarge smoothly
+    first)"""
     downsampling: Downsampling = "strided"
-    """how images are made smaller: strided convolutions as the classic's, or blurred (against
-    aliasing: what is too fine for the smaller size is taken out first)"""
+    """how images are made smaller: strided convolutions as the classic's, blurred (against
+    aliasing: what is too fine for the smaller size is taken out first), or antialiased (CUT's:
+    convolved at full size, then blurred; twice the memory)"""
     residual: bool = False
     """let the network make the change to the image, not the image anew: content is kept from the
     start; A and B have as many channels"""
@@ -45,7 +47,8 @@ class ResnetSettings:
     @property
     def widest(self) -> int:
         """Channels of the maps at full size."""
-        return self.ngf
+        wide = "antialiased" in (self.upsampling, self.downsampling)
+        return 2 * self.ngf if wide else self.ngf
 
     @property
     def multiple(self) -> int:
@@ -60,9 +63,9 @@ class ResnetSettings:
     def bytes_per_pixel(self, input_nc: int, output_nc: int) -> float:
         """Memory that converting takes at its peak, for each pixel of the picture.
 
-        The peak is in the first and last stages: float32 maps of ngf channels at full size.
+        The peak is in the first and last stages: float32 maps of the widest channels at full size.
         """
-        return 4 * (FULL_MAPS * self.ngf + 2 * (input_nc + output_nc))
+        return 4 * (FULL_MAPS * self.widest + 2 * (input_nc + output_nc))
 
     def build(self, input_nc: int, output_nc: int, norm: Norm) -> "nn.Module":
         """Return the network, its weights as torch draws them by default."""

@@ -176,7 +176,10 @@ def build(materials: Materials) -> Recipe:
         "generators": recipe.generator_parts,
         "discriminators": recipe.discriminator_parts,
     }
-    phases = tuple(Phase(name, optimizers[name], trained[name], parts[name]) for name in parts)
+    begins = {"generators": training.discriminator_warmup or 0, "discriminators": 0}
+    phases = tuple(
+        Phase(name, optimizers[name], trained[name], parts[name], begins[name]) for name in parts
+    )
     scaler = GradScaler(device.type, enabled=execution.precision == "fp16")
     state = TrainingState(made, optimizers, pools, scaler, averages)
     if execution.apart:

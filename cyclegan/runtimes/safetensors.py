@@ -7,18 +7,18 @@ from torch import Tensor
 from cyclegan import checkpoint
 from cyclegan.errors import UserError
 from cyclegan.packages import need
-from cyclegan.runtimes.metadata import Metadata, required
+from cyclegan.runtimes.metadata import Metadata, from_texts
 from cyclegan.runtimes.opened import first_line
 
 
-def read(path: Path) -> tuple[Metadata, dict[str, Tensor]]:
-    """What `path` holds: the architecture, and the weights to load into it.
+def read(path: Path) -> tuple[Metadata | None, dict[str, Tensor]]:
+    """What `path` holds: what it says of its network, if anything, and the weights.
 
-    Raises UserError where the file is missing, damaged or not written by cyclegan export.
+    Raises UserError where the file is missing or damaged.
     """
     texts, weights = open_file(path)
-    metadata = required(texts, path)
-    if checkpoint.digest(weights) != metadata.digest:
+    metadata = from_texts(texts, path)
+    if metadata is not None and checkpoint.digest(weights) != metadata.digest:
         raise UserError(f"{path}: damaged: the weights are not those that were exported")
     return metadata, weights
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cyclegan.contents import check_trust, ending_of
-from cyclegan.errors import UsageError
+from cyclegan.contents import check_trust, ending_of, other_than_weights
+from cyclegan.errors import UsageError, UserError
 from cyclegan.runtimes import onnx, openvino, torch_export, torchscript
 from cyclegan.runtimes.opened import Opened
 from cyclegan.runtimes.settings import Runtime
@@ -36,6 +36,9 @@ def choose(path: Path, runtime: Runtime, *, trust_code: bool) -> Choice | None:
     can't open such files.
     """
     check_trust(path, trust_code=trust_code)
+    other = other_than_weights(path) if path.is_file() else None
+    if other is not None:
+        raise UserError(f"{path}: {other}")
     ending = ending_of(path)
     for name, loaders in RUNTIMES.items():
         if runtime in ("auto", name) and ending in loaders:

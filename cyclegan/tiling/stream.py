@@ -4,7 +4,7 @@ One entry for each kind of layer: how it turns a map into the next.
 """
 
 from collections.abc import Callable
-from functools import singledispatch
+from functools import partial, singledispatch
 from typing import cast
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cyclegan.generators.resnet import ResnetBlock, ResnetGenerator, join
+from cyclegan.layers.blur import BlurPool, BlurUpsample
 from cyclegan.layers.convolution import (
     BlurredConvolution,
     Convolution,
@@ -127,6 +128,21 @@ def _(layer: BlurredConvolution, source: Rows, scratch: Scratch) -> Rows:
     inner = source.shape
     shape = Shape(len(weight), inner.height // 2, inner.width // 2)
     return Convolved(Padded(source, 2, 2, "reflect"), convolve, 5, 2, shape)
+
+
+@stream.register
+def _(layer: BlurPool, source: Rows, scratch: Scratch) -> Rows:
+    inner = source.shape
+    shape = Shape(inner.channels, inner.height // 2, inner.width // 2)
+    return Convolved(Padded(source, 1, 1, "reflect"), layer.blur, 3, 2, shape)
+
+
+@stream.register
+def _(layer: BlurUpsample, source: Rows, scratch: Scratch) -> Rows:
+    inner = source.shape
+    shape = Shape(inner.channels, 2 * inner.height, 2 * inner.width)
+    spread = partial(layer.spread, cut=(0, 3))
+    return Transposed(Padded(source, 1, 1, "replicate"), spread, 4, 3, shape)
 
 
 def _like(bias: Tensor | None, part: Tensor) -> Tensor | None:

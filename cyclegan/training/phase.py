@@ -28,14 +28,17 @@ class Part:
 class Phase:
     """One optimizer's share of a step.
 
-    `parts` takes the batch, all translations made so far of it and the number of the step, and
-    yields one part per backward pass, so that the graphs of two parts never live together.
+    Before the step `begins` nothing is learnt: the parts are only made for what later phases and
+    logs need of them. `parts` takes the batch, all translations made so far of it and the number
+    of the step, and yields one part per backward pass, so that the graphs of two parts never live
+    together.
     """
 
     name: str
     optimizer: Optimizer
     trains: tuple[str, ...]
     parts: Callable[[Batch, Translations, int], Iterator[Part]]
+    begins: int = 0
 
 
 @dataclass(frozen=True)

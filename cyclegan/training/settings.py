@@ -38,6 +38,9 @@ class TrainingSettings:
     keeps of the average, for example 0.998; 0: none"""
     pool_size: NonNegativeInt = 50
     """converted images that are kept for the discriminators"""
+    discriminator_warmup: NonNegativeInt | None = None
+    """steps at the start in which only the discriminators learn; by default 1000 where
+    --init_weights brings generators without them, else 0"""
     save_latest_freq: NonNegativeInt = 5000
     """images between two saves of latest.pt; 0: at the end of each epoch instead"""
     save_latest_minutes: NonNegativeFloat = 10.0

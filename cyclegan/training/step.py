@@ -43,19 +43,22 @@ def run_step(
     made: list[dict[str, Translation]] = [{} for _ in batches]
     skipped: list[Tensor] = []
     for phase in phases:
-        _train_only(phase.trains, state)
+        learns = number >= phase.begins
+        _train_only(phase.trains if learns else (), state)
         phase.optimizer.zero_grad(set_to_none=not apart)  # see `reserve` of the state
         for batch, translations in zip(batches, made, strict=True):
             parts = phase.parts(batch, translations, number)
             for part in parts if apart else _joined(parts):
                 weighted = torch.stack(list(part.losses.values())).sum() * (len(batch) / images)
-                state.scaler.scale(weighted).backward()  # type: ignore[no-untyped-call]
+                if learns:
+                    state.scaler.scale(weighted).backward()  # type: ignore[no-untyped-call]
                 for name, loss in part.losses.items():
                     share = loss.detach() * (len(batch) / images)
                     losses[name] = losses[name] + share if name in losses else share
                 translations |= part.translations
                 del part, weighted  # or the graph would live on while the next is computed
-        skipped += _update(phase.optimizer, state)
+        if learns:
+            skipped += _update(phase.optimizer, state)
     state.scaler.update()
     state.averages.follow(state.networks, number)
     return StepResult(losses, made[-1], torch.stack(skipped).any() if skipped else None)

@@ -1,0 +1,63 @@
+"""The weights that a new run starts from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from cyclegan import checkpoint, classic, wrapped
+from cyclegan.errors import UserError
+from cyclegan.runtimes.tensors import read_tensors
+from cyclegan.wrapped import NETWORKS
+
+
+@dataclass(frozen=True)
+class Initial:
+    """The weights of one network, and the file they are from."""
+
+    weights: Mapping[str, Tensor]
+    path: Path
+
+
+def initial_weights(source: Path, *, trust_code: bool) -> dict[str, Initial]:
+    """What `source` holds, by our names of the networks.
+
+    It is a run's folder, a folder of the classic's files, a checkpoint, or a file of other scripts
+    with one network or several. Programs are opened only with `trust_code`. Raises UserError.
+    """
+    if source.is_dir() and not checkpoint.saved(source):
+        return {
+            name: Initial(classic.clean(read_tensors(path, trust_code=trust_code), path), path)
+            for name, path in classic.find_files(source).items()
+        }
+    path = checkpoint.path_of(source, checkpoint.newest(source)) if source.is_dir() else source
+    content = read_tensors(path, trust_code=trust_code)
+    if checkpoint.is_checkpoint(content):
+        found = checkpoint.from_plain(content, path).state["networks"]
+    else:
+        found = _named(content, path)
+    return {name: Initial(weights, path) for name, weights in found.items()}
+
+
+def _named(content: Any, path: Path) -> dict[str, Mapping[str, Tensor]]:
+    """The networks of a file of other scripts; one alone may be named by the file.
+
+    A generator that nothing names is that of the direction that is trained: published weights are
+    one generator, latest_net_G.pth.
+    """
+    found = classic.every(content, path)
+    named: dict[str, Mapping[str, Tensor]] = {}
+    for name, weights in found.items():
+        alone = len(found) == 1 and wrapped.is_generator(weights)
+        ours = wrapped.known(name) or wrapped.known(path.stem)
+        ours = ours or (NETWORKS["G_A"] if alone else None)
+        if ours is None or ours in named:
+            raise UserError(
+                f"{path}: holds {', '.join(n or 'a network' for n in found)}, and which of "
+                f"{', '.join(NETWORKS.values())} that is, is not clear: call the file "
+                "latest_net_G_A.pth, or the networks netG_A, netG_B, netD_A and netD_B"
+            )
+        named[ours] = weights
+    return named
