@@ -141,20 +141,26 @@ def _compare(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], path
             )
 
 
-def find_files(folder: Path) -> dict[str, Path]:
+def is_folder(path: Path) -> bool:
+    """Whether it is a folder of the classic's files and none of a run."""
+    return path.is_dir() and not any(path.glob("*.pt")) and any(path.glob("*_net_*.pth"))
+
+
+def find_files(folder: Path, epoch: str = "latest") -> dict[str, Path]:
     """The files of the classic in `folder`, by our names: the latest, else the newest epoch.
 
-    An epoch with all four comes before one with fewer. Raises UserError where there are none.
+    An epoch with all four comes before one with fewer; a number is that epoch's alone. Raises
+    UserError where there are none.
     """
     found: dict[str, dict[str, Path]] = {}
     for path in folder.glob("*_net_*.pth"):
         match = re.fullmatch(r"(latest|\d+)_net_(G_A|G_B|D_A|D_B|G)\.pth", path.name)
-        if match:  # a downloaded generator has no letter
+        if match and epoch in ("latest", match[1]):  # a downloaded generator has no letter
             name = "G_A" if match[2] == "G" else match[2]
             found.setdefault(match[1], {}).setdefault(NETWORKS[name], path)
     if not any("generator" in ours for files in found.values() for ours in files):
         raise UserError(
-            f"{folder}: holds no latest_net_G.pth, latest_net_G_A.pth or latest_net_G_B.pth (or "
+            f"{folder}: holds no {epoch}_net_G.pth, {epoch}_net_G_A.pth or {epoch}_net_G_B.pth (or "
             "another epoch's), and is no checkpoint"
         )
     return max(found.items(), key=_completeness)[1]

@@ -155,7 +155,8 @@ def load_generator(settings: ConvertSettings, *, back: bool = False) -> Generato
     """The generator that `settings` name, or with `back` the other one. Raises UserError."""
     if (settings.name is None) == (settings.weights is None):
         raise UsageError("give either --name RUN or --weights FILE to convert with")
-    if settings.weights is not None and settings.epoch != "latest":
+    one_file = settings.weights is not None and not settings.weights.is_dir()
+    if one_file and settings.epoch != "latest":
         raise UsageError(f"--epoch {settings.epoch} goes with --name; --weights names one file")
     assert settings.direction != "both"
     path = settings.weights
@@ -166,6 +167,7 @@ def load_generator(settings: ConvertSettings, *, back: bool = False) -> Generato
     generator = weights.load(
         path,
         settings.direction,
+        epoch=settings.epoch,
         average=settings.average,
         back=back,
         runtime=settings.runtime,

@@ -31,7 +31,7 @@ class ConvertSettings:
     """name of the run to convert with"""
     weights: Path | None = None
     """file to convert with instead: a checkpoint, a generator of the classic scripts, or what
-    cyclegan export wrote"""
+    cyclegan export wrote; or a folder, of a run or of the classic's files"""
     runtime: Runtime = "auto"
     """what runs an exported file: torch, onnxruntime or openvino; auto goes by its content"""
     trust_code: bool = False

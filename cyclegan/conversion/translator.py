@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from cyclegan import checkpoint
 from cyclegan.conversion import inputs, memory, weights
 from cyclegan.conversion.settings import NormStatistics
 from cyclegan.conversion.styles import NO_STYLES, Styles
@@ -82,7 +81,9 @@ class Translator:
         styles: Styles = NO_STYLES,
         trust_code: bool = False,
     ) -> "Translator":
-        """Load from a run's folder, a checkpoint, an exported file, or one of the classic scripts.
+        """Load from a folder, of a run or of the classic scripts' files, or from one file.
+
+        That may be a checkpoint, an exported file, or one of other scripts.
 
         `direction` "AtoB" or "BtoA" counts by the folders trained on; None is the one trained.
         `precision` "auto" takes bfloat16 on CPUs and GPUs built for it: less than a level.
@@ -95,11 +96,10 @@ class Translator:
         files that are programs too, TorchScript and torch.export's: they can do anything here.
         Raises UserError where there is nothing to load.
         """
-        path = Path(path)
-        file = checkpoint.path_of(path, str(epoch)) if path.is_dir() else path
         generator = weights.load(
-            file,
+            Path(path),
             direction,
+            epoch=str(epoch),
             average=average,
             runtime=runtime,
             style_mix=style_mix,

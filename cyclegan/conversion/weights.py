@@ -43,10 +43,29 @@ class Generator:
     """an exported file, computed as it says: there is nothing to choose"""
 
 
+def file_of(path: Path, epoch: str, direction: FolderDirection | None) -> Path:
+    """The file of `epoch` with the generator of `direction`, where `path` is a folder.
+
+    That is a run's, or one of the classic's files. Raises UserError where it holds no such file.
+    """
+    if not classic.is_folder(path):
+        return checkpoint.path_of(path, epoch) if path.is_dir() else path
+    files = classic.find_files(path, epoch)
+    ours = NETWORKS["G_B" if direction == "BtoA" else "G_A"]
+    if ours not in files:
+        other = next(file for name, file in files.items() if "generator" in name)
+        raise UsageError(
+            f"--direction {direction or 'AtoB'}: {path} holds only {other.name}: leave it out, or "
+            f"give --weights {other}"
+        )
+    return files[ours]
+
+
 def load(
     path: Path,
     direction: FolderDirection | None,
     *,
+    epoch: str = "latest",
     average: bool = True,
     back: bool = False,
     runtime: Runtime = "auto",
@@ -56,6 +75,7 @@ def load(
 ) -> Generator:
     """Load one generator of a checkpoint, or the generator of any other file, in eval mode.
 
+    `path` may be a folder, of a run or of the classic's files: `epoch` says which of them.
     `average` takes the weights averaged over the training's steps, where there are any. `back`
     takes the generator of the other direction. `direction` counts by the folders of the training
     data; None is the direction that was trained. `runtime` opens exported files; auto goes by their
@@ -63,6 +83,9 @@ def load(
     takes its style from `styles`. Files that are programs are opened only with `trust_code`. Raises
     UserError where the file can't be used.
     """
+    if classic.is_folder(path) and back:
+        direction, back = ("AtoB" if direction == "BtoA" else "BtoA"), False
+    path = file_of(path, epoch, direction)
     choice = choose(path, runtime, trust_code=trust_code)
     if choice is not None:
         _check_one(path, back=back)

@@ -38,6 +38,7 @@ def export(settings: ExportSettings) -> int:
     generator = weights.load(
         _source(settings),
         settings.direction,
+        epoch=settings.epoch,
         average=settings.average,
         style_mix=settings.style_mix,
         styles=Styles(settings.style, settings.style_weights),
@@ -76,7 +77,7 @@ def _target(settings: ExportSettings, generator: Generator, kind: Format) -> Pat
     """The file to write. Raises UsageError where its ending is another format's."""
     given = settings.output
     if given is None:
-        stem = settings.name or Path(generator.origin).stem
+        stem = settings.name or _stem(settings.weights, Path(generator.origin))
         words = [stem, generator.direction, "int8" if settings.int8 else None]
         name = "_".join(word for word in words if word) + kind.ending
         return Path(generator.origin).parent / name
@@ -87,6 +88,11 @@ def _target(settings: ExportSettings, generator: Generator, kind: Format) -> Pat
             f"--output {given}: a file of --format {settings.format} ends in {kind.ending}"
         )
     return given
+
+
+def _stem(weights: Path | None, file: Path) -> str:
+    """Of the files that are called alike in every folder, the folder's name."""
+    return weights.resolve().name if weights is not None and weights.is_dir() else file.stem
 
 
 def _make(

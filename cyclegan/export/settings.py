@@ -24,7 +24,8 @@ class ExportSettings:
     name: str | None = None
     """name of the run to export"""
     weights: Path | None = None
-    """file to export instead: a checkpoint, safetensors, or a generator of the classic scripts"""
+    """file to export instead: a checkpoint, safetensors, or a generator of the classic scripts; or
+    a folder, of a run or of the classic's files"""
     trust_code: bool = False
     """open --weights that are a program, too (TorchScript, torch.export): they can do anything
     here, so only what you trust"""
@@ -62,7 +63,8 @@ class ExportSettings:
             raise UsageError("give either --name RUN or --weights FILE to export")
         if self.name is not None:
             check_name(self.name)
-        if self.weights is not None and self.epoch != "latest":
+        one_file = self.weights is not None and not self.weights.is_dir()
+        if one_file and self.epoch != "latest":
             raise UsageError(f"--epoch {self.epoch} goes with --name; --weights names one file")
         if self.int8 and self.calibration is None:
             raise UsageError("--int8 needs --calibration DIR: a folder of images to be converted")

@@ -19,7 +19,7 @@ class ServeSettings:
     checkpoints_dir: Path = Path("checkpoints")
     """folder that holds the runs"""
     weights: tuple[Path, ...] = ()
-    """files to offer: checkpoints, or generators of the classic scripts"""
+    """files to offer: checkpoints, or generators of the classic scripts; or folders of them"""
     trust_code: bool = False
     """open --weights that are a program, too (TorchScript, torch.export): they can do anything
     here, so only what you trust"""

@@ -40,10 +40,10 @@ class Models:
 
     def load(self, path: Path, epoch: str, direction: FolderDirection | None) -> "Translator":
         """The generator of a run's checkpoint or of a file. Raises BrokenModelError."""
-        from cyclegan import checkpoint
+        from cyclegan.conversion import weights
 
         try:
-            file = checkpoint.path_of(path, epoch) if path.is_dir() else path
+            file = weights.file_of(path, epoch, direction)
             state = file.stat() if file.is_file() else None
             found = self._load(file, direction, state and (state.st_mtime_ns, state.st_size))
             found.check_weights()
