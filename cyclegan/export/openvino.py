@@ -20,8 +20,12 @@ def write(given: Exportable, path: Path) -> None:
     need("--format openvino", "openvino", "openvino")
     import openvino
 
-    free = openvino.PartialShape([-1, given.metadata.architecture.input_nc, -1, -1])
-    model = openvino.convert_model(traced(given), input=[free])
+    model = openvino.convert_model(traced(given))
+    taken = model.get_parameters()[0]
+    channels = given.metadata.architecture.input_nc
+    taken.set_partial_shape(openvino.PartialShape([-1, channels, -1, -1]))
+    taken.set_element_type(openvino.Type.f32)
+    model.validate_nodes_and_infer_types()
     model.inputs[0].set_names({"input"})
     model.outputs[0].set_names({"output"})
     _save(model, path, given.metadata)

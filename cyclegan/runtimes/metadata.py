@@ -38,7 +38,7 @@ class Metadata:
 
     @property
     def multiple(self) -> int:
-        """Sides of the images are multiples of so many pixels, and two of them at least."""
+        """Sides are padded to multiples of so many pixels, and two of them at least."""
         return self.architecture.generator.multiple
 
     def texts(self) -> dict[str, str]:
@@ -57,7 +57,7 @@ class Metadata:
             f"{PREFIX}range": "[-1, 1]",
             f"{PREFIX}layout": "NCHW",
             f"{PREFIX}channels": "RGB or grayscale",
-            f"{PREFIX}sides": f"multiples of {self.multiple}, at least {2 * self.multiple}",
+            f"{PREFIX}sides": "any",
         }
 
 

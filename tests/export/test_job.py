@@ -4,6 +4,7 @@ import json
 import re
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,47 @@ def test_metadata_is_inside(kind: FormatName, exported: Export, runs: Path) -> N
     assert (metadata.direction, metadata.digest) == ("AtoB", generator.digest)
 
 
+#: Sides that are no multiples, below the smallest that the networks take, and multiples.
+SIZES = [(1, 13, 18), (2, 1, 9), (1, 37, 2), (3, 5, 32), (2, 16, 32)]
+
+
+def by_itself(kind: FormatName, path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The network of a file as any script runs it, with nothing of this package."""
+    if kind == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        return lambda images: session.run(["output"], {"input": images})[0]
+    if kind == "openvino":
+        import openvino
+
+        options = {"INFERENCE_PRECISION_HINT": "f32"}
+        compiled = openvino.Core().compile_model(path, "CPU", options)
+        return lambda images: compiled([images])[0]
+    load = (
+        torch.jit.load if kind == "torchscript" else lambda path: torch.export.load(path).module()
+    )
+    network = load(path)
+    return lambda images: network(torch.from_numpy(images)).detach().numpy()
+
+
+@pytest.mark.parametrize("name", ["instance", "transformer"])
+@pytest.mark.parametrize("kind", ["onnx", "openvino", "torchscript", "torch-export"])
+def test_any_script_gets_its_own_size_back(
+    kind: FormatName, name: str, exported: Export, runs: Path
+) -> None:
+    convert = by_itself(kind, exported(name, kind))
+    generator = Translator.load(runs / name)
+    for count, height, width in SIZES:
+        images = np.random.default_rng(0).random((count, 3, height, width), np.float32) * 2 - 1
+        made = convert(images)
+        assert made.shape == images.shape
+        if name == "instance":  # conversion pads to multiples of 4, this transformer to 16
+            expected = generator.convert_batch(torch.from_numpy(images)).numpy()
+            assert np.abs(made - expected).max() * 127.5 < 0.1
+    assert convert(np.zeros((1, 3, 1, 1), np.float32)).shape == (1, 3, 1, 1)
+
+
 def test_onnx_names_its_sides(exported: Export) -> None:
     import onnx
 
@@ -186,6 +228,9 @@ def test_int8_is_near_and_says_how_quick(
     assert 0 < float(told[1]) <= 3
     assert 0 < float(told[3]) <= float(told[2]) <= float(told[4])
     assert texts_of(kind, path)["cyclegan.arithmetic"] == "int8"
+    for count, height, width in SIZES:
+        images = np.zeros((count, 3, height, width), np.float32)
+        assert by_itself(kind, path)(images).shape == images.shape
     whole = convert(tmp_path / "fp32", pictures, "--weights", exported("instance", kind))
     assert levels(whole, convert(tmp_path / "int8", pictures, "--weights", path)) > 0
 
