@@ -10,9 +10,8 @@ from conftest import smooth_image
 from cyclegan import images
 from cyclegan.checkpoint import LATEST
 from cyclegan.contents import PROGRAMS
-from cyclegan.conversion.files import READABLE
 from cyclegan.export.table import FORMATS
-from cyclegan.images.writing import ALL_WRITABLE
+from cyclegan.images.formats import FORMATS as PICTURES
 from cyclegan.loggers.jsonl import NAME as LOG
 from cyclegan.runtimes.table import RUNTIMES
 from cyclegan.serving.header import ENDINGS
@@ -26,8 +25,7 @@ ROWS = [
 ][1:]
 #: Every ending that some table of the code opens, and the file that each kind of them stands for.
 OPENED = {
-    *READABLE,
-    *ALL_WRITABLE,
+    *(ending for kind in PICTURES for ending in kind.endings),
     *VIDEO,
     *ENDINGS,
     *(ending for loaders in RUNTIMES.values() for ending in loaders),
