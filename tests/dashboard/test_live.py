@@ -36,6 +36,11 @@ def environments(port: int) -> list[str]:
     return names
 
 
+def comes_true(page: Any, words: str) -> None:
+    """Wait for it from outside: the page's policy lets nothing in it evaluate words."""
+    assert eventually(lambda: bool(page.evaluate(words)), seconds=120)
+
+
 def slid_to(page: Any, caption: str) -> bool:
     """Whether the slider's start shows the caption: a picture that comes in moves it to the end."""
     page.locator("input[type=range]").fill("0")
@@ -59,14 +64,12 @@ def test_a_training_is_watched(tiny_flags: list[str], assets: Path, tmp_path: Pa
         assert eventually(lambda: "tiny" in environments(port), seconds=60)
         with opened(f"http://localhost:{port}/env/tiny") as page:
             page.wait_for_selector(GRID)
-            page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length >= 10")
-            page.wait_for_function("document.querySelector('input[type=range]')?.max >= 1")
+            comes_true(page, "document.querySelectorAll('.js-plotly-plot').length >= 10")
+            comes_true(page, "document.querySelector('input[type=range]')?.max >= 1")
             first = page.evaluate(POINTS), page.locator(GRID).get_attribute("src")
             slider = int(page.locator("input[type=range]").get_attribute("max"))
-            page.wait_for_function(f"document.querySelector('input[type=range]').max > {slider}")
-            page.wait_for_function(
-                f"n => ({POINTS})()['identity'][0] > n", arg=first[0]["identity"][0]
-            )
+            comes_true(page, f"document.querySelector('input[type=range]').max > {slider}")
+            comes_true(page, f"({POINTS})()['identity'][0] > {first[0]['identity'][0]}")
             second = page.evaluate(POINTS), page.locator(GRID).get_attribute("src")
 
             assert all(
