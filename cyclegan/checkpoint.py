@@ -267,6 +267,8 @@ def load_plain(path: Path, *, mapped: bool = False) -> Any:
 def _unreadable(path: Path, error: Exception) -> str:
     """What is wrong with a file that torch can't read."""
     other = other_than_weights(path) if path.is_file() else None
+    if path.is_file() and not path.stat().st_size:
+        return "damaged: it is empty; fetch it again"
     program = PROGRAMS.get(ending_of(path))
     if other is not None:
         return other

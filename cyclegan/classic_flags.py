@@ -43,7 +43,6 @@ CONVERT = dict.fromkeys(
     _KNOWN,
 ) | {
     "aspect_ratio": "the input's aspect is kept; --load_size scales",
-    "batch_size": "images are converted one by one, whatever their sizes",
     "crop_size": "whole images are converted; --load_size scales",
     "dataroot": "--input DIR names the images themselves, for example DIR/testA",
     "display_winsize": "the page shows pictures as large as the window allows",

@@ -43,8 +43,6 @@ def other_than_weights(path: Path) -> str | None:
     """What a file is that can't be weights, with the way out; None where nothing shows it."""
     with path.open("rb") as file:
         start = file.read(_START)
-    if not start:
-        return "damaged: it is empty; fetch it again"
     if _is_safetensors(start, path):  # whose first byte may be anything
         return None
     plain = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()

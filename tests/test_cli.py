@@ -114,6 +114,11 @@ def test_classic_flags_of_conversion_work_or_name_their_replacement(name: str) -
     assert str(getattr(settings, name)) == CLASSIC[name]
 
 
+def test_no_flag_that_conversion_takes_is_refused() -> None:
+    taken = {item.name for item in fields(ConvertSettings)}
+    assert not taken & classic_flags.CONVERT.keys()
+
+
 def test_replacements_are_flags_that_exist() -> None:
     parts = [getattr(Settings(), part.name) for part in fields(Settings)]
     kinds = [kind.settings for table in (GENERATORS, DISCRIMINATORS) for kind in table.values()]
