@@ -51,7 +51,7 @@ def dataroot(tmp_path: Path) -> Path:
     for folder, count in {"trainA": 6, "trainB": 4, "testA": 3}.items():
         (root / folder).mkdir(parents=True)
         for number in range(count):
-            image = smooth_image(number + 100 * (folder[-1] == "B"))
+            image = smooth_image(number + 100 * (folder[-1] == "B") + 50 * (folder == "testA"))
             image.save(root / folder / f"{number}.png")
     return root
 

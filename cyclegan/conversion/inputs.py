@@ -18,6 +18,7 @@ from cyclegan.errors import UserError
 from cyclegan.images.eight_bit import reason
 from cyclegan.images.picture import RANGES, Array, Picture, Range
 
+_INTEGERS = ("uint8", "uint16")
 _ARRAY = "(H, W) or (H, W, C) of uint8, uint16 or floats in [0, 1]"
 ACCEPTED = (
     f"a PIL image, a path, an array {_ARRAY}, a tensor (C, H, W) or (N, C, H, W) of floats in "
@@ -186,7 +187,7 @@ def _decoded(content: bytes, kind: str, channels: int) -> Image.Image:
 
 def _array(given: Array, channels: int) -> Opened:
     floats = np.issubdtype(given.dtype, np.floating)
-    if given.ndim not in (2, 3) or not (floats or given.dtype.name in RANGES) or not given.size:
+    if given.ndim not in (2, 3) or not (floats or given.dtype.name in _INTEGERS) or not given.size:
         batch = ": give a batch as a list of them" if given.ndim == 4 else ""
         raise ValueError(
             f"an array of {given.dtype} and shape {given.shape}: {_ARRAY} is needed{batch}"

@@ -39,7 +39,10 @@ def check_folder(folder: Path) -> FolderReport:
     contents = look_into(folder).check()
     sizes: Counter[tuple[int, int]] = Counter()
     unreadable = []
-    for path in track(contents.images, escape(folder.name), transient=True, console=_err()):
+    console = Console(stderr=True)
+    silent = not console.is_terminal
+    label = escape(folder.name)
+    for path in track(contents.images, label, transient=True, console=console, disable=silent):
         try:
             sizes[_decoded(path)] += 1
         except images.UnreadableImageError as error:
@@ -95,7 +98,3 @@ def _reports(root: Path) -> Iterator[FolderReport]:
     for name, needed in FOLDERS.items():
         if needed or (root / name).is_dir():
             yield check_folder(root / name)
-
-
-def _err() -> Console:
-    return Console(stderr=True)

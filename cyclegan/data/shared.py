@@ -20,8 +20,10 @@ def told_shared(folders: Mapping[Path, Sequence[Path]], seconds: float) -> Itera
     where: dict[bytes, dict[Path, Path]] = defaultdict(dict)
     candidates = list(_of_one_size(folders))
     in_time = 0
+    console = Console(stderr=True)
+    silent = not console.is_terminal  # where a bar that leaves nothing would leave an empty line
     for folder, path in track(
-        candidates, "comparing", transient=True, console=Console(stderr=True)
+        candidates, "comparing", transient=True, console=console, disable=silent
     ):
         if time.monotonic() > until:
             break

@@ -53,7 +53,7 @@ def test_a_run_by_its_folder(run: Path, tmp_path: Path) -> None:
     ):
         expected = convert(tmp_path, f"name{number}", *name, *more)
         assert convert(tmp_path, f"folder{number}", "--weights", run, *more) == expected
-    with pytest.raises(UserError, match="there are latest, 3"):
+    with pytest.raises(UserError, match="there are latest, previous, 3"):
         convert(tmp_path, "x", "--weights", run, "--epoch", "9")
     with pytest.raises(UsageError, match="--epoch 3 goes with --name"):
         convert(tmp_path, "x", "--weights", run / "latest.pt", "--epoch", "3")

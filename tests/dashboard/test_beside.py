@@ -3,7 +3,6 @@
 import http.server
 import json
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -12,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import smooth_image
 from dashboard.conftest import Silence
 from dashboard.serving import ask, dashboard, first_line, start, windows
 from visdom_server import free_port
@@ -29,7 +29,8 @@ def port() -> int:
 @pytest.fixture
 def flags(tiny_flags: list[str], port: int, dataroot: Path) -> list[str]:
     """A training that sends to a dashboard of its own, and has nothing to complain of."""
-    shutil.copytree(dataroot / "trainB", dataroot / "testB")
+    (dataroot / "testB").mkdir()
+    smooth_image(150).save(dataroot / "testB" / "0.png")
     sending = [flag for flag in tiny_flags if flag != "--no_visdom"]
     return ["train", *sending, "--dashboard", "--display_port", str(port)]
 
