@@ -382,18 +382,22 @@ def _with_warmup(settings: Settings, given: Mapping[str, Initial]) -> Settings:
 def _take_in(state: TrainingState, given: Mapping[str, Initial], warmup: int | None) -> None:
     """Load what there is, and tell what starts fresh. Raises UserError where nothing fits."""
     taken = [name for name in state.networks if name in given]
-    path = next(iter(given.values())).path
+    source = next(iter(given.values())).path
     if not taken:
         raise UserError(
-            f"{path}: holds {', '.join(given)}, and this run trains {', '.join(state.networks)}"
+            f"{source}: holds {', '.join(given)}, and this run trains {', '.join(state.networks)}"
         )
     for name in taken:
-        classic.load_into(state.networks[name], given[name].weights, given[name].path)
+        weights, path = given[name].weights, given[name].path
+        broken = [key for key, tensor in weights.items() if not tensor.isfinite().all()]
+        if broken:
+            raise UserError(f"{path}: its weights are NaN or infinite ({broken[0]}): give others")
+        classic.load_into(state.networks[name], weights, path)
     fresh = [name for name in state.networks if name not in given]
     if fresh:
         log.warning(
             "%s: holds %s; %s start fresh%s",
-            path,
+            source,
             ", ".join(taken),
             ", ".join(fresh),
             f", and for {warmup} steps the discriminators learn alone" if warmup else "",

@@ -137,7 +137,8 @@ def newest(run: Path) -> str:
 
 def saved_epochs(run: Path) -> list[int]:
     """Numbers of the epochs that have a checkpoint of their own, in order."""
-    names = (re.fullmatch(r"epoch_(\d+)\.pt", path.name) for path in run.glob("epoch_*.pt"))
+    files = (path.name for path in run.glob("epoch_*.pt") if path.is_file())
+    names = (re.fullmatch(r"epoch_(0|[1-9]\d*)\.pt", name, re.ASCII) for name in files)
     return sorted(int(name[1]) for name in names if name)
 
 
@@ -245,6 +246,8 @@ def load_plain(path: Path, *, mapped: bool = False) -> Any:
     which reads them all. Raises DamagedError where the file is damaged or holds anything else,
     UserError where it can't be read.
     """
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: no file of weights, but a folder or a device")
     try:
         archive = is_archive(path)
         if archive:

@@ -84,6 +84,14 @@ def infer_architecture(weights: Mapping[str, Tensor], path: Path) -> Architectur
 
     Raises UserError, naming what the file holds instead, where it is no ResNet generator.
     """
+    try:
+        return _inferred(weights, path)
+    except (IndexError, ValueError) as error:  # shapes and numbers that no generator has
+        reason = str(error).splitlines()[0][:120]
+        raise UserError(f"{path}: no generator that can be built ({reason})") from None
+
+
+def _inferred(weights: Mapping[str, Tensor], path: Path) -> Architecture:
     first = weights.get("model.1.weight")
     blocks = {match[1] for match in map(_BLOCK.match, weights) if match}
     # By its place: files of safetensors are in the order of the alphabet.
@@ -133,6 +141,8 @@ def _compare(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], path
         # A counter of BatchNorm that files from before torch 0.4.1 lack; it changes no picture.
         if key.endswith("num_batches_tracked"):
             continue
+        if key in weights and not weights[key].is_floating_point():
+            raise UserError(f"{path}: {key} holds {weights[key].dtype}, and weights are floats")
         given, wanted = _shape(weights.get(key)), _shape(expected.get(key))
         if given != wanted:
             raise UserError(

@@ -45,15 +45,19 @@ def other_than_weights(path: Path) -> str | None:
         start = file.read(_START)
     if _is_safetensors(start, path):  # whose first byte may be anything
         return None
-    plain = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    wide = start.startswith((b"\xff\xfe", b"\xfe\xff"))  # UTF-16, of which every other byte is 0
+    plain = start[2:].replace(b"\0", b"") if wide else start.removeprefix(b"\xef\xbb\xbf")
+    plain = plain.lstrip().lower()
     told = next((told for sign, told in _OTHERS.items() if plain.startswith(sign)), None)
+    if plain.startswith(b"<?xml") and (b"<error" in plain or b"<html" in plain):
+        told = _PAGE  # a network of OpenVINO is XML, too
     if told is None and start.startswith(b"PK\x03\x04") and _is_foreign_archive(path):
         return "a zip archive of other files: unpack it, and give the weights in it"
     return told
 
 
 _START = 512  # bytes
-_PAGE = "a page of the web (HTML) and no weights: what it was fetched from answered with an error"
+_PAGE = "a page of the web and no weights: what it was fetched from answered with an error"
 _PICTURE = "a picture and no weights"
 _PACKED = "a packed archive: unpack it, and give the weights in it"
 #: How files begin that are often called .pth, without white space and in small letters.
@@ -61,7 +65,14 @@ _OTHERS = {
     b"<!doctype html": _PAGE,
     b"<html": _PAGE,
     b"<head": _PAGE,
-    b'<?xml version="1.0" encoding="utf-8"?><error': _PAGE,
+    b"<meta": _PAGE,
+    b"<body": _PAGE,
+    b"<!--": _PAGE,
+    b"<error": _PAGE,
+    b"404": _PAGE,
+    b"not found": _PAGE,
+    b"entry not found": _PAGE,
+    b"access denied": _PAGE,
     b"version https://git-lfs": "a pointer of Git LFS and no weights: git lfs pull fetches them",
     b"/annex/objects": "a pointer of git-annex and no weights: git annex get fetches them",
     b"{": "JSON and no weights: settings, or the answer of a server",

@@ -60,18 +60,27 @@ def newest_sound(run: Path) -> Sound:
     reason = f"{latest}: missing"
     if latest.is_file() or not checkpoint.saved(run):
         try:
-            return Sound(latest, checkpoint.load(checkpoint.path_of(run, "latest")))
+            return Sound(latest, _trainable(checkpoint.path_of(run, "latest")))
         except DamagedError as error:
             reason = str(error)
     for path in _newest_first(run):
         with contextlib.suppress(DamagedError):
-            sound = checkpoint.load(path)
+            sound = _trainable(path)
             lost = max(_reached(run) - sound.position.images, 0)
             return Sound(path, sound, reason, lost)
     raise UserError(
         f"{reason}, and {run} holds no other checkpoint that is sound: start a new run with "
         "another --name"
     )
+
+
+def _trainable(path: Path) -> Checkpoint:
+    """Load what a run can go on from. Raises DamagedError where it is not whole."""
+    saved = checkpoint.load(path)
+    missing = [name for name in ("optimizers", "pools", "random") if name not in saved.state]
+    if missing:
+        raise DamagedError(f"{path}: no whole checkpoint (no {', '.join(missing)})")
+    return saved
 
 
 def _restore(sound: Sound) -> None:

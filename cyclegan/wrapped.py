@@ -136,6 +136,9 @@ def _sigma(kernel: Tensor | None, left: Tensor | None, right: Tensor | None) -> 
     """Of a kernel as a matrix whose rows are what comes out; None where these do not fit."""
     if kernel is None or left is None or right is None or kernel.ndim < 2:
         return None
+    if left.ndim != 1 or right.ndim != 1:
+        return None
+    left, right = left.to(kernel.dtype), right.to(kernel.dtype)
     for way in (kernel, kernel.transpose(0, 1)):  # transposed convolutions have it second
         matrix = way.flatten(1)
         if matrix.shape == (len(left), len(right)):

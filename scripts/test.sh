@@ -3,4 +3,4 @@
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 environment test
-.venv/bin/python -m pytest "$@"
+.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile "$@"

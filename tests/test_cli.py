@@ -134,7 +134,7 @@ def test_replacements_are_flags_that_exist() -> None:
     [
         (["--ngff", "3"], ["--ngff", "perhaps you meant --ngf"]),
         (["--ngf", "many"], ["--ngf", "many"]),
-        (["--ngf", "0"], ["--ngf 0", "greater than 0"]),
+        (["--ngf", "0"], ["--ngf 0", "greater than or equal to 1"]),
         (["--ngf"], ["--ngf"]),
         (["--preprocess", "fold"], ["--preprocess", "fold", "resize_and_crop"]),
         (["--lr_policy", "plateau"], ["--lr_policy", "plateau", "linear"]),

@@ -21,6 +21,7 @@ from cyclegan.recovery import newest_sound, recover
 STATE = {
     "networks": {"generator_a_to_b": {"weight": torch.arange(3000.0)}},
     "optimizers": {"generators": {0: {"step": torch.ones(()), "exp_avg": torch.rand(900)}}},
+    "random": {"cpu": torch.zeros(50), "cuda": []},
     "pools": {"discriminator_a": {"images": [torch.rand(3, 9, 9)], "random": torch.zeros(50)}},
 }
 
@@ -52,12 +53,20 @@ def flip_a_moment(path: Path) -> None:
     flip(path, inside(path, moments.numpy().tobytes()[:64], 17))
 
 
+def without(path: Path, part: str) -> None:
+    """Saved anew, as whole as a file can be, without a part of the state."""
+    content = torch.load(path)
+    del content["state"][part]
+    torch.save(content, path)
+
+
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "one bit of Adam's moments": flip_a_moment,
     "half of it": lambda path: os.truncate(path, path.stat().st_size // 2),
     "nothing in it": lambda path: os.truncate(path, 0),
     "another file": lambda path: path.write_bytes(b"hello" * 999),
     "not there": Path.unlink,
+    "nothing that Adam has learnt": lambda path: without(path, "optimizers"),
 }
 
 
@@ -106,6 +115,14 @@ def test_the_damaged_one_itself_says_how_far_it_was(tmp_path: Path) -> None:
     flip_a_moment(run / "epoch_1.pt")
     with pytest.raises(UserError, match=r"latest\.pt: damaged.*no other checkpoint that is sound"):
         newest_sound(run)
+
+
+def test_files_that_look_like_epochs_are_passed_over(tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    (run / "epoch_7.pt").mkdir()
+    (run / "epoch_01.pt").write_bytes((run / "epoch_1.pt").read_bytes())
+    (run / "latest.pt").unlink()
+    assert newest_sound(run).path.name == "best.pt"
 
 
 def test_what_another_version_wrote_is_not_thrown_away(tmp_path: Path) -> None:

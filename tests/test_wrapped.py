@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -248,6 +249,10 @@ def picture(format: str) -> bytes:
     [
         (b"<!DOCTYPE html><html><body>404 Not Found", "a page of the web"),
         (b"\n  <html lang='en'>", "a page of the web"),
+        (b"404: Not Found", "a page of the web"),
+        (b"Entry not found", "a page of the web"),
+        (b'<?xml version="1.0"?>\n<Error><Code>NoSuchKey</Code>', "a page of the web"),
+        ("<html>".encode("utf-16"), "a page of the web"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"),
         (json.dumps({"error": "not found"}).encode(), "JSON and no weights"),
         (picture("PNG"), "a picture and no weights"),
@@ -292,5 +297,34 @@ def test_tables_without_end_are_no_weights(tmp_path: Path) -> None:
     endless: dict[str, object] = {}
     endless["model"] = endless
     torch.save(endless, tmp_path / "x.pth")
-    with pytest.raises(UserError, match="no state dict"):
+    with pytest.raises(UserError, match="tables within each other"):
+        Translator.load(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda weights: weights | {"model.1.weight": torch.zeros(4, 3, 7, 7, dtype=torch.int8)},
+        lambda weights: weights | {"model.9.filt": torch.zeros(0)},
+        lambda weights: (
+            weights
+            | {"model.1.weight_orig": weights["model.1.weight"]}
+            | {"model.1.weight_u": torch.zeros(()), "model.1.weight_v": torch.zeros(())}
+        ),
+        lambda weights: weights | {f"model.{'9' * 5000}.weight": torch.zeros(1)},
+        lambda weights: weights | {"model.1.weight": torch.zeros(0, 3, 7, 7)},
+    ],
+)
+def test_impossible_weights_are_one_line(
+    change: Callable[[dict[str, Tensor]], dict[str, Tensor]], tmp_path: Path
+) -> None:
+    torch.save(change(plain()), tmp_path / "x.pth")
+    with pytest.raises(UserError) as error:
+        Translator.load(tmp_path / "x.pth")
+    assert "\n" not in str(error.value)
+
+
+def test_what_never_ends_is_no_file_of_weights(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.pth")
+    with pytest.raises(UserError, match=r"x\.pth: no file of weights"):
         Translator.load(tmp_path / "x.pth")

@@ -5,6 +5,8 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
+from unicodedata import normalize
 
 from cyclegan.errors import UserError
 from cyclegan.text import read_text, without_bytes
@@ -56,7 +58,13 @@ def _readings(line: str) -> Iterator[str]:
     for text in dict.fromkeys((line, plain, *_cells(plain), plain.partition(" #")[0].strip())):
         bare = _unquoted(text)
         for spelling in dict.fromkeys((text, bare, bare.replace("\\", "/"))):
-            yield from dict.fromkeys((spelling, without_bytes(spelling)))
+            for name in dict.fromkeys((spelling, without_bytes(spelling))):
+                yield name
+                yield from (normalize(form, name) for form in _FORMS)
+
+
+#: Systems spell letters with accents in one of two ways, a list perhaps in the other.
+_FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 
 
 def _meant(line: str) -> str | None:

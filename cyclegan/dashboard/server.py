@@ -24,6 +24,7 @@ from cyclegan.errors import UserError
 log = logging.getLogger(__name__)
 SAVING = 60.0  # seconds between two savings
 UPLOAD = 120.0  # seconds that the body of a request may take
+IDLE = 20.0  # seconds that a connection may say nothing, or half a request
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,9 @@ def _accept(app: Any, service: Service) -> None:
     settings = service.settings
     guard = Guard(app, Origins.of(settings.host, settings.hosts), settings.largest_body)
     service.listening.setblocking(False)
-    HTTPServer(guard, body_timeout=UPLOAD).add_sockets([service.listening])
+    HTTPServer(guard, body_timeout=UPLOAD, idle_connection_timeout=IDLE).add_sockets(
+        [service.listening]
+    )
 
 
 async def _complete(page: Page, folder: Path) -> None:

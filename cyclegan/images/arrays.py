@@ -18,8 +18,8 @@ class Meaning:
     """whether the last channel is transparency; None where the number of channels says it"""
     white_is_low: bool = False
     """whether the lowest value is white"""
-    no_data: float | None = None
-    """the value of pixels that hold none"""
+    hollow: Array | None = None
+    """(H, W) of bool: pixels that hold no data; None where all do"""
 
 
 PLAIN = Meaning()
@@ -42,7 +42,7 @@ def of_array(array: Array, values: Range | None, tags: Tags, meaning: Meaning = 
         pixels, alpha = pixels[:, :, :-1], pixels[:, :, -1]
     if values is None and pixels.dtype in (np.int32, np.uint32) and _fits(pixels, 65535):
         pixels = pixels.astype(np.uint16)  # Pillow's "I" are no more, mostly
-    hollow = hollow_in(pixels, meaning.no_data)
+    hollow = hollow_in(pixels, meaning.hollow)
     found = values or RANGES.get(pixels.dtype.name)
     if found is None:
         low, high = _ends(pixels, hollow)
@@ -72,8 +72,8 @@ def seen(picture: Picture, hollow: Array | None) -> Picture:
     return replace(picture, unseen=hollow, instead=mean)
 
 
-def hollow_in(pixels: Array, no_data: float | None) -> Array | None:
-    """(H, W) of bool: pixels (H, W, C) without a value; None where all have one.
+def hollow_in(pixels: Array, marked: Array | None) -> Array | None:
+    """(H, W) of bool: pixels (H, W, C) without a value, or marked so; None where all have one.
 
     Raises UserError where none is a number.
     """
@@ -83,8 +83,8 @@ def hollow_in(pixels: Array, no_data: float | None) -> Array | None:
         hollow = np.logical_not(np.isfinite(pixels).all(axis=2))
     if hollow.all():
         raise UserError("holds no values that are numbers (NaN or infinity everywhere)")
-    if no_data is not None:
-        hollow |= (pixels == no_data).all(axis=2)
+    if marked is not None:
+        hollow |= marked
     return hollow if hollow.any() else None
 
 

@@ -26,16 +26,21 @@ def read_slices(path: Path, values: Range | None) -> list[Picture]:
     Raises UserError where its values have no range and none is given.
     """
     dataset = open_dicom(path)
+    for name in [*_SCALE, *_WINDOW]:  # written without a value: as if it were not there
+        if name in dataset and dataset[name].is_empty:
+            del dataset[name]
     if not any(name in dataset for name in _PIXELS):
         raise UserError("holds no pixels (a report, or an index of other files)")
     kind = str(dataset.get("PhotometricInterpretation", "MONOCHROME2"))
     in_colour = dataset.get("SamplesPerPixel", 1) > 1 or kind == "PALETTE COLOR"
     array = _colours(dataset, kind) if in_colour else _gray(dataset)
     slices = array if array.ndim > (3 if in_colour else 2) else array[None]
-    if values is None and slices.dtype.kind == "f" and "WindowCenter" in dataset:
+    if values is None and slices.dtype.kind == "f" and all(name in dataset for name in _WINDOW):
         raise UserError(f"values have no range: {_window(dataset)}")
     meaning = Meaning(has_alpha=False, white_is_low=kind == "MONOCHROME1")
-    return [of_array(one, values, Tags(), meaning) for one in slices]
+    # Levels of 8 bits have their range; --range is for others in the folder, as with PNG.
+    given = None if slices.dtype.itemsize == 1 else values
+    return [of_array(one, given, Tags(), meaning) for one in slices]
 
 
 def _colours(dataset: Any, kind: str) -> Array:
@@ -52,7 +57,7 @@ def _colours(dataset: Any, kind: str) -> Array:
 def _gray(dataset: Any) -> Array:
     """(H, W) or (N, H, W): levels of 8 bits, or what the numbers stand for."""
     array: Array = dataset.pixel_array
-    if dataset.BitsStored <= 8 and not _has_units(dataset):
+    if array.dtype.kind != "f" and dataset.BitsStored <= 8 and not _has_units(dataset):
         return full_scale(array.astype(f"{array.dtype.kind}1"), dataset.BitsStored)
     from pydicom.pixels.processing import apply_modality_lut
 

@@ -82,7 +82,8 @@ class Picture:
             pixels = _gray(self.pixels)
         else:
             raise UserError(f"has {there} channels, the generator takes {channels}")
-        return replace(self, pixels=pixels, native=None, tags=self._screens_tags())
+        tags = self._screens_tags().of_other_layout()
+        return replace(self, pixels=pixels, native=None, tags=tags)
 
     def scaled(self, size: Size) -> "Picture":
         """To so many pixels, with all bits."""

@@ -94,6 +94,7 @@ def _only_tiff(image: Image.Image) -> dict[int, TiffTag]:
         value, type = image.tag_v2[code], image.tag_v2.tagtype[code]
         if isinstance(value, TiffImagePlugin.IFDRational):
             value = (value.numerator, value.denominator)
+        value = _text(value) if type == _ASCII else value
         many = isinstance(value, tuple) and type not in (5, 10)
         found[code] = TiffTag(type, len(value) if many or type in _BYTES else 1, value)
     return found
@@ -101,7 +102,8 @@ def _only_tiff(image: Image.Image) -> dict[int, TiffTag]:
 
 _LAYOUTS = ("ImageJ=", "<OME", '{"shape"', "SCANIMAGE")
 _PLACES = frozenset({33550, 33922, 34264, 34735, 34736, 34737, 50844})
-_BYTES = frozenset({1, 2, 7})
+_ASCII = 2
+_BYTES = frozenset({1, _ASCII, 7})
 #: Tags that go from one TIFF to the next: where it lies (GeoTIFF, GDAL), its size, XMP, IPTC.
 ONLY_TIFF = _PLACES | {42112, 42113, 282, 283, 296, 700, 33723}
 

@@ -31,9 +31,10 @@ def storage(path: Path) -> Storage:
 
     try:
         with tifffile.TiffFile(path) as file:
-            page: Any = file.pages[0]
-            deep = _is_deep(page)
-            pillows = not deep or _is_deep_gray(page)
+            pages: list[Any] = list(file.pages)
+            deep = _is_deep(pages[0])
+            pillows = all(not _is_deep(page) or _is_deep_gray(page) for page in pages)
+            pillows &= all(int(page.compression) != _WEBP for page in pages)
     except Exception:  # both raise nearly every kind
         return Storage(deep=False, pillows=True)
     return Storage(deep, pillows and _opens(path))
@@ -79,18 +80,30 @@ def _picture(page: Any, values: Range | None) -> Picture:
     if page.dtype is None:
         raise UserError(f"values of {page.bitspersample} bits (sample format {page.sampleformat})")
     pixels = _channels_last(page)
+    has_alpha = any(int(kind) in (1, 2) for kind in page.extrasamples)  # 0 says nothing
+    hollow = _hollow(page, pixels[:, :, :-1] if has_alpha else pixels)
     if values is None:
         pixels = full_scale(pixels, _bits(page))
     pixels = _COLOURS.get(int(page.photometric), _refuse)(page, pixels)
-    has_alpha = any(int(kind) in (1, 2) for kind in page.extrasamples)  # 0 says nothing
+    if hollow is not None:  # scaled or looked up, they would be values
+        pixels = pixels.copy()
+        pixels[hollow] = _no_data(page)
     if any(int(kind) == _PREMULTIPLIED for kind in page.extrasamples):
         pixels = _without_alpha_in_it(pixels)
     orientation, tags = page.tags.valueof(_ORIENTATION, 1), _tags(page)
     if orientation != 1:
         tags = tags.of_other_size()
     upright = turned(pixels, orientation)
+    hollow = None if hollow is None else turned(hollow, orientation)
     white_is_low = page.photometric == _WHITE_IS_LOW
-    return of_array(upright, values, tags, Meaning(has_alpha, white_is_low, _no_data(page)))
+    return of_array(upright, values, tags, Meaning(has_alpha, white_is_low, hollow))
+
+
+def _hollow(page: Any, pixels: Array) -> Array | None:
+    """(H, W) of bool: pixels (H, W, C), as they are in the file, that hold no data."""
+    value = _no_data(page)
+    hollow: Array | None = None if value is None else (pixels == value).all(axis=2)
+    return hollow if hollow is not None and hollow.any() else None
 
 
 def _bits(page: Any) -> int:
@@ -135,6 +148,11 @@ def _looked_up(page: Any, pixels: Array) -> Array:
     return colours
 
 
+def _decoded_luminance(page: Any, pixels: Array) -> Array:
+    """Luminance and chroma, which JPEG's decoder has made red, green and blue."""
+    return pixels if int(page.compression) in _JPEG else _refuse(page, pixels)
+
+
 def _inks(page: Any, pixels: Array) -> Array:
     """Cyan, magenta, yellow and black -> red, green and blue, as Pillow does without a profile."""
     top = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind != "f" else 1.0
@@ -148,7 +166,7 @@ def _refuse(page: Any, pixels: Array) -> Array:
     raise UserError(f"its pixels are {name}: save it as gray or RGB")
 
 
-_WHITE_IS_LOW, _BLACK_IS_LOW, _RGB, _PALETTE, _MASK, _CMYK = range(6)
+_WHITE_IS_LOW, _BLACK_IS_LOW, _RGB, _PALETTE, _MASK, _CMYK, _LUMINANCE = range(7)
 #: By what a TIFF's numbers stand for.
 _COLOURS = {
     _WHITE_IS_LOW: _as_it_is,
@@ -157,8 +175,11 @@ _COLOURS = {
     _PALETTE: _looked_up,
     _MASK: _as_it_is,
     _CMYK: _inks,
+    _LUMINANCE: _decoded_luminance,
 }
 _PREMULTIPLIED = 1
+_JPEG = (6, 7)  # compressions
+_WEBP = 50001  # a compression that Pillow's libtiff lacks
 _ORIENTATION = 274
 _GDAL_NO_DATA = 42113
 

@@ -147,9 +147,11 @@ def _by_pillow(
         image = as_pillow(picture)
         image.save(file, name, **more, **picture.tags.fitting("RGB").saved())
         return
-    first, *rest = [as_pillow(picture) for picture in pictures]
+    frames = list(pictures)
+    first, *rest = [as_pillow(picture) for picture in frames]
     check_longest(first.size, path)
-    first.save(file, name, save_all=True, append_images=rest, **like.moving, **more)
+    tags = frames[0].tags.fitting("RGB").saved()
+    first.save(file, name, save_all=True, append_images=rest, **like.moving, **more, **tags)
 
 
 def _has_alpha(picture: Picture) -> bool:
@@ -242,6 +244,22 @@ def _tiff_page(writer: Any, picture: Picture) -> None:
     )
 
 
+def _dots(value: Any) -> Any:
+    """A resolution as a fraction or a number: some programs write SHORT or FLOAT."""
+    return value[0] if isinstance(value, tuple) and len(value) == 1 else value
+
+
+def _extra(code: int, tag: Any) -> tuple[int, Any, int, Any, bool]:
+    """A tag as tifffile writes it: texts as bytes, which may be more than ASCII."""
+    if tag.type != _ASCII:
+        return code, tag.type, tag.count, tag.value, True
+    text = str(tag.value).encode() + b"\0"
+    return code, "s", len(text), text, True
+
+
+_ASCII = 2  # a tag's type
+
+
 def _tiff_words(tags: Tags) -> dict[str, Any]:
     exif: Mapping[int, Any] = tags.exif or {}
     own = dict(tags.tiff)
@@ -253,11 +271,11 @@ def _tiff_words(tags: Tags) -> dict[str, Any]:
         "software": str(exif[305]).encode() if 305 in exif else False,
         "extratags": [
             *((tag, "s", len(text) + 1, text + b"\0", True) for tag, text in words.items()),
-            *((code, tag.type, tag.count, tag.value, True) for code, tag in own.items()),
+            *(_extra(code, tag) for code, tag in own.items()),
         ],
     }
     if all(dots) and unit:
-        resolution = [one.value for one in dots if one]
+        resolution = [_dots(one.value) for one in dots if one]
         return found | {"resolution": resolution, "resolutionunit": int(unit.value)}
     return found | ({"resolution": tags.dpi, "resolutionunit": 2} if tags.dpi else {})
 

@@ -30,6 +30,8 @@ def load(path: Path) -> Opened:
             f"{path}: damaged, or no ONNX that onnxruntime runs ({first_line(error)})"
         ) from error
     inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or not outputs:
+        raise UserError(f"{path}: a network of one image is needed, this takes {len(inputs)}")
     if inputs[0].type != "tensor(float)":
         raise UserError(f"{path}: takes {inputs[0].type}, only float32 can be given")
     texts = session.get_modelmeta().custom_metadata_map

@@ -35,6 +35,7 @@ class Session(nn.Module):
         super().__init__()
         self._call = opened.call
         self._multiple = opened.metadata.multiple
+        self._channels = opened.metadata.architecture.output_nc
         self._path = path
 
     def forward(self, images: Tensor) -> Tensor:
@@ -51,6 +52,12 @@ class Session(nn.Module):
             raise UserError(
                 f"{self._path}: could not convert {wide}x{tall} pixels ({first_line(error)})"
             ) from error
+        made = tuple(converted.shape)
+        if made != (len(images), self._channels, tall, wide):
+            raise UserError(
+                f"{self._path}: makes {'x'.join(map(str, made))} of {wide}x{tall} pixels: only "
+                "networks whose images stay as large as they are can be converted with"
+            )
         return converted[:, :, :height, :width]
 
     def _enough(self, side: int) -> int:

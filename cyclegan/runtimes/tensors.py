@@ -8,11 +8,17 @@ from cyclegan.checkpoint import load_plain
 from cyclegan.contents import check_trust, ending_of
 from cyclegan.runtimes import safetensors, torch_export, torchscript
 
+
+def _inner(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what an exported network is wrapped in, so that it takes any size."""
+    return {name.removeprefix("network."): tensor for name, tensor in weights.items()}
+
+
 #: What is no pickle of plain tensors, by the ending that its content calls for.
 _READERS: Mapping[str, Callable[[Path], Any]] = {
     ".safetensors": lambda path: safetensors.open_file(path)[1],
-    ".torchscript": lambda path: torchscript.open_file(path)[0].state_dict(),
-    ".pt2": lambda path: torch_export.open_file(path)[0].state_dict,
+    ".torchscript": lambda path: _inner(torchscript.open_file(path)[0].state_dict()),
+    ".pt2": lambda path: _inner(torch_export.open_file(path)[0].state_dict),
 }
 
 

@@ -97,9 +97,11 @@ def _load_moments(
     """
     groups = optimizer.state_dict()["param_groups"]
     weights = [each for group in optimizer.param_groups for each in group["params"]]
+    if learnt and learnt.keys() != set(range(len(weights))):  # all, or none before its first step
+        raise ValueError(f"{of}: moments are missing")
     for number, values in learnt.items():
         shapes = {name: value.shape for name, value in values.items()}
-        if number not in range(len(weights)) or shapes != _shapes(weights[number]):
+        if shapes != _shapes(weights[number]):
             raise ValueError(f"{of}: moments of other weights")
     optimizer.load_state_dict({"state": dict(learnt), "param_groups": groups})
     for one, values in optimizer.state.items():

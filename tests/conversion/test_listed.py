@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,8 @@ def test_a_picture_named_twice_does_not_keep_the_command_for_ever(
     more = ["--list", "dup.txt", "--dry_run"]
     done = subprocess.run([*command, *more], capture_output=True, text=True, timeout=30)
     assert "1 would be converted" in done.stdout
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_accents_are_spelt_in_either_way(source: Path, form: str) -> None:
+    assert named(source, unicodedata.normalize(form, "Ünï 1.jpg")) == ["Ünï 1.jpg"]

@@ -120,7 +120,7 @@ def test_a_page_of_another_origin(small_assets: Path, tmp_path: Path) -> None:
                 page.goto(f"http://{host}:{other}/")
                 told = page.evaluate(ATTACK, [port, str(victim.with_suffix(""))])
                 assert set(told.values()) == {"refused"}, told
-                with page.expect_response("**/events") as answer:
+                with page.expect_navigation(url="**/events") as answer:
                     page.evaluate(FORM, port)
                 assert answer.value.status == 403
             page.goto("http://evil.example/")

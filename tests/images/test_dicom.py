@@ -142,3 +142,16 @@ def test_numbers_that_share_a_beginning_keep_their_names(tmp_path: Path) -> None
         tifffile.imwrite(tmp_path / name, np.zeros((8, 9), np.uint8))
     jobs = plan(ConvertSettings(tmp_path, tmp_path / "out"))
     assert [job.name.name for job in jobs] == [f"{name}.tif" for name in names]
+
+
+def test_levels_of_8_bits_have_their_range_beside_others(tmp_path: Path) -> None:
+    pixels = DRAWN.integers(0, 256, (20, 24), np.uint8)
+    write(tmp_path / "1.dcm", pixels, "MONOCHROME1")
+    assert (opened(tmp_path / "1.dcm", (0, 4095)).pixels[:, :, 0] == 255 - pixels).all()
+
+
+@pytest.mark.parametrize("name", ["RescaleSlope", "WindowCenter"])
+def test_what_has_no_value_is_as_if_not_there(tmp_path: Path, name: str) -> None:
+    pixels = DRAWN.integers(0, 256, (20, 24), np.uint8)
+    write(tmp_path / "1.dcm", pixels, "MONOCHROME2", **{name: None})
+    assert (opened(tmp_path / "1.dcm").pixels[:, :, 0] == pixels).all()

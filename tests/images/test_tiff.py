@@ -156,3 +156,49 @@ def test_white_on_black_is_written_as_black_on_white(tmp_path: Path) -> None:
     write_document(tmp_path / "y.tif", document.pictures, document, Compression())
     with Image.open(tmp_path / "y.tif") as made:
         assert (np.asarray(made) == 65535 - pixels).all()
+
+
+def test_every_page_is_what_it_says(tmp_path: Path) -> None:
+    """The first page is plain; those after it are not."""
+    path = tmp_path / "pages.tif"
+    deep = {name: stored(name, "miniswhite") for name in ("uint16", "int8", "uint8")}
+    with tifffile.TiffWriter(path) as file:
+        file.write(stored("uint8", "minisblack"), photometric="minisblack", metadata=None)
+        for pixels in deep.values():
+            file.write(pixels, photometric="miniswhite", metadata=None)
+    for picture in open_document(path).pictures:
+        assert np.abs(picture.shares()[:, :, 0] - SHARES[:, :, 0]).max() < 1 / 127
+
+
+@pytest.mark.parametrize(("bits", "no_data"), [(12, 161), (4, 3)])
+def test_no_data_of_fewer_bits_stays(tmp_path: Path, bits: int, no_data: int) -> None:
+    pixels = np.random.default_rng(1).integers(0, 2**bits, (12, 16)).astype(np.uint16)
+    pixels[pixels == no_data] += 1
+    pixels[2:4, 2:4] = no_data
+    pixels = pixels.astype(np.uint8 if bits < 8 else np.uint16)
+    path = tmp_path / "few.tif"
+    tag = (42113, "s", 0, str(no_data), True)
+    tifffile.imwrite(path, pixels, photometric="minisblack", bitspersample=bits, extratags=[tag])
+    picture = opened(path)
+    assert picture.unseen is not None
+    assert picture.unseen.sum() == 4
+    assert (picture.pixels[2:4, 2:4] == no_data).all()
+
+
+def test_jpeg_in_a_tiff_with_no_data_is_a_picture(tmp_path: Path) -> None:
+    path = tmp_path / "jpeg.tif"
+    pixels = np.full((16, 16, 3), (200, 40, 90), np.uint8)
+    tag = (42113, "s", 0, "0", True)
+    tifffile.imwrite(path, pixels, photometric="rgb", compression="jpeg", extratags=[tag])
+    assert np.abs(opened(path).pixels.astype(int) - pixels).max() <= 4
+
+
+def test_texts_and_numbers_as_other_programs_write_them(tmp_path: Path) -> None:
+    path, out = tmp_path / "in.tif", tmp_path / "out.tif"
+    words = "<GDALMetadata>café</GDALMetadata>".encode() + b"\0"
+    tags = [(42112, "s", len(words), words, True), (282, "H", 1, 300, True)]
+    tifffile.imwrite(path, stored("uint16", "minisblack"), extratags=tags, metadata=None)
+    document = open_document(path)
+    write_document(out, document.pictures, document, Compression())
+    with tifffile.TiffFile(out) as file:
+        assert "café" in file.pages[0].tags[42112].value

@@ -159,6 +159,22 @@ def test_other_networks_are_refused(
         Translator.load(path, runtime=runtime)
 
 
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_networks_that_change_sizes_fail_in_one_line(runtime: Runtime, tmp_path: Path) -> None:
+    free = ("n", 3, "h", "w")
+    graph = helper.make_graph(
+        [helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[2, 2], strides=[2, 2])],
+        "halving",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, free)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, free)],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), tmp_path / "x.onnx")
+    translator = Translator.load(tmp_path / "x.onnx", runtime=runtime)
+    with pytest.raises(UserError, match=r"x\.onnx: makes 1x3x\d+x\d+ of"):
+        translator(Image.new("RGB", (16, 12)))
+
+
 def test_networks_of_other_programs_without_shapes_are_refused(tmp_path: Path) -> None:
     torch.jit.script(torch.nn.ReLU()).save(tmp_path / "x.torchscript")
     program = torch.export.export(torch.nn.ReLU(), (torch.zeros(1, 3, 8, 8),))

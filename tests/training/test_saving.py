@@ -23,7 +23,7 @@ weights = torch.zeros(1000)
 
 
 def taken(position: Position) -> Checkpoint:
-    return Checkpoint({}, {"weights": weights}, position)
+    return Checkpoint({}, {"networks": {"one": {"weights": weights}}}, position)
 
 
 def at(images: int) -> Position:
@@ -52,7 +52,8 @@ def test_what_changes_while_it_is_written_is_not_in_it(
         weights.fill_(2)
         held.set()
     for name in ("latest.pt", "epoch_5.pt"):
-        assert bool((checkpoint.load(tmp_path / name).state["weights"] == 1).all())
+        state = checkpoint.load(tmp_path / name).state
+        assert bool((state["networks"]["one"]["weights"] == 1).all())
 
 
 def test_one_is_written_at_a_time_and_what_was_due_is_made_up_for(
