@@ -111,7 +111,8 @@ class Upload:
     @property
     def until(self) -> float:
         """When it must have sent more, in seconds of the loop's clock."""
-        return self._begun + min(UPLOAD, GRACE + self._seen / SLOWEST)
+        # In whole seconds: of two that have hardly sent anything, the earlier one is the slower.
+        return self._begun + min(UPLOAD, GRACE + self._seen // SLOWEST)
 
     async def __call__(self) -> Message:
         """The next part; HTTPException where there are too many bytes, or they come too slowly."""
