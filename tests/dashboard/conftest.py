@@ -37,6 +37,14 @@ def small_assets(tmp_path: Path, small_pins: None) -> Path:
     return small_scripts(tmp_path / "assets")
 
 
+def _is_asked_of_a_proxy(line: socket.socket) -> bool:
+    try:
+        first = line.recv(1000).partition(b"\r\n")[0]
+    except OSError:  # nothing was asked
+        return False
+    return first.startswith(b"CONNECT ") or b"://" in first
+
+
 class Silence:
     """A port of this machine that accepts and never answers; counts who came."""
 
@@ -46,11 +54,15 @@ class Silence:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def visits(self) -> int:
+        """How many asked for something as one asks a proxy, for a connection or a whole address."""
         self._socket.setblocking(False)
         count = 0
         try:
-            while self._socket.accept():
-                count += 1
+            while True:
+                line, _ = self._socket.accept()
+                with line:
+                    line.settimeout(1)
+                    count += _is_asked_of_a_proxy(line)
         except BlockingIOError:
             return count
 
