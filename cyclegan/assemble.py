@@ -388,11 +388,7 @@ def _take_in(state: TrainingState, given: Mapping[str, Initial], warmup: int | N
             f"{source}: holds {', '.join(given)}, and this run trains {', '.join(state.networks)}"
         )
     for name in taken:
-        weights, path = given[name].weights, given[name].path
-        broken = [key for key, tensor in weights.items() if not tensor.isfinite().all()]
-        if broken:
-            raise UserError(f"{path}: its weights are NaN or infinite ({broken[0]}): give others")
-        classic.load_into(state.networks[name], weights, path)
+        classic.load_into(state.networks[name], given[name].weights, given[name].path)
     fresh = [name for name in state.networks if name not in given]
     if fresh:
         log.warning(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from cyclegan.commands import COMMANDS
-from cyclegan.errors import UsageError, UserError
+from cyclegan.errors import UsageError, UserError, printable
 from cyclegan.spelling import nearest
 
 
@@ -14,7 +14,7 @@ def main() -> NoReturn:
     try:
         code = run(sys.argv[1:])
     except UserError as error:
-        sys.stderr.write(f"cyclegan: error: {error}\n")
+        sys.stderr.write(f"cyclegan: error: {printable(str(error))}\n")
         code = error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("cyclegan: interrupted\n")
@@ -23,7 +23,7 @@ def main() -> NoReturn:
         code = 1
     except OSError as error:  # what the system refuses: it knows the file and the reason best
         where = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"cyclegan: error: {where}{error.strerror or error}\n")
+        sys.stderr.write(f"cyclegan: error: {printable(f'{where}{error.strerror or error}')}\n")
         code = 1
     sys.exit(code)
 

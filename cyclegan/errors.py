@@ -19,3 +19,10 @@ def in_words(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"not enough memory{said and f': {said.splitlines()[0]}'}"
     return str(said).splitlines()[0] if said else type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Return the text with what would move a terminal's cursor, or end the line, spelt out."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+    )

@@ -20,6 +20,12 @@ class Initial:
     weights: Mapping[str, Tensor]
     path: Path
 
+    def __post_init__(self) -> None:
+        """Raises UserError where training would begin with what is no number."""
+        broken = [key for key, tensor in self.weights.items() if not tensor.isfinite().all()]
+        if broken:
+            raise UserError(f"{self.path}: NaN or infinite ({broken[0]}): give other weights")
+
 
 def initial_weights(source: Path, *, trust_code: bool) -> dict[str, Initial]:
     """What `source` holds, by our names of the networks.

@@ -116,3 +116,11 @@ def test_several_networks_of_one_file(settings: Settings, tmp_path: Path) -> Non
     torch.save({"one": content["netG_A"], "two": content["netG_A"]}, tmp_path / "y.pth")
     with pytest.raises(UserError, match=r"y\.pth: holds one, two, and which of .* is not clear"):
         assemble.train(settings, init_weights=tmp_path / "y.pth")
+
+
+def test_nothing_starts_from_what_is_no_number(tiny_flags: list[str], tmp_path: Path) -> None:
+    weights = torch.load(GENERATOR, weights_only=True)
+    weights["model.1.weight"][0] = torch.nan
+    torch.save(weights, tmp_path / "latest_net_G.pth")
+    with pytest.raises(UserError, match=r"latest_net_G\.pth: NaN or infinite \(model\.1\.weight"):
+        cli.run(["train", *tiny_flags, "--init_weights", str(tmp_path / "latest_net_G.pth")])

@@ -24,7 +24,7 @@ from cyclegan.conversion.sizes import pixels_of_two_sizes
 from cyclegan.conversion.styles import Styles
 from cyclegan.conversion.translator import Translator, choose_way
 from cyclegan.conversion.weights import Generator
-from cyclegan.errors import UsageError, UserError, in_words
+from cyclegan.errors import UsageError, UserError, in_words, printable
 from cyclegan.execution.settings import Switch
 from cyclegan.packages import need
 from cyclegan.progress import progress_bar
@@ -231,7 +231,7 @@ def _is_ours(job: Job, made: dict[str, manifest.Entry], made_by: str) -> bool:
 def _report(done: Summary, jobs: list[Job], settings: ConvertSettings, generator: Generator) -> int:
     console = Console(soft_wrap=True, highlight=False)
     for line in done.failed:
-        log.warning("%s", line)
+        log.warning("%s", printable(line))
     if folder_of(settings) == settings.output and any(job.is_done for job in jobs):
         title = settings.name or generator.origin
         try:

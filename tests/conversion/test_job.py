@@ -559,3 +559,12 @@ def test_a_resumed_job_computes_as_it_began(
         assert (out / name).read_bytes() == (whole / name).read_bytes(), name
     assert convert(settings(pictures, tmp_path / "fresh")) == 0
     assert {entry.precision for entry in manifest.read(tmp_path / "fresh").values()} == {"fp32"}
+
+
+def test_names_do_not_break_lines(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "new\nline \x1b[31m.png").write_bytes(b"no picture")
+    smooth_image(1).save(tmp_path / "in" / "good.png")
+    assert convert(settings(tmp_path / "in", tmp_path / "out", precision="fp32")) == 1
+    assert any("new\\nline \\x1b[31m.png: " in line for line in caplog.messages)
+    assert not any("\n" in line or "\x1b" in line for line in caplog.messages)
