@@ -53,8 +53,8 @@ class Silence:
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def visits(self) -> int:
-        """How many asked for something as one asks a proxy, for a connection or a whole address."""
+    def visits(self, *, of_a_proxy: bool = False) -> int:
+        """How many came; `of_a_proxy` counts who asked for a connection or a whole address."""
         self._socket.setblocking(False)
         count = 0
         try:
@@ -62,7 +62,7 @@ class Silence:
                 line, _ = self._socket.accept()
                 with line:
                     line.settimeout(1)
-                    count += _is_asked_of_a_proxy(line)
+                    count += not of_a_proxy or _is_asked_of_a_proxy(line)
         except BlockingIOError:
             return count
 
