@@ -104,8 +104,6 @@ def _is_image(path: Path, more: Set[str]) -> bool:
     # Names that start with a dot are a system's own (macOS writes ._photo.jpg).
     if path.name.startswith("."):
         return False
-    if path.is_fifo() or path.is_socket() or path.is_char_device():  # opening it may never end
-        return False
     suffix = path.suffix.lower()
     if suffix in EXTENSIONS or suffix in more:
         return True

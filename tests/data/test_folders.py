@@ -1,10 +1,8 @@
 """Which images a folder holds."""
 
-import os
 from pathlib import Path
 
 import pytest
-from conftest import smooth_image
 
 from cyclegan.data.folders import list_images
 from cyclegan.errors import UserError
@@ -45,9 +43,3 @@ def test_missing_and_empty_folders_are_named(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt")
     with pytest.raises(UserError, match=f"{tmp_path}: holds no images"):
         list_images(tmp_path)
-
-
-def test_what_never_ends_is_no_picture(tmp_path: Path) -> None:
-    smooth_image(1).save(tmp_path / "a.png")
-    os.mkfifo(tmp_path / "pipe.jpg")
-    assert [path.name for path in list_images(tmp_path)] == ["a.png"]
