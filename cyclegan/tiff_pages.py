@@ -10,8 +10,8 @@ _BIG = 43  # version of files with offsets of 8 bytes
 def count_pages(path: Path, most: int | None = None) -> int:
     """The pages of a TIFF, in their order without repetition; `most` and one more are counted.
 
-    Decoders load all of each page's tags, and look it up among all before it: 25,000 pages take
-    Pillow 30 seconds. Raises OSError and struct.error where the file is cut short.
+    Decoders load all of each page's tags to count them, which takes a hundred times as long.
+    Raises OSError and struct.error where the file is cut short.
     """
     with path.open("rb") as file:
         order = "<" if file.read(2) == b"II" else ">"
