@@ -223,3 +223,40 @@ def test_an_environment_that_is_a_path(tiny_flags: list[str], cut_off: Silence) 
         _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     assert err == "cyclegan: error: --display_env '../x': a plain name without a path\n"
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Port of a dashboard that waits a second for what a client has to say."""
+    folder = tmp_path_factory.mktemp("impatient")
+    port = free_port()
+    with pytest.MonkeyPatch.context() as patch:
+        pin_small_scripts(patch, folder)
+        with (folder / "sitecustomize.py").open("a") as file:
+            file.write("from cyclegan.dashboard import server\nserver.IDLE = 1.0\n")
+        with dashboard(folder, port, "--assets", str(small_scripts(folder / "assets"))):
+            yield port
+
+
+@pytest.mark.parametrize("head", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "])
+def test_who_says_half_a_request_is_hung_up_on(head: bytes, impatient: int) -> None:
+    with socket.create_connection(("127.0.0.1", impatient), timeout=30) as line:
+        line.sendall(head)
+        assert line.recv(1) == b""
+
+
+def test_a_byte_now_and_then_is_no_request(impatient: int) -> None:
+    with socket.create_connection(("127.0.0.1", impatient), timeout=0.1) as line:
+        line.sendall(b"GET / HTTP/1.1\r\nX: ")
+        for _ in range(300):
+            try:
+                assert line.recv(1) == b""
+            except TimeoutError:
+                line.sendall(b"x")
+            except ConnectionError:
+                break
+            else:
+                break
+        else:
+            pytest.fail("still listened to")
+    assert environments(impatient) == {"main"}

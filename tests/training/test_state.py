@@ -1,5 +1,6 @@
 """What changes while training, taken up again where memory is laid out otherwise."""
 
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -102,3 +103,23 @@ def test_moments_of_other_weights_are_refused(settings: Settings) -> None:
     state["optimizers"]["generators"][0]["exp_avg"] = torch.zeros(1)
     with pytest.raises(ValueError, match="generators: moments of other weights"):
         recipe.state.load_state_dict(state, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda moments: moments.pop(0), "moments are missing"),
+        (lambda moments: moments[0].pop("exp_avg_sq"), "moments of other weights"),
+        (lambda moments: moments.update({0: moments[1]}), "moments of other weights"),
+    ],
+    ids=["of a weight", "of squares", "of another weight"],
+)
+def test_adam_goes_on_from_all_its_moments_or_not_at_all(
+    settings: Settings, damage: Callable[[dict], None], says: str
+) -> None:
+    state = after_a_step(settings, Execution()).state.state_dict()
+    fresh = build_recipe(settings, Execution()).state
+    fresh.load_state_dict(state, torch.device("cpu"))
+    damage(state["optimizers"]["generators"])
+    with pytest.raises(ValueError, match=f"^generators: {says}$"):
+        fresh.load_state_dict(state, torch.device("cpu"))
