@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from cyclegan import __version__
 from cyclegan.commands import COMMANDS
 from cyclegan.errors import UsageError, UserError, printable
 from cyclegan.spelling import nearest
@@ -33,6 +34,9 @@ def run(args: Sequence[str]) -> int:
     if not args or args[0] in ("-h", "--help"):
         sys.stdout.write(_overview())
         return 0 if args else 2
+    if args[0] == "--version":
+        sys.stdout.write(f"cyclegan {__version__}\n")
+        return 0
     grouped = args[0] in {command.split()[0] for command in COMMANDS if " " in command}
     words = 2 if grouped and len(args) > 1 and not args[1].startswith("-") else 1
     name = " ".join(args[:words])
@@ -56,5 +60,5 @@ def _overview(start: str = "") -> str:
     return (
         "Unpaired style translation between two folders of images.\n\n"
         + "".join(rows)
-        + "\nEach command has its own --help.\n"
+        + "\nEach command has its own --help; cyclegan --version tells the version.\n"
     )

@@ -13,7 +13,8 @@ import tyro
 
 from cyclegan import classic_flags
 from cyclegan.errors import UsageError
-from cyclegan.settings import KINDS, Settings, of_kind
+from cyclegan.settings import KINDS, Settings, of_kind, presets
+from cyclegan.spelling import nearest
 
 T = TypeVar("T")
 
@@ -37,7 +38,8 @@ class RunCommand:
     """What `train` and `settings` are given."""
 
     preset: tyro.conf.Positional[Path | None] = None
-    """TOML file of settings that differ from the defaults, for example options/quick.toml"""
+    """settings that differ from the defaults: a name (cyclegan settings --list has them), such as
+    quick, before all flags, or a TOML file"""
     continue_train: tyro.conf.FlagCreatePairsOff[bool] = False
     """go on with the run of this --name where its latest checkpoint stands"""
     init_weights: Path | None = None
@@ -52,9 +54,25 @@ class RunCommand:
 
 
 def preset_of(args: Sequence[str]) -> Path | None:
-    """The preset among the arguments: the only thing that ends in .toml."""
-    presets = [arg for arg in args if arg.endswith(".toml") and not arg.startswith("-")]
-    return Path(presets[0]) if presets else None
+    """The preset among the arguments: what comes before all flags, or ends in .toml.
+
+    Raises UsageError where the first is neither a preset's name nor a TOML file.
+    """
+    files = [arg for arg in args if arg.endswith(".toml") and not arg.startswith("-")]
+    first = args[0] if args and not args[0].startswith("-") else None
+    if first is not None and first not in {*files, *presets()}:
+        raise UsageError(_no_preset(first))
+    return Path(first or files[0]) if first or files else None
+
+
+def _no_preset(word: str) -> str:
+    """What is wrong with a word that stands where only a preset can."""
+    if word in presets():
+        return f"{word}: the name of a preset comes before all flags"
+    return (
+        f"{word}: not a preset{nearest(word, presets())}; there are {', '.join(presets())}, or a "
+        "file that ends in .toml; a folder of images is given by --dataroot"
+    )
 
 
 def parse_run(args: Sequence[str], defaults: Settings, *, prog: str, about: str) -> RunCommand:
@@ -70,10 +88,7 @@ def parse_run(args: Sequence[str], defaults: Settings, *, prog: str, about: str)
     start = RunCommand(settings=default)
     command = parse(rest, RunCommand, prog=prog, about=about, default=start)
     if command.preset != preset_of(args):
-        raise UsageError(
-            f"{command.preset}: not a preset (a file that ends in .toml); "
-            "a folder of images is given by --dataroot"
-        )
+        raise UsageError(_no_preset(str(command.preset)))
     return command
 
 

@@ -140,14 +140,24 @@ def from_table(table: Mapping[str, Any], source: str) -> Settings:
     return Settings(**values)
 
 
-def load_preset(path: Path) -> Settings:
-    """Read a TOML preset. Raises UsageError, naming the file and the key."""
+def presets() -> dict[str, Path]:
+    """The presets that come with the package, by their names: the checkout's options/."""
+    return {path.stem: path for path in sorted(Path(__file__).with_name("options").glob("*.toml"))}
+
+
+def load_preset(preset: Path | str) -> Settings:
+    """Read a preset: one that comes with the package by its name, any TOML file by its path.
+
+    Raises UsageError, naming the file and the key.
+    """
+    path = presets().get(str(preset), Path(preset))
     try:
         table = from_toml(without_bytes(read_text(path)))
     except FileNotFoundError:
-        there = sorted(str(preset) for preset in path.parent.glob("*.toml"))
-        known = f"; there are {', '.join(there)}" if there else ""
-        raise UsageError(f"{path}: no such preset{known}") from None
+        beside = sorted(str(other) for other in path.parent.glob("*.toml"))
+        meant = nearest(str(path), beside) or nearest(path.stem, presets())
+        known = ", ".join(beside or presets())
+        raise UsageError(f"{path}: no such preset{meant}; there are {known}") from None
     except OSError as error:
         raise UsageError(f"{path}: can't be read ({error.strerror})") from None
     except UserError as error:

@@ -16,7 +16,7 @@ from cyclegan.commands import train as train_command
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.discriminators import DISCRIMINATORS
 from cyclegan.errors import UsageError, UserError
-from cyclegan.flags import RunCommand, parse, parse_run, refuse_replaced
+from cyclegan.flags import RunCommand, parse, parse_run, preset_of, refuse_replaced
 from cyclegan.generators import GENERATORS
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.run import RunSettings
@@ -144,6 +144,8 @@ def test_replacements_are_flags_that_exist() -> None:
         (["--lambda_a", "4"], ["--lambda_a", "--lambda_A"]),
         (["--beta1", "1.5"], ["--beta1 1.5", "less than 1"]),
         (["mydata"], ["mydata", "not a preset", "--dataroot"]),
+        (["smal"], ["smal: not a preset", "perhaps you meant small"]),
+        (["--name", "small", "quick"], ["quick: the name of a preset comes before all flags"]),
     ],
 )
 def test_mistyped_flags_are_one_line(args: list[str], words: list[str]) -> None:
@@ -195,6 +197,14 @@ def test_settings_prints_a_preset(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert cli.run(["settings", "--ngf", "12"]) == 0
     (tmp_path / "mine.toml").write_text(capsys.readouterr().out)
     assert load_preset(tmp_path / "mine.toml").generator.ngf == 12
+    with pytest.raises(UsageError, match="--list stands alone: leave --ngf out"):
+        cli.run(["settings", "--list", "--ngf", "12"])
+
+
+def test_a_run_may_be_called_like_a_preset() -> None:
+    assert preset_of(["--name", "small", "--dataroot", "quick"]) is None
+    assert preset_of(["small", "--name", "quick"]) == Path("small")
+    assert preset_of(["--name", "small", "mine.toml"]) == Path("mine.toml")
 
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:

@@ -54,7 +54,9 @@ def test_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> 
     name = " ".join(args[:2]) if args[0] in ("data", "benchmark") else args[0]
     rest = args[len(name.split()) :]
     assert name in cli.COMMANDS
-    if name in ("train", "settings", "benchmark train", "benchmark load"):
+    if name == "settings":
+        assert cli.run([name, *rest[: rest.index(">") if ">" in rest else None]]) == 0
+    if name in ("train", "benchmark train", "benchmark load"):
         preset = preset_of(rest)
         defaults = load_preset(preset) if preset else Settings()
         parse_run(rest, defaults, prog="cyclegan", about="").settings.check()

@@ -10,7 +10,7 @@ import tomli_w
 from cyclegan.errors import UsageError
 from cyclegan.recipes import RECIPES
 from cyclegan.run import MODELS, Model
-from cyclegan.settings import Settings, changes, from_table, is_fixed, load_preset, of_kind
+from cyclegan.settings import Settings, changes, from_table, is_fixed, load_preset, of_kind, presets
 
 PRESETS = sorted((Path(__file__).parents[1] / "options").glob("*.toml"))
 
@@ -37,7 +37,7 @@ def test_presets_are_valid_short_and_say_how_to_use_them(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert len(lines) <= 25
     header = [line for line in lines[:4] if line.startswith("#")]
-    assert any(f"cyclegan train options/{path.name}" in line for line in header)
+    assert any(f"cyclegan train {path.stem} " in line for line in header)
     assert any("Expect" in line for line in header)
 
 
@@ -155,9 +155,18 @@ def test_what_is_no_preset_is_one_line(tmp_path: Path, content: bytes) -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_missing_preset_names_the_ones_there_are() -> None:
+def test_missing_preset_names_the_ones_there_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"quick\.toml"):
         load_preset(PRESETS[0].parent / "none.toml")
+    with pytest.raises(UsageError, match=r"perhaps you meant .*options/quick\.toml; there are"):
+        load_preset(PRESETS[0].parent / "quik.toml")
+    with pytest.raises(UsageError, match="no such preset, perhaps you meant quick; there are cl"):
+        load_preset(tmp_path / "quik.toml")
+
+
+def test_presets_by_name_are_those_of_the_checkout() -> None:
+    assert [path.resolve() for path in presets().values()] == PRESETS
+    assert load_preset("small") == load_preset(PRESETS[0].parent / "small.toml")
 
 
 def test_broken_toml(tmp_path: Path) -> None:

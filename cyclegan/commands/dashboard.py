@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cyclegan.flags import parse
+from cyclegan.packages import need
 
 HELP = "show training runs live in a browser (a Visdom server)"
 
@@ -13,6 +14,7 @@ def run(args: Sequence[str]) -> int:
 
     about = HELP
     settings = parse(args, DashboardSettings, prog="cyclegan dashboard", about=about)
+    need("cyclegan dashboard", "dashboard", "visdom", "tornado")
     from cyclegan.dashboard.server import run as run_server
 
     return run_server(settings)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cyclegan.errors import UsageError, UserError
 from cyclegan.flags import Glance, RunCommand, parse_run, preset_of
+from cyclegan.packages import need
 from cyclegan.settings import Settings, changes, from_table, is_fixed, load_preset
 from cyclegan.training.interrupt import Interrupted, StopRequest
 
@@ -89,6 +90,7 @@ def _watched(command: RunCommand) -> AbstractContextManager[None]:
     """With --dashboard, a server for as long as the run lasts."""
     if not command.dashboard:
         return nullcontext()
+    need("--dashboard", "dashboard", "visdom", "tornado")
     from cyclegan.dashboard.beside import dashboard_beside
 
     return dashboard_beside(command.settings.loggers, command.settings.run)

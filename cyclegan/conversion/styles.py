@@ -54,8 +54,8 @@ class Styles:
         """Raise UsageError where there are any: `model` can't take them on."""
         if self.files or self.weights:
             raise UsageError(
-                f"--style: {model} has its style from training or export; only a model of "
-                "options/fusion.toml takes one now: leave --style out"
+                f"--style: {model} has its style from training or export; only a model "
+                "of --model fusion takes one now: leave --style out"
             )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from cyclegan import images
 from cyclegan.data.strokes import paint
-from cyclegan.errors import UserError
+from cyclegan.packages import need
 
 SIDE = 72  # of the crops, in pixels
 LONG_SIDE = 320  # photographs are scaled to this: the drawing's strokes have a width in pixels
@@ -74,14 +75,10 @@ def make_sample(root: Path) -> int:
 
 
 def _load(photograph: Photograph) -> Pixels:
-    from importlib.util import find_spec
-
+    need("the sample's photographs", "sample", photograph.package)
     spec = find_spec(photograph.package)
-    if spec is None or spec.origin is None:
-        raise UserError(
-            "the sample's photographs come with scikit-image and scikit-learn, which are not "
-            'installed: pip install "cyclegan[sample]" (in a checkout: pip install -e ".[sample]")'
-        )
+    assert spec is not None
+    assert spec.origin is not None
     image = images.read(Path(spec.origin).parent / photograph.file, 3)
     scale = LONG_SIDE / max(image.size)
     size = (round(image.width * scale), round(image.height * scale))

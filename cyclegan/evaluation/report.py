@@ -90,7 +90,7 @@ def _show_with_curves(tables: Sequence[dict[str, Any]], folder: Path) -> bool:
         return False
     settings = load_preset(folder / "settings.toml").loggers
     if settings.visdom:
-        with suppress(OSError, RefusedError):  # nobody answers
+        with suppress(OSError, RefusedError, UserError):  # nobody answers, or nobody can be asked
             client = connect(settings, settings.display_env or journey.name)
             win = evaluations_of_run.WINDOW
             opts = {"title": "evaluation", "width": 860, "height": 240}

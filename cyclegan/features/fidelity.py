@@ -10,6 +10,7 @@ from cyclegan.checkpoint import load_plain
 from cyclegan.contents import PROGRAMS, check_trust, ending_of
 from cyclegan.errors import UserError
 from cyclegan.features.network import FeatureNetwork, NoWeightsError, Seen
+from cyclegan.packages import need
 
 Name = Literal["inception", "clip", "dinov2"]
 
@@ -39,12 +40,9 @@ def fidelity(name: Name, weights: Path | None, *, trust_code: bool = False) -> F
     """
     known = _KNOWN[name]
     _check_trust(name, weights, trust_code=trust_code)
-    try:
-        from torch_fidelity.utils import create_feature_extractor
-    except ImportError:
-        raise UserError(
-            f"--features {name}: needs torch-fidelity (pip install 'cyclegan[quality]')"
-        ) from None
+    need(f"--features {name}", "quality", "torch_fidelity")
+    from torch_fidelity.utils import create_feature_extractor
+
     if weights is not None and ending_of(weights) not in PROGRAMS:
         load_plain(weights)  # the package would unpickle whatever the file holds
     given: dict[str, Any] = (

@@ -101,6 +101,6 @@ def _transfer(perceptual: Perceptual, losses: LossSettings) -> StyleTransfer:
     if not (losses.lambda_content and losses.lambda_style):
         raise UsageError(
             f"--lambda_content {losses.lambda_content:g} --lambda_style {losses.lambda_style:g}: "
-            "both are needed to join content and style; options/fusion.toml has weights"
+            "both are needed to join content and style; the preset fusion has weights"
         )
     return StyleTransfer(perceptual, losses.lambda_content, losses.lambda_style, losses.lambda_tv)

@@ -141,7 +141,7 @@ def _painter(networks: dict[str, nn.Module], number: int) -> nn.Module:
 def _transfer(perceptual: Perceptual, losses: LossSettings) -> StyleTransfer:
     if not losses.lambda_style:
         raise UsageError(
-            "--lambda_style 0: nothing would be painted; options/one_painting.toml has weights"
+            "--lambda_style 0: nothing would be painted; the preset one_painting has weights"
         )
     return StyleTransfer(perceptual, losses.lambda_content, losses.lambda_style, losses.lambda_tv)
 

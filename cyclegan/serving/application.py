@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Callable, Coroutine
-from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
+from cyclegan import __version__
 from cyclegan.dashboard.address import is_loopback
 from cyclegan.errors import UserError
 from cyclegan.serving.admission import Admission
@@ -57,7 +57,7 @@ def make_application(desk: Desk) -> FastAPI:
     app = FastAPI(
         title="cyclegan serve",
         description=ABOUT,
-        version=version("cyclegan"),
+        version=__version__,
         docs_url=None,  # its page comes from the internet
         redoc_url=None,
     )

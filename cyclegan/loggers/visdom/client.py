@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import requests
 
 from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.packages import need
 
 PATIENCE = 30.0  # seconds that a request may take: a slow server is better than none
 
@@ -31,8 +32,10 @@ def connect(settings: LoggerSettings, env: str) -> Any:
     """A Visdom client for one environment; user and password come from the process's environment.
 
     Raises RefusedError where these are wrong or missing, UnwelcomeError where the server is not
-    known by its address, ConnectionError or requests.RequestException where nobody answers.
+    known by its address, ConnectionError or requests.RequestException where nobody answers, and
+    UserError where visdom is not installed.
     """
+    need("the dashboard", "dashboard", "visdom")
     import visdom
 
     session = _logged_in(address_of(settings))

@@ -5,6 +5,7 @@ import threading
 import time
 from queue import Empty, Full, Queue
 
+from cyclegan.errors import UserError
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import NAME as JSON_LINES
 from cyclegan.loggers.jsonl import read_records
@@ -117,6 +118,8 @@ class _Sender:
         except UnwelcomeError as error:
             self._page = None
             self._tell("unwelcome", error)
+        except UserError as error:  # visdom is not installed
+            self._tell("missing", error)
         except OSError:  # the client's ConnectionError, and all errors of requests
             self._page = None
             self._tell("away")
@@ -179,5 +182,6 @@ _LINES = {
     "refused": "the Visdom server at {address} refuses the login: training goes on without it; "
     "set VISDOM_USERNAME and VISDOM_PASSWORD to what the server was started with",
     "unwelcome": "the Visdom server at {address} takes nothing from this training: {error}",
+    "missing": "{error}; training goes on without it (--no_visdom: don't ask)",
     "failing": "the page at {address} can't be drawn ({error!r}): training goes on without it",
 }
