@@ -31,12 +31,12 @@ from cyclegan.evaluation.score import make_scorer
 from cyclegan.execution.choice import Chosen, Work, choose
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_from_table
+from cyclegan.images.whole import whole_file
 from cyclegan.initial import Initial, initial_weights
 from cyclegan.leftovers import remove_unfinished
 from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.jsonl import NAME as JSON_LINES
-from cyclegan.loggers.jsonl import read_records
-from cyclegan.loggers.table import wanted
+from cyclegan.loggers.jsonl import seconds_spent
+from cyclegan.loggers.table import make_loggers
 from cyclegan.losses.objective import check_terms
 from cyclegan.position import Position
 from cyclegan.quality.watch import Best, QualityWatch
@@ -150,9 +150,9 @@ def _training(
     start: Position,
     chosen: Chosen,
 ) -> Training:
-    unfinished = settings.run.folder / ".settings.toml.unfinished"
-    unfinished.write_text(tomli_w.dumps(settings.table()))
-    unfinished.replace(settings.run.folder / "settings.toml")
+    kept = settings.anchored().table()  # the run can go on from any working folder
+    with whole_file(settings.run.folder / "settings.toml") as unfinished:
+        unfinished.write_text(tomli_w.dumps(kept))
     plan = _plan(chosen, settings, len(feed))
     journey = _journey(settings, device, start, len(feed), plan)
     journey.save()
@@ -164,7 +164,7 @@ def _training(
         settings.run.folder,
         device,
         settings.training,
-        settings.table(),
+        kept,
         versions(),
         chosen.execution,
     )
@@ -324,11 +324,11 @@ def _journey(
 def _display(settings: Settings, recipe: Recipe, journey: Journey, device: torch.device) -> Display:
     shown = _held_out(settings) if settings.loggers.display_freq else None
     return Display(
-        [kind.make(settings.loggers, journey) for kind in wanted(settings.loggers)],
+        make_loggers(settings.loggers, journey),
         settings.loggers,
         shown and shown.to(device),
         recipe.preview,
-        _seconds_spent(journey),
+        seconds_spent(journey),
     )
 
 
@@ -344,14 +344,6 @@ def _held_out(settings: Settings) -> Batch | None:
     except UserError as error:
         log.warning("%s: no held-out pictures are shown", error)
         return None
-
-
-def _seconds_spent(journey: Journey) -> float:
-    """Time that was spent on the run before the place where it goes on."""
-    records = read_records(journey.folder / JSON_LINES)
-    return max(
-        (r.seconds for r in records if r.position.images <= journey.start.images), default=0.0
-    )
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,8 +1,9 @@
 """The whole tree of settings: typed defaults <- a TOML preset <- the command line."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, field, fields
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ from pydantic import RootModel, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from cyclegan import plain
-from cyclegan.data.settings import DataSettings
+from cyclegan.data.settings import DataSettings, is_there
 from cyclegan.discriminators import DISCRIMINATORS, DiscriminatorSettings
 from cyclegan.discriminators.settings import BasicSettings
 from cyclegan.errors import UsageError, UserError
@@ -94,6 +95,28 @@ class Settings:
                     f"--{flag} {weight:g}: this loss is undefined between --input_nc "
                     f"{channels[0]} and --output_nc {channels[1]}; give --{flag} 0"
                 )
+
+    def anchored(self) -> "Settings":
+        """Return the same with absolute paths, which hold in any working folder."""
+        return self._with_paths(_anchored)
+
+    def found_from(self, folder: Path) -> "Settings":
+        """Return the settings of the run that is in `folder`, its paths led to where things are.
+
+        What is not where it was is looked for beside the run, as far from it as it was before: so a
+        whole tree can be moved.
+        """
+        before = self.run.folder
+        return self._with_paths(lambda path: _led(path, before, folder)).anchored()
+
+    def _with_paths(self, change: Callable[[Path], Path]) -> "Settings":
+        changed = {}
+        for part in fields(self):
+            values = getattr(self, part.name)
+            held = {one.name: getattr(values, one.name) for one in fields(values)}
+            paths = {key: change(value) for key, value in held.items() if isinstance(value, Path)}
+            changed[part.name] = replace(values, **paths)
+        return replace(self, **changed)
 
     def table(self) -> dict[str, Any]:
         """The settings as plain builtins, grouped by part; what is not set is left out."""
@@ -221,6 +244,19 @@ def _first_problem(error: ValidationError, known: Mapping[str, Any]) -> str:
     if problem["type"] == "unexpected_keyword_argument":
         return f"{key}: no such key{nearest(key, known)}; there are {', '.join(known)}"
     return f"{key} = {problem['input']!r}: {problem['msg'].lower()}"
+
+
+def _anchored(path: Path) -> Path:
+    """Links stay as they are, but for `..`, which a link may lead elsewhere."""
+    return path.resolve() if ".." in path.parts else path.absolute()
+
+
+def _led(path: Path, before: Path, now: Path) -> Path:
+    """The path of a run that was in the folder `before` and is in `now`."""
+    if is_there(path) or path.is_absolute() != before.is_absolute():
+        return path
+    beside = _anchored(now / os.path.relpath(path, before))
+    return beside if is_there(beside) else path
 
 
 def _flat(settings: Settings) -> dict[str, Any]:

@@ -73,16 +73,22 @@ def _go_on(args: Sequence[str], folder: Path) -> int:
     from cyclegan.recovery import recover
 
     saved, path = recover(folder), folder / "latest.pt"
-    old = _at(from_table(saved.settings, str(path)), folder)
+    kept = from_table(saved.settings, str(path))
+    old = _at(kept, folder)
     command = _parse_train(args, old)
     command.settings.check()
-    _tell_changes(old, command.settings, path)
+    _tell_moves(kept.anchored(), old)
+    _tell_changes(old.anchored(), command.settings.anchored(), path)
     if saved.position.epoch > command.settings.training.last_epoch:
         sys.stdout.write(
             f"{folder}: trained to its last epoch, {command.settings.training.last_epoch}; "
             "a longer --n_epochs or --n_epochs_decay goes on\n"
         )
         return 0
+    for flag, lost in command.settings.data.lost():
+        raise UserError(
+            f"{lost}: not there, and the run was trained on it: give {flag} with where it is now"
+        )
     return _end(assemble.train(command.settings, resume=saved), command)
 
 
@@ -119,7 +125,15 @@ def _remembered(path: Path, defaults: Settings) -> Settings:
 def _at(settings: Settings, folder: Path) -> Settings:
     """The run is where it was found, whatever it was called when it was saved."""
     here = replace(settings.run, name=folder.name, checkpoints_dir=folder.parent)
-    return replace(settings, run=here)
+    return replace(settings.found_from(folder), run=here)
+
+
+def _tell_moves(before: Settings, now: Settings) -> None:
+    """Say what was found in another place than where the run had it."""
+    for key, left, found in changes(before, now):
+        part, _, flag = key.partition(".")
+        if part != "run":
+            sys.stdout.write(f"moved since the checkpoint: --{flag} {left} -> {found}\n")
 
 
 def _tell_changes(old: Settings, new: Settings, path: Path) -> None:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from jinja2 import Environment, PackageLoader
 from rich.console import Console
@@ -15,6 +16,7 @@ from cyclegan.comparison.settings import CompareSettings
 from cyclegan.conversion.translator import Translator
 from cyclegan.data.folders import list_images
 from cyclegan.data.held_out import folder_of_test_images
+from cyclegan.data.settings import DataSettings
 from cyclegan.data.square import Square
 from cyclegan.errors import UserError
 from cyclegan.evaluation.evaluate import evaluate_checkpoint
@@ -66,7 +68,7 @@ def _open(given: str, settings: CompareSettings) -> _Run:
     if not path.is_file():
         path = checkpoint.path_of(path if path.is_dir() else named, settings.epoch)
     saved = checkpoint.load(path, mapped=True)
-    trained = from_table(saved.settings, str(path))
+    trained = from_table(saved.settings, str(path)).found_from(path.parent)
     translator = Translator.load(path, direction=settings.direction, device=settings.device)
     return _Run(trained.run.name if Path(given) == path else given, path, trained, translator)
 
@@ -74,10 +76,8 @@ def _open(given: str, settings: CompareSettings) -> _Run:
 def _rows(runs: list[_Run], settings: CompareSettings) -> Iterator[dict[str, object]]:
     """Input and both outputs of each image."""
     first = runs[0].trained
-    domain: str = settings.direction[0]
-    folder = settings.input or folder_of_test_images(
-        first.data.folder("A" if domain == "A" else "B")
-    )
+    domain: Literal["A", "B"] = "A" if settings.direction == "AtoB" else "B"
+    folder = settings.input or _test_images(first.data.below(settings.dataroot), domain)
     side = settings.size or first.data.crop_size
     channels = runs[0].translator.generator.architecture.input_nc
     paths = spread_out(list_images(folder), settings.images)
@@ -88,6 +88,13 @@ def _rows(runs: list[_Run], settings: CompareSettings) -> Iterator[dict[str, obj
         yield {"input": _url(image), "outputs": outputs}
 
 
+def _test_images(data: DataSettings, domain: Literal["A", "B"]) -> Path:
+    """Raises UserError where the run's images are no longer there."""
+    for _, lost in data.lost():
+        raise UserError(f"{lost}: not there: give --dataroot DIR, or --input DIR --no_figures")
+    return folder_of_test_images(data.folder(domain))
+
+
 def _url(image: Tensor) -> str:
     return images.data_url(images.to_image(image), QUALITY)
 
@@ -95,7 +102,12 @@ def _url(image: Tensor) -> str:
 def _figures(runs: list[_Run], settings: CompareSettings) -> dict[str, list[str]]:
     """Rows of the table: what evaluate says of both runs, on the first one's data."""
     network = feature_network("efficientnet-lite0")
-    asked = EvaluateSettings(name=runs[0].label, size=settings.size, device=settings.device)
+    asked = EvaluateSettings(
+        name=runs[0].label,
+        dataroot=settings.dataroot,
+        size=settings.size,
+        device=settings.device,
+    )
     yardstick = make_yardstick(runs[0].trained, asked, network, network)
     found = []
     for run in track(runs, "measuring", console=Console(stderr=True)):

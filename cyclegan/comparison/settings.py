@@ -24,6 +24,9 @@ class CompareSettings:
     input: Path | None = None
     """folder of images to convert; by default the test images that the first run has beside its
     training images"""
+    dataroot: Path | None = None
+    """folder that holds testA, testB, trainA and trainB; by default what the first run was trained
+    on"""
     output: Path = Path("comparison.html")
     """the page"""
     images: PositiveInt = 24

@@ -1,5 +1,8 @@
 """Settings of the data."""
 
+import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -63,6 +66,23 @@ class DataSettings:
             )
         return self.dataroot / f"{phase}{domain}"
 
+    def below(self, dataroot: Path | None) -> "DataSettings":
+        """Return the same with images that are in `dataroot`; where they are if it is None."""
+        if dataroot is None:
+            return self
+        return replace(self, dataroot=dataroot, domain_A=None, domain_B=None)
+
+    def lost(self) -> Iterator[tuple[str, Path]]:
+        """Yield the flag and the path of each domain whose images are not there."""
+        own = {
+            "--domain_A (or --content)": self.domain_A,
+            "--domain_B (or --style)": self.domain_B,
+        }
+        for flag, path in own.items():
+            flag, path = ("--dataroot", self.dataroot) if path is None else (flag, path)
+            if path is not None and not is_there(path):
+                yield flag, path
+
     def check(self) -> None:
         """Raise UsageError where two settings contradict each other."""
         if self.crop_size % 4:
@@ -76,3 +96,8 @@ class DataSettings:
                 f"--crop_size {self.crop_size} is larger than --load_size {self.load_size}: "
                 "give a larger --load_size or a smaller --crop_size"
             )
+
+
+def is_there(path: Path) -> bool:
+    """Whether something is at `path` that this user may know of."""
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises where a folder is closed

@@ -60,6 +60,7 @@ def evaluate_run(
     paths = _paths(folder, settings.epoch)
     first = next(iter(paths.values()))
     trained = from_table(checkpoint.load(first, mapped=True).settings, str(first))
+    trained = trained.found_from(folder)
     if not trained.run.traits.both_ways:
         raise UsageError(
             f"--name {name}: a run of --model {trained.run.model} converts one way only, and both "

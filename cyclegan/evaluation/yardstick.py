@@ -1,11 +1,12 @@
 """What all checkpoints of a run are held against, made once."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor
 
 from cyclegan.data.square import Square
+from cyclegan.errors import UserError
 from cyclegan.evaluation.domain import open_domain
 from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.features.network import FeatureNetwork
@@ -35,9 +36,9 @@ def make_yardstick(
     content: FeatureNetwork,
 ) -> Yardstick:
     """For a run trained with `trained`. Raises UserError where pictures are missing."""
-    data, networks = trained.data, trained.networks
-    if settings.dataroot is not None:
-        data = replace(data, dataroot=settings.dataroot, domain_A=None, domain_B=None)
+    data, networks = trained.data.below(settings.dataroot), trained.networks
+    for _, lost in data.lost():
+        raise UserError(f"{lost}: not there: give --dataroot DIR with the images to measure on")
     channels = (networks.input_nc, networks.output_nc)
     if trained.run.direction == "BtoA":
         channels = channels[::-1]

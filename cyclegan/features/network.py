@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cyclegan.checkpoint import load_plain
 from cyclegan.errors import UserError
 from cyclegan.images import as_colours
 
@@ -53,3 +56,10 @@ class FeatureNetwork:
                 colour, size, mode="bicubic", antialias=True, align_corners=False
             ).clamp(-1, 1)
         return self.look(colour)
+
+
+def read_weights(path: Path, *, mapped: bool = False) -> Any:
+    """Return what a file of weights holds. Raises UserError, as `checkpoint.load_plain`."""
+    if not path.exists():
+        raise UserError(f"--feature_weights {path}: no such file: the flag says where it is now")
+    return load_plain(path, mapped=mapped)

@@ -58,6 +58,14 @@ def read_records(path: Path) -> Iterator[Record]:
     return (record for record in map(_record, json_lines(path)) if record is not None)
 
 
+def seconds_spent(journey: Journey) -> float:
+    """Return the time that was spent on the run before the place where it goes on."""
+    records = read_records(journey.folder / NAME)
+    return max(
+        (r.seconds for r in records if r.position.images <= journey.start.images), default=0.0
+    )
+
+
 def count_damaged(path: Path) -> int:
     """Rows of a run's log that are no records; half a line at the end will be written again."""
     return [_record(line) for line in json_lines(path)].count(None)

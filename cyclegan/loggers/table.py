@@ -1,18 +1,23 @@
 """The one table of loggers."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cyclegan.errors import UserError
 from cyclegan.loggers.comma import CsvLogger
 from cyclegan.loggers.console import ConsoleLogger
+from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import JsonLinesLogger
 from cyclegan.loggers.pictures import PictureLogger
-from cyclegan.loggers.record import LoggerFactory
+from cyclegan.loggers.record import Logger, LoggerFactory
 from cyclegan.loggers.report import ReportLogger
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.loggers.tensorboard import TensorBoardLogger
 from cyclegan.loggers.visdom import VisdomLogger
 from cyclegan.loggers.wandb import WandbLogger
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,3 +44,19 @@ LOGGERS: dict[str, LoggerKind] = {
 def wanted(settings: LoggerSettings) -> list[LoggerKind]:
     """The loggers that the settings ask for."""
     return [kind for kind in LOGGERS.values() if kind.wanted(settings)]
+
+
+def make_loggers(settings: LoggerSettings, journey: Journey) -> list[Logger]:
+    """Make the loggers that the settings ask for.
+
+    Raises UserError where a package or a login is missing; a run that goes on does so without.
+    """
+    made = []
+    for kind in wanted(settings):
+        try:
+            made.append(kind.make(settings, journey))
+        except UserError as error:
+            if not journey.start.images:
+                raise
+            log.warning("%s: the run goes on without it", error)
+    return made
