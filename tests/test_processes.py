@@ -136,3 +136,18 @@ def test_a_second_ctrl_c_quits_at_once() -> None:
             assert process.wait(timeout=10) == 130
         finally:
             process.kill()
+
+
+def test_torchrun_is_answered_once_in_one_sentence(tiny_flags: list[str], tmp_path: Path) -> None:
+    """Two of its processes, as it starts them; the first one's exit code is what it reports."""
+    answers = []
+    for rank in ("0", "1"):
+        torchrun = {"WORLD_SIZE": "2", "RANK": rank, "LOCAL_RANK": rank}
+        command = [sys.executable, "-m", "cyclegan", "train", *tiny_flags]
+        answers.append(
+            subprocess.run(command, env={**os.environ, **torchrun}, capture_output=True, text=True)
+        )
+    assert [answer.returncode for answer in answers] == [2, 0]
+    assert [len(answer.stderr.splitlines()) for answer in answers] == [1, 0]
+    assert "torchrun started 2 processes" in answers[0].stderr
+    assert not (tmp_path / "checkpoints").exists()

@@ -1,9 +1,10 @@
 """`cyclegan train`."""
 
+import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,8 @@ HELP = "train two generators and two discriminators on two folders"
 
 def run(args: Sequence[str]) -> int:
     """Start a run, or go on with one; return the exit code. Raises UserError."""
+    if _is_further_process(os.environ):
+        return 0  # the first one says why there is nothing to do
     try:
         with StopRequest() as stop, stop.at_once():
             return _run(args)
@@ -26,6 +29,22 @@ def run(args: Sequence[str]) -> int:
         name = signal.Signals(interrupted.number).name
         sys.stderr.write(f"cyclegan: stopped by {name} before training; nothing is lost\n")
         return 128 + interrupted.number
+
+
+def _is_further_process(environment: Mapping[str, str]) -> bool:
+    """Whether torchrun started this process beside a first one.
+
+    Raises UsageError in the first one of several on this machine.
+    """
+    several, rank = environment.get("WORLD_SIZE", "1"), environment.get("RANK", "0")
+    if not several.isdecimal() or int(several) < 2:
+        return False
+    if environment.get("LOCAL_RANK", rank) != "0":
+        return True
+    raise UsageError(
+        f"torchrun started {several} processes (WORLD_SIZE), and a run uses one device: start it "
+        "by cyclegan train alone; --device cuda:1 chooses the device"
+    )
 
 
 def _run(args: Sequence[str]) -> int:
