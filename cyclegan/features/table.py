@@ -1,11 +1,15 @@
 """Feature networks by the names that `--features` and `--loss_features` take."""
 
+import contextlib
 import logging
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from cyclegan.data.cache_folder import user_folder
 from cyclegan.features import efficientnet, vgg
 from cyclegan.features import plain as plain_network
 from cyclegan.features.efficientnet import efficientnet_lite0
@@ -81,5 +85,20 @@ def _or_default(
     try:
         return make(weights)
     except NoWeightsError as error:
-        log.warning("%s; efficientnet-lite0 is used instead", error)
+        _tell_daily(f"{error}; efficientnet-lite0 is used instead")
         return default(None)
+
+
+def _tell_daily(line: str) -> None:
+    """Warn of what a person may leave as it is: once a day, not before each command."""
+    told = user_folder("told") / sha256(line.encode()).hexdigest()[:16]
+    with contextlib.suppress(OSError):
+        if time.time() - told.stat().st_mtime < _DAY:
+            return
+    log.warning("%s", line)
+    with contextlib.suppress(OSError):  # where nothing can be kept it is said each time
+        told.parent.mkdir(parents=True, exist_ok=True)
+        told.touch()
+
+
+_DAY = 86400.0  # seconds

@@ -1,5 +1,6 @@
 """Weights are downloaded once, whole or not at all, from a server of this machine."""
 
+import os
 import threading
 from collections.abc import Iterator
 from hashlib import sha256
@@ -45,6 +46,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     """Has the weights of a VGG-19 that ends early, at the address that is asked for them."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # where it is kept what was told
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
     with Host() as server:
         server.content = save_vgg(tmp_path / "vgg.pth").read_bytes()
@@ -107,6 +109,29 @@ def test_without_a_network_the_default_is_used(
     assert "no connection" in caplog.text
     assert "--feature_weights FILE; efficientnet-lite0 is used instead" in caplog.text
     assert len(caplog.records) == 1
+
+
+def test_that_is_told_once_a_day(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(vgg, "URL", "http://127.0.0.1:9/vgg19-00000000.pth")
+    for _ in range(3):
+        assert layered_network("vgg19").name == "efficientnet-lite0"
+        assert len(caplog.records) == 1
+    (told,) = (tmp_path / "cache").rglob("told/*")
+    yesterday = told.stat().st_mtime - 90_000
+    os.utime(told, (yesterday, yesterday))
+    layered_network("vgg19")
+    assert len(caplog.records) == 2
+    host.status = 404
+    address = f"http://127.0.0.1:{host.server_port}/vgg19-00000000.pth"
+    monkeypatch.setattr(vgg, "URL", address)
+    layered_network("vgg19")
+    assert "the server says 404" in caplog.text, "another reason is news"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc")  # where nothing can be kept
+    for _ in range(2):
+        layered_network("vgg19")
+    assert len(caplog.records) == 5
 
 
 def test_a_server_that_never_answers(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

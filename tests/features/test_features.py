@@ -50,8 +50,10 @@ def test_foreign_weights_are_named(name: str, tmp_path: Path) -> None:
 
 
 def test_without_a_network_the_way_out_is_told_and_the_default_is_used(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # where it is kept what was told
+
     def unreachable(*args: object, **more: object) -> None:
         raise OSError("Name or service not known")
 

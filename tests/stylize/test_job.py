@@ -174,6 +174,7 @@ def test_vgg_by_path(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_weights_and_network_it_says_so_and_goes_on(
     here: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(here / "cache"))  # where it is kept what was told
     monkeypatch.setattr(torch.hub, "_hub_dir", str(here / "hub"))
     monkeypatch.setattr(vgg, "URL", "http://127.0.0.1:9/vgg19-00000000.pth")
     assert stylize(flags=("--steps", "2", "--scales", "1", "--size", "40")) == 0
