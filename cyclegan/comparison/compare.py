@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -54,7 +55,8 @@ def compare(settings: CompareSettings) -> int:
     template = Environment(
         loader=PackageLoader("cyclegan.comparison", ""), autoescape=True
     ).get_template("page.html.j2")
-    page = template.render(labels=labels, rows=rows_of_page, figures=figures)
+    digest = sha256(repr((labels, rows_of_page)).encode()).hexdigest()[:16]
+    page = template.render(labels=labels, rows=rows_of_page, figures=figures, digest=digest)
     with whole_file(settings.output) as unfinished:
         unfinished.write_text(page, encoding="utf-8", errors="replace")
     sys.stdout.write(f"look at it: {settings.output.resolve().as_uri()}\n")

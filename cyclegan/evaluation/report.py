@@ -134,28 +134,29 @@ def _of_direction(one: Measured) -> dict[str, Any]:
 
 
 def rows(one: Measured) -> dict[str, str]:
-    """What a person reads of one direction, line by line."""
+    """What a person reads of one direction, line by line; arrows point to the better."""
     kept = one.kept
+    diversity = f"{kept.diversity:.2f}{' (!)' if kept.diversity < 0.1 else ''}"
     identity = "-" if kept.identity is None else f"{kept.identity:.4f}"
     return {
         "pictures, real ones": f"{one.likeness.images}, {one.likeness.real_images}",
         **_rows_of_sets(one.likeness),
         "KID of the unconverted": _kid(one.unconverted),
-        "kept: SSIM of luminance": f"{kept.content.ssim:.3f}",
-        "kept: distance of features": f"{kept.content.feature_distance:.3f}",
-        "kept: distance of structure": f"{kept.content.structure_distance:.3f}",
-        "cycle, identity error": f"{kept.cycle:.4f}, {identity}",
-        "copies of their input": f"{kept.copies:.0%}{' (!)' if kept.copies > 0.5 else ''}",
-        "diversity to the inputs'": f"{kept.diversity:.2f}{' (!)' if kept.diversity < 0.1 else ''}",
+        "kept: SSIM of luminance ↑": f"{kept.content.ssim:.3f}",
+        "kept: distance of features ↓": f"{kept.content.feature_distance:.3f}",
+        "kept: distance of structure ↓": f"{kept.content.structure_distance:.3f}",
+        "cycle, identity error ↓": f"{kept.cycle:.4f}, {identity}",
+        "copies of their input ↓": f"{kept.copies:.0%}{' (!)' if kept.copies > 0.5 else ''}",
+        "diversity to the inputs' ↑": diversity,
     }
 
 
 def _rows_of_sets(found: Likeness) -> dict[str, str]:
     manifold = found.manifold
     return {
-        "KID": _kid(found.kid),
-        "FID, for endless images": f"{found.fid.value:.3g}, {found.fid.extrapolated:.3g}",
-        "precision, recall": f"{manifold.precision:.2f}, {manifold.recall:.2f}",
+        "KID ↓": _kid(found.kid),
+        "FID, for endless images ↓": f"{found.fid.value:.3g}, {found.fid.extrapolated:.3g}",
+        "precision, recall ↑": f"{manifold.precision:.2f}, {manifold.recall:.2f}",
     }
 
 
@@ -166,7 +167,7 @@ def _kid(kid: Kid) -> str:
 def _print(table: Table, network: FeatureNetwork, found: Sequence[Likeness]) -> None:
     console = Console(soft_wrap=True, highlight=False)
     console.print(table)
-    console.print(f"network: {network.name}; pictures {network.resize}")
+    console.print(f"↑ more is better, ↓ less; network: {network.name}; pictures {network.resize}")
     if not all(one.fid.enough for one in found):
         console.print(
             f"FID is biased below {ENOUGH} pictures a set: compare it with the same numbers only; "

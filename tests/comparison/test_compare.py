@@ -33,6 +33,8 @@ def test_a_page_by_itself_with_figures(
     text = page.read_text()
     assert text.count("<img src=") == 12
     assert "KID of the unconverted" in text
+    assert "KID ↓" in text
+    assert "kept: SSIM of luminance ↑" in text
     assert "http://" not in text.replace("http://www.w3.org", "")
     with pytest.raises(UserError, match="there already"):
         run(["compare", *two, "--output", str(page)])
@@ -55,6 +57,46 @@ def test_votes_are_counted_for_the_right_run(two: list[str], tmp_path: Path) -> 
         assert "one 4, other 0, neither 1" in shown.inner_text("#result")
         assert shown.complaints == []
 
+
+def test_votes_outlive_a_reload_and_the_end_says_whose_was_whose(
+    two: list[str], tmp_path: Path
+) -> None:
+    """Of pages that share a store, as all that are files do."""
+    page, other = tmp_path / "page.html", tmp_path / "other.html"
+    for path, count in ((page, "3"), (other, "4")):
+        made = ["--output", str(path), "--images", count, "--no_figures"]
+        assert run(["compare", *two, *made]) == 0
+    with opened(page.as_uri(), height=900) as shown:
+        first = shown.eval_on_selector_all("#all .row:not(.head)", _OUTPUTS)
+        shown.click("#start")
+        shown.keyboard.press("ArrowLeft")
+        pair = [shown.get_attribute(side, "src") for side in ("#left", "#right")]
+        shown.reload()
+        assert shown.inner_text("#count") == "2 of 3"
+        assert [shown.get_attribute(side, "src") for side in ("#left", "#right")] == pair
+        shown.goto(other.as_uri())
+        assert shown.locator("#vote").is_hidden(), "another page has votes of its own"
+        shown.goto(page.as_uri())
+        shown.keyboard.press("ArrowRight")
+        shown.keyboard.press("ArrowDown")
+        for _ in range(2):
+            ends = shown.eval_on_selector_all("#shown .row", _DISCLOSED)
+            assert [[told.split()[0] for told, _ in row] for row in ends] == [
+                ["one" if source in first else "other" for _, source in row] for row in ends
+            ]
+            liked = [["✓" in told for told, _ in row] for row in ends]
+            assert liked == [[True, False], [False, True], [False, False]]
+            assert "neither 1" in shown.inner_text("#result")
+            shown.reload()
+        shown.on("dialog", lambda asked: asked.accept())
+        shown.click("#again")
+        assert shown.inner_text("#count") == "1 of 3"
+        assert shown.complaints == []
+
+
+#: Of each row at the end what stands below the left and the right picture, and the picture.
+_DISCLOSED = """rows => rows.map(row => [...row.querySelectorAll('figure')].filter((_, i) => i != 1)
+  .map(one => [one.querySelector('figcaption').textContent, one.querySelector('img').src]))"""
 
 #: The outputs of the first run.
 _OUTPUTS = "rows => rows.map(row => row.querySelectorAll('img')[1].src)"
