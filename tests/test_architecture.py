@@ -44,7 +44,7 @@ RANKS = {
     "layers": 2, "generators": 3, "discriminators": 3, "losses": 3, "data": 3, "loggers": 3,
     "metrics": 3, "execution": 3, "features": 5, "quality": 5, "fusion": 6,
     "checkpoint": 4, "settings": 4, "tiling": 4, "classic": 5, "training": 6,
-    "recovery": 6, "resume": 6, "runtimes": 6, "video": 2, "recipes": 7, "initial": 7,
+    "recovery": 6, "resume": 6, "runs": 7, "runtimes": 6, "video": 2, "recipes": 7, "initial": 7,
     "conversion": 8, "evaluation": 8, "comparison": 8, "assemble": 8, "dashboard": 8,
     "stylize": 8, "benchmark": 9, "export": 9, "flags": 9, "serving": 9, "commands": 10, "cli": 11,
     "__main__": 12, "__init__": 12,

@@ -12,6 +12,7 @@ from cyclegan.commands import (
     evaluate,
     export,
     report,
+    runs,
     serve,
     settings,
     stylize,
@@ -30,6 +31,7 @@ class Command:
 #: The one table of commands.
 COMMANDS = {
     "train": Command(train.HELP, train.run),
+    "runs": Command(runs.HELP, runs.run),
     "report": Command(report.HELP, report.run),
     "convert": Command(convert.HELP, convert.run),
     "stylize": Command(stylize.HELP, stylize.run),

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import PositiveInt, TypeAdapter, ValidationError
 
 from cyclegan.errors import UserError
+from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.plain import DamagedTextError, from_json
 from cyclegan.position import Position
 
@@ -30,6 +31,10 @@ class Journey:
     """the settings that differ from their defaults, by dotted key"""
     environment: Mapping[str, str] = field(default_factory=dict)
     """device and versions"""
+    reached: Position | None = None
+    """where its newest checkpoint was taken; None before the first one"""
+    finished: bool = False
+    """whether it came to its end: to the last epoch, or to where patience ended"""
 
     @property
     def images(self) -> int:
@@ -38,11 +43,43 @@ class Journey:
         left = epochs_left * self.images_per_epoch - self.start.images_in_epoch
         return self.start.images + max(0, left)
 
+    @property
+    def display_env(self) -> str:
+        """The run's environment on a Visdom server."""
+        return self.settings.get("loggers.display_env", self.name)
+
     def save(self) -> None:
         """Write it into the run's folder, for reports that are made without training."""
         unfinished = self.folder / f".{NAME}.unfinished"
         unfinished.write_bytes(_ADAPTER.dump_json(self, indent=1, exclude={"folder"}))
         unfinished.replace(self.folder / NAME)
+
+
+class JourneyLogger:
+    """Keeps in `journey.json` how far the run is saved."""
+
+    def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
+        self._journey = journey
+
+    def step(self, position: Position) -> None:
+        """Only checkpoints count."""
+
+    def record(self, record: object) -> None:
+        """What is not saved yet is in the log."""
+
+    def pictures(self, position: Position, pictures: object) -> None:
+        """Pictures are not for this file."""
+
+    def saved(self, position: Position) -> None:
+        replace(self._journey, reached=position).save()
+
+    def close(self) -> None:
+        """Everything is on the disk already."""
+
+
+def finish(folder: Path) -> None:
+    """Note that the run in `folder` came to its end. Raises UserError, OSError."""
+    replace(load(folder), finished=True).save()
 
 
 def load(folder: Path) -> Journey:

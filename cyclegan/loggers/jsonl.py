@@ -66,6 +66,19 @@ def seconds_spent(journey: Journey) -> float:
     )
 
 
+def newest_and_holding(path: Path, name: str) -> tuple[Record | None, list[Record]]:
+    """The newest record, and those that hold `name`; the others are not parsed: a log is long."""
+    last, sign, holding = b"", f'"{name}"'.encode(), []
+    if not path.exists():
+        return None, []
+    with path.open("rb") as lines:
+        for line in lines:
+            last = line if line.endswith(b"\n") else last
+            if sign in line and (record := _parse(line)) is not None and name in record.values:
+                holding.append(record)
+    return _parse(last) or (holding[-1] if holding else None), holding
+
+
 def count_damaged(path: Path) -> int:
     """Rows of a run's log that are no records; half a line at the end will be written again."""
     return [_record(line) for line in json_lines(path)].count(None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cyclegan.errors import UserError
 from cyclegan.loggers.comma import CsvLogger
 from cyclegan.loggers.console import ConsoleLogger
-from cyclegan.loggers.journey import Journey
+from cyclegan.loggers.journey import Journey, JourneyLogger
 from cyclegan.loggers.jsonl import JsonLinesLogger
 from cyclegan.loggers.pictures import PictureLogger
 from cyclegan.loggers.record import Logger, LoggerFactory
@@ -30,6 +30,7 @@ class LoggerKind:
 
 #: In the order in which they hear: files first, for the others show what the files hold.
 LOGGERS: dict[str, LoggerKind] = {
+    "journey.json": LoggerKind(JourneyLogger),
     "losses.jsonl": LoggerKind(JsonLinesLogger),
     "pictures": LoggerKind(PictureLogger),
     "console": LoggerKind(ConsoleLogger),

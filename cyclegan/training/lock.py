@@ -1,6 +1,8 @@
 """One process trains a run at a time."""
 
 import fcntl
+import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,3 +25,27 @@ def only_trainer(folder: Path) -> Iterator[None]:
                 f"{folder}: another process is training this run: wait until it has ended"
             ) from None
         yield
+
+
+def is_trained(folder: Path) -> bool:
+    """Whether another process trains the run in `folder`.
+
+    It asks who holds the lock and takes none itself, so that a training that begins just then is
+    not refused. A process never asks about its own run: closing the file would let go of it.
+    """
+    try:
+        with (folder / ".lock").open("rb") as file:
+            answer = fcntl.fcntl(file, fcntl.F_GETLK, _ASKED)
+    except FileNotFoundError:
+        return False
+    kind: int = struct.unpack(_LAYOUT, answer)[_KIND]
+    return kind != fcntl.F_UNLCK
+
+
+# The system's struct flock, for a lock on the whole file: kind and origin, then start, length and
+# owner; macOS has the first two last.
+_LAYOUT, _KIND = ("qqihh", 3) if sys.platform == "darwin" else ("hhqqi4x", 0)
+_WANTED = (fcntl.F_WRLCK, 0)
+_ASKED = struct.pack(
+    _LAYOUT, *((0, 0, 0, *_WANTED) if sys.platform == "darwin" else (*_WANTED, 0, 0, 0))
+)

@@ -13,6 +13,7 @@ from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.feed import Batch, Feed, LoadingError
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
+from cyclegan.loggers.journey import finish
 from cyclegan.position import Position
 from cyclegan.quality.watch import QualityWatch
 from cyclegan.training.diary import Diary, Display
@@ -116,6 +117,8 @@ def train(training: Training, start: Position) -> int | None:
                 course.save(position, "latest")
         finally:
             diary.close()
+    if stop.signal is None:
+        finish(training.folder)
     return stop.signal
 
 

@@ -1,0 +1,114 @@
+"""The runs of a checkpoints folder, by their logs: without torch, so that asking takes moments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cyclegan.errors import UserError
+from cyclegan.loggers import journey as journeys
+from cyclegan.loggers.journey import Journey
+from cyclegan.loggers.jsonl import NAME as JSON_LINES
+from cyclegan.loggers.jsonl import newest_and_holding
+from cyclegan.loggers.record import Record
+from cyclegan.training.lock import is_trained
+
+State = Literal["running", "finished", "stopped"]
+_MARKS = (journeys.NAME, "settings.toml", "latest.pt")  # a run has one of them at least
+
+
+@dataclass(frozen=True)
+class BestFigure:
+    """The lowest KID while training, the mean of both directions."""
+
+    kid: float
+    images: int
+    """images that the run had seen then"""
+
+    def __str__(self) -> str:
+        return f"KID {self.kid:.4f} at {self.images:,}"
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """How far one run is."""
+
+    name: str
+    state: State
+    images: int
+    """images of each domain that it has seen"""
+    planned: int | None
+    """images that it will have seen at its end; None where its journey can't be read"""
+    best: BestFigure | None
+    display_env: str
+    """its environment on a dashboard"""
+    updated: float
+    """time of its last sign of life, in seconds since 1970"""
+
+    @property
+    def progress(self) -> float | None:
+        """Share of what is planned, in [0, 1]."""
+        return min(1.0, self.images / max(1, self.planned)) if self.planned is not None else None
+
+    @property
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """Name, state, images, progress and best figure, as people read them."""
+        seen = f"{self.images:,}" + (f" of {self.planned:,}" if self.planned is not None else "")
+        share = "not known" if self.progress is None else f"{self.progress:.0%}"
+        return self.name, self.state, seen, share, str(self.best or "none yet")
+
+
+def list_runs(checkpoints_dir: Path) -> list[RunSummary]:
+    """All runs in a folder, the one with the latest sign of life first."""
+    folders = [path for path in checkpoints_dir.glob("*/") if not path.name.startswith(".")]
+    runs = [folder for folder in folders if any((folder / name).exists() for name in _MARKS)]
+    return sorted(map(summarize, runs), key=lambda run: (-run.updated, run.name))
+
+
+def summarize(folder: Path) -> RunSummary:
+    """The run in `folder`; what is damaged or missing of its logs is left out."""
+    newest, measured = newest_and_holding(folder / JSON_LINES, "kid_best")
+    journey, running = _journey(folder), is_trained(folder)
+    finished = journey is not None and _is_finished(folder, journey)
+    logged = 0 if newest is None else newest.position.images
+    return RunSummary(
+        folder.name,
+        "running" if running else "finished" if finished else "stopped",
+        # After a kill the log is ahead of the checkpoint, from which the run will go on.
+        logged if running or journey is None else _saved(journey, logged),
+        None if journey is None else journey.images,
+        _best(measured),
+        folder.name if journey is None else journey.display_env,
+        _updated(folder),
+    )
+
+
+def _journey(folder: Path) -> Journey | None:
+    try:
+        return journeys.load(folder)
+    except UserError:
+        return None
+
+
+def _is_finished(folder: Path, journey: Journey) -> bool:
+    """Whether it came to its end; by its checkpoints where an earlier version trained it."""
+    return journey.finished or (folder / f"epoch_{journey.last_epoch}.pt").exists()
+
+
+def _saved(journey: Journey, logged: int) -> int:
+    return logged if journey.reached is None else journey.reached.images
+
+
+def _best(measured: Sequence[Record]) -> BestFigure | None:
+    """The best value so far is the newest; it was measured where it stands first."""
+    if not measured:
+        return None
+    kid = measured[-1].values["kid_best"]
+    first = next(record for record in measured if record.values["kid_best"] == kid)
+    return BestFigure(kid, first.position.images)
+
+
+def _updated(folder: Path) -> float:
+    """When its log grew, or the folder changed where there is none."""
+    log = folder / JSON_LINES
+    return (log if log.exists() else folder).stat().st_mtime
