@@ -75,7 +75,7 @@ def summarize(folder: Path) -> RunSummary:
         folder.name,
         "running" if running else "finished" if finished else "stopped",
         # After a kill the log is ahead of the checkpoint, from which the run will go on.
-        logged if running or journey is None else _saved(journey, logged),
+        logged if running or journey is None else _saved(journey, logged, finished),
         None if journey is None else journey.images,
         _best(measured),
         folder.name if journey is None else journey.display_env,
@@ -95,8 +95,11 @@ def _is_finished(folder: Path, journey: Journey) -> bool:
     return journey.finished or (folder / f"epoch_{journey.last_epoch}.pt").exists()
 
 
-def _saved(journey: Journey, logged: int) -> int:
-    return logged if journey.reached is None else journey.reached.images
+def _saved(journey: Journey, logged: int, finished: bool) -> int:
+    """Images that its newest checkpoint had seen; about as many where it is not noted."""
+    if journey.reached is not None:
+        return journey.reached.images
+    return journey.images if finished else logged
 
 
 def _best(measured: Sequence[Record]) -> BestFigure | None:

@@ -88,17 +88,18 @@ def test_finished_and_the_newest_first(
     (earlier / "latest.pt").touch()
     os.utime(earlier, (1, 1))
     (tmp_path / "checkpoints" / ".dashboard").mkdir()
-    finished, old = told(tmp_path / "checkpoints", capsys)
+    finished, other = told(tmp_path / "checkpoints", capsys)
     assert finished | {"updated": 0} == {
         "name": "tiny", "state": "finished", "images": 12, "planned": 12, "progress": 1.0,
         "best": None, "display_env": "shown", "updated": 0,
     }  # fmt: skip
-    assert (old["name"], old["state"], old["progress"]) == ("earlier", "stopped", None)
+    assert (other["name"], other["state"], other["progress"]) == ("earlier", "stopped", None)
     # Trained by a version that did not note it.
     journey = tmp_path / "checkpoints/tiny/journey.json"
     table = json.loads(journey.read_text())
     journey.write_text(json.dumps({k: table[k] for k in table if k not in ("reached", "finished")}))
-    assert summarize(tmp_path / "checkpoints/tiny").state == "finished"
+    old = summarize(tmp_path / "checkpoints/tiny")
+    assert (old.state, old.images) == ("finished", 12)
 
 
 def test_a_run_that_goes_on_is_not_finished_any_more(tiny_settings: Settings) -> None:

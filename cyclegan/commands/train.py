@@ -112,13 +112,22 @@ def _go_on(args: Sequence[str], folder: Path) -> int:
 
 
 def _watched(command: RunCommand) -> AbstractContextManager[None]:
-    """With --dashboard, a server for as long as the run lasts."""
-    if not command.dashboard:
-        return nullcontext()
-    need("--dashboard", "dashboard", "visdom", "tornado")
-    from cyclegan.dashboard.beside import dashboard_beside
+    """Say where the run is shown; with --dashboard, by a server for as long as it lasts."""
+    loggers, run = command.settings.loggers, command.settings.run
+    if command.dashboard:
+        need("--dashboard", "dashboard", "visdom", "tornado")
+        from cyclegan.dashboard.beside import dashboard_beside
 
-    return dashboard_beside(command.settings.loggers, command.settings.run)
+        return dashboard_beside(loggers, run)
+    from cyclegan.dashboard import address
+
+    if loggers.visdom and address.who_answers(address.server_of(loggers), _BRIEFLY) == "visdom":
+        sys.stdout.write(f"dashboard: {address.page_of(loggers, run)}\n")
+        sys.stdout.flush()
+    return nullcontext()
+
+
+_BRIEFLY = 3.0  # seconds that a server has to answer before training begins
 
 
 def _is_beginning(path: Path) -> bool:

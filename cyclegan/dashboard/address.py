@@ -13,6 +13,8 @@ from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from cyclegan.errors import UserError
+from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.run import RunSettings
 
 Answer = Literal["nobody", "visdom", "another"]
 PATIENCE = 10.0  # seconds that an answer may take, of a server that is just starting too
@@ -29,6 +31,8 @@ def who_answers(url: str, patience: float = PATIENCE) -> Answer:
         return "visdom" if _TITLE.search(error.read(1 << 20)) else "another"
     except urllib.error.URLError as error:
         return "another" if isinstance(error.reason, ssl.SSLError) else "nobody"
+    except OverflowError:  # no port has such a number
+        return "nobody"
     except (OSError, ValueError, http.client.HTTPException):  # connected, and no answer of the web
         return "another"
 
@@ -37,6 +41,17 @@ def url_of(server: str, port: int, env: str | None = None) -> str:
     """The address of a server, or of an environment's page on it."""
     base = server if urlsplit(server).netloc else f"http://{server}"
     return f"{base.rstrip('/')}:{port}" + (f"/env/{quote(env, safe='')}" if env else "")
+
+
+def server_of(loggers: LoggerSettings) -> str:
+    """The address of the server that a training sends to."""
+    return url_of(loggers.display_server, loggers.display_port)
+
+
+def page_of(loggers: LoggerSettings, run: RunSettings) -> str:
+    """The address at which that server shows the run."""
+    env = loggers.display_env or run.name
+    return url_of(loggers.display_server, loggers.display_port, env)
 
 
 def shown_host(host: str) -> str:

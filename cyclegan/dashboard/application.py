@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cyclegan.dashboard.environments import Environments, is_loaded
+from cyclegan.dashboard.front import with_list, with_overlay, with_waiting
 from cyclegan.dashboard.login import Logins, credential, with_login, write_secret
 from cyclegan.dashboard.names import PlainNames, refusing_paths
 from cyclegan.dashboard.page import Page
@@ -33,12 +34,21 @@ def make_application(
         user_credential=None if login is None else credential(login),
     )
     app.state = PlainNames(app.state)
-    if login is not None:
-        logins = Logins(login)
-        for rule in app.wildcard_router.rules:
-            if rule.target is visdom.IndexHandler:
-                rule.target = with_login(rule.target, logins)
+    for rule in app.wildcard_router.rules:
+        rule.target = _ours(rule.target, visdom, dashboard.parent, login)
     return app, Environments(app, _save, folder, dashboard / f"saving-{port}")
+
+
+def _ours(handler: Any, visdom: Any, checkpoints_dir: Path, login: tuple[str, str] | None) -> Any:
+    """What answers in place of one of visdom's handlers; itself where it may stay."""
+    if handler is visdom.EnvHandler:
+        return with_waiting(handler)
+    if handler is visdom.CompareHandler:
+        return with_overlay(handler)
+    if handler is not visdom.IndexHandler:
+        return handler
+    listing = with_list(handler, checkpoints_dir)
+    return listing if login is None else with_login(listing, Logins(login))
 
 
 def _visdom(folder: Path) -> Any:

@@ -32,9 +32,7 @@ def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[None
         raise UsageError("--dashboard shows what is sent to it: it can't go with --no_visdom")
     if loggers.display_port > 65535:
         raise UsageError(f"--display_port {loggers.display_port}: the last port is 65535")
-    env = loggers.display_env or run.name
-    server = address.url_of(loggers.display_server, loggers.display_port)
-    page = address.url_of(loggers.display_server, loggers.display_port, env)
+    server, page = address.server_of(loggers), address.page_of(loggers, run)
     answer = address.who_answers(server)
     if answer == "visdom":
         _tell(f"dashboard: {page}  (a server that runs already)\n")
@@ -45,7 +43,7 @@ def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[None
             f"--dashboard: no Visdom server but another program answers at {server}: "
             "give another --display_port"
         )
-    process = _start(loggers, run, env)
+    process = _start(loggers, run)
     _tell(f"dashboard: {page}\n")
     try:
         yield
@@ -54,7 +52,7 @@ def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[None
         _tell(f"dashboard: stopped; see it again with: {_again(loggers, run)}\n")
 
 
-def _start(loggers: LoggerSettings, run: RunSettings, env: str) -> "subprocess.Popen[bytes]":
+def _start(loggers: LoggerSettings, run: RunSettings) -> "subprocess.Popen[bytes]":
     """A server on a socket that listens already, so that nothing sent to it is refused.
 
     In a session of its own: Ctrl-C is for the training, whose last pictures are still to come.
@@ -63,7 +61,7 @@ def _start(loggers: LoggerSettings, run: RunSettings, env: str) -> "subprocess.P
     read_login(host)
     address.make_folder(DashboardSettings(checkpoints_dir=run.checkpoints_dir).folder)
     with address.listen(host, loggers.display_port, "--display_port") as listening:
-        folder = str(run.checkpoints_dir)
+        folder, env = str(run.checkpoints_dir), loggers.display_env or run.name
         words = [str(listening.fileno()), str(os.getpid()), folder, host, env]
         return subprocess.Popen(
             [sys.executable, "-m", "cyclegan.dashboard.child", *words],
@@ -75,7 +73,7 @@ def _start(loggers: LoggerSettings, run: RunSettings, env: str) -> "subprocess.P
 
 def _host(loggers: LoggerSettings) -> str:
     """The address to listen on. Raises UsageError where that is not this machine's."""
-    parts = urlsplit(address.url_of(loggers.display_server, loggers.display_port))
+    parts = urlsplit(address.server_of(loggers))
     if parts.hostname not in HERE or parts.scheme != "http":
         raise UsageError(
             f"--display_server {loggers.display_server}: no Visdom server answers there, and "

@@ -108,7 +108,7 @@ class Page:
     def tell(self, message: str) -> None:
         """Let the folder hold pages that say `message`, and look again every few seconds."""
         for page in PAGES:
-            place(_NOTICE.format(html.escape(message)).encode(), self.folder / page)
+            place(notice(message).encode(), self.folder / page)
 
     def take(self, source: Path) -> None:
         """Copy what is pinned, and as it is pinned, from `source` into the folder."""
@@ -125,6 +125,11 @@ class Page:
                 f"the {self.folder} of a machine where the dashboard works"
             )
         self.take(source)
+
+
+def notice(message: str) -> str:
+    """A page that says `message`, and looks again every few seconds."""
+    return _NOTICE.format(html.escape(message))
 
 
 def _mended(page: Path) -> bytes:

@@ -114,6 +114,21 @@ def test_a_server_that_answers_is_left_alone(flags: list[str], folder: Path, por
         assert "cycle" in windows(port, "tiny")
 
 
+def test_without_the_flag_a_server_that_answers_is_named_too(
+    flags: list[str], folder: Path, port: int
+) -> None:
+    """By the run's own page, which says so until something is sent; also when a run goes on."""
+    where = ["--name", "tiny", "--checkpoints_dir", str(folder.parent), "--display_port", str(port)]
+    url = f"http://localhost:{port}/env/tiny"
+    with dashboard(folder.parent, port):
+        for words in (flags[1:], [*where, "--continue_train"]):
+            with start("train", *(word for word in words if word != "--dashboard")) as process:
+                assert first_line(process) == f"dashboard: {url}\n"
+                assert "tiny" in ask(url)[1]
+                process.terminate()
+                process.communicate(timeout=60)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_all_saves_first(
     number: signal.Signals, flags: list[str], folder: Path, port: int

@@ -47,7 +47,7 @@ def test_it_serves_saves_and_shows_again(
     flags = ["--assets", str(small_assets)]
     with dashboard(checkpoints, port, *flags, HOME=str(home)) as process:
         url = f"http://127.0.0.1:{port}"
-        assert "plotly-plotly.min.js" in ask(url)[1]
+        assert "plotly-plotly.min.js" in ask(f"{url}/env/main")[1]
         assert ask(f"{url}/static/js/plotly-plotly.min.js")[:2] == (200, "/**/")
         assert ask(f"{url}/user/style.css")[0] == 200
         send_text(port, "first", "what was shown")

@@ -290,7 +290,7 @@ def test_only_wanted_loggers_are_made() -> None:
         kinds = wanted(LoggerSettings(**flags))
         return {name for name, kind in LOGGERS.items() if kind in kinds}
 
-    files = {"losses.jsonl", "pictures", "console"}
+    files = {"journey.json", "losses.jsonl", "pictures", "console"}
     assert names() == files | {"report", "visdom"}
     assert names(html=False, visdom=False) == files
     everything = names(csv=True, tensorboard=True, use_wandb=True)

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from queue import Empty, Full, Queue
+from urllib.parse import quote
 
 from cyclegan.errors import UserError
 from cyclegan.loggers.journey import Journey
@@ -165,7 +166,8 @@ class _Sender:
         self._state = state
         if lines[state]:
             address = address_of(self._settings)
-            log.warning(lines[state].format(address=address, env=self._env, error=error))
+            page = f"{address}/env/{quote(self._env, safe='')}"
+            log.warning(lines[state].format(address=address, page=page, env=self._env, error=error))
 
 
 _FIRST_LINES = {
@@ -174,7 +176,7 @@ _FIRST_LINES = {
     "answers (cyclegan dashboard starts one; --no_visdom: don't ask)",
 }
 _LINES = {
-    "shown": "the Visdom server at {address} answers: everything since the run began is shown",
+    "shown": "the Visdom server answers: everything since the run began is shown at {page}",
     "away": "the Visdom server at {address} is gone: training goes on, and everything is shown "
     "when it is back (cyclegan dashboard starts one)",
     "taken": "another training shows itself as {env} at {address}: this one is no longer shown "
