@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cyclegan.flags import parse
 
-HELP = "show two runs side by side on a page, and vote blind"
+HELP = "show runs side by side on a page, and vote blind"
 
 
 def run(args: Sequence[str]) -> int:

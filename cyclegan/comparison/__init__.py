@@ -1,1 +1,1 @@
-"""Comparison of two runs by eye: one page, and votes that don't know whose picture they are for."""
+"""Comparison of runs by eye: one page, and votes that don't know whose picture they are for."""

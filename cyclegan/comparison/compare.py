@@ -1,4 +1,4 @@
-"""The compare command: the same inputs through two runs, on one page that needs no server."""
+"""The compare command: the same inputs through some runs, on one page that needs no server."""
 
 import sys
 from collections.abc import Iterator
@@ -44,11 +44,12 @@ class _Run:
 
 def compare(settings: CompareSettings) -> int:
     """Write the page, say where it lies, and return the exit code. Raises UserError."""
+    settings.check()
     if settings.output.exists() and not settings.overwrite:
         raise UserError(f"{settings.output}: there already: give another --output, or --overwrite")
-    runs = [_open(run, settings) for run in (settings.run_a, settings.run_b)]
+    runs = [_open(run, settings) for run in settings.runs]
     labels = [run.label for run in runs]
-    if labels[0] == labels[1]:
+    if len(set(labels)) < len(labels):
         labels = [str(run.path) for run in runs]
     rows_of_page = list(_rows(runs, settings))
     figures = _figures(runs, settings) if settings.figures else {}
@@ -76,7 +77,7 @@ def _open(given: str, settings: CompareSettings) -> _Run:
 
 
 def _rows(runs: list[_Run], settings: CompareSettings) -> Iterator[dict[str, object]]:
-    """Input and both outputs of each image."""
+    """Input and all outputs of each image."""
     first = runs[0].trained
     domain: Literal["A", "B"] = "A" if settings.direction == "AtoB" else "B"
     folder = settings.input or _test_images(first.data.below(settings.dataroot), domain)
@@ -102,7 +103,7 @@ def _url(image: Tensor) -> str:
 
 
 def _figures(runs: list[_Run], settings: CompareSettings) -> dict[str, list[str]]:
-    """Rows of the table: what evaluate says of both runs, on the first one's data."""
+    """Rows of the table: what evaluate says of the runs, on the first one's data."""
     network = feature_network("efficientnet-lite0")
     asked = EvaluateSettings(
         name=runs[0].label,

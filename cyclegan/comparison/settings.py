@@ -7,20 +7,23 @@ import tyro
 from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
+from cyclegan.errors import UsageError
 from cyclegan.run import FolderDirection
 from cyclegan.strict import STRICT
 
-Run = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+Runs = Annotated[
+    tuple[str, ...],
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="RUN RUN ...", help_behavior_hint=""),
+]
 
 
 @dataclass(frozen=True, config=STRICT)
 class CompareSettings:
     """Which runs are compared, and on what."""
 
-    run_a: Run
-    """name of a run, or the file or folder of one"""
-    run_b: Run
-    """the other one"""
+    runs: Runs
+    """two runs or more: names, or their files or folders"""
     input: Path | None = None
     """folder of images to convert; by default the test images that the first run has beside its
     training images"""
@@ -45,3 +48,9 @@ class CompareSettings:
     """folder that holds the runs"""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
+
+    def check(self) -> None:
+        """Raise UsageError where there is nothing to compare."""
+        if len(self.runs) < 2:
+            given = f"only {self.runs[0]}" if self.runs else "none"
+            raise UsageError(f"cyclegan compare takes two runs or more, and was given {given}")

@@ -1,7 +1,9 @@
-"""The page of two runs, and voting on it in a real browser."""
+"""The page of some runs, and voting on it in a real browser."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browser import opened
@@ -9,7 +11,7 @@ from conftest import smooth_image
 
 from cyclegan import assemble
 from cyclegan.cli import run
-from cyclegan.errors import UserError
+from cyclegan.errors import UsageError, UserError
 from cyclegan.settings import Settings
 
 
@@ -98,6 +100,47 @@ def test_votes_outlive_a_reload_and_the_end_says_whose_was_whose(
 _DISCLOSED = """rows => rows.map(row => [...row.querySelectorAll('figure')].filter((_, i) => i != 1)
   .map(one => [one.querySelector('figcaption').textContent, one.querySelector('img').src]))"""
 
+
+def test_any_number_of_runs(two: list[str], tmp_path: Path) -> None:
+    """Of three, the second is always liked best: each of its two pairs says so, and no other."""
+    page = tmp_path / "page.html"
+    third = str(tmp_path / "checkpoints" / "one" / "epoch_1.pt")
+    args = ["compare", third, *two, "--output", str(page), "--images", "6", "--no_figures"]
+    assert run(args) == 0
+    with opened(page.as_uri()) as shown:
+        rows = shown.eval_on_selector_all("#all .row:not(.head)", _ALL)
+        assert [len(row) for row in rows] == [4] * 5
+        tops = {round(box["y"]) for box in map(_box, shown.locator(".row.head span").all())}
+        assert len(tops) == 1, "a column for each run"
+        liked = {row[2] for row in rows}
+        shown.click("#start")
+        pairs = []
+        for _ in rows:
+            sides = [shown.get_attribute(side, "src") for side in ("#left", "#right")]
+            pairs.append({n for row in rows for n in (1, 2, 3) if row[n] in sides})
+            key = [k for k, src in zip(("Left", "Right"), sides, strict=True) if src in liked]
+            shown.keyboard.press(f"Arrow{key[0] if key else 'Down'}")
+        assert len({frozenset(pair) for pair in pairs}) == 3, "all pairs are shown"
+        lines = shown.inner_text("#result").splitlines()
+        assert len(lines) == 3
+        told = [re.search(r": (0|100) % for \S+/(\S+)", line) for line in lines]
+        assert {found.groups() for found in told if found} == {
+            ("0", "epoch_1.pt"), ("100", "latest.pt")}  # fmt: skip
+        assert sum("no preference" in line for line in lines) == 1
+        assert shown.complaints == []
+
+
+def _box(element: Any) -> dict[str, float]:
+    box: dict[str, float] = element.bounding_box()
+    return box
+
+
+def test_one_run_is_not_enough(tmp_path: Path) -> None:
+    for runs, given in ((["a"], "only a"), ([], "none")):
+        with pytest.raises(UsageError, match=f"takes two runs or more, and was given {given}"):
+            run(["compare", *runs, "--checkpoints_dir", str(tmp_path)])
+
+
 #: The outputs of the first run.
 _OUTPUTS = "rows => rows.map(row => row.querySelectorAll('img')[1].src)"
 
@@ -105,3 +148,7 @@ _OUTPUTS = "rows => rows.map(row => row.querySelectorAll('img')[1].src)"
 def test_a_missing_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such run"):
         run(["compare", "a", "b", "--checkpoints_dir", str(tmp_path)])
+
+
+#: Input and outputs of each image.
+_ALL = "rows => rows.map(row => [...row.querySelectorAll('img')].map(image => image.src))"
