@@ -5,7 +5,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,15 +119,9 @@ def _watched(command: RunCommand) -> AbstractContextManager[None]:
         from cyclegan.dashboard.beside import dashboard_beside
 
         return dashboard_beside(loggers, run)
-    from cyclegan.dashboard import address
+    from cyclegan.dashboard.address import told_early
 
-    if loggers.visdom and address.who_answers(address.server_of(loggers), _BRIEFLY) == "visdom":
-        sys.stdout.write(f"dashboard: {address.page_of(loggers, run)}\n")
-        sys.stdout.flush()
-    return nullcontext()
-
-
-_BRIEFLY = 3.0  # seconds that a server has to answer before training begins
+    return told_early(loggers, run)
 
 
 def _is_beginning(path: Path) -> bool:

@@ -3,11 +3,15 @@
 import errno
 import http.client
 import ipaddress
+import logging
 import re
 import socket
 import ssl
+import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, urlsplit
@@ -17,6 +21,7 @@ from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.run import RunSettings
 
 Answer = Literal["nobody", "visdom", "another"]
+BRIEFLY = 3.0  # seconds that training waits for an answer before it begins
 PATIENCE = 10.0  # seconds that an answer may take, of a server that is just starting too
 _TITLE = re.compile(rb"<title>\s*visdom", re.IGNORECASE)
 
@@ -52,6 +57,34 @@ def page_of(loggers: LoggerSettings, run: RunSettings) -> str:
     """The address at which that server shows the run."""
     env = loggers.display_env or run.name
     return url_of(loggers.display_server, loggers.display_port, env)
+
+
+@contextmanager
+def told_early(loggers: LoggerSettings, run: RunSettings) -> Iterator[None]:
+    """Say where the run is shown if a server answers now; what sends to it says so later if not."""
+    if not loggers.visdom or who_answers(server_of(loggers), BRIEFLY) != "visdom":
+        yield
+        return
+    page = page_of(loggers, run)
+    sys.stdout.write(f"dashboard: {page}\n")
+    sys.stdout.flush()
+    with told_once(page):
+        yield
+
+
+@contextmanager
+def told_once(page: str) -> Iterator[None]:
+    """While entered, what sends to a server does not say once more where it shows the run."""
+    sender = logging.getLogger("cyclegan.loggers.visdom.logger")
+
+    def is_news(record: logging.LogRecord) -> bool:
+        return record.getMessage() != f"dashboard: {page}"
+
+    sender.addFilter(is_news)
+    try:
+        yield
+    finally:
+        sender.removeFilter(is_news)
 
 
 def shown_host(host: str) -> str:

@@ -36,7 +36,8 @@ def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[None
     answer = address.who_answers(server)
     if answer == "visdom":
         _tell(f"dashboard: {page}  (a server that runs already)\n")
-        yield
+        with address.told_once(page):
+            yield
         return
     if answer == "another":
         raise UsageError(
@@ -46,7 +47,8 @@ def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[None
     process = _start(loggers, run)
     _tell(f"dashboard: {page}\n")
     try:
-        yield
+        with address.told_once(page):
+            yield
     finally:
         _stop(process)
         _tell(f"dashboard: stopped; see it again with: {_again(loggers, run)}\n")

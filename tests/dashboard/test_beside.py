@@ -121,6 +121,7 @@ def test_without_the_flag_a_server_that_answers_is_named_too(
     where = ["--name", "tiny", "--checkpoints_dir", str(folder.parent), "--display_port", str(port)]
     url = f"http://localhost:{port}/env/tiny"
     with dashboard(folder.parent, port):
+        assert ask(f"http://localhost:{port}")[0] == 200  # it listens before it answers
         for words in (flags[1:], [*where, "--continue_train"]):
             with start("train", *(word for word in words if word != "--dashboard")) as process:
                 assert first_line(process) == f"dashboard: {url}\n"

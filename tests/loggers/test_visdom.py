@@ -319,7 +319,8 @@ def test_a_server_killed_and_started_again_shows_everything(
     assert [c["caption"] for c in server.window("held_out")["content"]] == [
         "epoch 1, 2 images", "epoch 1, 5 images"]  # fmt: skip
     told = [record.message for record in caplog.records]
-    assert len(told) == 2, "gone, and back"
+    assert told[0] == f"dashboard: http://localhost:{server.port}/env/run"
+    assert len(told) == 3, "shown, gone, and back"
     assert capfd.readouterr().out == "", "the library's own line neither"
     assert "Traceback" not in caplog.text
 

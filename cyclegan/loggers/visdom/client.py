@@ -24,7 +24,7 @@ class UnwelcomeError(Exception):
 
 def address_of(settings: LoggerSettings) -> str:
     """Where the server is."""
-    server = settings.display_server
+    server = settings.display_server.rstrip("/")
     return f"{server if '://' in server else f'http://{server}'}:{settings.display_port}"
 
 

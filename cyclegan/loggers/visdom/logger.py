@@ -164,14 +164,13 @@ class _Sender:
             return
         lines = _LINES | _FIRST_LINES if self._state == "new" else _LINES
         self._state = state
-        if lines[state]:
-            address = address_of(self._settings)
-            page = f"{address}/env/{quote(self._env, safe='')}"
-            log.warning(lines[state].format(address=address, page=page, env=self._env, error=error))
+        address = address_of(self._settings)
+        page = f"{address}/env/{quote(self._env, safe='')}"
+        log.warning(lines[state].format(address=address, page=page, env=self._env, error=error))
 
 
 _FIRST_LINES = {
-    "shown": "",  # nothing else was expected
+    "shown": "dashboard: {page}",
     "away": "no Visdom server at {address}: training goes on, and everything is shown when one "
     "answers (cyclegan dashboard starts one; --no_visdom: don't ask)",
 }
