@@ -5,7 +5,6 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -153,8 +152,7 @@ def _training(
     kept = settings.anchored().table()  # the run can go on from any working folder
     with whole_file(settings.run.folder / "settings.toml") as unfinished:
         unfinished.write_text(tomli_w.dumps(kept))
-    plan = _plan(chosen, settings, len(feed))
-    journey = _journey(settings, device, start, len(feed), plan)
+    journey = _journey(settings, device, start, len(feed), chosen.execution)
     journey.save()
     return Training(
         recipe.state,
@@ -204,23 +202,6 @@ def _execution(
     return chosen
 
 
-def _plan(chosen: Chosen, settings: Settings, images: int) -> dict[str, str]:
-    """What a person should know before leaving it alone; a warning where it will take months."""
-    told = {"execution": chosen.execution.describe()}
-    seconds = chosen.seconds_per_step * work_of(settings, images).steps
-    if not seconds:
-        return told
-    spoken = str(timedelta(minutes=min(max(1, round(seconds / 60)), 10**10))).removesuffix(":00")
-    if seconds > _MONTH:
-        log.warning(
-            "this run will take about %s on this machine: a GPU, a smaller --crop_size or --ngf, "
-            "or fewer --n_epochs make it shorter",
-            spoken,
-        )
-    return told | {"expected time": f"{spoken} hours"}
-
-
-_MONTH = 30 * 86400.0
 #: Steps in which discriminators that start fresh learn alone, beside generators that do not.
 WARMUP = 1000
 
@@ -305,7 +286,7 @@ def _journey(
     device: torch.device,
     start: Position,
     images_per_epoch: int,
-    plan: dict[str, str],
+    execution: Execution,
 ) -> Journey:
     own = ("run.name", "run.checkpoints_dir")
     return Journey(
@@ -317,7 +298,7 @@ def _journey(
         settings.data.crop_size,
         settings.guessing,
         {key: str(new) for key, _, new in changes(Settings(), settings) if key not in own},
-        {"device": describe(device)} | plan | versions(),
+        {"device": describe(device), "execution": execution.describe()} | versions(),
     )
 
 

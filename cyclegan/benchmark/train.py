@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import timedelta
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from cyclegan.benchmark.settings import BenchmarkSettings
 from cyclegan.data.feed import Batch
 from cyclegan.data.folders import list_images
 from cyclegan.device import choose_device, wait_for
+from cyclegan.durations import spoken
 from cyclegan.execution.choice import choose
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_of
@@ -49,8 +49,7 @@ def run(settings: Settings, benchmark: BenchmarkSettings) -> int:
         "seconds": seconds,
     }
     planned = (
-        f"the planned run: {count} steps, about {timedelta(seconds=round(seconds))} "
-        f"and {gib(memory.chosen)}"
+        f"the planned run: {count} steps, about {spoken(seconds)} and {gib(memory.chosen)}"
         if count
         else "give --dataroot DIR to learn how long the planned run will take"
     )

@@ -77,7 +77,11 @@ class Execution:
             *(["compiled"] if self.compiled else []),
             *([f"recomputing ({self.recompute})"] if self.recompute != "off" else []),
             *(["batched calls"] if self.batched else []),
-            *([f"{self.threads} threads"] if self.device == "cpu" and self.threads else []),
+            *(
+                [f"{self.threads} thread{'s' * (self.threads > 1)}"]
+                if self.device == "cpu" and self.threads
+                else []
+            ),
         ]
         return ", ".join(words)
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import requests
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from cyclegan.features.network import NoWeightsError
+from cyclegan.progress import TimeLeft
 
 PATIENCE = 10.0  # seconds without a byte
 _PIECE = 2**20  # bytes
@@ -70,7 +71,7 @@ def _bar() -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
-        TimeRemainingColumn(),
+        TimeLeft(),
         console=Console(stderr=True),
     )
 

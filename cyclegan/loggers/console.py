@@ -1,69 +1,87 @@
-"""The progress bar; plain lines where the output is no terminal."""
+"""What a terminal shows of a training; plain lines where the output is no terminal."""
 
+import logging
 import time
-from datetime import timedelta
+from collections import deque
+from collections.abc import Iterable, Sequence
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
+from cyclegan.durations import spoken
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.record import Pictures, Record
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.position import Position
 
+log = logging.getLogger(__name__)
+
+
+class Speed:
+    """How fast the steps of the last minutes were; the first step, which warms up, is no measure.
+
+    The one source of every time that the console tells.
+    """
+
+    def __init__(self) -> None:
+        self._reached: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
+        self._steps = 0
+
+    def note(self, images: int) -> None:
+        """Another step has ended after so many images; what is kept is a place a second."""
+        now = time.monotonic()
+        self._steps += 1
+        if self._steps > 2 and now - self._reached[-2][0] < 1.0:
+            self._reached.pop()
+        self._reached.append((now, images))
+
+    @property
+    def images_per_second(self) -> float | None:
+        """None until a few steps were measured."""
+        if self._steps <= _FIRST_STEPS:
+            return None
+        (begun, first), (now, last) = self._reached[0], self._reached[-1]
+        return (last - first) / max(now - begun, 1e-9)
+
 
 class ConsoleLogger:
-    """Shows epoch, images per second, time left and the losses."""
+    """Shows epoch, images, time left, speed and the losses, as many as there is room for."""
 
     def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
         self._journey = journey
-        self._began = time.monotonic()
-        self._console = Console(soft_wrap=True, highlight=False)
-        self._console.print(
+        self._begun = time.monotonic()
+        self._position = journey.start
+        self._speed = Speed()
+        self._losses: Sequence[str] = ()
+        self._warned = False
+        self._console = Console(highlight=False)
+        self._say(
             f"{journey.name}: {journey.images_per_epoch} images an epoch, up to epoch "
-            f"{journey.last_epoch}; everything goes to {journey.folder}; Ctrl-C saves and stops",
-            markup=False,
+            f"{journey.last_epoch}; everything goes to {journey.folder}; Ctrl-C saves and stops"
         )
-        told = journey.environment
-        words = [told[key] for key in ("execution", "expected time") if key in told]
-        if words:
-            self._console.print(f"computes in {'; about '.join(words)}", markup=False)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} images"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}"),
-            console=self._console,
-            speed_estimate_period=300,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._bar.add_task(
-            self._epoch(journey.start),
-            total=journey.images,
-            completed=journey.start.images,
-            losses="",
-        )
-        self._bar.start()
+        if "execution" in journey.environment:
+            self._say(f"computes in {journey.environment['execution']}")
+        self._live = Live(self, console=self._console)
+        if self._console.is_terminal:
+            self._live.start()
 
     def step(self, position: Position) -> None:
-        self._bar.update(self._task, completed=position.images, description=self._epoch(position))
+        self._position = position
+        self._speed.note(position.images)
+        self._warn_of_months()
 
     def record(self, record: Record) -> None:
-        losses = " ".join(
+        self._losses = [
             f"{_short(name)} {value:.3f}"
             for name, value in record.values.items()
             if not name.startswith(_NO_LOSSES)
-        )
-        speed = record.values.get("images_per_second", 0.0)
-        self._bar.update(self._task, losses=f"{speed:.2f} images/s\n{losses}")
+        ]
         if not self._console.is_terminal:
-            self._console.print(
-                f"{self._epoch(record.position)}  {record.position.images}/{self._journey.images} "
-                f"images  {speed:.2f} images/s  left {self._left(record.position)}  {losses}"
-            )
+            measured = record.values.get("images_per_second", 0.0)
+            self._say("  ".join([*self._progress(measured), *self._losses]))
 
     def pictures(self, position: Position, pictures: Pictures) -> None:
         """Pictures are not for a console."""
@@ -72,19 +90,81 @@ class ConsoleLogger:
         """The console says it at the end."""
 
     def close(self) -> None:
-        self._bar.stop()
+        self._live.stop()
 
-    def _epoch(self, position: Position) -> str:
-        return f"epoch {position.epoch}/{self._journey.last_epoch}"
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The lines of now, in the width of now: nothing is cut, what has no room is left out."""
+        width = options.max_width
+        epoch, *others = self._progress()
+        room = width - sum(len(_GAP) + len(part) for part in (epoch, *others))
+        if room >= _SHORTEST_BAR:
+            line = Table.grid(padding=(0, len(_GAP), 0, 0))
+            line.add_row(epoch, self._bar(min(room, _LONGEST_BAR)), *others)
+            yield line
+        else:
+            yield from map(Text, _lines([epoch, *others], width))
+        yield from map(Text, _lines(self._losses, width)[:_LINES_OF_LOSSES])
 
-    def _left(self, position: Position) -> timedelta:
-        done = position.images - self._journey.start.images
-        seconds = (time.monotonic() - self._began) / max(1, done)
-        left = seconds * (self._journey.images - position.images)
-        return timedelta(seconds=round(min(left, _FOREVER)))
+    def _progress(self, measured: float = 0.0) -> list[str]:
+        """Epoch, images, time left and speed; `measured` stands in for a speed not known yet."""
+        speed = self._speed.images_per_second or measured
+        return [
+            f"epoch {self._position.epoch}/{self._journey.last_epoch}",
+            f"{self._position.images}/{self._journey.images} images",
+            self._left(speed),
+            *([f"{speed:{_figures(speed)}} images/s"] if speed else []),
+        ]
+
+    def _left(self, speed: float) -> str:
+        if self._position.images >= self._journey.images:
+            return f"took {spoken(time.monotonic() - self._begun)}"
+        return f"{spoken(self._seconds_left(speed))} left" if speed else "measuring the speed"
+
+    def _seconds_left(self, speed: float) -> float:
+        return (self._journey.images - self._position.images) / speed
+
+    def _warn_of_months(self) -> None:
+        """Say once that the run will take too long to be wanted so."""
+        speed = self._speed.images_per_second
+        if self._warned or not speed or self._seconds_left(speed) < _MONTH:
+            return
+        self._warned = True
+        log.warning(
+            "this run will take about %s on this machine: a GPU, a smaller --crop_size or --ngf, "
+            "or fewer --n_epochs make it shorter",
+            spoken(self._seconds_left(speed)),
+        )
+
+    def _bar(self, width: int) -> ProgressBar:
+        return ProgressBar(self._journey.images, self._position.images, width)
+
+    def _say(self, line: str) -> None:
+        """A terminal has its lines broken between words; files get them whole."""
+        self._console.print(line, markup=False, soft_wrap=not self._console.is_terminal)
 
 
-_FOREVER = 1e12  # seconds: more than that, a timedelta can't hold
+def _figures(speed: float) -> str:
+    """The format that leaves a slow speed two figures, and a usual one two decimals."""
+    return ".2f" if speed >= 0.1 else ".2g"
+
+
+def _lines(parts: Iterable[str], width: int) -> list[str]:
+    """The parts, whole, in as few lines as hold them."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(_GAP) + len(part) <= width:
+            lines[-1] += _GAP + part
+        else:
+            lines.append(part)
+    return lines
+
+
+_GAP = "  "
+_SHORTEST_BAR, _LONGEST_BAR = 8, 40  # columns
+_LINES_OF_LOSSES = 2
+_FIRST_STEPS = 3
+_REMEMBERED = 600  # places, one a second: at least ten minutes
+_MONTH = 30 * 86400.0
 
 #: What a line of the console has no room for.
 _NO_LOSSES = (
@@ -94,5 +174,11 @@ _NO_LOSSES = (
 
 
 def _short(name: str) -> str:
-    """adversarial_a_to_b -> adversarial A>B: the line is long enough."""
-    return name.replace("_a_to_b", " A>B").replace("_b_to_a", " B>A")
+    """adversarial_a_to_b -> adversarial A>B, discriminator_a -> discriminator A."""
+    for ending, sides in _SIDES.items():
+        if name.endswith(ending):
+            return f"{name.removesuffix(ending)} {sides}".replace("_", " ")
+    return name.replace("_", " ")
+
+
+_SIDES = {"_a_to_b": "A>B", "_b_to_a": "B>A", "_a": "A", "_b": "B"}

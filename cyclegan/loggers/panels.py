@@ -1,9 +1,9 @@
 """The panels of text beside the curves, as small pieces of HTML."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from html import escape
 
+from cyclegan.durations import spoken
 from cyclegan.loggers.health import Recent, complaints, verdict
 from cyclegan.loggers.journey import Journey
 from cyclegan.position import Position
@@ -21,7 +21,7 @@ def progress(journey: Journey, reached: Position, seconds: float, speed: float) 
     """How far the run is, and how long it takes; `speed` is in images per second."""
     images, epoch = reached.images, reached.epoch
     share = min(1.0, images / max(1, journey.images))
-    left = _duration((journey.images - images) / speed) if speed > 0 else "not known yet"
+    left = spoken((journey.images - images) / speed) if speed > 0 else "not known yet"
     bar = (
         '<div style="background:#e4e4e4;border-radius:4px;height:10px;margin:2px 0 10px">'
         f'<div style="background:#3a6ea5;border-radius:4px;height:10px;width:{share:.1%}"></div>'
@@ -30,7 +30,7 @@ def progress(journey: Journey, reached: Position, seconds: float, speed: float) 
     rows = {
         "epoch": f"{min(epoch, journey.last_epoch)} of {journey.last_epoch}",
         "images": f"{images:,} of {journey.images:,} ({share:.0%})",
-        "time spent": _duration(seconds),
+        "time spent": spoken(seconds),
         "time left": left,
         "speed": f"{speed:.2f} images/s" if speed > 0 else "not known yet",
     }
@@ -59,8 +59,3 @@ def _point(colour: str, text: str) -> str:
         "<p style='font-size:14px;margin:0 0 8px;padding-left:18px;text-indent:-18px'>"
         f"<span style='color:{colour}'>●</span>&nbsp; {escape(text)}</p>"
     )
-
-
-def _duration(seconds: float) -> str:
-    """3 days, 4:05:06 as a person wants it: without days if there are none, to the second."""
-    return str(timedelta(seconds=round(min(max(0.0, seconds), 1e12))))

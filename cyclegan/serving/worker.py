@@ -96,9 +96,7 @@ class Worker:
             connection.send(task)
             if not connection.poll(self._limits.seconds):
                 self.kill()
-                raise TooLongError(
-                    f"it takes more than {self._limits.seconds:g} seconds to look at"
-                )
+                raise TooLongError(f"it takes more than {self._limits.seconds:g} s to look at")
             answer: _Answer = connection.recv()
         except (EOFError, OSError):
             self.kill()

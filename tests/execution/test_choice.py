@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cyclegan.assemble import _execution, _plan, work_of
+from cyclegan.assemble import _execution, work_of
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.cli import run
 from cyclegan.errors import UsageError, UserError
 from cyclegan.execution import choice
-from cyclegan.execution.choice import Chosen, choose, choose_for_conversion
+from cyclegan.execution.choice import choose, choose_for_conversion
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.settings import ExecutionSettings, Switch
 from cyclegan.generators.settings import ResnetSettings
@@ -177,17 +177,3 @@ def test_conversion_computes_alike_however_busy_the_machine_is(
     assert one.precision == ("bf16" if native else "fp32")
     narrow = choose_for_conversion(trained(2), 3, "auto", "off", 0, CPU)
     assert narrow.precision == "fp32", "there is nothing to win"
-
-
-def test_a_run_of_months_is_warned_of(
-    tiny_settings: Settings, caplog: pytest.LogCaptureFixture
-) -> None:
-    images = 10_000
-    steps = work_of(tiny_settings, images).steps
-    days = {number: Chosen(Execution(), number * 86400 / steps) for number in (29, 31)}
-    assert "29 days" in _plan(days[29], tiny_settings, images)["expected time"]
-    assert not caplog.records
-    assert "31 days" in _plan(days[31], tiny_settings, images)["expected time"]
-    (warning,) = caplog.records
-    assert "31 days" in warning.getMessage()
-    assert "--crop_size" in warning.getMessage()

@@ -114,7 +114,7 @@ def test_progress_in_words(tmp_path: object) -> None:
 
     journey = Journey("run", Path(str(tmp_path)), Position(), 4, 1000)
     shown = panels.progress(journey, Position(2, 0, 1000), 3661.0, 0.5)
-    for words in ("2 of 4", "1,000 of 4,000 (25%)", "1:01:01", "1:40:00", "0.50 images/s"):
+    for words in ("2 of 4", "1,000 of 4,000 (25%)", "1 h 1 min", "1 h 40 min", "0.50 images/s"):
         assert words in shown
     assert "not known yet" in panels.progress(journey, Position(), 0.0, 0.0)
 

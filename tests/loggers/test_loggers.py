@@ -1,17 +1,28 @@
 """Loggers: what they write, and that none stops training."""
 
+import contextlib
 import csv
+import fcntl
 import json
 import math
+import os
+import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
+import cyclegan
+from cyclegan.durations import spoken
 from cyclegan.errors import UserError
+from cyclegan.loggers.console import ConsoleLogger, Speed
 from cyclegan.loggers.grid import cell, grid_rows, picture_grid
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import cut_back, read_records
@@ -107,41 +118,126 @@ def test_plain_lines_without_a_terminal(tmp_path: Path, capsys: pytest.CaptureFi
         "epoch 1/2",
         "5/20 images",
         "3.00 images/s",
-        "left 0:00",
+        "5 s left",
         "cycle A>B 0.250",
     ):
         assert words in line
 
 
-def test_a_bar_in_a_terminal(tmp_path: Path) -> None:
-    """A real pseudo-terminal: the bar, the time left and the losses are on it."""
-    code = (
-        "import sys; sys.path[:0] = ['tests', 'tests/loggers']\n"
-        "from pathlib import Path\n"
-        "from test_loggers import SETTINGS, LOGGERS, Position, Record, journey\n"
-        f"logger = LOGGERS['console'].make(SETTINGS, journey(Path({str(tmp_path)!r})))\n"
-        "logger.step(Position(2, 5, 15))\n"
-        "logger.record(Record(Position(2, 5, 15), {'cycle_a_to_b': 0.25}))\n"
-        "logger.close()\n"
-    )
-    import os
-    import pty
+LONG_RUN = """
+from pathlib import Path
+from cyclegan.loggers.console import ConsoleLogger
+from cyclegan.loggers.journey import Journey
+from cyclegan.loggers.record import Record
+from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.position import Position
 
-    root = Path(__file__).parents[2]
+logger = ConsoleLogger(LoggerSettings(), Journey("run", Path("run"), Position(), 200, 6287))
+position = Position(100, 0, 622_000)
+for _ in range(5):
+    position = position.after(1)
+    logger.step(position)
+terms = [f"{term}_{way}" for way in ("a_to_b", "b_to_a") for term in ("adversarial", "cycle")]
+terms += ["identity_a_to_b", "identity_b_to_a", "discriminator_a", "discriminator_b"]
+logger.record(Record(position, dict.fromkeys(terms, 12.345)))
+logger.close()
+"""
+
+
+def on_a_terminal(code: str, columns: int, home: Path) -> list[str]:
+    """What a program shows on a real pseudo-terminal so wide, line by line as it is seen."""
     master, slave = pty.openpty()
-    env = {**os.environ, "TERM": "xterm", "COLUMNS": "160", "PYTHONPATH": str(root)}
-    subprocess.run([sys.executable, "-c", code], stdout=slave, env=env, cwd=root, check=True)
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+    env = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    env |= {"TERM": "xterm", "PYTHONPATH": str(Path(cyclegan.__file__).parents[1])}
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, stdout=slave, stderr=slave, env=env, cwd=home, check=True)
     os.close(slave)
     shown = b""
-    try:
+    with contextlib.suppress(OSError):  # the other end is closed: all is read
         while piece := os.read(master, 4096):
             shown += piece
-    except OSError:  # the other end is closed: all is read
-        pass
     os.close(master)
-    text = shown.decode()
-    for words in ("epoch 2/2", "━", "15/20 images", "left", "cycle A>B 0.250"):
-        assert words in text
+    return [
+        re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", line).rstrip() for line in shown.decode().splitlines()
+    ]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 100, 160])
+def test_a_terminal_shows_whole_words_however_narrow(columns: int, tmp_path: Path) -> None:
+    lines = on_a_terminal(LONG_RUN, columns, tmp_path)
+    assert max(map(len, lines)) <= columns
+    begins = max(number for number, line in enumerate(lines) if line.startswith("epoch 100/200"))
+    text = "\n".join(lines[begins:])
+    for words in (r"epoch 100/200\b", r"\b622005/1257400 images\b", r"\d s left\b", r"\d images/s"):
+        assert re.search(words, text), text
+    # What is left over is whole losses: some of them where the lines are short, all in longer ones.
+    losses = re.findall(
+        r"(?:adversarial|cycle|identity) [AB]>[AB] 12\.345|discriminator [AB] 12\.345", text
+    )
+    left = re.sub(r"epoch 100/200|622005/1257400 images|\d+ s left|[\d.]+ images/s|━|╸|╺", "", text)
+    assert left.split() == " ".join(losses).split()
+    assert len(losses) == (4 if columns < 100 else 8)
+    assert ("━" in text) == (columns >= 100)
+
+
+def test_the_first_step_is_no_measure_of_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It compiles for minutes; from then on a time that is told is by what was measured."""
+    clock = iter([500.0, 501.0, 502.0, 503.0, 504.0])
+    monkeypatch.setattr(time, "monotonic", clock.__next__)
+    speed = Speed()
+    told = []
+    for images in (2, 4, 6, 8, 10):
+        speed.note(images)
+        told.append(speed.images_per_second)
+    assert told == [None, None, None, 2.0, 2.0]
+
+
+def test_the_speed_is_that_of_the_last_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a million steps a second no more is kept than of one."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    speed = Speed()
+    for images in range(40_000):
+        now[0] += 0.1 if images < 20_000 else 0.05
+        speed.note(images)
+    assert speed.images_per_second == pytest.approx(20.0, rel=0.01)
+    assert len(speed._reached) <= 600
+
+
+def test_a_run_of_months_is_warned_of_once_it_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for days, warnings in ((29, 0), (31, 1)):
+        long = Journey("run", tmp_path, Position(), last_epoch=1, images_per_epoch=10_000)
+        now = [0.0]
+        monkeypatch.setattr(time, "monotonic", lambda now=now: now[0])
+        logger = ConsoleLogger(SETTINGS, long)
+        for images in range(1, 8):
+            now[0] += days * 86400 / 9_999
+            logger.step(Position(1, images, images))
+        logger.close()
+        assert len(caplog.records) == warnings
+    assert "about 31 days" in caplog.text
+    assert "--crop_size" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.0, "0 s"),
+        (45.4, "45 s"),
+        (100.0, "2 min"),
+        (1200.0, "20 min"),
+        (3599.0, "1 h"),
+        (8100.0, "2 h 15 min"),
+        (86399.0, "1 day"),
+        (3.2 * 86400, "3 days 5 h"),
+        (float("inf"), "11,574,074 days 2 h"),
+    ],
+)
+def test_durations_are_spoken(seconds: float, words: str) -> None:
+    assert spoken(seconds) == words
 
 
 def translation(identity: bool = True) -> Translation:
