@@ -1,25 +1,32 @@
-"""The command line: find the command, delegate, report errors in one line."""
+"""The command line: find the command, delegate, report errors and stops in one line."""
 
+import os
+import signal
 import sys
+import time
 from collections.abc import Sequence
+from types import FrameType
 from typing import NoReturn
 
 from cyclegan import __version__
 from cyclegan.commands import COMMANDS
 from cyclegan.errors import UsageError, UserError, printable
 from cyclegan.spelling import nearest
+from cyclegan.training.interrupt import SIGNALS, Interrupted
 
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 and 143 stopped."""
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup and shells set it
+            signal.signal(number, _stop)
     try:
         code = run(sys.argv[1:])
     except UserError as error:
         sys.stderr.write(f"cyclegan: error: {printable(str(error))}\n")
         code = error.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("cyclegan: interrupted\n")
-        code = 130
+    except Interrupted as stop:
+        _leave(sys.argv[1:], stop.number)
     except BrokenPipeError:
         code = 1
     except OSError as error:  # what the system refuses: it knows the file and the reason best
@@ -27,6 +34,35 @@ def main() -> NoReturn:
         sys.stderr.write(f"cyclegan: error: {printable(f'{where}{error.strerror or error}')}\n")
         code = 1
     sys.exit(code)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Stop where the command stands; a later signal does not wait until that has ended."""
+    begun = time.monotonic()
+
+    def once_more(number: int, frame: FrameType | None) -> None:
+        if time.monotonic() - begun > _ONE_REQUEST:
+            os._exit(128 + number)
+
+    for each in SIGNALS:
+        signal.signal(each, once_more)
+    raise Interrupted(number)
+
+
+_ONE_REQUEST = 1.0  # seconds: `timeout` and others signal the process, then its whole group
+
+
+def _leave(args: Sequence[str], number: int) -> NoReturn:
+    """Say how to go on, and exit without waiting for threads that read what may never come."""
+    command = COMMANDS.get(" ".join(args[:2])) or COMMANDS.get(" ".join(args[:1]))
+    if "--overwrite" in args or command is None:
+        after = "the same command begins again"
+    else:
+        after = command.after_stop
+    sys.stderr.write(f"cyclegan: stopped by {signal.Signals(number).name}; {after}\n")
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(128 + number)
 
 
 def run(args: Sequence[str]) -> int:

@@ -271,7 +271,9 @@ def test_what_the_system_refuses_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = run("data", "sample", str(tmp_path / "file"))
     assert result.returncode == 1
-    assert result.stderr == f"cyclegan: error: {tmp_path}/file/trainA: Not a directory\n"
+    started, error = result.stderr.splitlines()
+    assert started == "drawing: 0/6 photographs"
+    assert error == f"cyclegan: error: {tmp_path}/file/trainA: Not a directory"
 
 
 def test_an_existing_name_is_not_trained_over(tiny_flags: list[str], tmp_path: Path) -> None:

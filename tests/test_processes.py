@@ -1,15 +1,19 @@
 """Real processes: stopped, killed, resumed."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from conftest import GOLDEN, smooth_image
 from training.test_loop import assert_same_run
 
 from cyclegan import checkpoint
+from cyclegan.commands import COMMANDS
 
 
 def start(*args: str) -> subprocess.Popen[str]:
@@ -151,3 +155,73 @@ def test_torchrun_is_answered_once_in_one_sentence(tiny_flags: list[str], tmp_pa
     assert [len(answer.stderr.splitlines()) for answer in answers] == [1, 0]
     assert "torchrun started 2 processes" in answers[0].stderr
     assert not (tmp_path / "checkpoints").exists()
+
+
+def stop_while_reading(pipe: Path, args: list[str], *signals: signal.Signals) -> tuple[int, str]:
+    """Run a command that reads `pipe`, which nothing comes out of; send signals meanwhile.
+
+    Returns its exit code and what it wrote to stderr.
+    """
+    os.mkfifo(pipe)
+    # Whoever runs the tests in the background lets them ignore Ctrl-C.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    command = [sys.executable, "-m", "cyclegan", *args]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    signal.signal(signal.SIGINT, heard)
+    try:
+        writer = None
+        while writer is None and process.poll() is None:
+            try:
+                writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError:  # nobody reads it yet
+                time.sleep(0.005)
+        for number in signals:
+            process.send_signal(number)
+        err = process.communicate(timeout=60)[1].decode()
+        if writer is not None:
+            os.close(writer)
+    finally:
+        process.kill()
+    return process.returncode, err
+
+
+GOES_ON = "what is finished stays; the same command goes on with the rest"
+BEGINS_AGAIN = "nothing was changed; the same command begins again"
+
+
+@pytest.mark.parametrize(
+    ("command", "signals", "sentence"),
+    [
+        ("convert", [signal.SIGINT], GOES_ON),
+        # Twice, as `timeout` sends it.
+        ("convert --overwrite", [signal.SIGTERM] * 2, "the same command begins again"),
+        ("data check", [signal.SIGINT], BEGINS_AGAIN),
+        ("evaluate", [signal.SIGTERM], BEGINS_AGAIN),
+    ],
+)
+def test_a_stopped_command_says_how_to_go_on(
+    command: str, signals: list[signal.Signals], sentence: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    smooth_image(1).save(folder / "a.png")
+    weights = str(GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth")
+    paths = ["--input", str(folder), "--output", str(tmp_path / "out")]
+    convert = [*paths, "--weights", weights, "--compile", "off", "--precision", "fp32"]
+    flags = {
+        "convert": convert,
+        "data check": [str(folder)],
+        "evaluate": ["--real", str(folder), "--fake", str(folder)],
+    }
+    words = command.split(" --")[0]
+    args = [*command.split(), *flags[words]]
+    code, err = stop_while_reading(folder / "b.png", args, *signals)
+    name = signals[0].name
+    assert err.splitlines()[-1] == f"cyclegan: stopped by {name}; {sentence}"
+    assert code == 128 + signals[0]
+    assert "Traceback" not in err
+
+
+def test_every_command_has_such_a_sentence() -> None:
+    for name, command in COMMANDS.items():
+        assert re.fullmatch(r"[^.]+; [^.]*the same command [^.]+", command.after_stop), name

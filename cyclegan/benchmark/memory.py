@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from cyclegan.errors import UserError
+from cyclegan.progress import tracked
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ def measure_memory(module: str, plain: Mapping[str, Any], chosen: Mapping[str, A
 
     Raises UserError where one fails.
     """
-    first, second = (_peak_in_a_child(module, given) for given in (plain, chosen))
+    ways = tracked((plain, chosen), "measuring memory", "ways")
+    first, second = (_peak_in_a_child(module, given) for given in ways)
     return Memory(first, second, second / first)
 
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
+from cyclegan.progress import tracked, waiting
 
 
 @dataclass(frozen=True)
@@ -40,9 +39,10 @@ def measure(
     `settle` runs each twice in its turn and counts the second: the first pays for what the other
     way left in memory, which a training that goes on in one way never meets.
     """
-    plain()
-    chosen()
-    rounds = track(range(pairs), "measuring", transient=True, console=Console(stderr=True))
+    with waiting("measuring: once without counting"):
+        plain()
+        chosen()
+    rounds = tracked(range(pairs), "measuring", "pairs")
     taken = [(_seconds(plain, settle=settle), _seconds(chosen, settle=settle)) for _ in rounds]
     ratios = [second / first for first, second in taken]
     return Pairs(

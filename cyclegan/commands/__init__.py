@@ -26,6 +26,8 @@ class Command:
 
     help: str
     run: Callable[[Sequence[str]], int]
+    after_stop: str = "nothing was changed; the same command begins again"
+    """what is told after Ctrl-C or SIGTERM: what stays, and how to go on"""
 
 
 #: The one table of commands.
@@ -33,14 +35,14 @@ COMMANDS = {
     "train": Command(train.HELP, train.run),
     "runs": Command(runs.HELP, runs.run),
     "report": Command(report.HELP, report.run),
-    "convert": Command(convert.HELP, convert.run),
+    "convert": Command(convert.HELP, convert.run, convert.AFTER_STOP),
     "stylize": Command(stylize.HELP, stylize.run),
     "serve": Command(serve.HELP, serve.run),
     "export": Command(export.HELP, export.run),
     "evaluate": Command(evaluate.HELP, evaluate.run),
     "compare": Command(compare.HELP, compare.run),
     "dashboard": Command(dashboard.HELP, dashboard.run),
-    "data sample": Command(data.SAMPLE, data.sample),
+    "data sample": Command(data.SAMPLE, data.sample, data.SAMPLE_AFTER_STOP),
     "data check": Command(data.CHECK, data.check),
     "benchmark train": Command(benchmark.TRAIN, benchmark.train),
     "benchmark load": Command(benchmark.LOAD, benchmark.load),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from cyclegan.benchmark.settings import BenchmarkSettings
 from cyclegan.errors import UsageError
 from cyclegan.flags import Glance, parse, parse_run, preset_of
+from cyclegan.progress import waiting
 from cyclegan.settings import Settings, load_preset
 
 TRAIN = "measure training here: time, memory, plan"
@@ -15,7 +16,8 @@ CONVERT = "measure conversion here: time, memory"
 def train(args: Sequence[str]) -> int:
     """Measure; return the exit code. Raises UserError."""
     benchmark, settings = _of_run(args, "train", TRAIN)
-    from cyclegan.benchmark.train import run as run_benchmark
+    with waiting("starting benchmark train"):
+        from cyclegan.benchmark.train import run as run_benchmark
 
     return run_benchmark(settings, benchmark)
 
@@ -23,7 +25,8 @@ def train(args: Sequence[str]) -> int:
 def load(args: Sequence[str]) -> int:
     """Measure; return the exit code. Raises UserError."""
     benchmark, settings = _of_run(args, "load", LOAD)
-    from cyclegan.benchmark.load import run as run_benchmark
+    with waiting("starting benchmark load"):
+        from cyclegan.benchmark.load import run as run_benchmark
 
     return run_benchmark(settings, benchmark)
 
@@ -38,7 +41,8 @@ def convert(args: Sequence[str]) -> int:
     settings = parse(
         [*nowhere, *rest], ConvertSettings, prog="cyclegan benchmark convert", about=about
     )
-    from cyclegan.benchmark.convert import run as run_benchmark
+    with waiting("starting benchmark convert"):
+        from cyclegan.benchmark.convert import run as run_benchmark
 
     return run_benchmark(settings, benchmark)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cyclegan.flags import parse
+from cyclegan.progress import waiting
 
 HELP = "show runs side by side on a page, and vote blind"
 
@@ -13,6 +14,7 @@ def run(args: Sequence[str]) -> int:
 
     about = HELP
     settings = parse(args, CompareSettings, prog="cyclegan compare", about=about)
-    from cyclegan.comparison.compare import compare
+    with waiting("starting compare"):
+        from cyclegan.comparison.compare import compare
 
     return compare(settings)

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from cyclegan import classic_flags
 from cyclegan.flags import parse, refuse_replaced
+from cyclegan.progress import waiting
 
 HELP = "convert images with a trained generator"
+AFTER_STOP = "what is finished stays; the same command goes on with the rest"
 
 
 def run(args: Sequence[str]) -> int:
@@ -15,6 +17,7 @@ def run(args: Sequence[str]) -> int:
     refuse_replaced(args, classic_flags.CONVERT, "cyclegan convert")
     about = HELP
     settings = parse(args, ConvertSettings, prog="cyclegan convert", about=about)
-    from cyclegan.conversion.job import convert
+    with waiting("starting convert"):
+        from cyclegan.conversion.job import convert
 
     return convert(settings)

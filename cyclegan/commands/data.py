@@ -11,6 +11,7 @@ import tyro
 from cyclegan.flags import parse
 
 SAMPLE = "make a small data set that needs no download"
+SAMPLE_AFTER_STOP = "what is written stays; the same command makes the rest"
 CHECK = "look for what can't be trained on"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cyclegan.flags import parse
+from cyclegan.progress import waiting
 
 HELP = "measure how good a run's pictures are, or compare folders"
 
@@ -14,6 +15,7 @@ def run(args: Sequence[str]) -> int:
     about = HELP
     settings = parse(args, EvaluateSettings, prog="cyclegan evaluate", about=about)
     settings.check()
-    from cyclegan.evaluation.evaluate import evaluate
+    with waiting("starting evaluate"):
+        from cyclegan.evaluation.evaluate import evaluate
 
     return evaluate(settings)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cyclegan.flags import parse
+from cyclegan.progress import waiting
 
 HELP = "write a trained generator as ONNX, TorchScript, OpenVINO and others"
 
@@ -14,6 +15,7 @@ def run(args: Sequence[str]) -> int:
     about = HELP
     settings = parse(args, ExportSettings, prog="cyclegan export", about=about)
     settings.check()
-    from cyclegan.export.job import export
+    with waiting("starting export"):
+        from cyclegan.export.job import export
 
     return export(settings)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cyclegan.flags import parse
+from cyclegan.progress import waiting
 
 HELP = "paint one picture like another one, without training"
 
@@ -14,6 +15,7 @@ def run(args: Sequence[str]) -> int:
     about = HELP
     settings = parse(args, StylizeSettings, prog="cyclegan stylize", about=about)
     settings.check()
-    from cyclegan.stylize.job import stylize
+    with waiting("starting stylize"):
+        from cyclegan.stylize.job import stylize
 
     return stylize(settings)

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from jinja2 import Environment, PackageLoader
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from cyclegan import checkpoint, images
@@ -27,6 +25,7 @@ from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import make_yardstick
 from cyclegan.features.table import feature_network
 from cyclegan.images.whole import whole_file
+from cyclegan.progress import tracked
 from cyclegan.settings import Settings, from_table
 
 QUALITY = 92  # of JPEG
@@ -86,7 +85,7 @@ def _rows(runs: list[_Run], settings: CompareSettings) -> Iterator[dict[str, obj
     paths = spread_out(list_images(folder), settings.images)
     square = Square(side, channels, first.data.range)
     pictures = [image for batch in squares(paths, square) for image in batch]
-    for image in track(pictures, "converting", console=Console(stderr=True)):
+    for image in tracked(pictures, "converting", "pictures"):
         outputs = [_url(run.translator.convert(image).cpu()) for run in runs]
         yield {"input": _url(image), "outputs": outputs}
 
@@ -113,7 +112,7 @@ def _figures(runs: list[_Run], settings: CompareSettings) -> dict[str, list[str]
     )
     yardstick = make_yardstick(runs[0].trained, asked, network, network)
     found = []
-    for run in track(runs, "measuring", console=Console(stderr=True)):
+    for run in tracked(runs, "measuring", "runs"):
         evaluation = evaluate_checkpoint(run.path, settings.epoch, yardstick, asked)
         seen = {"images seen in training": f"{evaluation.images:,}"}
         found.append(seen | rows(evaluation.directions[settings.direction]))

@@ -4,7 +4,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from glob import escape
 from hashlib import sha256
@@ -15,6 +15,7 @@ from rich.progress import Progress, TaskID
 
 from cyclegan.conversion.claims import Claims
 from cyclegan.conversion.files import Job
+from cyclegan.conversion.inputs import reading_thread
 from cyclegan.conversion.ledger import Ledger, OutputError
 from cyclegan.conversion.look import Look
 from cyclegan.conversion.painting import Depth, paint
@@ -54,11 +55,14 @@ class Clips:
     def __call__(self, todo: Sequence[Job], bar: Progress) -> list[str]:
         """Return a line for each that failed, or is not whole."""
         failed: list[str] = []
+        many = len(todo) > 1
+        clips = bar.add_task("converting", total=len(todo), visible=many, unit="videos")
         for job in chain.from_iterable(self.claims.shared(todo)):
+            task = bar.add_task(job.name.name, total=None, unit="frames")
             try:
                 if not job.target.parent.exists():
                     job.target.parent.mkdir(parents=True, exist_ok=True)
-                self._convert(job, bar)
+                self._convert(job, bar, task)
             except OutputError:
                 for line in failed:
                     log.warning("%s", line)
@@ -67,14 +71,13 @@ class Clips:
                 failed.append(self.ledger.fail_to_write(job, error))
             except Exception as error:  # of one clip only, as a picture's
                 failed.append(self.ledger.fail(job, error))
-            except KeyboardInterrupt:
-                log.warning("stopped; the same command goes on with the rest")
-                raise
             finally:
                 self.claims.release(job)
+                bar.advance(clips)
+                bar.update(task, visible=not many)
         return failed
 
-    def _convert(self, job: Job, bar: Progress) -> None:
+    def _convert(self, job: Job, bar: Progress, task: TaskID) -> None:
         self._check(job)
         self.mirror.fetch(job.source)
         clip = self._opened(job)
@@ -83,7 +86,7 @@ class Clips:
         begun, damage = time.perf_counter(), None
         segments = self._segments(job)
         try:
-            self._fill(segments, clip, encoder, job, bar)
+            self._fill(segments, clip, encoder, job, bar, task)
         except DamagedClipError as error:
             damage = error
         self._finish(job, clip, segments, time.perf_counter() - begun)
@@ -123,15 +126,21 @@ class Clips:
         return Segments(folder)
 
     def _fill(
-        self, segments: Segments, clip: Clip, encoder: Encoder, job: Job, bar: Progress
+        self,
+        segments: Segments,
+        clip: Clip,
+        encoder: Encoder,
+        job: Job,
+        bar: Progress,
+        task: TaskID,
     ) -> None:
         """Make the segments that are missing. Raises DamagedClipError after the last."""
         dropped = segments.drop_damaged(steadied=self.settings.temporal)
         if dropped:
             log.warning("%s: damaged segments of an earlier run are made again", job.target)
-        task = bar.add_task(job.name.name, total=clip.frames or None, completed=segments.frames)
+        bar.update(task, total=clip.frames or None, completed=segments.frames)
         damage: list[DamagedClipError] = []
-        with ThreadPoolExecutor(1) as reader:
+        with reading_thread() as reader:
             made = self._made(segments, clip, reader, damage)
             count = LENGTH
             while count == LENGTH:

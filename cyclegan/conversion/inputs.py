@@ -1,9 +1,11 @@
 """What a translator takes from Python, and gives back as the same kind."""
 
 import io
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -102,10 +104,21 @@ def stream(
     yield from _converted(batch, convert)
 
 
+@contextmanager
+def reading_thread() -> Iterator[Executor]:
+    """One thread to read with; a stop does not wait for what it reads, which may never come."""
+    reader = ThreadPoolExecutor(1)
+    try:
+        yield reader
+    finally:
+        stopped = isinstance(sys.exception(), KeyboardInterrupt)
+        reader.shutdown(wait=not stopped, cancel_futures=stopped)
+
+
 def _read_ahead(pictures: Iterable[object], channels: int, count: int) -> Iterator[Future[Opened]]:
     """The pictures in their order, up to `count` ahead; the last one may be an error."""
     coming: deque[Future[Opened]] = deque()
-    with ThreadPoolExecutor(1) as reader:
+    with reading_thread() as reader:
         # Taken here and not in the thread: what makes them may not like to be called there.
         for picture in _with_error(pictures):
             coming.append(reader.submit(_open, picture, channels))

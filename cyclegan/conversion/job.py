@@ -27,7 +27,7 @@ from cyclegan.conversion.weights import Generator
 from cyclegan.errors import UsageError, UserError, in_words, printable
 from cyclegan.execution.settings import Switch
 from cyclegan.packages import need
-from cyclegan.progress import progress_bar
+from cyclegan.progress import progress_bar, waiting
 from cyclegan.run import FolderDirection, check_name
 
 log = logging.getLogger(__name__)
@@ -62,19 +62,22 @@ def convert(settings: ConvertSettings) -> int:
 
 
 def _one_way(settings: ConvertSettings, mirror: Here) -> int:
-    jobs = plan(settings)[: settings.num_test]
+    with waiting("looking for pictures"):
+        jobs = plan(settings)[: settings.num_test]
     if settings.dry_run:
         return _tell(jobs)
-    generator = load_generator(settings)
-    look(settings).check(generator.architecture.input_nc, generator.architecture.output_nc)
-    made_by = _digest(settings, generator)
-    todo = _unfinished(jobs, settings, made_by)
+    with waiting(f"loading {settings.name or settings.weights}"):
+        generator = load_generator(settings)
+        look(settings).check(generator.architecture.input_nc, generator.architecture.output_nc)
+        made_by = _digest(settings, generator)
+        todo = _unfinished(jobs, settings, made_by)
     with claims(folder_of(settings), overwrite=settings.overwrite) as ours:
         failed: list[str] = []
         if todo:
             mirror.begin()
             asked = _as_before(settings, made_by)
-            translator = make_translator(generator, asked, jobs)
+            with waiting("preparing the network"):
+                translator = make_translator(generator, asked, jobs)
             digest = generator.digest
             ledger = Ledger(folder_of(settings), made_by, digest, translator.execution)
             failed = _convert_all(asked, translator, ledger, mirror, ours, todo)

@@ -11,6 +11,7 @@ from cyclegan.conversion.look import Look
 from cyclegan.conversion.mask import Place
 from cyclegan.conversion.translator import Translator
 from cyclegan.images.picture import Picture, Range
+from cyclegan.tiling.means import Tell, silent
 from cyclegan.tiling.rows import Shape
 
 
@@ -31,16 +32,19 @@ class Canvas:
         return self.picture.window(top, bottom, left, right)
 
 
-def paint(picture: Picture, translator: Translator, look: Look, depth: "Depth") -> Picture:
+def paint(
+    picture: Picture, translator: Translator, look: Look, depth: "Depth", tell: Tell = silent
+) -> Picture:
     """Convert; what comes out has the input's size, transparency and tags.
 
+    `tell` hears which share is done, where it is not computed at once.
     Raises UserError where the generator takes other channels, or memory is not enough.
     """
     architecture = translator.generator.architecture
     source = Canvas(picture.with_channels(architecture.input_nc))
     height, width = picture.pixels.shape[:2]
     made = np.empty((height, width, architecture.output_nc), depth.type)
-    for block in translator.blocks(source):
+    for block in translator.blocks(source, tell):
         bottom, right = block.top + block.pixels.shape[1], block.left + block.pixels.shape[2]
         before = source.window(block.top, bottom, block.left, right)[0]
         place = Place(height, width, block.top, block.left)

@@ -5,14 +5,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from cyclegan.conversion import manifest
 from cyclegan.conversion.claims import Claims
 from cyclegan.conversion.files import Job
+from cyclegan.conversion.inputs import reading_thread
 from cyclegan.conversion.ledger import Ledger, OutputError
 from cyclegan.conversion.look import Look
 from cyclegan.conversion.painting import Depth, paint, paint_together
@@ -24,9 +26,13 @@ from cyclegan.errors import UserError, in_words
 from cyclegan.images.document import Document, open_document
 from cyclegan.images.picture import Picture
 from cyclegan.images.writing import Compression, check_holds, depth, write_document
+from cyclegan.progress import part
+from cyclegan.tiling.means import Tell
 
 log = logging.getLogger(__name__)
 _TOGETHER_ON_A_GPU = 8
+#: Shows one picture, by its name, and what hears which share of it is done.
+Shown = Callable[[str], AbstractContextManager[Tell]]
 
 
 @dataclass(frozen=True)
@@ -84,19 +90,16 @@ class Pictures:
 
         The next ones are read and the last one written meanwhile, each in a thread of its own.
         """
-        task = bar.add_task("converting", total=len(todo))
+        task = bar.add_task("converting", total=len(todo), unit="pictures")
         failed: list[str] = []
-        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        with reading_thread() as reader, ThreadPoolExecutor(1) as writer:
             try:
-                for part in self._claims.shared(todo):
-                    groups = self._groups(self._read_ahead(reader, part), failed)
-                    self._convert(groups, writer, failed, lambda: bar.advance(task))
+                for jobs in self._claims.shared(todo):
+                    groups = self._groups(self._read_ahead(reader, jobs), failed)
+                    self._convert(groups, writer, failed, bar, task)
             except OutputError:
                 for line in failed:
                     log.warning("%s", line)
-                raise
-            except KeyboardInterrupt:
-                log.warning("stopped; the same command goes on with the rest")
                 raise
             bar.update(task, completed=len(todo))
         return failed
@@ -106,12 +109,13 @@ class Pictures:
         groups: Iterable[list[Read]],
         writer: Executor,
         failed: list[str],
-        tick: Callable[[], None],
+        bar: Progress,
+        task: TaskID,
     ) -> None:
         written: Future[list[str]] | None = None
         for read in (read for group in groups for read in self._painted(group)):
             try:
-                made = self._make(read)
+                made = self._make(read, partial(part, bar, task))
             except Exception as error:  # codecs raise nearly every kind
                 failed.append(self._fail(read.job, error))
                 continue
@@ -120,7 +124,7 @@ class Pictures:
             if made.document.count > 1:  # made while they are written
                 failed += written.result()
                 written = None
-            tick()
+            bar.advance(task)
         failed += written.result() if written else []
 
     def _fail(self, job: Job, error: Exception) -> str:
@@ -192,12 +196,12 @@ class Pictures:
             return document
         return replace(document, pictures=list(document.pictures))
 
-    def _make(self, read: Read) -> Made:
+    def _make(self, read: Read, shown: Shown) -> Made:
         job, document = read.job, read.document
         check_holds(job.target, document)
         begun = time.perf_counter()
         ways = {kind: partial(self._also, kind) for kind in self._settings.also_made}
-        make = partial(self._paint, job)
+        make = partial(self._paint, job, shown)
         if document.count == 1 or ways:
             document = replace(document, pictures=list(document.pictures))
             done = [read.painted or make(picture) for picture in document.pictures]
@@ -215,11 +219,13 @@ class Pictures:
         seconds = read.seconds + time.perf_counter() - begun
         return Made(job, document, made, self._ledger.entry(job, width, height, seconds))
 
-    def _paint(self, job: Job, picture: Picture) -> Picture:
+    def _paint(self, job: Job, shown: Shown, picture: Picture) -> Picture:
         try:
             picture = self._scaled(picture)
             chosen = Depth(*depth(job.target, picture))
-            return paint(picture, self._translator, self._look, chosen)
+            width, height = picture.size
+            with shown(f"{job.name.name} {width}x{height}") as tell:
+                return paint(picture, self._translator, self._look, chosen, tell)
         except Exception as error:  # of one picture only: its size, its values, its codec
             said = str(error) if isinstance(error, UserError) else in_words(error)
             raise UserError(f"{job.source}: {said}") from error

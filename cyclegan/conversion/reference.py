@@ -11,6 +11,7 @@ from cyclegan import images
 from cyclegan.conversion.files import Job
 from cyclegan.errors import UserError
 from cyclegan.metrics import METRICS
+from cyclegan.progress import tracked
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,11 @@ def compare(jobs: list[Job], reference: Path) -> list[str]:
     that can't be read.
     """
     pairs = [(job, reference / job.name) for job in jobs if (reference / job.name).is_file()]
-    measured = [figures for job, path in pairs if (figures := _figures(job, path)) is not None]
+    measured = [
+        figures
+        for job, path in tracked(pairs, "comparing", "pictures")
+        if (figures := _figures(job, path)) is not None
+    ]
     if not measured:
         return [f"{reference}: no picture of the same name as a converted one"]
     lines = []

@@ -22,6 +22,7 @@ from cyclegan.data.cache_folder import user_folder
 from cyclegan.errors import UserError, in_words
 from cyclegan.images.whole import hidden_name
 from cyclegan.packages import need
+from cyclegan.progress import waiting
 
 log = logging.getLogger(__name__)
 _URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*|/.+)")  # a Path keeps one slash of two
@@ -204,12 +205,15 @@ def mirrored(settings: ConvertSettings) -> Iterator[tuple[ConvertSettings, Here]
             if folder is not None:
                 at_end.enter_context(folder.alone())
         if source is not None:
-            if not source.mirror():
+            with waiting(f"looking into {source.url}"):
+                found = source.mirror()
+            if not found:
                 raise UserError(f"--input {source.url}: nothing is there, or it can't be reached")
             settings = replace(settings, input=source.local)
         if target is not None:
-            target.mirror()
-            target.get_notes()
+            with waiting(f"looking into {target.url}"):
+                target.mirror()
+                target.get_notes()
             at_end.callback(target.put_notes)
             settings = replace(settings, output=target.local)
         yield settings, Mirror(source, target)

@@ -22,7 +22,7 @@ from cyclegan.execution.settings import PrecisionChoice, Switch
 from cyclegan.images.picture import Array
 from cyclegan.run import FolderDirection
 from cyclegan.runtimes.settings import Runtime
-from cyclegan.tiling.means import Block, Means
+from cyclegan.tiling.means import Block, Means, Tell, silent
 from cyclegan.tiling.reflected import Reflected, margin
 from cyclegan.tiling.rows import Picture, Pixels, Shape
 from cyclegan.tiling.settings import Tile
@@ -165,14 +165,15 @@ class Translator:
             made = self._means.call(torch.cat(whole).to(self.device)).float().cpu()
         return self._checked(made[:, :, top : top + height, left : left + width])
 
-    def blocks(self, picture: Picture) -> Iterator[Block]:
+    def blocks(self, picture: Picture, tell: Tell = silent) -> Iterator[Block]:
         """Convert a picture part by part, in bounded memory where it is large.
 
+        `tell` hears which share is done, where it is not computed at once.
         Raises UserError where that is not possible here, or what is made is not finite.
         """
         shape = picture.shape
         above, before = margin(shape.height)[0], margin(shape.width)[0]
-        for block in self._padded(Reflected.of(picture)):
+        for block in self._padded(Reflected.of(picture), tell):
             top, left = block.top - above, block.left - before
             skipped, passed = max(0, -top), max(0, -left)
             kept = block.pixels[:, skipped : shape.height - top, passed : shape.width - left]
@@ -200,7 +201,7 @@ class Translator:
         raise UserError(f"what the generator makes of this picture is NaN or infinite{way_out}")
 
     @torch.inference_mode()
-    def _padded(self, picture: Reflected) -> Iterator[Block]:
+    def _padded(self, picture: Reflected, tell: Tell) -> Iterator[Block]:
         tile = self._tile
         if tile == "auto":
             tile = "off" if self._fits(picture.shape) or self._means.reach is None else "exact"
@@ -212,7 +213,7 @@ class Translator:
         if tile == "off" and not self._fits(picture.shape):
             raise UserError(self._too_large(picture.shape))
         try:
-            yield from TILES[tile](picture, self._means)
+            yield from TILES[tile](picture, self._means, tell)
         except (MemoryError, RuntimeError) as error:
             if tile != "off" or not _is_memory(error):
                 raise
@@ -221,7 +222,7 @@ class Translator:
             log.warning(
                 "%dx%d: out of memory, goes on in bands", picture.shape.width, picture.shape.height
             )
-            yield from TILES["exact"](picture, self._means)
+            yield from TILES["exact"](picture, self._means, tell)
 
     def _fits(self, shape: Shape, count: int = 1) -> bool:
         needed = memory.estimate(self.generator.architecture, shape.width, shape.height)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import track
 from rich.table import Table
 
 from cyclegan import images
@@ -15,6 +14,7 @@ from cyclegan.data.folders import Contents, look_into
 from cyclegan.data.layout import instead_of
 from cyclegan.data.shared import told_shared
 from cyclegan.errors import UserError
+from cyclegan.progress import tracked
 
 _SECONDS = 300.0  # that are spent on comparing files
 FOLDERS = {"trainA": True, "trainB": True, "testA": False, "testB": False}  # name: needed
@@ -39,10 +39,7 @@ def check_folder(folder: Path) -> FolderReport:
     contents = look_into(folder).check()
     sizes: Counter[tuple[int, int]] = Counter()
     unreadable = []
-    console = Console(stderr=True)
-    silent = not console.is_terminal
-    label = escape(folder.name)
-    for path in track(contents.images, label, transient=True, console=console, disable=silent):
+    for path in tracked(contents.images, f"looking through {folder.name}", "images"):
         try:
             sizes[_decoded(path)] += 1
         except images.UnreadableImageError as error:

@@ -12,6 +12,7 @@ from PIL import Image
 from cyclegan import images
 from cyclegan.data.strokes import paint
 from cyclegan.packages import need
+from cyclegan.progress import tracked
 
 SIDE = 72  # of the crops, in pixels
 LONG_SIDE = 320  # photographs are scaled to this: the drawing's strokes have a width in pixels
@@ -49,7 +50,7 @@ def make_sample(root: Path) -> int:
     Files that are there already are left alone. Raises UserError where the photographs are missing.
     """
     written = 0
-    for number, photograph in enumerate(PHOTOGRAPHS):
+    for number, photograph in enumerate(tracked(PHOTOGRAPHS, "drawing", "photographs")):
         photo = _load(photograph)
         drawing = _draw(photo)
         height, width = photo.shape[:2]
@@ -63,7 +64,7 @@ def make_sample(root: Path) -> int:
                     crop = picture[top : top + SIDE, left : left + SIDE]
                     written += _write_new(crop, root / where / name)
     written += _paint_new(root / "painting.png")
-    for number in range(PAINTINGS):
+    for number in tracked(range(PAINTINGS), "painting", "pictures"):
         path, side = root / "paintings" / f"{number:02}.png", 256 + 128 * (number % 3)
         written += _paint_new(path, side, seed=10 + number, hue=number * 360 // PAINTINGS)
     credits = "\n".join(f"{photo.file}: {photo.source}" for photo in PHOTOGRAPHS)

@@ -7,8 +7,7 @@ from hashlib import blake2b
 from itertools import combinations
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import track
+from cyclegan.progress import tracked
 
 
 def told_shared(folders: Mapping[Path, Sequence[Path]], seconds: float) -> Iterator[str]:
@@ -20,11 +19,7 @@ def told_shared(folders: Mapping[Path, Sequence[Path]], seconds: float) -> Itera
     where: dict[bytes, dict[Path, Path]] = defaultdict(dict)
     candidates = list(_of_one_size(folders))
     in_time = 0
-    console = Console(stderr=True)
-    silent = not console.is_terminal  # where a bar that leaves nothing would leave an empty line
-    for folder, path in track(
-        candidates, "comparing", transient=True, console=console, disable=silent
-    ):
+    for folder, path in tracked(candidates, "comparing", "files"):
         if time.monotonic() > until:
             break
         in_time += 1

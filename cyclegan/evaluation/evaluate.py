@@ -19,7 +19,7 @@ from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import Yardstick, make_yardstick
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import feature_network
-from cyclegan.progress import progress_bar
+from cyclegan.progress import progress_bar, tracked, waiting
 from cyclegan.run import FolderDirection, check_name
 from cyclegan.settings import from_table
 from cyclegan.translation import Convert
@@ -46,8 +46,9 @@ def evaluate(settings: EvaluateSettings) -> int:
 def compare_folders(real: Path, fake: Path, side: int | None, network: FeatureNetwork) -> Likeness:
     """How like the pictures of `real` those of `fake` are, as sets. Raises UserError."""
     size = side or network.side
+    folders = tracked((real, fake), "looking at the pictures", "folders")
     return likeness(
-        *(vectors_of(list_images(one, tell=True), Square(size, 3), network) for one in (real, fake))
+        *(vectors_of(list_images(one, tell=True), Square(size, 3), network) for one in folders)
     )
 
 
@@ -68,10 +69,11 @@ def evaluate_run(
             "compares folders"
         )
     content = network if network.has_maps else feature_network("efficientnet-lite0")
-    yardstick = make_yardstick(trained, settings, network, content)
+    with waiting("looking at the real pictures"):
+        yardstick = make_yardstick(trained, settings, network, content)
     pictures = sum(len(batch) for batches in yardstick.batches.values() for batch in batches)
     with progress_bar() as bar:
-        task = bar.add_task("evaluating", total=pictures * len(paths))
+        task = bar.add_task("evaluating", total=pictures * len(paths), unit="pictures")
         done = [
             evaluate_checkpoint(
                 path, epoch, yardstick, settings, lambda count: bar.advance(task, count)

@@ -20,7 +20,7 @@ from cyclegan.export.network import Exportable, exportable
 from cyclegan.export.settings import ExportSettings
 from cyclegan.export.table import FORMATS, Format, Quantize
 from cyclegan.leftovers import temporary_folder
-from cyclegan.progress import progress_bar
+from cyclegan.progress import progress_bar, waiting
 from cyclegan.runtimes.opened import first_line
 from cyclegan.runtimes.table import parts
 
@@ -101,7 +101,7 @@ def _make(
     """Write to `path` or beside it; return where, and what to tell of it."""
     given = exportable(generator)
     with progress_bar() as bar:
-        task = bar.add_task(f"writing {settings.format}", total=2)
+        task = bar.add_task(f"writing {settings.format}", total=2, unit="steps")
         with _quiet(f"--format {settings.format}"):
             kind.write(given, path)
         bar.update(task, advance=1, description="comparing")
@@ -130,7 +130,7 @@ def _quantized(
     path = whole.parent / "int8" / whole.name
     path.parent.mkdir()
     metadata = replace(given.metadata, arithmetic="int8")
-    with _quiet("--int8"):
+    with waiting("writing in 8 bits"), _quiet("--int8"):
         quantize(whole, path, images.calibrating, metadata)
     return path, [calibration.compare(generator, path, images.measured)]
 

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import requests
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from cyclegan.features.network import NoWeightsError
-from cyclegan.progress import TimeLeft
+from cyclegan.progress import progress_bar
 
 PATIENCE = 10.0  # seconds without a byte
 _PIECE = 2**20  # bytes
@@ -44,13 +42,13 @@ def _download(url: str, path: Path) -> None:
         ):
             answer.raise_for_status()
             whole = sha256()
-            with _bar() as bar:
-                total = int(answer.headers.get("Content-Length", 0)) or None
-                task = bar.add_task(f"downloading {path.name}", total=total)
+            with progress_bar() as bar:
+                total = int(answer.headers.get("Content-Length", 0)) / 1e6 or None
+                task = bar.add_task(f"downloading {path.name}", total=total, unit="MB")
                 for piece in answer.iter_content(_PIECE):
                     whole.update(piece)
                     file.write(piece)
-                    bar.advance(task, len(piece))
+                    bar.advance(task, len(piece) / 1e6)
         _check(path.name, whole.hexdigest())
         Path(unfinished).chmod(0o644)
         Path(unfinished).replace(path)
@@ -64,16 +62,6 @@ def _check(name: str, digest: str) -> None:
     expected = re.search(r"-([0-9a-f]{8,})\.", name)
     if expected and not digest.startswith(expected[1]):
         raise OSError("what came is damaged or something else")
-
-
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeLeft(),
-        console=Console(stderr=True),
-    )
 
 
 def _reason(error: OSError) -> str:

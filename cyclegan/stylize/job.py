@@ -1,5 +1,7 @@
 """Paints one picture like another one."""
 
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -52,7 +54,14 @@ def stylize(settings: StylizeSettings) -> int:
         )
     target.write(fitted(best.picture, sources[0]), photo)
     _report(settings, best, sources[0])
-    return 0 if stop.signal is None else 128 + stop.signal
+    if stop.signal is None:
+        return 0
+    name = signal.Signals(stop.signal).name
+    sys.stderr.write(
+        f"cyclegan: stopped by {name}; the best so far is in {settings.output}; "
+        "the same command with --overwrite begins again\n"
+    )
+    return 128 + stop.signal
 
 
 def _pictures(settings: StylizeSettings) -> tuple[Picture, Picture]:
@@ -84,7 +93,7 @@ def _painting(settings: StylizeSettings, perceptual: Perceptual) -> Painting:
 
 def _teller(bar: Progress, total: float) -> Callable[[Best, float], None]:
     """What shows the best so far beside the bar."""
-    task = bar.add_task("painting", total=total)
+    task = bar.add_task("painting", total=total, unit="steps")
 
     def tell(best: Best, share: float) -> None:
         bar.update(task, advance=share, description=_words(best))

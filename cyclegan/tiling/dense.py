@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cyclegan.tiling.means import Block, Means
+from cyclegan.tiling.means import Block, Means, Tell, silent
 from cyclegan.tiling.moments import Moments
 from cyclegan.tiling.rows import Picture
 from cyclegan.tiling.tiles import Grid, Tile, Tiler, cover
 
 
-def dense(picture: Picture, means: Means) -> Iterator[Block]:
+def dense(picture: Picture, means: Means, tell: Tell = silent) -> Iterator[Block]:
     """Twice through the picture in overlapping tiles: each tile's statistics, then the pixels.
 
     Local colour and contrast stay, where one mean for all of a very large picture washes them out.
@@ -21,13 +21,16 @@ def dense(picture: Picture, means: Means) -> Iterator[Block]:
     """
     assert means.reach is not None
     tiler, grid = Tiler(means), Grid(picture.shape, means.reach)
-    noted = [tiler.note(picture.window(*tile.around)) for tile in grid]
+    noted = []
+    for done, tile in enumerate(grid, 1):
+        noted.append(tiler.note(picture.window(*tile.around)))
+        tell(done / len(grid) / 2)
     fields = [_Field.of(grid, list(moments)) for moments in zip(*noted, strict=True)]
 
     def compute(tile: Tile, window: Tensor) -> Tensor:
         return tiler.compute(window, [field.around(tile).normalize for field in fields])
 
-    yield from cover(picture, means.reach, compute)
+    yield from cover(grid, picture, compute, lambda share: tell((1 + share) / 2))
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
 """Tiling that gives what the whole picture gives: bands of rows through one layer after another."""
 
+import itertools
 from collections.abc import Iterator
 
 import psutil
 import torch
 
 from cyclegan.errors import UserError
-from cyclegan.tiling.means import Block, Means
+from cyclegan.tiling.means import Block, Means, Tell, silent
 from cyclegan.tiling.rows import First, Picture, Shape, bands
 from cyclegan.tiling.scratch import Scratch
-from cyclegan.tiling.stream import stream
+from cyclegan.tiling.stream import maps_kept, stream
 
 #: Bytes of one band of the widest map; some such bands are alive at a time.
 BAND = 96 << 20
@@ -18,7 +19,7 @@ BAND = 96 << 20
 MAPS = 3
 
 
-def exact(picture: Picture, means: Means) -> Iterator[Block]:
+def exact(picture: Picture, means: Means, tell: Tell = silent) -> Iterator[Block]:
     """Go through the picture once for each norm, then once more; up to rounding, nothing is lost.
 
     A norm's mean and variance are those of the whole map, so they are known only after a pass.
@@ -29,11 +30,17 @@ def exact(picture: Picture, means: Means) -> Iterator[Block]:
     count = max(1, -(-shape.height * shape.width * size // BAND))
     count = min(count, shape.height // 4)
     _check_room(shape, means)
-    scratch = Scratch(means.scratch, count, _limit(shape, means))
+    steps, total = itertools.count(1), (maps_kept(means.network) + 1) * count
+
+    def tick() -> None:
+        tell(min(1.0, next(steps) / total))
+
+    scratch = Scratch(means.scratch, count, _limit(shape, means), tick)
     first = First(picture, lambda rows: means.execution.cast(rows.to(means.device)))
     made = stream(means.network, first, scratch)
     for start, stop in bands(shape.height, count):
         yield Block(start, 0, made.rows(start, stop)[0].float().cpu())
+        tick()
 
 
 def scratch_bytes(shape: Shape, means: Means) -> int:

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cyclegan.tiling.means import Block, Means
+from cyclegan.tiling.means import Block, Means, Tell, silent
 from cyclegan.tiling.rows import Picture
-from cyclegan.tiling.tiles import Tiler, cover
+from cyclegan.tiling.tiles import Grid, Tiler, cover
 
 THUMBNAIL = 1024  # pixels of the reduced copy's longer side
 
 
-def fast(picture: Picture, means: Means) -> Iterator[Block]:
+def fast(picture: Picture, means: Means, tell: Tell = silent) -> Iterator[Block]:
     """Once through the picture, in overlapping tiles, all with the same statistics: no seams.
 
     Chen et al. 2022, "Towards Ultra-Resolution Neural Style Transfer via Thumbnail Instance
@@ -23,7 +23,8 @@ def fast(picture: Picture, means: Means) -> Iterator[Block]:
     tiler = Tiler(means)
     norms = [moments.normalize for moments in tiler.note(_thumbnail(picture))]
     assert means.reach is not None
-    yield from cover(picture, means.reach, lambda tile, window: tiler.compute(window, norms))
+    grid = Grid(picture.shape, means.reach)
+    yield from cover(grid, picture, lambda tile, window: tiler.compute(window, norms), tell)
 
 
 def _thumbnail(picture: Picture) -> Tensor:

@@ -29,6 +29,8 @@ class Scratch:
     """bands that a map is written in"""
     limit: int
     """elements of the largest map that is kept and not computed again"""
+    tick: Callable[[], None] = lambda: None
+    """called after each band"""
 
     def keep(self, source: Rows, see: Callable[[Tensor], None] = lambda part: None) -> Rows:
         """Write `source`, and give it back as what is read; `see` is shown each band.
@@ -39,6 +41,7 @@ class Scratch:
         if source.shape.elements > self.limit:
             for band in bands(source.shape.height, self.count):
                 see(source.rows(*band))
+                self.tick()
             return source
         try:
             return self._write(source, see)
@@ -59,6 +62,7 @@ class Scratch:
             dtype, device = part.dtype, part.device
             pixels = part[0].permute(1, 2, 0).contiguous().cpu()  # rows of pixels of channels
             _write_all(file, _bytes(pixels.flatten()))
+            self.tick()
         return Stored(source.shape, dtype, device, file)
 
 

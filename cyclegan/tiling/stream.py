@@ -79,6 +79,15 @@ def affine(layer: nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
     return lambda part: part * scale.to(part) + shift.to(part)
 
 
+def maps_kept(network: nn.Module) -> int:
+    """How many maps are gone through before the last one: what each norm and each block makes."""
+    return sum(
+        isinstance(layer, ResnetBlock | InstanceNorm)
+        or (isinstance(layer, nn.BatchNorm2d) and layer.running_mean is None)
+        for layer in network.modules()
+    )
+
+
 def streams(network: nn.Module) -> bool:
     """Whether `network` can be computed by rows."""
     return stream.dispatch(type(network)) is not stream.dispatch(nn.Module)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from cyclegan.layers.normalization import InstanceNorm
-from cyclegan.tiling.means import Block, Means
+from cyclegan.tiling.means import Block, Means, Tell
 from cyclegan.tiling.moments import Moments
 from cyclegan.tiling.rows import Picture, Shape
 from cyclegan.tiling.stream import affine
@@ -59,6 +59,9 @@ class Grid:
     def size(self) -> tuple[int, int]:
         """Rows and columns of tiles."""
         return -(-self.shape.height // self.height), -(-self.shape.width // self.width)
+
+    def __len__(self) -> int:
+        return self.size[0] * self.size[1]
 
     def __iter__(self) -> Iterator[Tile]:
         for row in range(self.size[0]):
@@ -140,8 +143,9 @@ def _replace_norms(network: nn.Module) -> Iterator[GivenNorm]:
 
 
 def cover(
-    picture: Picture, reach: int, compute: Callable[[Tile, Tensor], Tensor]
+    grid: Grid, picture: Picture, compute: Callable[[Tile, Tensor], Tensor], tell: Tell
 ) -> Iterator[Block]:
     """All of a picture, tile by tile."""
-    for tile in Grid(picture.shape, reach):
+    for done, tile in enumerate(grid, 1):
         yield tile.cut(compute(tile, picture.window(*tile.around)))
+        tell(done / len(grid))

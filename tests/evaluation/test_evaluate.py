@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,7 +55,11 @@ def evaluate(settings: Settings, *more: str) -> int:
 def test_json_has_both_directions(trained: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert evaluate(trained, "--json") == 0
-    told = json.loads(capsys.readouterr().out)
+    shown = capsys.readouterr()
+    told = json.loads(shown.out)
+    begun, *_, ended = shown.err.splitlines()
+    assert begun == "starting evaluate"
+    assert re.fullmatch(r"evaluating: (\d+)/\1 pictures in \d+ s", ended)
     assert (told["network"], told["resize"]) == (
         "efficientnet-lite0",
         "bicubic, antialiased, to 224 px",

@@ -73,7 +73,9 @@ def test_the_command_says_what_it_wrote(
     path = tmp_path / "new" / "x.xml"
     args = ["--name", "instance", "--checkpoints_dir", str(runs), "--output", str(path)]
     assert cli.run(["export", "--format", "openvino", *args, "--direction", "BtoA"]) == 0
-    told = capsys.readouterr().out
+    told, log = capsys.readouterr()
+    assert log.startswith("starting export\nwriting openvino: 0/2 steps\n")
+    assert re.search(r"\ncomparing: 2/2 steps in \d+ s\n$", log)
     assert f"{path} and {path.with_suffix('.bin')}: " in told
     assert float(re.search(r"by ([\d.]+) of 255 levels at the most", told)[1]) < 0.1
     assert {file.name for file in path.parent.iterdir()} == {"x.xml", "x.bin"}

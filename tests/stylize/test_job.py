@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -56,6 +57,11 @@ def test_it_paints_and_says_what_it_came_to(here: Path, capsys: pytest.CaptureFi
     for name in ("content", "style", "total_variation"):
         assert f"{name} " in told.out
         assert f"{name} " in told.err, "beside the bar"
+    first, *_, last = told.err.splitlines()
+    assert first == "starting stylize"
+    assert re.fullmatch(
+        r"100x72 content \S+ style \S+ total_variation \S+: 15/15 steps in \d+ s", last
+    )
     with Image.open("sub/out.jpg") as made:
         assert made.size == (100, 72)
         assert made.getexif()[0x010E] == "a hill"
@@ -208,6 +214,7 @@ def test_a_signal_keeps_the_best_so_far(here: Path, number: signal.Signals, code
     assert process.returncode == code, shown
     assert b"Traceback" not in shown
     assert out.startswith("out.jpg: 200x144, loss ")
+    assert f"stopped by {number.name}; the best so far is in out.jpg; the same" in shown.decode()
     assert "(reached 100x72 content" in out, "the first and coarsest size"
     assert np.abs(pixels("out.jpg") - pixels("photo.jpg")).mean() > 0.1
     assert {path.name for path in here.glob("*out*")} == {"out.jpg"}

@@ -67,6 +67,16 @@ def together(way: str, picture: Picture, means: Means) -> Tensor:
     return made
 
 
+@pytest.mark.parametrize("way", ["exact", "fast", "dense"])
+def test_the_share_that_is_done_is_told(way: str, small_bands: None, tmp_path: Path) -> None:
+    told: list[float] = []
+    list(TILES[way](picture(700, 600), means(network(), tmp_path), told.append))
+    assert told == sorted(told)
+    assert len(set(told)) >= 4
+    assert 0 < told[0] < 0.5
+    assert 0.9 < told[-1] <= 1
+
+
 @pytest.fixture
 def small_bands(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(exact, "BAND", 30_000)  # some rows
