@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from cyclegan.errors import UserError
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.record import Pictures, Record
 from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.packages import need
 from cyclegan.position import Position
 
 
@@ -13,12 +13,9 @@ class TensorBoardLogger:
     """Scalars and grids over images seen. What a resumed run repeats is hidden by TensorBoard."""
 
     def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise UserError(
-                "--tensorboard needs a package: pip install tensorboard, or leave the flag out"
-            ) from None
+        need("--tensorboard", "tensorboard", "tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
+
         # What was logged after the place that the run goes on from is purged.
         self._writer = SummaryWriter(
             str(journey.folder / "tensorboard"), purge_step=journey.start.images + 1

@@ -6,6 +6,7 @@ from cyclegan.errors import UserError
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.record import Pictures, Record
 from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.packages import need
 from cyclegan.position import Position
 
 
@@ -13,12 +14,9 @@ class WandbLogger:
     """Values and grids over images seen, one run there for a run here, also after a resume."""
 
     def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
-        try:
-            import wandb
-        except ImportError:
-            raise UserError(
-                "--use_wandb needs a package: pip install wandb, or leave the flag out"
-            ) from None
+        need("--use_wandb", "wandb", "wandb")
+        import wandb
+
         self._image = wandb.Image
         file = journey.folder / "wandb_id.txt"
         identity = file.read_text() if file.exists() else uuid.uuid4().hex[:12]

@@ -29,6 +29,7 @@ from cyclegan.loggers.jsonl import cut_back, read_records
 from cyclegan.loggers.record import Logger, Record
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.loggers.table import LOGGERS, wanted
+from cyclegan.packages import install
 from cyclegan.position import Position
 from cyclegan.translation import Translation
 
@@ -348,7 +349,7 @@ def test_a_missing_package_is_one_line(
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(UserError, match=f"pip install {package}"):
+    with pytest.raises(UserError, match=re.escape(f"needs {package} ({install(package)})")):
         LOGGERS[name].make(SETTINGS, journey(tmp_path))
 
 

@@ -19,6 +19,7 @@ from cyclegan import Translator, cli
 from cyclegan.conversion import memory
 from cyclegan.errors import UsageError, UserError
 from cyclegan.export.table import FORMATS
+from cyclegan.packages import install
 from cyclegan.runtimes.settings import Runtime
 from cyclegan.runtimes.table import RUNTIMES
 
@@ -256,7 +257,7 @@ def test_missing_packages_are_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     (tmp_path / f"x.{ending}").touch()
-    words = f"needs {package} (pip install 'cyclegan[{extra}]')"
+    words = f"needs {package} ({install(extra)})"
     assert words in refusal(tmp_path / f"x.{ending}")
 
 
