@@ -4,6 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
+def domain_names(a: Path, b: Path) -> tuple[str, str]:
+    """Return what the domains in two folders are called: the last of their names that differ.
+
+    A data set's name, vangogh2photo, tells nothing: copies of it with the sides swapped go about.
+    """
+    differing = ((x, y) for x, y in zip(a.parts[::-1], b.parts[::-1], strict=False) if x != y)
+    return next(differing, ("A", "B"))
+
+
 def instead_of(folder: Path) -> str:
     """What is there instead of a folder such as DIR/trainA, with the way out; empty if nothing."""
     phase, domain = folder.name[:-1], folder.name[-1:]

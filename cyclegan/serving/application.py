@@ -80,10 +80,10 @@ def make_application(desk: Desk) -> FastAPI:
 
 
 class _Form(Request):
-    """A request of one file and few fields: each of more might be a file on the disk."""
+    """A request of a picture, a style and few fields: each of more might be a file on the disk."""
 
     def form(self, **limits: Any) -> Any:
-        return super().form(**limits | {"max_files": 1, "max_fields": 16})
+        return super().form(**limits | {"max_files": 2, "max_fields": 16})
 
 
 class _Route(APIRoute):

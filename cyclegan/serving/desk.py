@@ -5,7 +5,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -21,8 +21,10 @@ from cyclegan.serving.line import Line
 from cyclegan.serving.models import Model
 from cyclegan.serving.settings import ServeSettings
 from cyclegan.serving.tasks import Convert, CountPixels, Preview
+from cyclegan.video.endings import VIDEO
 
 T = TypeVar("T")
+_KINDS = "PNG, JPEG, WebP, GIF, BMP or TIFF"
 _LONGEST = 100_000  # pixels of a side that may be asked for
 
 
@@ -38,6 +40,7 @@ class ModelOffered(BaseModel):
 
     name: str
     directions: list[DirectionOffered]
+    style: bool = Field(description="whether each picture needs another one, sent as style")
 
 
 class Place(BaseModel):
@@ -68,7 +71,7 @@ class Received:
         try:
             yield
         except UserError as error:
-            ours = re.escape(str(self.path.parent)) + rf"/(made/)?{self.path.stem}\.\w+"
+            ours = rf"(--style )?{re.escape(str(self.path.parent))}/(made/)?{self.path.stem}\.\w+"
             raise type(error)(re.sub(ours, lambda _: self.name, str(error))) from None
 
 
@@ -92,6 +95,7 @@ class Desk:
                 directions=[
                     DirectionOffered(value=value, title=title) for value, title in model.directions
                 ],
+                style=model.given_style,
             )
             for model in self.models().values()
         ]
@@ -105,7 +109,11 @@ class Desk:
     async def convert(
         self,
         request: Request,
-        file: Annotated[UploadFile, File(description="PNG, JPEG, WebP, GIF, BMP or TIFF")],
+        file: Annotated[UploadFile, File(description=_KINDS)],
+        style: Annotated[
+            UploadFile | None,
+            File(description=f"for models that need one, whose style is taken on: {_KINDS}"),
+        ] = None,
         model: Annotated[str | None, Form(description="a name; by default the first")] = None,
         direction: Annotated[
             FolderDirection | None, Form(description="by default the one that was trained")
@@ -123,14 +131,17 @@ class Desk:
     ) -> Response:
         """Convert a picture; the answer is the file that `cyclegan convert` makes of it."""
         chosen = self._chosen(model, direction)
+        _check_style(chosen, style)
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
             received = await self._receive(file, Path(name), load_size)
+            painting = await self._receive(style, Path(name), None, "style") if style else None
             task = Convert(
                 received.path, Path(name) / "made", chosen.path, chosen.epoch, direction,
-                strength, load_size,
+                strength, load_size, painting.path if painting else None,
             )  # fmt: skip
-            with received.named():
-                work = self.line.run(task, received.pixels, chosen.name, ticket)
+            with received.named(), painting.named() if painting else nullcontext():
+                pixels = received.pixels + (painting.pixels if painting else 0)
+                work = self.line.run(task, pixels, chosen.name, ticket)
                 made = await _while_wanted(request, work)
             return await _sent(made, f"{received.stem}-{chosen.name}")
 
@@ -154,13 +165,15 @@ class Desk:
             raise HTTPException(422, f"{found.name} converts in one direction: give none")
         return found
 
-    async def _receive(self, file: UploadFile, folder: Path, load_size: int | None) -> Received:
+    async def _receive(
+        self, file: UploadFile, folder: Path, load_size: int | None, what: str = "picture"
+    ) -> Received:
         """The upload as a file; of the name that came with it nothing is used but the ending."""
         given = Path(_printable(file.filename or "").replace("\\", "/")).name
         ending = Path(given).suffix
         if ending.lower() not in ENDINGS:
-            raise HTTPException(415, f"no picture: its name should end in {', '.join(ENDINGS)}")
-        path = folder / f"picture{ending}"
+            raise HTTPException(415, _no_picture(ending, what))
+        path = folder / f"{what}{ending}"
 
         def keep() -> None:
             with path.open("wb") as target, file.file as source:  # which is kept open no longer
@@ -168,8 +181,26 @@ class Desk:
 
         await asyncio.to_thread(keep)
         task = CountPixels(path, self.settings.most_pixels, load_size)
-        pixels: int = await self.headers.run(task, 1, "header")
+        try:
+            pixels: int = await self.headers.run(task, 1, "header")
+        except UserError as error:
+            raise type(error)(f"{error}" if what == "picture" else f"the {what}: {error}") from None
         return Received(path, given, pixels)
+
+
+def _check_style(model: Model, style: UploadFile | None) -> None:
+    if model.given_style and style is None:
+        raise HTTPException(
+            422, f"{model.name} takes on the style of another picture: send that as style"
+        )
+    if style is not None and not model.given_style:
+        raise HTTPException(422, f"{model.name} has its style from training: send none")
+
+
+def _no_picture(ending: str, what: str) -> str:
+    if ending.lower() in VIDEO:
+        return "a video, which is not converted here: cyclegan convert --input FILE does that"
+    return f"no {what}: its name should end in {', '.join(ENDINGS)}"
 
 
 def _printable(text: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cyclegan.data.layout import domain_names
 from cyclegan.errors import UsageError, UserError
 from cyclegan.plain import DamagedTextError, from_toml
 from cyclegan.run import MODELS, FolderDirection, Traits, check_name
@@ -25,6 +26,8 @@ class Model:
     epoch: str = "latest"
     directions: tuple[tuple[FolderDirection, str], ...] = ()
     """what may be asked for, and what a person calls it; empty where a file holds one generator"""
+    given_style: bool = False
+    """whether each picture has to come with another one, whose style it takes on"""
 
 
 def offered(settings: ServeSettings, files: Mapping[Path, bool]) -> dict[str, Model]:
@@ -40,7 +43,8 @@ def offered(settings: ServeSettings, files: Mapping[Path, bool]) -> dict[str, Mo
     if not runs and not files:
         found = [model for run in _all_runs(settings.checkpoints_dir) for model in _of_run(run)]
     found += [
-        Model(_name(path, files), path, directions=_ways(both)) for path, both in files.items()
+        Model(_name(path, files), path, directions=_ways(path, both))
+        for path, both in files.items()
     ]
     if not found:
         raise UserError(
@@ -59,11 +63,6 @@ def _all_runs(folder: Path) -> list[Path]:
 
 def _required(run: Path) -> list[Model]:
     found = _of_run(run)
-    if not found and _traits(_settings(run)).given_style:
-        raise UsageError(
-            f"--name {run.name}: a fusion model needs a style: give it with cyclegan export "
-            "--style FILE, and serve what that writes by --weights"
-        )
     if not found:
         raise UserError(f"--name {run.name}: {run} holds no checkpoint")
     return found
@@ -71,12 +70,10 @@ def _required(run: Path) -> list[Model]:
 
 def _of_run(run: Path) -> list[Model]:
     settings = _settings(run)
-    if _traits(settings).given_style:  # nothing here lets a picture come with another
-        return []
-    names = _names_of_directions(settings)
+    ways = tuple(_names_of_directions(settings).items())
+    given_style = _traits(settings).given_style
     return [
-        Model(f"{run.name}{EPOCHS[epoch]}", run, epoch, tuple(names.items()))
-        for epoch in _epochs(run)
+        Model(f"{run.name}{EPOCHS[epoch]}", run, epoch, ways, given_style) for epoch in _epochs(run)
     ]
 
 
@@ -100,14 +97,16 @@ def _traits(settings: Mapping[str, Any]) -> Traits:
 
 
 def _names_of_directions(settings: Mapping[str, Any]) -> dict[FolderDirection, str]:
-    """By the folders that were trained on, where they have names of their own."""
+    """By what the folders that were trained on are called."""
     if not settings:
         return BOTH
     if not _traits(settings).both_ways:
         return {}
     trained: Any = settings.get("run", {}).get("direction", "AtoB")
     data: Any = settings.get("data", {})
-    a, b = (Path(str(data.get(f"domain_{domain}", domain))).name for domain in "AB")
+    root = Path(str(data.get("dataroot", "")))
+    own = (data.get(f"domain_{domain}") or root / f"train{domain}" for domain in "AB")
+    a, b = domain_names(*(Path(str(folder)) for folder in own))
     ways: dict[FolderDirection, str] = {"AtoB": f"{a} to {b}", "BtoA": f"{b} to {a}"}
     return ways if trained == "AtoB" else dict(reversed(ways.items()))
 
@@ -118,5 +117,6 @@ def _name(path: Path, files: Iterable[Path]) -> str:
     return path.stem if len(alike) == 1 else f"{path.resolve().parent.name}/{path.name}"
 
 
-def _ways(both: bool) -> tuple[tuple[FolderDirection, str], ...]:
-    return tuple(BOTH.items()) if both else ()
+def _ways(path: Path, both: bool) -> tuple[tuple[FolderDirection, str], ...]:
+    """Of a file, which may be in the folder of a run."""
+    return tuple(_names_of_directions(_settings(path.parent)).items()) if both else ()

@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, Template
 
 from cyclegan.serving.header import ENDINGS
 from cyclegan.serving.settings import ServeSettings
+from cyclegan.video.endings import VIDEO
 
 _POLICY = (
     "default-src 'none'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; img-src data: blob:; "
@@ -28,6 +29,7 @@ def page(settings: ServeSettings) -> Response:
     shown = _template().render(
         nonce=nonce,
         endings=list(ENDINGS),
+        videos=sorted(VIDEO),
         megabytes=settings.max_megabytes,
         megapixels=settings.max_megapixels,
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cyclegan.conversion.translator import Translator
 
 KEPT = 3  # models in memory
+_STYLE = 64  # pixels of the shorter side that tell whether a style can be seen
 _PREVIEW = 1600  # pixels of its longer side
 
 
@@ -38,22 +39,34 @@ class Models:
         self._trust_code = trust_code
         self._load = lru_cache(KEPT)(self._load_anew)
 
-    def load(self, path: Path, epoch: str, direction: FolderDirection | None) -> "Translator":
-        """The generator of a run's checkpoint or of a file. Raises BrokenModelError."""
+    def load(
+        self, path: Path, epoch: str, direction: FolderDirection | None, style: Path | None = None
+    ) -> "Translator":
+        """The generator of a run's checkpoint or of a file; with a `style`, which is sound, anew.
+
+        Raises BrokenModelError.
+        """
         from cyclegan.conversion import weights
 
         try:
             file = weights.file_of(path, epoch, direction)
             state = file.stat() if file.is_file() else None
-            found = self._load(file, direction, state and (state.st_mtime_ns, state.st_size))
+            known = None if state is None else (state.st_mtime_ns, state.st_size)
+            load = self._load if style is None else self._load_anew
+            found = load(file, direction, known, style)
             found.check_weights()
             return found
         except (UserError, OSError) as error:
             raise BrokenModelError(str(error)) from None
 
     def _load_anew(
-        self, file: Path, direction: FolderDirection | None, state: tuple[int, int] | None
+        self,
+        file: Path,
+        direction: FolderDirection | None,
+        state: tuple[int, int] | None,
+        style: Path | None,
     ) -> "Translator":
+        from cyclegan.conversion.styles import Styles
         from cyclegan.conversion.translator import Translator
 
         return Translator.load(
@@ -61,6 +74,7 @@ class Models:
             direction=direction,
             device=self._device,
             precision=self._precision,
+            styles=Styles(() if style is None else (style,)),
             trust_code=self._trust_code,
         )
 
@@ -87,13 +101,18 @@ class Convert:
     direction: FolderDirection | None
     strength: float
     load_size: int | None
+    style: Path | None = None
+    """a picture whose style is taken on"""
 
     def __call__(self, models: Models) -> Path:
         """Raises UserError."""
         from cyclegan.conversion.look import Look
         from cyclegan.conversion.single import Single
+        from cyclegan.fusion.pictures import open_style
 
-        translator = models.load(self.path, self.epoch, self.direction)
+        if self.style is not None:  # what is wrong with it is not the model's fault
+            open_style(self.style, _STYLE)
+        translator = models.load(self.path, self.epoch, self.direction, self.style)
         return Single(translator, Look(self.strength), self.load_size).convert(
             self.source, self.folder
         )

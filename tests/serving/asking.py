@@ -49,12 +49,13 @@ class Server:
         name: str = "holiday.png",
         to: str = "convert",
         headers: dict[str, str] | None = None,
+        style: tuple[str, bytes] | None = None,
         **fields: object,
     ) -> requests.Response:
         """Send a picture."""
         return requests.post(
             f"{self.url}/api/{to}",
-            files={"file": (name, content)},
+            files={"file": (name, content)} | ({} if style is None else {"style": style}),
             data={key: str(value) for key, value in fields.items()},
             headers=headers,
             timeout=60,

@@ -9,6 +9,8 @@ from serving.asking import Server, served
 
 from cyclegan import checkpoint
 from cyclegan.checkpoint import Checkpoint
+from cyclegan.features.table import LAYERED
+from cyclegan.fusion.build import fusion_network
 from cyclegan.position import Position
 from cyclegan.settings import Settings, from_table
 
@@ -33,13 +35,32 @@ def write_run(folder: Path, name: str, epoch: str = "latest", seed: int = 0) -> 
     return run
 
 
+def write_fusion(folder: Path, name: str) -> Path:
+    """A run's folder with a checkpoint of a small fusion network."""
+    table = {
+        "run": {"name": name, "checkpoints_dir": str(folder), "model": "fusion"},
+        "perceptual": {"loss_features": "plain"},
+        "fusion": {"fusion_layer": "conv1", "decoder_width": 8},
+    }
+    settings: Settings = from_table(table, "x")
+    torch.manual_seed(0)
+    network = fusion_network(LAYERED["plain"](None), settings.fusion, 3)
+    networks = {"generator_a_to_b": network.state_dict()}
+    run = settings.run.folder
+    run.mkdir(parents=True)
+    checkpoint.save(Checkpoint(settings.table(), {"networks": networks}, Position()), run, "latest")
+    (run / "settings.toml").write_text('[run]\nmodel = "fusion"\n')
+    return run
+
+
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of runs: mine, with a best checkpoint too, and other."""
+    """A folder of runs: mine, with a best checkpoint too, other, and styled, which is a fusion."""
     folder = tmp_path_factory.mktemp("served") / "checkpoints"
     write_run(folder, "mine")
     write_run(folder, "mine", "best", seed=2)
     write_run(folder, "other", seed=4)
+    write_fusion(folder, "styled")
     return folder
 
 

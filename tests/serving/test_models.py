@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+import tomli_w
 from serving.conftest import write_run
 
-from cyclegan.errors import UsageError
 from cyclegan.serving.models import offered
 from cyclegan.serving.settings import ServeSettings
 
@@ -25,7 +25,9 @@ def test_a_run_offers_the_ways_it_converts(runs: Path) -> None:
     assert {name: len(model.directions) for name, model in models.items()} == {
         "both": 2,
         "one_painting": 0,
+        "fusion": 0,
     }
+    assert [model.name for model in models.values() if model.given_style] == ["fusion"]
 
 
 def test_the_previous_checkpoint_stands_in_for_a_lost_one(runs: Path) -> None:
@@ -36,9 +38,21 @@ def test_the_previous_checkpoint_stands_in_for_a_lost_one(runs: Path) -> None:
     assert {name: model.epoch for name, model in models.items()} == {"both (previous)": "previous"}
 
 
-def test_a_model_that_needs_a_style_says_how_to_serve_it(runs: Path) -> None:
-    with pytest.raises(UsageError, match=r"--name fusion: .* cyclegan export --style FILE"):
-        offered(ServeSettings(checkpoints_dir=runs, name=("fusion",)), {})
+@pytest.mark.parametrize(
+    ("data", "title"),
+    [
+        ({"dataroot": "/data/mine"}, "trainA to trainB"),
+        ({"domain_A": "/a/photos", "domain_B": "/b/paintings"}, "photos to paintings"),
+        ({"domain_A": "/horses/train", "domain_B": "/zebras/train"}, "horses to zebras"),
+        ({"dataroot": "/data/mine", "domain_B": "/b/etchings"}, "trainA to etchings"),
+    ],
+)
+def test_domains_are_called_by_their_names(data: dict, title: str, runs: Path) -> None:
+    (runs / "both" / "settings.toml").write_text(tomli_w.dumps({"data": data}))
+    file = runs / "both" / "latest.pt"
+    found = offered(ServeSettings(checkpoints_dir=runs, name=("both",)), {file: True})
+    for name in ("both", "latest"):
+        assert dict(found[name].directions)["AtoB"] == title
 
 
 def test_what_is_named_twice_is_offered_once(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

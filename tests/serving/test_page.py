@@ -1,5 +1,6 @@
 """The page in a real browser: a picture goes in, is compared, and is downloaded."""
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,19 +110,53 @@ DROP = """([name, content]) => {
   data.items.add(new File([Uint8Array.from(atob(content), c => c.charCodeAt(0))], name));
   const event = KIND === "drop" ? new DragEvent("drop", { dataTransfer: data, bubbles: true })
     : new ClipboardEvent("paste", { clipboardData: data, bubbles: true });
-  document.body.dispatchEvent(event);
+  document.querySelector(WHERE).dispatchEvent(event);
 }"""
 
 
-@pytest.mark.parametrize("way", ["drop", "paste"])
-def test_pictures_are_dropped_and_pasted(way: str, page: Any) -> None:
-    import base64
+def drop(page: Any, name: str, content: bytes, way: str = "drop", where: str = "body") -> None:
+    script = DROP.replace("KIND", repr(way)).replace("WHERE", repr(where))
+    page.evaluate(script, [name, base64.b64encode(content).decode()])
 
-    given = ["image.png", base64.b64encode(PICTURE).decode()]
-    page.evaluate(DROP.replace("KIND", repr(way)), given)
-    page.wait_for_selector("#before:visible")
-    convert(page)
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_pictures_that_are_dropped_or_pasted_are_converted(way: str, page: Any) -> None:
+    drop(page, "image.png", PICTURE, way)
+    page.wait_for_selector("#download:visible")
     assert downloaded(page)[0] == "image-mine.png"
+    assert page.complaints == []
+
+
+def test_a_fusion_run_takes_a_style(page: Any) -> None:
+    assert page.locator("#styled").is_hidden()
+    page.select_option("#model", "styled")
+    assert page.locator("#direction").is_hidden()
+    drop(page, "a.png", PICTURE)
+    page.wait_for_selector("#before:visible")
+    assert page.locator("#convert").is_disabled()
+    drop(page, "painting.png", encoded(smooth_image(30, (60, 50))), where="#styled label")
+    page.wait_for_selector("#download:visible")
+    assert page.locator("#painting").is_visible()
+    first = downloaded(page)
+    assert first[0] == "a-styled.png"
+    other = {"name": "b.png", "mimeType": "", "buffer": encoded(smooth_image(31, (60, 50)))}
+    page.set_input_files("#style", other)
+    page.wait_for_selector("#convert:visible")
+    page.click("#convert")
+    page.locator("#convert").wait_for(state="hidden")
+    assert downloaded(page)[1] != first[1]
+    page.select_option("#model", "mine")
+    page.click("#convert")
+    page.locator("#convert").wait_for(state="hidden")
+    assert downloaded(page)[0] == "a-mine.png", "no style is sent where none is taken"
+    assert page.complaints == []
+
+
+def test_a_video_is_told_the_command(page: Any) -> None:
+    assert "cyclegan convert" in page.inner_text("#empty")
+    drop(page, "clip.MP4", b"")
+    line = "cyclegan convert --name mine --input clip.MP4 --output styled.mp4"
+    assert said(page) == f"clip.MP4 is a video, which the command converts: {line}"
 
 
 def test_the_camera(page: Any) -> None:

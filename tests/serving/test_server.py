@@ -111,8 +111,55 @@ def test_models_are_told_by_name(server: Server) -> None:
         {"value": "BtoA", "title": "paintings to photos"},
     ]
     assert server.get("/api/models").json() == [
-        {"name": name, "directions": ways} for name in ("mine", "mine (best)", "other")
+        *(
+            {"name": name, "directions": ways, "style": False}
+            for name in ("mine", "mine (best)", "other")
+        ),
+        {"name": "styled", "directions": [], "style": True},
     ]
+
+
+PAINTING = encoded(smooth_image(30, (60, 50)))
+
+
+def test_a_picture_takes_on_the_style_that_comes_with_it(
+    server: Server, runs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "painting.png").write_bytes(PAINTING)
+    path = converted(
+        tmp_path, runs, "a.png", "--name", "styled", "--style", str(tmp_path / "painting.png")
+    )
+    made = server.post(FILES["a.png"], "a.png", model="styled", style=("x.png", PAINTING))
+    assert made.content == path.read_bytes()
+    other = ("y.png", encoded(smooth_image(31)))
+    assert server.post(FILES["a.png"], model="styled", style=other).content != made.content
+
+
+@pytest.mark.parametrize(
+    ("model", "style", "status", "words"),
+    [
+        ("styled", None, 422, "styled takes on the style of another picture: send that as style"),
+        ("mine", ("x.png", PAINTING), 422, "mine has its style from training: send none"),
+        ("styled", ("x.txt", PAINTING), 415, "no style: its name should end in .png"),
+        ("styled", ("x.png", b"hello"), 415, "the style: no picture of a known kind"),
+        ("styled", ("x.png", PAINTING[:-200]), 422, "x.png: damaged image"),
+        ("styled", ("x.png", encoded(Image.new("L", (9, 9)))), 422, "x.png: 9x9 pixels are too"),
+        ("styled", ("x.png", claiming(20_000)), 413, "the style: it has 81.9"),
+        ("styled", ("x.png", PAINTING + bytes(1_000_000)), 413, "the file is larger than 1 MB"),
+    ],
+)  # fmt: skip
+def test_a_style_is_bounded_as_every_upload(
+    model: str, style: tuple[str, bytes] | None, status: int, words: str, server: Server
+) -> None:
+    answer = server.post(model=model, style=style)
+    assert (answer.status_code, words in answer.json()["detail"]) == (status, True), answer.text
+    assert str(server.temporary) not in answer.text
+
+
+def test_video_goes_by_the_command(server: Server) -> None:
+    answer = server.post(name="clip.mp4")
+    assert answer.status_code == 415
+    assert "cyclegan convert --input FILE" in answer.json()["detail"]
 
 
 # Limits.
@@ -218,7 +265,7 @@ def test_a_name_of_half_a_character(content: bytes, server: Server) -> None:
 
 
 def test_many_files_at_a_time_are_refused(server: Server) -> None:
-    files = [("file", (f"{number}.png", PICTURE)) for number in range(2)]
+    files = [(name, ("a.png", PICTURE)) for name in ("file", "style", "another")]
     answer = requests.post(f"{server.url}/api/convert", files=files, timeout=60)
     assert (answer.status_code, "Too many files" in answer.json()["detail"]) == (400, True)
 
@@ -470,7 +517,7 @@ def test_the_description_holds_what_is_there(server: Server) -> None:
     schema = told["components"]["schemas"][body.rpartition("/")[2]]
     assert schema["required"] == ["file"]
     assert set(schema["properties"]) == {
-        "file", "model", "direction", "strength", "load_size", "ticket",
+        "file", "style", "model", "direction", "strength", "load_size", "ticket",
     }  # fmt: skip
     assert "image/*" in convert["responses"]["200"]["content"]
     assert {"413", "415", "422", "503"} <= set(convert["responses"])
