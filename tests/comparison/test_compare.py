@@ -69,6 +69,9 @@ def test_votes_outlive_a_reload_and_the_end_says_whose_was_whose(
         made = ["--output", str(path), "--images", count, "--no_figures"]
         assert run(["compare", *two, *made]) == 0
     with opened(page.as_uri(), height=900) as shown:
+        # So that the sides of every second pair are changed, whatever chance would say.
+        shown.add_init_script("let calls = 0; Math.random = () => 0.9 * (calls++ % 2)")
+        shown.reload()
         first = shown.eval_on_selector_all("#all .row:not(.head)", _OUTPUTS)
         shown.click("#start")
         shown.keyboard.press("ArrowLeft")
@@ -86,6 +89,8 @@ def test_votes_outlive_a_reload_and_the_end_says_whose_was_whose(
             assert [[told.split()[0] for told, _ in row] for row in ends] == [
                 ["one" if source in first else "other" for _, source in row] for row in ends
             ]
+            assert [source for _, source in ends[0]] == pair, "on the sides where they were"
+            assert {row[0][0].split()[0] for row in ends} == {"one", "other"}
             liked = [["✓" in told for told, _ in row] for row in ends]
             assert liked == [[True, False], [False, True], [False, False]]
             assert "neither 1" in shown.inner_text("#result")
