@@ -17,8 +17,8 @@ from cyclegan.data.augment import Augmentation
 from cyclegan.data.cache import open_cache
 from cyclegan.data.datasets import DATASETS
 from cyclegan.data.feed import Batch, Feed
-from cyclegan.data.folders import list_images
-from cyclegan.data.held_out import folder_of_test_images, held_out
+from cyclegan.data.folders import folder_of_test_images, list_images
+from cyclegan.data.held_out import held_out
 from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.settings import DataSettings
 from cyclegan.data.shared import told_shared

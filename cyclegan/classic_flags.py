@@ -44,7 +44,6 @@ CONVERT = dict.fromkeys(
 ) | {
     "aspect_ratio": "the input's aspect is kept; --load_size scales",
     "crop_size": "whole images are converted; --load_size scales",
-    "dataroot": "--input DIR names the images themselves, for example DIR/testA",
     "display_winsize": "the page shows pictures as large as the window allows",
     "eval": "always on; --norm_statistics image gives the classic's pictures without --eval",
     "gpu_ids": "--device names what computes: auto, cpu, cuda, cuda:1",

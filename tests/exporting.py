@@ -29,9 +29,9 @@ GENERATORS = {
 Export = Callable[[str, FormatName], Path]
 
 
-def save_run(folder: Path, generator: dict, networks: dict) -> Path:
+def save_run(folder: Path, generator: dict, networks: dict, **more: dict) -> Path:
     """A checkpoint of two generators whose layers all matter; nothing was trained."""
-    settings = from_table({"generator": generator, "networks": networks}, "test")
+    settings = from_table({"generator": generator, "networks": networks} | more, "test")
     a, b, norm = (getattr(settings.networks, key) for key in ("input_nc", "output_nc", "norm"))
     torch.manual_seed(0)
     both = {

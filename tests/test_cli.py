@@ -181,7 +181,9 @@ def test_unknown_commands_name_the_nearest() -> None:
 
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(UsageError, match=r"^missing --input and --output \("):
-        cli.run(["convert", "--name", "x"])
+        cli.run(["convert", "--weights", "x"])
+    with pytest.raises(UsageError, match=r"^give either --name RUN or --weights FILE"):
+        cli.run(["convert", "--input", "x"])
     with pytest.raises(UsageError, match="folder of the data set"):
         cli.run(["data", "check"])
 

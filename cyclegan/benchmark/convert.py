@@ -19,6 +19,7 @@ from cyclegan.benchmark.pairs import measure
 from cyclegan.benchmark.report import Report
 from cyclegan.benchmark.settings import BenchmarkSettings
 from cyclegan.conversion.claims import claims
+from cyclegan.conversion.domains import with_input
 from cyclegan.conversion.files import Job, plan
 from cyclegan.conversion.job import load_generator, make_translator
 from cyclegan.conversion.ledger import Ledger
@@ -39,10 +40,10 @@ AT_ONCE = 10  # images a pair
 def run(settings: ConvertSettings, benchmark: BenchmarkSettings) -> int:
     """Measure, print, and return the exit code. Raises UserError.
 
-    Each pair takes the next ten images; `settings.output` is left alone.
+    Each pair takes the next ten images; the output is left alone.
     """
     # Lossless, or the difference would be that of two encoders.
-    settings = replace(settings, format=settings.format or "png")
+    settings = with_input(replace(settings, format=settings.format or "png"))
     memory = measure_memory(__name__, *(_given(settings, way) for way in _WAYS))
     jobs = plan(settings)[: settings.num_test]
     (plain, convert_plainly), (chosen, convert) = (way(settings, jobs) for way in _WAYS.values())

@@ -41,6 +41,7 @@ def convert(args: Sequence[str]) -> int:
     settings = parse(
         [*nowhere, *rest], ConvertSettings, prog="cyclegan benchmark convert", about=about
     )
+    settings.check()
     with waiting("starting benchmark convert"):
         from cyclegan.benchmark.convert import run as run_benchmark
 

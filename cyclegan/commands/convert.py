@@ -17,6 +17,7 @@ def run(args: Sequence[str]) -> int:
     refuse_replaced(args, classic_flags.CONVERT, "cyclegan convert")
     about = HELP
     settings = parse(args, ConvertSettings, prog="cyclegan convert", about=about)
+    settings.check()
     with waiting("starting convert"):
         from cyclegan.conversion.job import convert
 

@@ -13,8 +13,7 @@ from torch import Tensor
 from cyclegan import checkpoint, images
 from cyclegan.comparison.settings import CompareSettings
 from cyclegan.conversion.translator import Translator
-from cyclegan.data.folders import list_images
-from cyclegan.data.held_out import folder_of_test_images
+from cyclegan.data.folders import folder_of_test_images, list_images
 from cyclegan.data.settings import DataSettings
 from cyclegan.data.square import Square
 from cyclegan.errors import UserError

@@ -36,7 +36,7 @@ def plan(settings: ConvertSettings) -> list[Job]:
     The output mirrors the input; two inputs that would share a name keep their own ending within
     it (a.jpg.png). Raises UserError where there is nothing to convert, or no place for it.
     """
-    source, output = settings.input, settings.output
+    source, output = settings.source, settings.target
     if source.is_file() and is_video(output):
         return [_clip(source, output)]
     if source.is_file():
@@ -62,8 +62,8 @@ def is_video(path: Path) -> bool:
 
 def folder_of(settings: ConvertSettings) -> Path:
     """The folder that outputs, and what is told of them, go to."""
-    named = is_video(settings.output) and not settings.output.is_dir()
-    return settings.output.parent if named else settings.output
+    output = settings.target
+    return output.parent if is_video(output) and not output.is_dir() else output
 
 
 def _clip(source: Path, output: Path) -> Job:
@@ -80,13 +80,13 @@ def _clip(source: Path, output: Path) -> Job:
 
 def _chosen(settings: ConvertSettings) -> list[Path]:
     """What the input folder holds, `--glob` and `--list` allow, and no earlier run put there."""
-    source = settings.input
+    source, output = settings.source, settings.target
     if settings.list is not None:
         return listed(source, settings.list)
     contents = look_into(source, VIDEO).check()
     contents.tell()
-    found = without_earlier(contents.images, source, settings.output)
-    if not found and settings.output.resolve() != source.resolve():
+    found = without_earlier(contents.images, source, output)
+    if not found and output.resolve() != source.resolve():
         raise UserError(f"--input {source}: holds nothing but what earlier conversions made")
     if settings.glob is None:
         return found

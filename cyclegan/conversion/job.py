@@ -8,9 +8,10 @@ from hashlib import sha256
 
 from rich.console import Console
 
-from cyclegan import checkpoint
+from cyclegan import checkpoint, classic
 from cyclegan.conversion import manifest, weights
 from cyclegan.conversion.claims import Claims, claims
+from cyclegan.conversion.domains import tell_mixed_up, with_input
 from cyclegan.conversion.files import Job, folder_of, is_video, plan
 from cyclegan.conversion.ledger import Ledger
 from cyclegan.conversion.look import Look
@@ -43,19 +44,20 @@ class Summary:
 
 
 def convert(settings: ConvertSettings) -> int:
-    """Convert `settings.input` into `settings.output`; return the exit code.
+    """Convert the input, or the run's own test images; return the exit code.
 
     Prints a progress bar, where the page lies, and one line of counts; 1 where pictures failed.
     Raises UserError where nothing can be converted at all.
     """
+    tell_mixed_up(settings)
     ways: tuple[FolderDirection, ...] = ("AtoB", "BtoA")
     each = [settings]
     if settings.direction == "both":
-        if folder_of(settings) != settings.output:
-            raise UsageError(f"--output {settings.output}: --direction both makes two: a folder")
-        each = [replace(settings, direction=way, output=settings.output / way) for way in ways]
+        if folder_of(settings) != settings.target:
+            raise UsageError(f"--output {settings.target}: --direction both makes two: a folder")
+        each = [replace(settings, direction=way, output=settings.target / way) for way in ways]
     codes = []
-    for one in each:
+    for one in map(with_input, each):
         with mirrored(one) as (here, mirror):
             codes.append(_one_way(here, mirror))
     return max(codes)
@@ -156,8 +158,7 @@ def look(settings: ConvertSettings) -> Look:
 
 def load_generator(settings: ConvertSettings, *, back: bool = False) -> Generator:
     """The generator that `settings` name, or with `back` the other one. Raises UserError."""
-    if (settings.name is None) == (settings.weights is None):
-        raise UsageError("give either --name RUN or --weights FILE to convert with")
+    settings.check()
     one_file = settings.weights is not None and not settings.weights.is_dir()
     if one_file and settings.epoch != "latest":
         raise UsageError(f"--epoch {settings.epoch} goes with --name; --weights names one file")
@@ -165,7 +166,9 @@ def load_generator(settings: ConvertSettings, *, back: bool = False) -> Generato
     path = settings.weights
     if settings.name is not None:
         check_name(settings.name)
-        path = checkpoint.path_of(settings.checkpoints_dir / settings.name, settings.epoch)
+        path = settings.checkpoints_dir / settings.name
+        if not classic.is_folder(path):
+            path = checkpoint.path_of(path, settings.epoch)
     assert path is not None
     generator = weights.load(
         path,
@@ -218,7 +221,7 @@ def _unfinished(jobs: Sequence[Job], settings: ConvertSettings, made_by: str) ->
             f"{foreign[0].target}: there already, and made from something else or with other "
             f"options ({len(foreign)} such files): give another --output, or --overwrite"
         )
-    if folder == settings.output and (folder / PAGE).exists() and not made:
+    if folder == settings.target and (folder / PAGE).exists() and not made:
         raise UserError(
             f"{folder / PAGE}: there already, and not ours: give another --output, or --overwrite"
         )
@@ -235,13 +238,13 @@ def _report(done: Summary, jobs: list[Job], settings: ConvertSettings, generator
     console = Console(soft_wrap=True, highlight=False)
     for line in done.failed:
         log.warning("%s", printable(line))
-    if folder_of(settings) == settings.output and any(job.is_done for job in jobs):
+    if folder_of(settings) == settings.target and any(job.is_done for job in jobs):
         title = settings.name or generator.origin
         try:
-            page = write_page(jobs, settings.output, f"Converted with {title}")
+            page = write_page(jobs, settings.target, f"Converted with {title}")
             console.print(f"pictures: {page}", markup=False)
         except OSError as error:  # the pictures are there
-            log.warning("%s: can't be written (%s)", settings.output / PAGE, in_words(error))
+            log.warning("%s: can't be written (%s)", settings.target / PAGE, in_words(error))
     if settings.reference is not None:
         for line in compare([job for job in jobs if job.is_done], settings.reference):
             console.print(line, markup=False)

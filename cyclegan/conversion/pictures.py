@@ -248,7 +248,7 @@ class Pictures:
             job.target.unlink(missing_ok=True)
             self._ledger.note(made.entry)
             for folder, pictures in made.pictures.items():
-                path = self._settings.output / folder / job.name
+                path = self._settings.target / folder / job.name
                 write_document(path, pictures, made.document, self._compression)
                 self._mirror.deliver(path)
             self._mirror.drop(job.source)

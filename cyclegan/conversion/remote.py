@@ -195,7 +195,7 @@ def mirrored(settings: ConvertSettings) -> Iterator[tuple[ConvertSettings, Here]
     """
     source, target = (
         Folder.open(url, what) if url else None
-        for what, url in (("input", url_of(settings.input)), ("output", url_of(settings.output)))
+        for what, url in (("input", url_of(settings.source)), ("output", url_of(settings.target)))
     )
     if source is None and target is None:
         yield settings, Here()

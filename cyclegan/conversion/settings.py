@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
+from cyclegan.errors import UsageError
 from cyclegan.execution.settings import PrecisionChoice, Switch
 from cyclegan.runtimes.settings import Runtime
 from cyclegan.strict import STRICT
@@ -22,11 +23,14 @@ NormStatistics = Literal["trained", "image"]
 class ConvertSettings:
     """Which images are converted with what, and where they go."""
 
-    input: Path
+    input: Path | None = None
     """folder of images and videos (with all folders below it), or one of them; s3://... and other
-    URLs too"""
-    output: Path
-    """folder for what is made, or a URL of one; mirrors the input folder; for one video a file"""
+    URLs too; by default the test images beside those that the run was trained on"""
+    output: Path | None = None
+    """folder for what is made, or a URL of one; mirrors the input folder; for one video a file; by
+    default results/NAME"""
+    dataroot: Path | None = None
+    """folder that holds testA and testB: the one that is converted is the input"""
     name: str | None = None
     """name of the run to convert with"""
     weights: Path | None = None
@@ -108,6 +112,31 @@ class ConvertSettings:
     """folder of the pictures that should come out, by the same names: prints the difference"""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
+
+    @property
+    def source(self) -> Path:
+        """The input. Raises UsageError where there is none."""
+        if self.input is None:
+            raise UsageError("missing --input (see cyclegan convert --help)")
+        return self.input
+
+    @property
+    def target(self) -> Path:
+        """The output. Raises UsageError where there is none."""
+        if self.output is None and self.name is None:
+            raise UsageError("missing --output (see cyclegan convert --help)")
+        return self.output or Path("results") / str(self.name)
+
+    def check(self) -> None:
+        """Raise UsageError unless one generator is named, and what it needs beside."""
+        if (self.name is None) == (self.weights is None) and not self.dry_run:
+            raise UsageError("give either --name RUN or --weights FILE to convert with")
+        if self.name is not None:
+            return  # the run knows its images
+        asked = {"--input": self.input or self.dataroot, "--output": self.output}
+        missing = [flag for flag, given in asked.items() if given is None]
+        if missing:
+            raise UsageError(f"missing {' and '.join(missing)} (see cyclegan convert --help)")
 
     @property
     def also_made(self) -> tuple[str, ...]:

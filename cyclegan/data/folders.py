@@ -65,6 +65,24 @@ def list_images(folder: Path, *, tell: bool = False) -> list[Path]:
     return contents.images
 
 
+def folder_of_test_images(train: Path) -> Path:
+    """The folder of test images beside one of training images; that itself where there is none."""
+    beside = place_of_test_images(train)
+    return beside if _holds_images(beside) else train
+
+
+def place_of_test_images(train: Path) -> Path:
+    """Where test images belong, whether there are any: testA beside trainA."""
+    return train.with_name(train.name.replace("train", "test", 1))
+
+
+def _holds_images(folder: Path) -> bool:
+    try:
+        return bool(list_images(folder))
+    except UserError:
+        return False
+
+
 def look_into(folder: Path, more: Set[str] = frozenset()) -> Contents:
     """What is below `folder`; files with the endings in `more` are taken for images too.
 

@@ -33,19 +33,6 @@ def held_out(
     return Batch(torch.stack(a[:both]), torch.stack(b[:both]))
 
 
-def folder_of_test_images(train: Path) -> Path:
-    """The folder of test images beside one of training images; that itself where there is none."""
-    beside = train.with_name(train.name.replace("train", "test", 1))
-    return beside if _holds_images(beside) else train
-
-
-def _holds_images(folder: Path) -> bool:
-    try:
-        return bool(list_images(folder))
-    except UserError:
-        return False
-
-
 def _squares(paths: Sequence[Path], square: Square, count: int) -> list[Tensor]:
     """From all over the folder: images that lie side by side are often alike."""
     found: list[Tensor] = []

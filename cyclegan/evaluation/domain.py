@@ -6,8 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from cyclegan.data.folders import list_images
-from cyclegan.data.held_out import folder_of_test_images
+from cyclegan.data.folders import folder_of_test_images, list_images
 from cyclegan.data.square import Square
 from cyclegan.evaluation.pictures import spread_out, squares
 from cyclegan.evaluation.real import vectors_of

@@ -6,7 +6,8 @@ import pytest
 import torch
 from conftest import build_recipe, smooth_image
 
-from cyclegan.data.held_out import folder_of_test_images, held_out
+from cyclegan.data.folders import folder_of_test_images
+from cyclegan.data.held_out import held_out
 from cyclegan.data.settings import DataSettings
 from cyclegan.errors import UserError
 from cyclegan.metrics.signs import diversity, light_agreement
