@@ -1,72 +1,299 @@
-"""Flags of the classic scripts that are gone, and what to do instead."""
+"""Command lines of the classic scripts, of 2017 and of later years, as this program takes them."""
 
-_KNOWN = "the checkpoint knows it: leave the flag out"
-_ONE_WINDOW = "windows have names and a fixed layout; --no_visdom switches Visdom off"
-_WANDB = "belongs to train: leave the flag out"
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import PurePath
 
-TRAIN = {
-    "aspect_ratio": "belongs to convert, which keeps the input's size; --load_size scales",
-    "display_id": _ONE_WINDOW,
-    "display_ncols": _ONE_WINDOW,
-    "display_winsize": "pictures are shown at their own size",
-    "epoch": "--continue_train goes on from the latest checkpoint; --init_weights FILE from any",
-    "eval": "belongs to convert, which always is in eval mode",
-    "gpu_ids": "--device names what computes: auto, cpu, cuda, cuda:1",
-    "load_iter": "--init_weights FILE starts from any checkpoint",
-    "model_suffix": "files need no renaming; --init_weights DIR takes the classic's four files",
-    "num_test": "belongs to convert",
-    "phase": "--domain_A DIR and --domain_B DIR name any two folders",
-    "results_dir": "belongs to convert, as --output DIR",
-    "save_by_iter": "--save_latest_freq N saves within epochs, --save_epoch_freq N keeps epochs",
-    "suffix": "write the whole name as --name",
-    "update_html_freq": "report.html is refreshed at every checkpoint: --save_latest_freq",
-    "verbose": "cyclegan settings prints what is resolved",
+
+@dataclass(frozen=True)
+class Rule:
+    """What becomes of a flag with certain values: what is typed instead, and why."""
+
+    why: str
+    to: str = ""
+    """words to type; {0} stands for the value, {1} for the pattern's first group, and names for the
+    values of other flags that were typed"""
+    value: str = ".*"
+    """pattern of the values that it is for"""
+    beside: tuple[str, ...] = ()
+    """patterns of other flags, as name=value, that are typed too; such a rule refuses no command by
+    itself, it only goes with others"""
+
+
+Rules = Mapping[str, tuple[Rule, ...]]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A flag as it was typed, and what is to be told of it."""
+
+    typed: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A command line in this program's flags."""
+
+    args: list[str] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    refused: bool = False
+    """whether any of the flags can't stay as it was typed"""
+
+
+def command_of(args: Sequence[str]) -> tuple[str, str, Sequence[str]] | None:
+    """The words that call a script of the classic, the command that does its work, and the rest.
+
+    None where the words call nothing of the classic's.
+    """
+    words = 0
+    while words < len(args) and _INTERPRETER.fullmatch(args[words]):
+        words += 1
+    command = COMMANDS.get(PurePath(args[words]).name) if words < len(args) else None
+    if command is None:
+        return None
+    return " ".join(args[: words + 1]), command, args[words + 1 :]
+
+
+def rewrite(args: Sequence[str], rules: Rules) -> Rewritten:
+    """Replace the flags that `rules` and the old names say."""
+    flags = list(_flags(args))
+    typed = {flag.name: flag.value for flag in flags if flag.name}
+    done: list[str] = []
+    changes: list[Change] = []
+    refused = False
+    for flag in flags:
+        rule = next((rule for rule in rules.get(flag.name, ()) if _fits(rule, flag, typed)), None)
+        if rule is not None:
+            done += _instead(rule, flag.value, typed)
+            changes.append(Change(flag.words, rule.why))
+            refused = refused or not rule.beside
+        elif flag.old:
+            done += [f"--{flag.name}", *([flag.value] if flag.value else [])]
+            changes.append(Change(flag.words, f"is --{flag.name} here"))
+            refused = True
+        else:
+            done += flag.words
+        done += flag.rest
+    return Rewritten(done, changes, refused)
+
+
+@dataclass(frozen=True)
+class _Flag:
+    name: str
+    """empty for words without a flag"""
+    old: bool
+    """typed by a name that the classic's later versions have changed"""
+    value: str
+    words: tuple[str, ...]
+    rest: tuple[str, ...]
+    """words behind it that are none of its own"""
+
+
+def _flags(args: Sequence[str]) -> Iterator[_Flag]:
+    starts = [place for place, arg in enumerate(args) if arg.startswith("--")]
+    ends = [*starts, len(args)]
+    yield _Flag("", old=False, value="", words=(), rest=tuple(args[: ends[0]]))
+    for start, end in pairwise(ends):
+        yield _flag(tuple(args[start:end]))
+
+
+def _flag(words: tuple[str, ...]) -> _Flag:
+    typed, equals, value = words[0].removeprefix("--").partition("=")
+    typed = typed.replace("-", "_")
+    own = 1 if equals or typed in SWITCHES else 2
+    name = OLD_NAMES.get(typed, typed)
+    return _Flag(name, name != typed, value or "".join(words[1:own]), words[:own], words[own:])
+
+
+def _fits(rule: Rule, flag: _Flag, typed: Mapping[str, str]) -> bool:
+    others = [f"{name}={value}" for name, value in typed.items()]
+    return re.fullmatch(rule.value, flag.value) is not None and all(
+        any(re.fullmatch(pattern, other) for other in others) for pattern in rule.beside
+    )
+
+
+def _instead(rule: Rule, value: str, typed: Mapping[str, str]) -> list[str]:
+    found = re.fullmatch(rule.value, value)
+    groups = found.groups(default="") if found else ()
+    return [word.format(value, *groups, **typed) for word in rule.to.split()]
+
+
+#: Scripts of the classic, and words for them, by the commands that do their work.
+COMMANDS = {
+    "train.py": "train",
+    "test": "convert",
+    "test.py": "convert",
+}
+_INTERPRETER = re.compile(r"!?python[0-9.]*|-m|-u")
+
+#: Names of 2017 and 2018 by those that the later versions have, and this program.
+OLD_NAMES = {
+    "batchSize": "batch_size",
+    "display_single_pane_ncols": "display_ncols",
+    "fineSize": "crop_size",
+    "how_many": "num_test",
+    "identity": "lambda_identity",
+    "loadSize": "load_size",
+    "nThreads": "num_threads",
+    "niter": "n_epochs",
+    "niter_decay": "n_epochs_decay",
+    "resize_or_crop": "preprocess",
+    "use_dropout": "dropout",
+    "which_direction": "direction",
+    "which_epoch": "epoch",
+    "which_model_netD": "netD",
+    "which_model_netG": "netG",
 }
 
-CONVERT = dict.fromkeys(
-    [
-        "dataset_mode",
-        "dropout",
-        "init_gain",
-        "init_type",
-        "input_nc",
-        "model",
-        "n_layers_D",
-        "ndf",
-        "netD",
-        "netG",
-        "ngf",
-        "no_dropout",
-        "norm",
-        "output_nc",
-    ],
-    _KNOWN,
-) | {
-    "aspect_ratio": "the input's aspect is kept; --load_size scales",
-    "crop_size": "whole images are converted; --load_size scales",
-    "display_winsize": "the page shows pictures as large as the window allows",
-    "eval": "always on; --norm_statistics image gives the classic's pictures without --eval",
-    "gpu_ids": "--device names what computes: auto, cpu, cuda, cuda:1",
-    "load_iter": "--epoch N picks a checkpoint",
-    "max_dataset_size": "--num_test N converts at most N images",
-    "model_suffix": "--direction AtoB or BtoA picks the generator; --weights takes any file",
-    "no_flip": "nothing is flipped when converting",
-    "num_threads": "not needed for converting",
-    "phase": "--input DIR names the images themselves, for example DIR/testA",
-    "preprocess": "whole images are converted at their size; --load_size scales",
-    "results_dir": "--output DIR says where the pictures go",
-    "serial_batches": "images are always converted in order",
-    "suffix": "--name names the run",
-    "use_wandb": _WANDB,
-    "verbose": "settings.toml in the run's folder says what it was trained with",
-    "wandb_project_name": _WANDB,
-}
-
-#: Flags of classic training that say nothing to a conversion.
-_TRAINING_ONLY = (
-    "beta1 continue_train display_env display_freq display_id display_ncols display_port "
-    "display_server epoch_count gan_mode lambda_A lambda_B lambda_identity lr lr_decay_iters "
-    "lr_policy n_epochs n_epochs_decay no_html pool_size print_freq save_by_iter save_epoch_freq "
-    "save_latest_freq update_html_freq"
+#: Flags that no value follows.
+SWITCHES = frozenset(
+    {"align_data", "continue_train", "dropout", "eval", "no_dropout", "no_flip", "no_html"}
+    | {"no_lsgan", "save_by_iter", "serial_batches", "use_dropout", "use_wandb", "verbose"}
 )
-CONVERT |= dict.fromkeys(_TRAINING_ONLY.split(), "belongs to train: leave the flag out")
+
+
+def _gone(why: str, to: str = "") -> tuple[Rule, ...]:
+    return (Rule(why, to),)
+
+
+def _each(why: str, names: str) -> dict[str, tuple[Rule, ...]]:
+    return {name: _gone(why) for name in names.split()}
+
+
+_DEVICE = (
+    Rule("the CPU is --device cpu", "--device cpu", "-1.*"),
+    Rule("the first GPU is found by itself", "", "0?"),
+    Rule("--device names the GPU", "--device cuda:{0}", r"\d+"),
+    Rule("one GPU computes a run: the first, found by itself", "", r"0,[\d,]*"),
+    Rule("one GPU computes a run", "--device cuda:{1}", r"(\d+),[\d,]*"),
+    Rule("--device names what computes: auto, cpu, cuda, cuda:1"),
+)
+_PAIRS = "pairs, and pix2pix that learns from them, are not part of this package"
+_UNPAIRED = f"{_PAIRS}: it trains on two folders, trainA and trainB, in any order"
+_UNET = "the U-Nets are pix2pix's, not part of this package: resnet_9blocks is the default"
+_ONE_WINDOW = "windows have names and a fixed layout; --no_visdom switches Visdom off"
+_ALL_USED = Rule("all images are used", "", "inf")
+
+TRAIN: Rules = {
+    "align_data": _gone(_UNPAIRED),
+    "aspect_ratio": _gone("belongs to convert, which keeps the input's size; --load_size scales"),
+    "dataset_mode": (Rule("unaligned is the only mode", "", "aligned|single|colorization"),),
+    "display_id": (
+        Rule("--no_visdom switches Visdom off", "--no_visdom", "0|-1"),
+        Rule(_ONE_WINDOW),
+    ),
+    "display_ncols": _gone(_ONE_WINDOW),
+    "display_winsize": _gone("pictures are shown at their own size"),
+    "epoch": _gone(
+        "--continue_train goes on from the latest checkpoint; --init_weights FILE from any"
+    ),
+    "epoch_count": (Rule("the checkpoint knows its epoch", beside=("continue_train=.*",)),),
+    "eval": _gone("belongs to convert, which always is in eval mode"),
+    "gpu_ids": _DEVICE,
+    "lambda_L1": _gone("a loss of pairs: they are not part of this package"),
+    "load_iter": _gone("--init_weights FILE starts from any checkpoint"),
+    "lr_policy": (
+        Rule("linear, the default, was called so", "", "lambda"),
+        Rule("step, cosine, constant and linear, the default, are here", "", "plateau"),
+    ),
+    "max_dataset_size": (_ALL_USED,),
+    "model": (
+        Rule("cycle_gan, the default, is its name", "", "cyclegan|CycleGAN|cycleGAN"),
+        Rule(_UNPAIRED, "", "pix2pix|colorization|pix2pixHD"),
+        Rule("belongs to convert: cycle_gan, the default, is what trains", "", "test"),
+        Rule("not part of this package: --lambda_nce weighs CUT's loss", "", "cut|sincut|CUT"),
+    ),
+    "model_suffix": _gone(
+        "files need no renaming; --init_weights DIR takes the classic's four files"
+    ),
+    "netG": (Rule(_UNET, "", "unet_.*"),),
+    "no_lsgan": _gone("--gan_mode vanilla is its name", "--gan_mode vanilla"),
+    "norm": (Rule("one GPU computes a run: batch is enough", "--norm batch", "syncbatch"),),
+    "num_test": _gone("belongs to convert"),
+    "phase": _gone("--domain_A DIR and --domain_B DIR name any two folders"),
+    "preprocess": (
+        Rule(
+            "resize_and_crop does it, with --crop_size as large as --load_size",
+            "--preprocess resize_and_crop",
+            "resize",
+        ),
+    ),
+    "results_dir": _gone("belongs to convert, as --output DIR"),
+    "save_by_iter": _gone(
+        "--save_latest_freq N saves within epochs, --save_epoch_freq N keeps epochs"
+    ),
+    "suffix": _gone("write the whole name as --name"),
+    "update_html_freq": _gone("report.html is refreshed at every checkpoint: --save_latest_freq"),
+    "verbose": _gone("cyclegan settings prints what is resolved"),
+}
+
+_KNOWN = "the checkpoint knows it"
+_ONE_FOLDER = r"model=(test|one_direction_test)|dataset_mode=single"
+_NOT_TEST = "phase=(?!test$).*"
+_WHOLE = "whole images are converted at their size; --load_size scales"
+
+CONVERT: Rules = {
+    **_each(
+        _KNOWN,
+        "dropout init_gain init_type input_nc n_layers_D ndf netD ngf no_dropout norm output_nc",
+    ),
+    **_each(
+        "belongs to train",
+        "beta1 continue_train display_env display_freq display_id display_ncols display_port "
+        "display_server epoch_count gan_mode lambda_A lambda_B lambda_L1 lambda_identity lr "
+        "lr_decay_iters lr_policy n_epochs n_epochs_decay no_html no_lsgan pool_size print_freq "
+        "save_by_iter save_epoch_freq save_latest_freq update_html_freq use_wandb "
+        "wandb_project_name",
+    ),
+    "align_data": _gone(_PAIRS),
+    "aspect_ratio": _gone("the input's aspect is kept; --load_size scales"),
+    "crop_size": _gone(_WHOLE),
+    "dataroot": (
+        Rule("--model test reads one folder: --input", "--input {0}", beside=(_ONE_FOLDER,)),
+        Rule(
+            "--input names any folder", "--input {0}/{phase}B", beside=(_NOT_TEST, "direction=BtoA")
+        ),
+        Rule("--input names any folder", "--input {0}/{phase}A", beside=(_NOT_TEST,)),
+    ),
+    "dataset_mode": (
+        Rule(_PAIRS, "", "aligned|colorization"),
+        Rule("--input names one folder, --direction both converts both"),
+    ),
+    "display_winsize": _gone("the page shows pictures as large as the window allows"),
+    "eval": _gone("always on; --norm_statistics image gives the classic's pictures without --eval"),
+    "gpu_ids": _DEVICE,
+    "load_iter": _gone("--epoch N picks a checkpoint"),
+    "load_size": (Rule("images keep their size", beside=("preprocess=(none|crop)",)),),
+    "max_dataset_size": (
+        _ALL_USED,
+        Rule("--num_test N converts at most N images", "--num_test {0}"),
+    ),
+    "model": (
+        Rule(f"{_PAIRS}: CycleGAN's and CUT's generators are", "", "pix2pix|colorization"),
+        Rule("--input names its one folder", "", "test|one_direction_test"),
+        Rule(f"{_KNOWN}; --direction both converts both ways, as test.py did"),
+    ),
+    "model_suffix": (
+        Rule("--direction picks the generator", "--direction AtoB", "_A"),
+        Rule("--direction picks the generator", "--direction BtoA", "_B"),
+        Rule("--direction AtoB or BtoA picks the generator; --weights takes any file"),
+    ),
+    "netG": (Rule(_UNET.partition(":")[0], "", "unet_.*"), Rule(_KNOWN)),
+    "no_flip": _gone("nothing is flipped when converting"),
+    "ntest": _gone("--num_test N converts at most N images, all by default"),
+    "num_threads": _gone("not needed for converting"),
+    "phase": (
+        Rule("test images are converted by default", "", "test"),
+        Rule("--input DIR names the images themselves, for example DIR/trainA"),
+    ),
+    "preprocess": _gone(_WHOLE),
+    "results_dir": _gone("--output DIR says where the pictures go", "--output {0}"),
+    "serial_batches": _gone("images are always converted in order"),
+    "suffix": _gone("--name names the run"),
+    "verbose": _gone("settings.toml in the run's folder says what it was trained with"),
+}
+
+RULES = {"train": TRAIN, "convert": CONVERT}

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from cyclegan import __version__
+from cyclegan import __version__, classic_flags
 from cyclegan.commands import COMMANDS
 from cyclegan.errors import UsageError, UserError, printable
+from cyclegan.flags import refuse_classic
 from cyclegan.spelling import nearest
 from cyclegan.training.interrupt import SIGNALS, Interrupted
 
@@ -23,7 +24,8 @@ def main() -> NoReturn:
     try:
         code = run(sys.argv[1:])
     except UserError as error:
-        sys.stderr.write(f"cyclegan: error: {printable(str(error))}\n")
+        lines = [f"cyclegan: error: {error}", *error.below]
+        sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
         code = error.exit_code
     except Interrupted as stop:
         _leave(sys.argv[1:], stop.number)
@@ -80,6 +82,9 @@ def run(args: Sequence[str]) -> int:
         sys.stdout.write(_overview(f"{name} "))
         return 0 if len(args) > 1 else 2
     if name not in COMMANDS:
+        if called := classic_flags.command_of(args):
+            script, command, rest = called
+            refuse_classic(rest, command, words=script)
         raise UsageError(
             f"{name}: no such command{nearest(name, COMMANDS)}; there are {', '.join(COMMANDS)}"
         )

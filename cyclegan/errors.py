@@ -1,10 +1,19 @@
 """Mistakes that a person can mend, told in one line."""
 
+from collections.abc import Sequence
+
 
 class UserError(Exception):
-    """Something the user can put right; its text is one line: what, where, and the way out."""
+    """Something the user can put right; its text is one line: what, where, and the way out.
+
+    `below` are lines that stand below it, such as a command to copy.
+    """
 
     exit_code = 1
+
+    def __init__(self, text: str, below: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.below = tuple(below)
 
 
 class UsageError(UserError):

@@ -3,7 +3,8 @@
 import argparse
 import io
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,7 +14,7 @@ import tyro
 
 from cyclegan import classic_flags
 from cyclegan.errors import UsageError
-from cyclegan.settings import KINDS, Settings, of_kind, presets
+from cyclegan.settings import KINDS, Settings, load_preset, of_kind, presets
 from cyclegan.spelling import nearest
 
 T = TypeVar("T")
@@ -77,7 +78,12 @@ def _no_preset(word: str) -> str:
 
 def parse_run(args: Sequence[str], defaults: Settings, *, prog: str, about: str) -> RunCommand:
     """Lay typed flags over `defaults`. Raises UsageError."""
-    refuse_replaced(args, classic_flags.TRAIN, prog)
+    refuse_classic(
+        args,
+        "train",
+        prog=prog,
+        check=lambda args: parse_run(args, defaults, prog=prog, about=about).settings.check(),
+    )
     kinds, rest = Glance([key for key, _ in KINDS.values()]).parse_known_args(args)
     parts = {part.name: getattr(defaults, part.name) for part in fields(Settings)}
     for part, (key, _) in KINDS.items():
@@ -117,18 +123,68 @@ def parse(
         raise UsageError(f"{_one_line(shown.getvalue())} (see {prog} --help)") from None
 
 
-def refuse_replaced(args: Sequence[str], replaced: Mapping[str, str], prog: str) -> None:
-    """Raise UsageError for a flag of the classic scripts that is gone, naming its replacement."""
-    for arg in args:
-        name = arg.partition("=")[0].removeprefix("--").replace("-", "_")
-        if arg.startswith("--") and name in replaced:
-            raise UsageError(f"--{name} is not a flag of {prog}: {replaced[name]}")
+def refuse_classic(
+    args: Sequence[str],
+    command: str,
+    *,
+    prog: str = "",
+    words: str = "",
+    check: Callable[[Sequence[str]], object] | None = None,
+) -> None:
+    """Raise UsageError for a command line of the classic scripts, with what to type instead.
+
+    `words` are those that called one of its scripts, if they did: they alone are reason enough.
+    `check` raises UsageError where what is to be typed has further mistakes, which are told too.
+    """
+    prog = prog or f"cyclegan {command}"
+    found = classic_flags.rewrite(args, classic_flags.RULES[command])
+    if not words and not found.refused:
+        return
+    given = [(shlex.join(change.typed), change.why) for change in found.changes]
+    told = [f"{words} is {prog} here"] * bool(words)
+    told += [f"{prog} does not take {', '.join(typed for typed, _ in given)}"] * bool(given)
+    if len(given) == 1:  # one line says it all
+        told[-1] += f": {given[0][1]}"
+        given = []
+    width = max((len(typed) for typed, _ in given), default=0)
+    below = [f"  {typed:<{width}}  {why}" for typed, why in given]
+    if not {"-h", "--help"} & {*args}:
+        below += _mistakes(found.args, check or _CHECKS[command])
+    line = shlex.join([*prog.split(), *found.args])
+    raise UsageError("; ".join(told), [*below, "type instead:", line])
+
+
+def _mistakes(args: Sequence[str], check: Callable[[Sequence[str]], object]) -> list[str]:
+    """What is wrong with a rewritten command line, in a line of its own."""
+    try:
+        check(args)
+    except UsageError as error:
+        return [f"and in what is to be typed, correct this: {error}"]
+    return []
+
+
+def _check_run(args: Sequence[str]) -> None:
+    preset = preset_of(args)
+    defaults = Settings() if preset is None else load_preset(preset)
+    parse_run(args, defaults, prog="cyclegan train", about="").settings.check()
+
+
+def _check_conversion(args: Sequence[str]) -> None:
+    from cyclegan.conversion.settings import ConvertSettings
+
+    parse(args, ConvertSettings, prog="cyclegan convert", about="").check()
+
+
+_CHECKS = {"train": _check_run, "convert": _check_conversion}
 
 
 #: pydantic's report of a value out of range: field, what is wrong, the value.
 _INVALID = re.compile(
     r"validation errors? for \w+ (\w+) (.*?) \[type=\w+, input_value=(.*?), input"
 )
+
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def _refuse_other_kinds(args: Sequence[str], settings: Settings) -> None:
@@ -152,6 +208,7 @@ def _spellings(name: str) -> list[str]:
 
 def _one_line(box: str) -> str:
     """The message and the suggested flag out of the framed text that tyro prints."""
+    box = _COLOURS.sub("", box)  # which it has in a terminal
     lines = [line.strip("│ ").strip() for line in box.splitlines()]
     lines = [line for line in lines if line and line[0] not in "╭╰"]
     rules = [number for number, line in enumerate(lines) if set(line) == {"─"}]

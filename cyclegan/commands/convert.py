@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from cyclegan import classic_flags
-from cyclegan.flags import parse, refuse_replaced
+from cyclegan.flags import parse, refuse_classic
 from cyclegan.progress import waiting
 
 HELP = "convert images with a trained generator"
@@ -14,7 +13,7 @@ def run(args: Sequence[str]) -> int:
     """Convert; return the exit code. Raises UserError."""
     from cyclegan.conversion.settings import ConvertSettings
 
-    refuse_replaced(args, classic_flags.CONVERT, "cyclegan convert")
+    refuse_classic(args, "convert")
     about = HELP
     settings = parse(args, ConvertSettings, prog="cyclegan convert", about=about)
     settings.check()
