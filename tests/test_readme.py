@@ -30,13 +30,14 @@ def blocks_of(text: str) -> list[tuple[str, str]]:
 
 
 def commands_of(text: str) -> list[str]:
-    """The lines of shell that are ours."""
+    """The lines of shell that are ours, each side of && and || by itself."""
     return [
-        line
+        part
         for kind, block in blocks_of(text)
         if kind == "bash"
         for line in block.replace("\\\n", " ").splitlines()
-        if line.startswith(("cyclegan ", "bash "))
+        for part in re.split(r" (?:&&|\|\||2>) ", line)
+        if part.startswith(("cyclegan ", "bash "))
     ]
 
 
@@ -112,3 +113,14 @@ def test_what_docs_link_to_exists(path: Path) -> None:
 
 def test_docs_show_commands() -> None:
     assert LONGER
+
+
+def test_every_command_says_what_a_stop_leaves() -> None:
+    """In the words of the page on commands, where it does not end by saving."""
+    text = (ROOT / "docs" / "commands.md").read_text()
+    rows = dict(re.findall(r"^\| `([a-z ]+)` \| (.*) \|$", text, re.MULTILINE))
+    assert rows.keys() == cli.COMMANDS.keys()
+    save = {"train", "stylize", "serve", "dashboard"}
+    assert {name: rows[name] for name in rows.keys() - save} == {
+        name: command.after_stop for name, command in cli.COMMANDS.items() if name not in save
+    }

@@ -21,7 +21,7 @@ from cyclegan.conversion.look import Look
 from cyclegan.conversion.painting import Depth, paint
 from cyclegan.conversion.remote import Here
 from cyclegan.conversion.settings import ConvertSettings
-from cyclegan.conversion.sizes import scaled
+from cyclegan.conversion.sizes import SizeAdvice, scaled
 from cyclegan.conversion.translator import Translator
 from cyclegan.errors import UserError
 from cyclegan.images.picture import RANGES, Picture
@@ -51,6 +51,7 @@ class Clips:
     ledger: Ledger
     mirror: Here
     claims: Claims
+    advice: SizeAdvice
 
     def __call__(self, todo: Sequence[Job], bar: Progress) -> list[str]:
         """Return a line for each that failed, or is not whole."""
@@ -96,6 +97,7 @@ class Clips:
     def _opened(self, job: Job) -> Clip:
         """The clip, at the size that it is converted at and with the chroma that is asked for."""
         clip, shorter = open_clip(job.source), self.settings.load_size
+        self.advice.look_at(job.source, clip.size)
         chroma = self.settings.chroma or clip.colours.chroma
         clip = replace(clip, colours=replace(clip.colours, chroma=chroma))
         if clip.interlaced:

@@ -11,7 +11,8 @@ from cyclegan.conversion.listed import listed
 from cyclegan.conversion.settings import ConvertSettings, Format
 from cyclegan.data.folders import look_into
 from cyclegan.errors import UsageError, UserError
-from cyclegan.images.formats import ending_to_write, names_a_kind
+from cyclegan.images.formats import by_ending, ending_to_write, names_a_kind
+from cyclegan.images.writing import ALL_WRITABLE
 from cyclegan.video.endings import VIDEO, WRITABLE_VIDEO
 
 
@@ -37,11 +38,13 @@ def plan(settings: ConvertSettings) -> list[Job]:
     it (a.jpg.png). Raises UserError where there is nothing to convert, or no place for it.
     """
     source, output = settings.source, settings.target
-    if source.is_file() and is_video(output):
-        return [_clip(source, output)]
+    if _is_named(settings):
+        return [_named(source, output, settings.format)]
     if source.is_file():
         root, found = source.parent, [source]
     elif source.is_dir():
+        if output.suffix.lower() in VIDEO | ALL_WRITABLE and not output.exists():
+            raise UsageError(f"--output {output}: --input {source} is a folder: give a folder, too")
         root, found = source, _chosen(settings)
     else:
         raise UserError(f"--input {source}: no such file or folder")
@@ -62,18 +65,30 @@ def is_video(path: Path) -> bool:
 
 def folder_of(settings: ConvertSettings) -> Path:
     """The folder that outputs, and what is told of them, go to."""
+    return settings.target.parent if _is_named(settings) else settings.target
+
+
+def _is_named(settings: ConvertSettings) -> bool:
+    """Whether the output is a file: called as pictures or videos are, and made of one of them."""
     output = settings.target
-    return output.parent if is_video(output) and not output.is_dir() else output
+    called = is_video(output) or by_ending(output) is not None
+    return called and settings.source.is_file() and not output.is_dir()
 
 
-def _clip(source: Path, output: Path) -> Job:
-    """A video whose output is named."""
-    if not is_video(source):
-        raise UsageError(f"--output {output} is a video, --input {source} is none: give a folder")
-    if output.suffix.lower() not in WRITABLE_VIDEO:
-        endings = ", ".join(sorted(WRITABLE_VIDEO))
-        raise UsageError(f"--output {output}: videos are written as {endings}")
-    if output.resolve() == source.resolve():
+def _named(source: Path, output: Path, format: Format | None) -> Job:
+    """One picture or video whose output is named."""
+    kind, other, endings = "picture", "video", ALL_WRITABLE
+    if is_video(output):
+        kind, other, endings = "video", "picture", frozenset(WRITABLE_VIDEO)
+    if is_video(source) != is_video(output):
+        raise UsageError(
+            f"--output {output} is a {kind}, --input {source} a {other}: give a folder"
+        )
+    if output.suffix.lower() not in endings:
+        raise UsageError(f"--output {output}: {kind}s are written as {', '.join(sorted(endings))}")
+    if output.suffix != _suffix(output, format):
+        raise UsageError(f"--format {format}: --output {output} is called otherwise: leave one out")
+    if output.exists() and output.samefile(source):
         raise UsageError(f"--output {output} is the input itself: give another file")
     return Job(source, output, Path(output.name))
 

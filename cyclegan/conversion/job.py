@@ -21,7 +21,7 @@ from cyclegan.conversion.pictures import Pictures
 from cyclegan.conversion.reference import compare
 from cyclegan.conversion.remote import Here, mirrored
 from cyclegan.conversion.settings import ConvertSettings
-from cyclegan.conversion.sizes import pixels_of_two_sizes
+from cyclegan.conversion.sizes import SizeAdvice, pixels_of_two_sizes
 from cyclegan.conversion.styles import Styles
 from cyclegan.conversion.translator import Translator, choose_way
 from cyclegan.conversion.weights import Generator
@@ -102,6 +102,7 @@ def _convert_all(
     pictures = [job for job in todo if not is_video(job.source)]
     clips = [job for job in todo if is_video(job.source)]
     failed: list[str] = []
+    with_all = (look(settings), ledger, mirror, ours, _advice(settings, translator))
     with progress_bar() as bar:
         if pictures:
             back = None
@@ -109,15 +110,22 @@ def _convert_all(
                 other = load_generator(settings, back=True)
                 way = (translator.device, translator.execution)
                 back = Translator(other, *way, settings.tile, settings.scratch)
-            convert_all = Pictures(settings, translator, back, look(settings), ledger, mirror, ours)
+            convert_all = Pictures(settings, translator, back, *with_all)
             failed += convert_all(pictures, bar)
         if clips:
             need(str(clips[0].source), "video", "av")
             from cyclegan.conversion.clips import Clips  # what it imports is for videos only
 
-            convert_clips = Clips(settings, translator, look(settings), ledger, mirror, ours)
+            convert_clips = Clips(settings, translator, *with_all)
             failed += convert_clips(clips, bar)
     return failed
+
+
+def _advice(settings: ConvertSettings, translator: Translator) -> SizeAdvice:
+    """None for who has chosen by himself."""
+    if settings.load_size is not None or settings.tile != "auto":
+        return SizeAdvice()
+    return SizeAdvice(translator.generator.trained_side, translator.tiles)
 
 
 def _as_before(settings: ConvertSettings, made_by: str) -> ConvertSettings:

@@ -13,14 +13,14 @@ from rich.progress import Progress, TaskID
 
 from cyclegan.conversion import manifest
 from cyclegan.conversion.claims import Claims
-from cyclegan.conversion.files import Job
+from cyclegan.conversion.files import Job, folder_of
 from cyclegan.conversion.inputs import reading_thread
 from cyclegan.conversion.ledger import Ledger, OutputError
 from cyclegan.conversion.look import Look
 from cyclegan.conversion.painting import Depth, paint, paint_together
 from cyclegan.conversion.remote import Here
 from cyclegan.conversion.settings import ConvertSettings
-from cyclegan.conversion.sizes import scaled
+from cyclegan.conversion.sizes import SizeAdvice, scaled
 from cyclegan.conversion.translator import Translator
 from cyclegan.errors import UserError, in_words
 from cyclegan.images.document import Document, open_document
@@ -71,11 +71,13 @@ class Pictures:
         ledger: Ledger,
         mirror: Here,
         claims: Claims,
+        advice: SizeAdvice | None = None,
     ) -> None:
         """`back` is the other generator, where `--also` needs it."""
         self._settings = settings
         self._mirror = mirror
         self._claims = claims
+        self._advice = advice or SizeAdvice()
         self._translator = translator
         self._back = back
         self._ledger = ledger
@@ -171,7 +173,9 @@ class Pictures:
         ]
 
     def _made_together(self, group: Sequence[Read]) -> list[Picture]:
-        sources = [self._scaled(picture) for read in group for picture in read.document.pictures]
+        sources = [
+            self._scaled(read.job, picture) for read in group for picture in read.document.pictures
+        ]
         depths = [
             Depth(*depth(read.job.target, source))
             for read, source in zip(group, sources, strict=True)
@@ -221,7 +225,7 @@ class Pictures:
 
     def _paint(self, job: Job, shown: Shown, picture: Picture) -> Picture:
         try:
-            picture = self._scaled(picture)
+            picture = self._scaled(job, picture)
             chosen = Depth(*depth(job.target, picture))
             width, height = picture.size
             with shown(f"{job.name.name} {width}x{height}") as tell:
@@ -230,7 +234,8 @@ class Pictures:
             said = str(error) if isinstance(error, UserError) else in_words(error)
             raise UserError(f"{job.source}: {said}") from error
 
-    def _scaled(self, picture: Picture) -> Picture:
+    def _scaled(self, job: Job, picture: Picture) -> Picture:
+        self._advice.look_at(job.source, picture.size)
         return picture.scaled(scaled(picture.size, self._settings.load_size))
 
     def _also(self, kind: str, before: Picture, after: Picture) -> Picture:
@@ -248,7 +253,7 @@ class Pictures:
             job.target.unlink(missing_ok=True)
             self._ledger.note(made.entry)
             for folder, pictures in made.pictures.items():
-                path = self._settings.target / folder / job.name
+                path = folder_of(self._settings) / folder / job.name
                 write_document(path, pictures, made.document, self._compression)
                 self._mirror.deliver(path)
             self._mirror.drop(job.source)

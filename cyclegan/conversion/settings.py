@@ -27,8 +27,8 @@ class ConvertSettings:
     """folder of images and videos (with all folders below it), or one of them; s3://... and other
     URLs too; by default the test images beside those that the run was trained on"""
     output: Path | None = None
-    """folder for what is made, or a URL of one; mirrors the input folder; for one video a file; by
-    default results/NAME"""
+    """folder for what is made, or a URL of one; mirrors the input folder; for one picture or video
+    a file, too; by default results/NAME"""
     dataroot: Path | None = None
     """folder that holds testA and testB: the one that is converted is the input"""
     name: str | None = None

@@ -1,14 +1,42 @@
 """The sizes that the generator will see, before any picture is decoded."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from cyclegan import images
 from cyclegan.conversion.files import Job, is_video
 from cyclegan.images import Size
 from cyclegan.tiling.reflected import padded_side
 
+log = logging.getLogger(__name__)
 _LOOKED_AT = 64  # headers
+_FAR_LARGER = 4  # times
+
+
+@dataclass
+class SizeAdvice:
+    """Tells once what to do about pictures far larger than what a generator was trained on."""
+
+    trained_side: int | None = None
+    """pixels that pictures were scaled to; None where there is nothing to advise"""
+    tiles: bool = True
+    """whether the generator can be computed in tiles"""
+
+    def look_at(self, source: Path, size: Size) -> None:
+        """Tell of the first such picture."""
+        side = self.trained_side
+        if side is None or min(size) < _FAR_LARGER * side:
+            return
+        self.trained_side = None
+        tiles = ", --tile dense keeps local colour and contrast at this size" if self.tiles else ""
+        log.warning(
+            "%s: %dx%d pixels are far more than the %d a side that the model was trained on, so "
+            "that its strokes come out small: --load_size %d scales down%s",
+            *(source, *size, side, 2 * side, tiles),
+        )
 
 
 def scaled(size: Size, shorter: int | None) -> Size:

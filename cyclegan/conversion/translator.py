@@ -180,6 +180,11 @@ class Translator:
             if kept.numel():
                 yield Block(top + skipped, left + passed, self._checked(kept))
 
+    @property
+    def tiles(self) -> bool:
+        """Whether pictures can be computed in parts; else it sees the whole one at once."""
+        return self._means.reach is not None
+
     def check_weights(self) -> None:
         """Raise UserError where the generator can't convert anything."""
         if self._broken is not None:

@@ -41,6 +41,8 @@ class Generator:
     """what it converts, by the folders; None where the file doesn't say"""
     fixed: bool = False
     """an exported file, computed as it says: there is nothing to choose"""
+    trained_side: int | None = None
+    """pixels that pictures were scaled to in training; None where they were not, or who knows"""
 
 
 def file_of(path: Path, epoch: str, direction: FolderDirection | None) -> Path:
@@ -107,7 +109,15 @@ def load(
         digest = checkpoint.digest(network.state_dict())
     else:
         styles.refuse(path)
-    return Generator(network, found.architecture, f"{path}", digest, found.values, found.direction)
+    return Generator(
+        network,
+        found.architecture,
+        f"{path}",
+        digest,
+        found.values,
+        found.direction,
+        trained_side=found.trained_side,
+    )
 
 
 def use_image_statistics(network: nn.Module) -> int:
@@ -156,6 +166,8 @@ class _Weights:
     direction: FolderDirection | None = None
     painting_size: int = 0
     """pixels that pictures of a style are scaled down to"""
+    trained_side: int | None = None
+    """as of a Generator"""
 
 
 def _weights(
@@ -281,4 +293,5 @@ def _of_checkpoint(
         settings.data.range,
         direction or trained,
         settings.losses.painting_size,
+        settings.data.scaled_to,
     )

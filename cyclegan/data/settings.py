@@ -54,6 +54,11 @@ class DataSettings:
     augment: Annotated[tuple[dict[str, Any], ...], tyro.conf.Suppress] = ()
     """further transforms of albumentations, given in the preset as [[data.augment]]"""
 
+    @property
+    def scaled_to(self) -> int | None:
+        """Pixels a side that images are scaled to; None where they keep their size."""
+        return None if self.preprocess in ("crop", "none") else self.load_size
+
     def folder(self, domain: Literal["A", "B"], phase: str = "train") -> Path:
         """The folder of one domain. Raises UsageError where no flag says which."""
         own = self.domain_A if domain == "A" else self.domain_B

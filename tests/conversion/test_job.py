@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import GOLDEN, smooth_image
+from exporting import save_run
 from PIL import Image
 
 from cyclegan import Translator
@@ -568,3 +569,66 @@ def test_names_do_not_break_lines(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert convert(settings(tmp_path / "in", tmp_path / "out", precision="fp32")) == 1
     assert any("new\\nline \\x1b[31m.png: " in line for line in caplog.messages)
     assert not any("\n" in line or "\x1b" in line for line in caplog.messages)
+
+
+def test_the_output_of_one_picture_may_be_a_file(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of one video and of stylize: made where it is asked for, and nothing else overwritten."""
+    target, mine = tmp_path / "new" / "styled.jpg", tmp_path / "mine.png"
+    assert convert(settings(pictures / "d.bmp", target, precision="fp32")) == 0
+    with Image.open(target) as made, Image.open(pictures / "d.bmp") as image:
+        assert (made.format, made.size) == ("JPEG", image.size)
+    assert tree(tmp_path / "new") == {"styled.jpg", "manifest.jsonl"}
+    assert convert(settings(pictures / "d.bmp", target, precision="fp32")) == 0
+    assert "0 converted, 1 skipped" in capsys.readouterr().out
+    mine.write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"mine\.png: there already.*--overwrite"):
+        convert(settings(pictures / "a.jpg", mine))
+    assert mine.read_bytes() == b"mine"
+    also = {"weights": None, "name": "none", "dry_run": True}
+    assert convert(settings(pictures / "a.jpg", tmp_path / "x.webp", **also)) == 0
+    assert f"a.jpg -> {tmp_path}/x.webp\n" in capsys.readouterr().out
+    (tmp_path / "folder.png").mkdir()
+    assert convert(settings(pictures / "a.jpg", tmp_path / "folder.png")) == 0
+    assert tree(tmp_path / "folder.png") == {"a.jpg", *BESIDE}
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "more", "words"),
+    [
+        ("", "x.jpg", {}, r"--output .*x\.jpg: --input .* is a folder: give a folder"),
+        ("a.jpg", "x.mp4", {}, r"is a video, --input .*a\.jpg a picture: give a folder"),
+        ("a.jpg", "x.bmp", {}, r"x\.bmp: pictures are written as \.apng, \.gif"),
+        ("a.jpg", "x.jpg", {"format": "png"}, r"--format png: --output .*x\.jpg is called"),
+        ("a.jpg", "in/a.jpg", {}, "is the input itself"),
+        ("a.jpg", "x.jpg", {"direction": "both"}, "--direction both makes two: a folder"),
+    ],
+)
+def test_a_file_that_can_not_be_the_output(
+    source: str, output: str, more: dict, words: str, pictures: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        convert(settings(pictures / source, tmp_path / output, **more))
+    assert not (tmp_path / "x.jpg").exists()
+
+
+def test_pictures_far_larger_than_trained_on_get_one_line_of_advice(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    small = {"load_size": 20, "crop_size": 16}
+    run = save_run(tmp_path / "run", {"ngf": 2, "n_blocks": 1}, {}, data=small)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, size in {"a": (79, 100), "b": (80, 90), "c": (200, 100)}.items():
+        smooth_image(1, size).save(folder / f"{name}.png")
+
+    def told(**more: object) -> list[str]:
+        caplog.clear()
+        convert(settings(folder, tmp_path / "out", weights=run, overwrite=True, **more))
+        return [line for line in caplog.messages if "trained on" in line]
+
+    (line,) = told()
+    assert line.startswith(f"{folder}/b.png: 80x90 pixels are far more than the 20 a side that")
+    assert "--load_size 40 scales down, --tile dense keeps" in line
+    assert told(load_size=40) == told(tile="exact") == []

@@ -237,7 +237,7 @@ def test_memory_that_runs_out_on_the_way_is_no_end(
     image = images.to_tensor(smooth_image(5, (90, 61)))
     whole = Translator.load(FILE).convert(image)
 
-    def run_out(picture: object, means: object) -> Iterator[Block]:
+    def run_out(picture: object, means: object, tell: object) -> Iterator[Block]:
         raise error
         yield
 
