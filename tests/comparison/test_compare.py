@@ -89,7 +89,7 @@ def test_votes_outlive_a_reload_and_the_end_says_whose_was_whose(
             assert [[told.split()[0] for told, _ in row] for row in ends] == [
                 ["one" if source in first else "other" for _, source in row] for row in ends
             ]
-            assert [source for _, source in ends[0]] == pair, "on the sides where they were"
+            assert [source for _, source in ends[1]] == pair, "on the sides where they were"
             assert {row[0][0].split()[0] for row in ends} == {"one", "other"}
             liked = [["✓" in told for told, _ in row] for row in ends]
             assert liked == [[True, False], [False, True], [False, False]]
