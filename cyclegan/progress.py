@@ -52,6 +52,7 @@ def tracked(items: Sequence[T], what: str, unit: str = "") -> Iterator[T]:
 def part(bar: Progress, whole: TaskID, what: str) -> Iterator[Callable[[float], None]]:
     """A bar of its own for a step of `whole` that takes long; is told its share done, 0 to 1."""
     task = bar.add_task(what, total=None, unit="%", is_part=True)
+    bar.update(whole, step_began=bar.get_time())
     done = 0.0
 
     def tell(share: float) -> None:
@@ -65,6 +66,7 @@ def part(bar: Progress, whole: TaskID, what: str) -> Iterator[Callable[[float], 
     finally:
         bar.remove_task(task)
         bar.advance(whole, -done)
+        bar.update(whole, step_began=None)
 
 
 class _Bars(Progress):
@@ -160,11 +162,12 @@ def _amount(task: Task) -> str:
 
 
 def _time(task: Task) -> str:
-    """The time left; where that is not known, or nothing is left, the time it took so far."""
+    """The time left; the time it took, where nothing is left or a single step takes longer."""
     if task.finished:
         return f"in {spoken(task.finished_time or 0)}"
-    if task.time_remaining is not None:
-        return f"{spoken(task.time_remaining)} left"
+    began, left = task.fields.get("step_began"), task.time_remaining
+    if left is not None and (began is None or task.get_time() - began <= left):
+        return f"{spoken(left)} left"
     return spoken(task.elapsed or 0) if (task.elapsed or 0) >= 1 else ""
 
 

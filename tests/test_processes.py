@@ -177,6 +177,7 @@ def stop_while_reading(pipe: Path, args: list[str], *signals: signal.Signals) ->
                 time.sleep(0.005)
         for number in signals:
             process.send_signal(number)
+            time.sleep(0.0005)  # or two of them become one
         err = process.communicate(timeout=60)[1].decode()
         if writer is not None:
             os.close(writer)
@@ -193,8 +194,8 @@ BEGINS_AGAIN = "nothing was changed; the same command begins again"
     ("command", "signals", "sentence"),
     [
         ("convert", [signal.SIGINT], GOES_ON),
-        # Twice, as `timeout` sends it.
-        ("convert --overwrite", [signal.SIGTERM] * 2, "the same command begins again"),
+        # Repeated, as `timeout` sends it.
+        ("convert --overwrite", [signal.SIGTERM] * 9, "the same command begins again"),
         ("data check", [signal.SIGINT], BEGINS_AGAIN),
         ("evaluate", [signal.SIGTERM], BEGINS_AGAIN),
     ],

@@ -15,7 +15,7 @@ import pytest
 from conftest import GOLDEN, smooth_image
 from filming import film, scene
 
-from cyclegan.progress import progress_bar, tracked
+from cyclegan.progress import _time, part, progress_bar, tracked
 
 FILE = str(GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth")
 #: As the command, but impatient: what is shown after seconds is shown at once.
@@ -117,3 +117,22 @@ def test_a_log_is_told_of_names_as_they_are(capsys: pytest.CaptureFixture[str]) 
     lines = capsys.readouterr().err.splitlines()
     assert lines[:2] == ["[/red]\\nx.jpg: 0/2 frames", "[/red]\\nx.jpg: 1/2 frames"]
     assert lines[2:] == ["looking: 0/2 images"]
+
+
+def test_a_step_that_takes_longer_than_what_is_left_shows_the_time_it_took() -> None:
+    clock = [0.0]
+    bar = progress_bar()
+    bar.get_time = lambda: clock[0]
+    task = bar.add_task("converting", total=4, unit="pictures")
+    (row,) = bar.tasks
+    for _ in range(3):
+        clock[0] += 1
+        bar.advance(task)
+    assert _time(row) == "1 s left"
+    with part(bar, task, "large.png") as tell:
+        clock[0] += 1
+        assert _time(row) == "1 s left"
+        clock[0] = 60
+        tell(0.5)
+        assert _time(row) == "60 s"
+    assert row.completed == 3

@@ -78,7 +78,7 @@ def _one_way(settings: ConvertSettings, mirror: Here) -> int:
         if todo:
             mirror.begin()
             asked = _as_before(settings, made_by)
-            with waiting("preparing the network"):
+            with waiting("preparing the model"):
                 translator = make_translator(generator, asked, jobs)
             digest = generator.digest
             ledger = Ledger(folder_of(settings), made_by, digest, translator.execution)

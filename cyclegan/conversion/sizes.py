@@ -31,10 +31,10 @@ class SizeAdvice:
         if side is None or min(size) < _FAR_LARGER * side:
             return
         self.trained_side = None
-        tiles = ", --tile dense keeps local colour and contrast at this size" if self.tiles else ""
+        tiles = ", or --tile dense" if self.tiles else ""
         log.warning(
-            "%s: %dx%d pixels are far more than the %d a side that the model was trained on, so "
-            "that its strokes come out small: --load_size %d scales down%s",
+            "%s: %dx%d, far larger than the %d px that the model was trained on; if its strokes "
+            "come out too small: --load_size %d%s",
             *(source, *size, side, 2 * side, tiles),
         )
 
