@@ -1,7 +1,6 @@
 """Chooses an execution by measuring, not by the device's name."""
 
 import copy
-import logging
 import math
 import os
 import statistics
@@ -13,11 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan.device import ran_out_of_memory, wait_for
+from cyclegan.execution.compiler import compiler_works
 from cyclegan.execution.execution import Execution, Precision
 from cyclegan.execution.settings import ExecutionSettings, PrecisionChoice, Switch
 from cyclegan.layers.settings import Recompute
-
-log = logging.getLogger(__name__)
 
 #: A step's generator passes: two translations, two cycles, two identities, and the rest.
 PASSES = 6.5
@@ -91,7 +89,7 @@ def _measured(
         base, one = _fewer_threads(base, work, device, one)
     base = replace(base, batched=_batches(settings, base, work, device, one))
     step = one * PASSES
-    compiled = _compiles(settings, base, work, step) and _compiler_works(device)
+    compiled = _compiles(settings, base, work, step) and compiler_works(device)
     return Chosen(replace(base, compiled=compiled), step)
 
 
@@ -109,7 +107,7 @@ def choose_for_conversion(
     """
     name = _native(network, device) if precision == "auto" else precision
     long = compile == "auto" and _takes_long(network, channels, pixels, device)
-    compiled = (compile == "on" or long) and _compiler_works(device)
+    compiled = (compile == "on" or long) and compiler_works(device)
     return Execution(device.type, 0, name, channels_last=True, compiled=compiled)
 
 
@@ -249,18 +247,6 @@ def _compiles(
     if base.recompute != "off" and base.device == "cpu":
         return False  # measured: there the convolutions are nearly all, and recomputing costs more
     return work.same_size and work.steps * seconds_per_step * SAVED > WARM_UP
-
-
-def _compiler_works(device: torch.device) -> bool:
-    """Whether anything can be compiled here; says so if not."""
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # "no CUDA"
-    try:
-        torch.compile(lambda x: x * 2 + 1)(torch.ones(8, device=device))
-    except Exception as error:  # a missing compiler shows in many ways
-        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else "no reason"
-        log.warning("not compiled: no compiler that works on this machine (%s)", reason)
-        return False
-    return True
 
 
 _REPEATS = 3

@@ -1,6 +1,5 @@
 """What was chosen: one value that decides, bit by bit, how networks are computed."""
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any, Literal
@@ -10,6 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from cyclegan.errors import UserError
+from cyclegan.execution.compiler import Compiled
 from cyclegan.layers.chain import recompute
 from cyclegan.layers.convolution import fold
 from cyclegan.layers.settings import Recompute
@@ -124,31 +124,3 @@ class Cast(nn.Module):
         cast = images.to(self._dtype or images.dtype, memory_format=self._layout)
         output: Tensor = self.network(cast)
         return output.to(images.dtype)
-
-
-class Compiled:
-    """A compiled network for inputs of the first one's shape; others are computed eagerly.
-
-    Compiling takes a minute: the last, smaller batch of an epoch is not worth one.
-    """
-
-    def __init__(self, network: nn.Module, *, graphs: bool) -> None:
-        self._eager = network
-        self._graphs = graphs
-        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # "no CUDA"
-        mode = "reduce-overhead" if graphs else "default"
-        self._compiled = torch.compile(network, mode=mode, dynamic=False)
-        self._shapes: set[torch.Size] = set()
-
-    def __call__(self, images: Tensor) -> Tensor:
-        known = images.shape in self._shapes or len(self._shapes) < _SHAPES
-        if not known:
-            output: Tensor = self._eager(images)
-            return output
-        self._shapes.add(images.shape)
-        output = self._compiled(images)
-        # A CUDA graph writes its next result to the same place.
-        return output.clone() if self._graphs else output
-
-
-_SHAPES = 2  # with one call for two batches, a network sees batches of two sizes

@@ -56,7 +56,7 @@ def test_choosing_changes_neither_weights_nor_random_numbers(tiny_settings: Sett
 def test_compiling_is_for_runs_that_win_the_time_back(
     tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choice, "_compiler_works", lambda device: True)
+    monkeypatch.setattr(choice, "compiler_works", lambda device: True)
     work = work_of(tiny_settings, 6)
     long = replace(work, steps=10**9)
     settings = ExecutionSettings()
@@ -148,7 +148,7 @@ def trained(ngf: int) -> nn.Module:
 
 
 def test_conversion_compiles_for_many_images_of_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "_compiler_works", lambda device: True)
+    monkeypatch.setattr(choice, "compiler_works", lambda device: True)
 
     def compiled(compile: Switch, images: int, ngf: int = 8) -> bool:
         network, pixels = trained(ngf), images * 256 * 256
@@ -165,7 +165,7 @@ def test_conversion_compiles_for_many_images_of_one_size(monkeypatch: pytest.Mon
 def test_conversion_computes_alike_however_busy_the_machine_is(
     monkeypatch: pytest.MonkeyPatch, native: bool
 ) -> None:
-    monkeypatch.setattr(choice, "_compiler_works", lambda device: True)
+    monkeypatch.setattr(choice, "compiler_works", lambda device: True)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
     chosen = set()
     for ticks in (count(), (number**0.5 for number in count())):  # slower and slower, or quicker
