@@ -53,6 +53,8 @@ class RunSettings:
     """the same seed gives the same run"""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
+    stop_exit_code: Annotated[int, Field(ge=0, le=255)] = 143
+    """exit code of a training that SIGTERM stopped, once all of it is saved"""
 
     @property
     def traits(self) -> Traits:

@@ -2,10 +2,12 @@
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,10 @@ from cyclegan import checkpoint
 from cyclegan.commands import COMMANDS
 
 
-def start(*args: str) -> subprocess.Popen[str]:
+def start(*args: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "cyclegan", "train", *args],
+        env={**os.environ, **(env or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -114,6 +117,46 @@ def test_a_run_has_one_trainer_at_a_time(tiny_flags: list[str], tmp_path: Path) 
         process.kill()
         process.communicate()
     train(*where, "--continue_train", "--n_epochs", "1", "--n_epochs_decay", "0")
+
+
+ENDLESS = """#!/bin/sh
+if [ -e "$WAITS" ]; then echo compiles > "$WAITS"; exec sleep 600; fi
+exec g++ "$@"
+"""
+
+#: What a compiler that torch has not met before would do first, for half a minute.
+QUICK_COMPILER = {
+    "TORCHINDUCTOR_VEC_ISA_OK": "0",
+    "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS": "0",
+}
+
+
+def test_a_signal_while_the_first_step_compiles(tiny_flags: list[str], tmp_path: Path) -> None:
+    """By a compiler that never ends: the run says that it waits for it, and does so for moments."""
+    compiler, waits = tmp_path / "endless", tmp_path / "waits"
+    compiler.write_text(ENDLESS)
+    compiler.chmod(0o755)
+    env = {"CXX": str(compiler), "WAITS": str(waits), **QUICK_COMPILER}
+    env |= {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    flags = ["--compile", "on", "--batching", "auto", "--stop_exit_code", "75"]
+    with start(*tiny_flags, *flags, env=env) as process:
+        try:
+            wait_for(process, "computes in fp32")  # the compiler was tried, and works
+            os.mkfifo(waits)
+            told = os.open(waits, os.O_RDONLY | os.O_NONBLOCK)
+            assert select.select([told], [], [], 120)[0], "nothing is compiled"
+            os.close(told)
+            process.terminate()
+            out, err = process.communicate(timeout=100)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)  # and the compiler with it
+    assert process.returncode == 75, err
+    assert "stopping: waiting for the compiler, 5 s at most; once more quits at once\n" in err
+    assert err.endswith("cyclegan: stopped by SIGTERM before training; nothing is lost\n")
+    assert "saved; go on with: cyclegan train --name tiny" in out
+    assert "Traceback" not in err
+    saved = checkpoint.load(tmp_path / "checkpoints" / "tiny" / "latest.pt")
+    assert saved.position.images == 0
 
 
 WAITING = """

@@ -4,7 +4,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +12,9 @@ from pathlib import Path
 from cyclegan.errors import UsageError, UserError
 from cyclegan.flags import Glance, RunCommand, parse_run, preset_of
 from cyclegan.packages import need
+from cyclegan.run import RunSettings
 from cyclegan.settings import Settings, changes, from_table, is_fixed, load_preset
-from cyclegan.training.interrupt import Interrupted, StopRequest
+from cyclegan.training.interrupt import CompilerInterrupted, Interrupted, StopRequest
 
 HELP = "train two generators and two discriminators on two folders"
 
@@ -25,10 +26,8 @@ def run(args: Sequence[str]) -> int:
     try:
         with StopRequest() as stop, stop.at_once():
             return _run(args)
-    except Interrupted as interrupted:
-        name = signal.Signals(interrupted.number).name
-        sys.stderr.write(f"cyclegan: stopped by {name} before training; nothing is lost\n")
-        return 128 + interrupted.number
+    except Interrupted as interrupted:  # before it was known what is to be trained
+        return _stopped(interrupted)
 
 
 def _is_further_process(environment: Mapping[str, str]) -> bool:
@@ -63,13 +62,16 @@ def _run(args: Sequence[str]) -> int:
             f"{folder}: there already; --continue_train goes on with it, "
             "another --name starts a new run"
         )
-    with _watched(command):
-        from cyclegan import assemble
+    return _carried_out(lambda: _begin(command), command)
 
-        ended_by = assemble.train(
-            command.settings, init_weights=command.init_weights, trust_code=command.trust_code
-        )
-        return _end(ended_by, command)
+
+def _begin(command: RunCommand) -> int:
+    from cyclegan import assemble
+
+    ended_by = assemble.train(
+        command.settings, init_weights=command.init_weights, trust_code=command.trust_code
+    )
+    return _end(ended_by, command.settings.run)
 
 
 def _resume(
@@ -83,8 +85,7 @@ def _resume(
     if command.init_weights is not None:
         raise UsageError("--init_weights starts a new run: it can't go with --continue_train")
     command.settings.run.check()
-    with _watched(command):
-        return _go_on(args, folder)
+    return _carried_out(lambda: _go_on(args, folder), command)
 
 
 def _go_on(args: Sequence[str], folder: Path) -> int:
@@ -108,7 +109,7 @@ def _go_on(args: Sequence[str], folder: Path) -> int:
         raise UserError(
             f"{lost}: not there, and the run was trained on it: give {flag} with where it is now"
         )
-    return _end(assemble.train(command.settings, resume=saved), command)
+    return _end(assemble.train(command.settings, resume=saved), command.settings.run)
 
 
 def _watched(command: RunCommand) -> AbstractContextManager[None]:
@@ -174,19 +175,55 @@ def _parse_train(args: Sequence[str], defaults: Settings) -> RunCommand:
     return parse_run(args, defaults, prog="cyclegan train", about=HELP)
 
 
-def _end(ended_by: int | None, command: RunCommand) -> int:
+def _carried_out(work: Callable[[], int], command: RunCommand) -> int:
+    """The exit code of the work, or of the signal that stopped it before or in its first step."""
+    try:
+        with _watched(command):
+            return work()
+    except CompilerInterrupted as interrupted:
+        code = _stopped(interrupted, command.settings.run)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # what the compiler has begun, it ends by itself
+    except Interrupted as interrupted:
+        return _stopped(interrupted, command.settings.run)
+
+
+def _stopped(interrupted: Interrupted, run: RunSettings | None = None) -> int:
+    """Say how to go on where no step was finished; return the exit code."""
+    name = signal.Signals(interrupted.number).name
+    sys.stderr.write(f"cyclegan: stopped by {name} before training; nothing is lost\n")
+    if run is not None and (run.folder / "latest.pt").is_file():
+        return _saved(interrupted.number, run)
+    sys.stdout.write("go on with: the same command once more\n")
+    return _exit_code(interrupted.number, run or RunSettings())
+
+
+def _end(ended_by: int | None, run: RunSettings) -> int:
     """Say how the run ended; return the exit code."""
-    run = command.settings.run
+    if ended_by is not None:
+        return _saved(ended_by, run)
+    style = " --style FILE" if run.traits.given_style else ""
+    sys.stdout.write(
+        f"trained: {run.folder}\nconvert with: "
+        f"cyclegan convert {_flags(run)} --input DIR{style} --output DIR\n"
+    )
+    return 0
+
+
+def _saved(number: int, run: RunSettings) -> int:
+    sys.stdout.write(f"saved; go on with: cyclegan train {_flags(run)} --continue_train\n")
+    return _exit_code(number, run)
+
+
+def _exit_code(number: int, run: RunSettings) -> int:
+    """130 after Ctrl-C; after SIGTERM what who sent it was told to expect."""
+    return run.stop_exit_code if number == signal.SIGTERM else 128 + number
+
+
+def _flags(run: RunSettings) -> str:
+    """The flags that name the run."""
     words = ["--name", run.name]
     if run.checkpoints_dir != Path("checkpoints"):
         words += ["--checkpoints_dir", str(run.checkpoints_dir)]
-    flags = shlex.join(words)
-    if ended_by is None:
-        style = " --style FILE" if run.traits.given_style else ""
-        sys.stdout.write(
-            f"trained: {run.folder}\nconvert with: "
-            f"cyclegan convert {flags} --input DIR{style} --output DIR\n"
-        )
-        return 0
-    sys.stdout.write(f"saved; go on with: cyclegan train {flags} --continue_train\n")
-    return 128 + ended_by
+    return shlex.join(words)

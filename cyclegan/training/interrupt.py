@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
+from cyclegan.durations import spoken
+
 log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 T = TypeVar("T")
@@ -21,12 +23,20 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
 
 
+class CompilerInterrupted(Interrupted):
+    """A signal to stop, raised within a step: what it computed is lost, and the compiler works on.
+
+    Its threads would hold up the end of the process for minutes.
+    """
+
+
 class StopRequest:
     """While entered, remembers the first signal to stop; a second one quits at once."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
         self._raises = False
+        self._patience = 0.0
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "StopRequest":
@@ -59,10 +69,39 @@ class StopRequest:
                     return
             yield item
 
+    @contextmanager
+    def while_compiling(self, seconds: float) -> Iterator[None]:
+        """While entered, a signal waits for the compiler, so long at most.
+
+        Raises CompilerInterrupted after that, and where the compiler fails because of the signal.
+        """
+        self._patience = seconds
+        before = signal.signal(signal.SIGALRM, self._give_up)
+        try:
+            yield
+        except Exception:
+            if self.signal is None:
+                raise
+            raise CompilerInterrupted(self.signal) from None
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.signal(signal.SIGALRM, before)
+            self._patience = 0.0
+
+    def _give_up(self, number: int, frame: FrameType | None) -> None:
+        raise CompilerInterrupted(self.signal or number)
+
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
             os._exit(128 + number)
         self.signal = number
         if self._raises:
             raise Interrupted(number)
+        if self._patience:
+            signal.setitimer(signal.ITIMER_REAL, self._patience)
+            log.warning(
+                "stopping: waiting for the compiler, %s at most; once more quits at once",
+                spoken(self._patience),
+            )
+            return
         log.warning("stopping after this step, then saving; once more quits at once")

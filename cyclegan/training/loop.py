@@ -1,6 +1,7 @@
 """The training loop: epochs, logging, saving, stopping."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,7 @@ from cyclegan.loggers.journey import finish
 from cyclegan.position import Position
 from cyclegan.quality.watch import QualityWatch
 from cyclegan.training.diary import Diary, Display
-from cyclegan.training.interrupt import Interrupted, StopRequest
+from cyclegan.training.interrupt import CompilerInterrupted, Interrupted, StopRequest
 from cyclegan.training.phase import Phase
 from cyclegan.training.saving import Saver
 from cyclegan.training.schedule import learning_rate
@@ -84,11 +85,18 @@ class Course:
     diary: Diary
     saver: Saver
     stop: StopRequest
+    start: Position
 
     @property
     def ends(self) -> bool:
         """Whether it ends before its last epoch."""
         return self.stop.signal is not None or self.training.gives_up
+
+    def first_compile(self, position: Position) -> AbstractContextManager[None]:
+        """While entered, the step at `position` may be given up: nothing was trained before it."""
+        if position == self.start and self.training.execution.compiled:
+            return self.stop.while_compiling(_PATIENCE)
+        return nullcontext()
 
     def save(self, position: Position, *epochs: str) -> None:
         """Save as these epochs; it is written while training goes on."""
@@ -101,14 +109,14 @@ def train(training: Training, start: Position) -> int | None:
     """Train from `start` to the last epoch; return the signal that ended it before, if any.
 
     Raises UserError where a loss is NaN or infinite, images can't be loaded, or a checkpoint can't
-    be written.
+    be written, and CompilerInterrupted where the signal came while the first step compiled.
     """
     diary = Diary(training.display, start, training.device)
     saver = Saver(training.snapshot, training.folder, training.settings)
     with StopRequest() as stop, saver:
         saver.save(start, "latest")
         saver.wait()  # a full disk is found out now, and a killed run can always go on
-        course = Course(training, diary, saver, stop)
+        course = Course(training, diary, saver, stop, start)
         position = start
         try:
             while position.epoch <= training.settings.last_epoch and not course.ends:
@@ -134,6 +142,8 @@ def _epoch(course: Course, position: Position) -> Position:
             position = _step(course, position, batches, rate)
             if course.ends:
                 return position
+    except CompilerInterrupted:
+        raise
     except Interrupted:
         return position
     except LoadingError:
@@ -158,14 +168,8 @@ def _ended(course: Course, position: Position) -> Position:
 def _step(course: Course, before: Position, batches: Sequence[Batch], rate: float) -> Position:
     """Train one step, log it, save where it is time; return the place reached."""
     training = course.training
-    moved = [one.to(training.device) for one in batches]
-    result = run_step(
-        training.phases,
-        training.state,
-        moved,
-        number=before.images // training.images_per_step,
-        apart=training.execution.apart,
-    )
+    with course.first_compile(before):
+        result = _computed(training, before, batches)
     position = before.after(sum(len(one) for one in batches))
     training.watch.note(result, position.images)
     try:
@@ -184,6 +188,16 @@ def _step(course: Course, before: Position, batches: Sequence[Batch], rate: floa
     return position
 
 
+def _computed(training: Training, before: Position, batches: Sequence[Batch]) -> StepResult:
+    return run_step(
+        training.phases,
+        training.state,
+        [one.to(training.device) for one in batches],
+        number=before.images // training.images_per_step,
+        apart=training.execution.apart,
+    )
+
+
 def _grouped(batches: Iterable[Batch], count: int) -> Iterator[list[Batch]]:
     iterator = iter(batches)
     while group := list(islice(iterator, count)):
@@ -196,6 +210,10 @@ def _look(course: Course, quality: QualityWatch, position: Position) -> None:
     course.diary.add(look.values)
     if look.better:
         course.saver.save(position, checkpoint.BEST)
+
+
+#: Seconds that a signal waits for the compiler: the kernel in progress is mostly done by then.
+_PATIENCE = 5.0
 
 
 def _set_rate(training: Training, rate: float) -> None:

@@ -11,6 +11,7 @@ from training.test_loop import assert_same_run, with_changes
 from cyclegan import assemble, checkpoint
 from cyclegan.cli import run
 from cyclegan.execution import choice
+from cyclegan.training.interrupt import CompilerInterrupted, StopRequest
 
 
 def stop_when_opened(fifo: Path, number: signal.Signals) -> threading.Thread:
@@ -69,9 +70,11 @@ def test_while_images_are_looked_at_before_training(
     assert run(["train", *tiny_flags]) == 128 + number
     thread.done.set()
     thread.join()
-    assert capsys.readouterr().err.endswith(
+    shown = capsys.readouterr()
+    assert shown.err.endswith(
         f"cyclegan: stopped by {number.name} before training; nothing is lost\n"
     )
+    assert shown.out == "go on with: the same command once more\n"
 
 
 def test_while_the_execution_is_chosen(
@@ -88,8 +91,25 @@ def test_while_the_execution_is_chosen(
         raise AssertionError(f"went on after {seconds} s")
 
     monkeypatch.setattr(choice, "_seconds", signalled)
-    assert run(["train", *tiny_flags, "--precision", "auto"]) == 143
+    assert run(["train", *tiny_flags, "--precision", "auto", "--stop_exit_code", "75"]) == 75
     assert "stopped by SIGTERM before training" in capsys.readouterr().err
     monkeypatch.undo()
     assert run(["train", *tiny_flags, "--n_epochs", "0", "--n_epochs_decay", "1"]) == 0
     assert (tmp_path / "checkpoints/tiny/latest.pt").is_file()
+
+
+def test_a_compiler_that_the_signal_ends_ends_the_run() -> None:
+    """Ctrl-C goes to the compiler too, which then fails."""
+    with pytest.raises(CompilerInterrupted), StopRequest() as stop, stop.while_compiling(60.0):
+        signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("the compiler was killed")
+    with pytest.raises(RuntimeError), StopRequest() as stop, stop.while_compiling(60.0):
+        raise RuntimeError("the compiler is broken")
+
+
+def test_a_step_that_compiles_in_time_is_finished_and_saved() -> None:
+    with StopRequest() as stop:
+        with stop.while_compiling(60.0):
+            signal.raise_signal(signal.SIGTERM)
+        assert stop.signal == signal.SIGTERM
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
