@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 import types
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.export.settings import ExportSettings
 from cyclegan.flags import parse, parse_run, preset_of
 from cyclegan.losses.terms import TERMS, Term
+from cyclegan.run import RunSettings
 from cyclegan.serving.settings import ServeSettings
 from cyclegan.settings import Settings, from_table, load_preset
 from cyclegan.stylize.settings import StylizeSettings
@@ -35,7 +37,7 @@ def commands_of(text: str) -> list[str]:
         part
         for kind, block in blocks_of(text)
         if kind == "bash"
-        for line in block.replace("\\\n", " ").splitlines()
+        for line in re.sub(r"(?m)^ *exec ", "", block.replace("\\\n", " ")).splitlines()
         for part in re.split(r" (?:&&|\|\||2>) ", line)
         if part.startswith(("cyclegan ", "bash "))
     ]
@@ -124,3 +126,25 @@ def test_every_command_says_what_a_stop_leaves() -> None:
     assert {name: rows[name] for name in rows.keys() - save} == {
         name: command.after_stop for name, command in cli.COMMANDS.items() if name not in save
     }
+
+
+def test_the_script_for_supervisors_starts_a_run_and_goes_on(tmp_path: Path) -> None:
+    """As it stands in the text, by a `cyclegan` that tells what it was given and exits as asked."""
+    text = (ROOT / "docs" / "deploy.md").read_text()
+    assert f"| {RunSettings().stop_exit_code}, or `--stop_exit_code N` |" in text
+    (tmp_path / "train.sh").write_text(next(b for _, b in blocks_of(text) if "# train.sh" in b))
+    (tmp_path / "cyclegan").write_text('#!/bin/sh\necho "$@"\nexit 75\n')
+    (tmp_path / "cyclegan").chmod(0o755)
+
+    def told() -> str:
+        env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+        ended = subprocess.run(
+            ["bash", "train.sh"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 75, ended.stderr
+        return ended.stdout
+
+    assert "--dataroot mydata --name vangogh --stop_exit_code 75" in told()
+    (tmp_path / "checkpoints" / "vangogh").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "vangogh" / "latest.pt").touch()
+    assert told() == "train --name vangogh --continue_train\n"
