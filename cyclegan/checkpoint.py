@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 from cyclegan.archive import check_content, check_records, is_archive
 from cyclegan.contents import PROGRAMS, SAFE, ending_of, other_than_weights
 from cyclegan.device import ran_out_of_memory
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, in_one_line, in_words
 from cyclegan.position import Position
 
 FORMAT = 1
@@ -226,7 +226,7 @@ def from_plain(content: Any, path: Path) -> Checkpoint:
 
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].lower()}"[:160]
+    return in_one_line(f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].lower()}")
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:
@@ -325,7 +325,7 @@ def _cause(error: BaseException) -> str:
         deepest = deepest.__cause__ or deepest.__context__ or deepest
     if isinstance(deepest, OSError) and deepest.strerror:
         return deepest.strerror
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+    return in_words(error)
 
 
 def _neighbours(run: Path) -> str:

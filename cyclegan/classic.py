@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cyclegan import wrapped
 from cyclegan.checkpoint import load_plain
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, in_words
 from cyclegan.generators import GeneratorSettings
 from cyclegan.generators.settings import ResnetSettings
 from cyclegan.layers.settings import Norm
@@ -87,8 +87,7 @@ def infer_architecture(weights: Mapping[str, Tensor], path: Path) -> Architectur
     try:
         return _inferred(weights, path)
     except (IndexError, ValueError) as error:  # shapes and numbers that no generator has
-        reason = str(error).splitlines()[0][:120]
-        raise UserError(f"{path}: no generator that can be built ({reason})") from None
+        raise UserError(f"{path}: no generator that can be built ({in_words(error)})") from None
 
 
 def _inferred(weights: Mapping[str, Tensor], path: Path) -> Architecture:

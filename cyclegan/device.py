@@ -5,7 +5,7 @@ import platform
 import psutil
 import torch
 
-from cyclegan.errors import UsageError
+from cyclegan.errors import UsageError, in_words
 
 
 def choose_device(name: str) -> torch.device:
@@ -23,8 +23,7 @@ def choose_device(name: str) -> torch.device:
         if device.type == "meta":
             raise RuntimeError("it computes nothing")
     except (RuntimeError, AssertionError, ImportError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"--device {name}: not on this machine ({reason[:100]})") from None
+        raise UsageError(f"--device {name}: not on this machine ({in_words(error)})") from None
     return device
 
 

@@ -26,8 +26,18 @@ def in_words(error: BaseException) -> str:
     """What an error says, in one line that is never empty."""
     said = getattr(error, "strerror", None) or str(error).strip()
     if isinstance(error, MemoryError):
-        return f"not enough memory{said and f': {said.splitlines()[0]}'}"
-    return str(said).splitlines()[0] if said else type(error).__name__
+        return f"not enough memory{said and f': {in_one_line(said.splitlines()[0])}'}"
+    return in_one_line(str(said).splitlines()[0]) if said else type(error).__name__
+
+
+def in_one_line(text: str) -> str:
+    """Return a text that others wrote in one line; of a very long one the sentences that fit."""
+    line = " ".join(text.split())
+    if len(line) <= _LONG:
+        return line
+    sentences = line[:_LONG].rpartition(". ")[0]
+    words = line[:_LONG].rpartition(" ")[0]
+    return f"{sentences}." if sentences else f"{words or line[:_LONG]} ..."
 
 
 def printable(text: str) -> str:
@@ -35,3 +45,6 @@ def printable(text: str) -> str:
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
     )
+
+
+_LONG = 300  # letters: more is hardly read

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cyclegan.errors import in_one_line
+
 #: Of whole numbers: nanoseconds of a file's time are below it; nothing here counts further.
 LARGEST = (1 << 63) - 1
 #: Tables in tables: more than any file of ours has, fewer than Python's stack bears.
@@ -70,7 +72,7 @@ def _read(content: bytes | str, parse: Any, names: bool) -> Any:
     except UnicodeDecodeError:
         raise DamagedTextError("not UTF-8") from None
     except ValueError as error:  # of either reader; long numbers have one of their own
-        raise DamagedTextError(" ".join(str(error).split())[:120]) from None
+        raise DamagedTextError(in_one_line(str(error))) from None
     check(found, names=names)
     return found
 

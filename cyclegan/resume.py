@@ -6,7 +6,7 @@ import torch
 
 from cyclegan.checkpoint import LATEST, Checkpoint
 from cyclegan.device import ran_out_of_memory
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, in_one_line
 from cyclegan.quality.watch import Best
 from cyclegan.settings import Settings
 from cyclegan.training.state import TrainingState
@@ -50,6 +50,6 @@ def take_up(state: TrainingState, resume: Checkpoint, device: torch.device, path
         named = isinstance(error, KeyError)
         reason = f"it holds no {error.args[0]}" if named else f"{error}".strip().splitlines()[-1]
         raise UserError(
-            f"{path}: not what these settings train ({reason.strip()[:120]}): start a new run with "
+            f"{path}: not what these settings train ({in_one_line(reason)}): start a new run with "
             "another --name"
         ) from error

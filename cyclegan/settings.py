@@ -14,7 +14,7 @@ from cyclegan import plain
 from cyclegan.data.settings import DataSettings, is_there
 from cyclegan.discriminators import DISCRIMINATORS, DiscriminatorSettings
 from cyclegan.discriminators.settings import BasicSettings
-from cyclegan.errors import UsageError, UserError
+from cyclegan.errors import UsageError, UserError, in_one_line
 from cyclegan.execution.settings import ExecutionSettings
 from cyclegan.fusion.settings import FusionSettings
 from cyclegan.generators import GENERATORS, GeneratorSettings
@@ -235,7 +235,7 @@ def _part(name: str, given: Any, source: str) -> Any:
     except ValidationError as error:
         raise UsageError(f"{where} {_first_problem(error, asdict(start))}") from None
     except (TypeError, ValueError, RecursionError) as error:  # what JSON can't hold
-        raise UsageError(f"{where}: {str(error)[:120]}") from None
+        raise UsageError(f"{where}: {in_one_line(str(error))}") from None
 
 
 def _first_problem(error: ValidationError, known: Mapping[str, Any]) -> str:

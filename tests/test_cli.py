@@ -15,8 +15,9 @@ from cyclegan import checkpoint, cli
 from cyclegan.classic_flags import RULES, rewrite
 from cyclegan.commands import train as train_command
 from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.device import choose_device
 from cyclegan.discriminators import DISCRIMINATORS
-from cyclegan.errors import UsageError, UserError
+from cyclegan.errors import UsageError, UserError, in_one_line
 from cyclegan.flags import RunCommand, parse, parse_run, preset_of, refuse_classic
 from cyclegan.generators import GENERATORS
 from cyclegan.loggers.settings import LoggerSettings
@@ -452,3 +453,18 @@ def test_a_login_in_an_address_is_refused_and_not_repeated() -> None:
     with pytest.raises(UsageError, match="VISDOM_PASSWORD") as caught:
         Settings(loggers=LoggerSettings(display_server="http://me:secret@localhost")).check()
     assert "secret" not in str(caught.value)
+
+
+def test_what_torch_says_of_a_device_is_told_whole() -> None:
+    """Its list of devices is long, and what is wrong comes last."""
+    with pytest.raises(UsageError, match=r"Expected one of .* device string: toaster\)$"):
+        choose_device("toaster")
+
+
+def test_a_long_text_of_others_ends_with_a_sentence_or_a_word() -> None:
+    assert in_one_line("Two\n  lines.") == "Two lines."
+    assert in_one_line("It broke. " + "Why " * 100) == "It broke."
+    endless = in_one_line("word " * 100)
+    assert endless.endswith("word ...")
+    assert len(endless) <= 304
+    assert in_one_line("x" * 1000) == "x" * 300 + " ..."

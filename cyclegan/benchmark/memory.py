@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, in_one_line
 from cyclegan.progress import tracked
 
 
@@ -70,5 +70,5 @@ def _peak_in_a_child(module: str, given: Mapping[str, Any]) -> int:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         if done.returncode == _TOLD:
             raise UserError(last)
-        raise UserError(f"measuring memory failed: {last[:200]}")
+        raise UserError(f"measuring memory failed: {in_one_line(last)}")
     return int(done.stdout.splitlines()[-1])

@@ -16,7 +16,7 @@ from PIL import Image
 from cyclegan.data.cache import Pixels
 from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.settings import DataSettings
-from cyclegan.errors import UsageError
+from cyclegan.errors import UsageError, in_one_line
 from cyclegan.images import Size
 from cyclegan.images.picture import Picture
 from cyclegan.spelling import nearest
@@ -121,7 +121,7 @@ def _tuples(value: Any) -> Any:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+    return in_one_line(str(error))
 
 
 _TRANSFORMS: dict[str, type[albumentations.BasicTransform]] = {

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cyclegan.data.processes import DeadlyTaskError, LoadingProcesses
 from cyclegan.data.unpaired import Picture, Place, UnpairedImages
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, in_one_line
 
 Places = Sequence[Place]
 
@@ -146,8 +146,8 @@ class _Load:
         except UserError as error:
             return Failure(str(error))
         except Exception as error:  # a transform may raise anything
-            line = " ".join(str(error).split())[:200]
-            return Failure(f"loading an image failed: {type(error).__name__}: {line}")
+            line = f"{type(error).__name__}: {in_one_line(str(error))}"
+            return Failure(f"loading an image failed: {line}")
 
 
 def _share_cores() -> None:

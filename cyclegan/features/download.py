@@ -10,6 +10,7 @@ from pathlib import Path
 import requests
 import torch
 
+from cyclegan.errors import in_words
 from cyclegan.features.network import NoWeightsError
 from cyclegan.progress import progress_bar
 
@@ -72,7 +73,7 @@ def _reason(error: OSError) -> str:
         return f"no answer in {PATIENCE:.0f} s"
     if isinstance(error, requests.ConnectionError):
         return "no connection"
-    return (error.strerror or str(error).splitlines()[0])[:100]
+    return in_words(error)
 
 
 def _advice(url: str, name: str, reason: str) -> NoWeightsError:

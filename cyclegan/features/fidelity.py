@@ -7,7 +7,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from cyclegan.contents import PROGRAMS, check_trust, ending_of
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, in_words
 from cyclegan.features.network import FeatureNetwork, NoWeightsError, Seen, read_weights
 from cyclegan.packages import need
 
@@ -72,9 +72,8 @@ def _check_trust(name: Name, weights: Path | None, *, trust_code: bool) -> None:
 
 
 def _advice(name: Name, error: Exception) -> str:
-    reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
     return (
-        f"--features {name}: its weights can't be downloaded ({reason}): give them with "
+        f"--features {name}: its weights can't be downloaded ({in_words(error)}): give them with "
         "--feature_weights FILE"
     )
 

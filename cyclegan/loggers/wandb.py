@@ -2,7 +2,7 @@
 
 import uuid
 
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, in_one_line
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.record import Pictures, Record
 from cyclegan.loggers.settings import LoggerSettings
@@ -30,10 +30,9 @@ class WandbLogger:
                 config=dict(journey.settings) | dict(journey.environment),
             )
         except (wandb.Error, OSError) as error:
-            line = " ".join(str(error).split())[:200]
             raise UserError(
-                f"--use_wandb: {line}; log in with 'wandb login', set WANDB_MODE=offline, "
-                "or leave the flag out"
+                f"--use_wandb: {in_one_line(str(error))}; log in with 'wandb login', "
+                "set WANDB_MODE=offline, or leave the flag out"
             ) from error
         file.write_text(identity)
         self._run.define_metric("*", step_metric="images")

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from cyclegan import plain
 from cyclegan.classic import Architecture
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, in_one_line
 from cyclegan.fusion.build import Blueprint
 from cyclegan.generators import GENERATORS
 from cyclegan.layers.settings import Norm
@@ -88,7 +88,7 @@ def from_texts(texts: Mapping[str, str], path: Path) -> Metadata | None:
         values = _VALUES.validate_json(own["values"])
         return Metadata(architecture, direction, arithmetic, values, own["digest"])
     except (KeyError, ValueError, TypeError, RecursionError) as error:  # pydantic's are some
-        reason = " ".join(str(error).split())[:120]
+        reason = in_one_line(str(error))
         raise UserError(f"{path}: its metadata can't be read ({reason}): export it again") from None
 
 

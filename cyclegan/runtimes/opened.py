@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, in_one_line
 from cyclegan.runtimes.metadata import Metadata
 
 Call = Callable[[Tensor], Tensor]
@@ -67,4 +67,4 @@ class Session(nn.Module):
 def first_line(error: BaseException) -> str:
     """What a foreign error says, short enough for one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines or [type(error).__name__])[0][:120]
+    return in_one_line((lines or [type(error).__name__])[0])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, in_one_line
 from cyclegan.packages import need
 from cyclegan.runtimes.foreign import Side, assume
 from cyclegan.runtimes.metadata import PREFIX, Metadata, from_texts
@@ -82,4 +82,4 @@ def _shapes(ports: Any) -> list[list[Side]]:
 def _reason(error: Exception) -> str:
     """The last line that says something: the first name places in OpenVINO's source."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:120] if lines else first_line(error)
+    return in_one_line(lines[-1]) if lines else first_line(error)
