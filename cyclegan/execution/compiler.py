@@ -40,7 +40,8 @@ class Compiled:
         self._eager: Callable[[Tensor], Tensor] = network
         self._graphs = graphs
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # "no CUDA"
-        _compile_backward_at_once()
+        if not graphs:
+            _compile_backward_at_once()
         mode = "reduce-overhead" if graphs else "default"
         self._compiled: Callable[[Tensor], Tensor] = torch.compile(
             network, mode=mode, dynamic=False
