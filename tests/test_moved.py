@@ -149,6 +149,13 @@ def test_evaluation_and_comparison_find_the_pictures_too(
     assert cli.run([*compare, *more]) == 0
 
 
+def test_conversion_finds_the_test_images_too(work: Path, tmp_path: Path) -> None:
+    runs = str(work.rename(tmp_path / "elsewhere") / "checkpoints")
+    convert = ["convert", "--name", "root", "--checkpoints_dir", runs, "--precision", "fp32"]
+    assert cli.run([*convert, "--output", str(tmp_path / "out")]) == 0
+    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"0.png", "1.png"}
+
+
 @pytest.mark.parametrize(
     ("flag", "package"), [("tensorboard", "tensorboard"), ("use_wandb", "wandb")]
 )

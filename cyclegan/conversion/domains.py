@@ -115,7 +115,8 @@ def _trained(settings: ConvertSettings) -> Settings | None:
         path = checkpoint.path_of(path, settings.epoch)
     if path.suffix != ".pt":
         return None
-    return from_table(checkpoint.load(path, mapped=True).settings, str(path))
+    trained = from_table(checkpoint.load(path, mapped=True).settings, str(path))
+    return trained.found_from(path.parent)
 
 
 def _by_name(direction: FolderDirection, dataroot: Path | None) -> Sides:
