@@ -39,10 +39,13 @@ def waiting(what: str) -> Iterator[None]:
         yield
 
 
-def tracked(items: Sequence[T], what: str, unit: str = "") -> Iterator[T]:
-    """The same items; what is shown meanwhile leaves nothing behind."""
+def tracked(items: Sequence[T], what: str, unit: str = "", *, is_part: bool = False) -> Iterator[T]:
+    """The same items; what is shown meanwhile leaves nothing behind.
+
+    Of a part of other work nothing is shown unless it takes longer than a second.
+    """
     with progress_bar(transient=True) as bar:
-        task = bar.add_task(what, total=len(items), unit=unit)
+        task = bar.add_task(what, total=len(items), unit=unit, is_part=is_part)
         for item in items:
             yield item
             bar.advance(task)

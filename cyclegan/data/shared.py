@@ -19,7 +19,7 @@ def told_shared(folders: Mapping[Path, Sequence[Path]], seconds: float) -> Itera
     where: dict[bytes, dict[Path, Path]] = defaultdict(dict)
     candidates = list(_of_one_size(folders))
     in_time = 0
-    for folder, path in tracked(candidates, "comparing", "files"):
+    for folder, path in tracked(candidates, "looking for shared pictures", "files", is_part=True):
         if time.monotonic() > until:
             break
         in_time += 1
