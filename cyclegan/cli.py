@@ -13,7 +13,7 @@ from cyclegan.commands import COMMANDS
 from cyclegan.errors import UsageError, UserError, printable
 from cyclegan.flags import refuse_classic
 from cyclegan.spelling import nearest
-from cyclegan.training.interrupt import SIGNALS, Interrupted
+from cyclegan.training.interrupt import ONE_REQUEST, SIGNALS, Interrupted
 
 
 def main() -> NoReturn:
@@ -43,15 +43,12 @@ def _stop(number: int, frame: FrameType | None) -> None:
     begun = time.monotonic()
 
     def once_more(number: int, frame: FrameType | None) -> None:
-        if time.monotonic() - begun > _ONE_REQUEST:
+        if time.monotonic() - begun > ONE_REQUEST:
             os._exit(128 + number)
 
     for each in SIGNALS:
         signal.signal(each, once_more)
     raise Interrupted(number)
-
-
-_ONE_REQUEST = 1.0  # seconds: `timeout` and others signal the process, then its whole group
 
 
 def _leave(args: Sequence[str], number: int) -> NoReturn:

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +13,8 @@ from cyclegan.durations import spoken
 
 log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: Seconds in which signals are one request: `timeout` signals the process, then its whole group.
+ONE_REQUEST = 1.0
 T = TypeVar("T")
 
 
@@ -31,10 +34,11 @@ class CompilerInterrupted(Interrupted):
 
 
 class StopRequest:
-    """While entered, remembers the first signal to stop; a second one quits at once."""
+    """While entered, remembers the first signal to stop; one that comes later quits at once."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self._since = 0.0
         self._raises = False
         self._patience = 0.0
         self._before: dict[signal.Signals, Any] = {}
@@ -93,8 +97,10 @@ class StopRequest:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
-            os._exit(128 + number)
-        self.signal = number
+            if time.monotonic() - self._since > ONE_REQUEST:
+                os._exit(128 + number)
+            return
+        self.signal, self._since = number, time.monotonic()
         if self._raises:
             raise Interrupted(number)
         if self._patience:
