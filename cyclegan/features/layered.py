@@ -60,7 +60,7 @@ class LayeredNetwork:
     """the file of its weights, where it was given"""
 
     def __post_init__(self) -> None:
-        for module in self._modules():
+        for module in self.modules():
             module.eval().requires_grad_(False)
 
     @property
@@ -83,7 +83,7 @@ class LayeredNetwork:
 
     def to(self, device: torch.device) -> "LayeredNetwork":
         """The same network, its weights moved to that device."""
-        for module in self._modules():
+        for module in self.modules():
             module.to(device)
         return self
 
@@ -108,6 +108,12 @@ class LayeredNetwork:
                     wanted.remove(stage.name)
         return {name: maps[name] for name in layers}
 
+    def channels(self, layer: str) -> int:
+        """Return the number of maps of a layer."""
+        (stage,) = (stage for stage in self.stages if stage.name == layer)
+        convolutions = [one for one in stage.module.modules() if isinstance(one, nn.Conv2d)]
+        return convolutions[-1].out_channels
+
     def smallest(self, layers: Sequence[str]) -> int:
         """Pixels a side that images need to have for all of `layers`."""
         return max((stage.smallest for stage in self.stages if stage.name in layers), default=1)
@@ -122,7 +128,8 @@ class LayeredNetwork:
                     "layers"
                 )
 
-    def _modules(self) -> tuple[nn.Module, ...]:
+    def modules(self) -> tuple[nn.Module, ...]:
+        """Return all that holds weights or buffers."""
         return (self.entry, *(stage.module for stage in self.stages))
 
 

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from cyclegan.data.cache_folder import user_folder
 from cyclegan.features import efficientnet, vgg
 from cyclegan.features import plain as plain_network
-from cyclegan.features.efficientnet import efficientnet_lite0
+from cyclegan.features.efficientnet import efficientnet_lite0, efficientnet_lite1
 from cyclegan.features.fidelity import fidelity
 from cyclegan.features.layered import LayeredNetwork, as_measure
 from cyclegan.features.network import FeatureNetwork, NoWeightsError
@@ -28,6 +28,7 @@ Network = TypeVar("Network")
 LAYERED: Mapping[LayeredName, Callable[[Path | None], LayeredNetwork]] = {
     "vgg19": vgg19,
     "efficientnet-lite0": efficientnet_lite0,
+    "efficientnet-lite1": efficientnet_lite1,
     "plain": plain,
 }
 
@@ -35,7 +36,8 @@ LAYERED: Mapping[LayeredName, Callable[[Path | None], LayeredNetwork]] = {
 #: network's layers. Each takes whether a layer prepares the colours, as some files of VGG have it.
 BLANK: Mapping[LayeredName, Callable[[bool], LayeredNetwork]] = {
     "vgg19": lambda prepared: vgg.blank(prepared=prepared),
-    "efficientnet-lite0": lambda prepared: efficientnet.blank(),
+    "efficientnet-lite0": lambda prepared: efficientnet.blank_lite0(),
+    "efficientnet-lite1": lambda prepared: efficientnet.blank_lite1(),
     "plain": lambda prepared: plain_network.blank(),
 }
 

@@ -158,13 +158,20 @@ def test_the_metrics_see_the_same_network(tmp_path: Path) -> None:
     assert not torch.allclose(seen.vectors[0], seen.vectors[2], atol=1e-2)
 
 
-@pytest.mark.parametrize("name", ["efficientnet-lite0", "plain"])
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite1", "plain"])
 def test_losses_weigh_about_the_same_through_any_network(name: str) -> None:
     """As through the normalised VGG-19, whose maps have a root mean square of 2."""
     network = LAYERED[name](None)
     pictures = torch.cat([photograph(seed, (96, 96)) for seed in range(4)])
     for layer, maps in network(pictures, network.style + network.content).items():
         assert 1 < network.scale * maps.square().mean().sqrt() < 4, layer
+
+
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite1", "plain"])
+def test_a_layer_has_as_many_maps_as_it_says(name: str) -> None:
+    network = LAYERED[name](None)
+    for layer, maps in network(photograph(1, (64, 64)), network.layers).items():
+        assert maps.shape[1] == network.channels(layer)
 
 
 def test_files_that_end_elsewhere_are_foreign(tmp_path: Path) -> None:

@@ -141,6 +141,7 @@ VARIANTS = {
     "gradient penalty": {"losses": {"gan_mode": "wgangp"}},
     "save within epochs": {"training": {"save_latest_freq": 2}},
     "averaged weights": {"training": {"ema_decay": 0.9}},
+    "frozen features": {"discriminator": {"netD": "projected", "projection": "efficientnet-lite0"}},
     "what was added": {
         "losses": {
             "diffaugment": ["color", "translation", "cutout"],
@@ -243,7 +244,7 @@ def test_one_channel_to_three(tiny: dict) -> None:
 
 
 @pytest.mark.parametrize("gan_mode", ["vanilla", "hinge", "wgangp"])
-@pytest.mark.parametrize("netD", ["n_layers", "pixel", "multiscale"])
+@pytest.mark.parametrize("netD", ["n_layers", "pixel", "multiscale", "projected"])
 def test_objectives_and_discriminators_train(tiny: dict, gan_mode: str, netD: str) -> None:
     shallow = {"n_layers_D": 1} if netD == "multiscale" else {}
     settings = with_changes(
