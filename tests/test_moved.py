@@ -15,7 +15,7 @@ from cyclegan.errors import UserError
 #: Runs that name their files in each way that there is.
 RUNS = {
     "root": ["--dataroot", "mydata"],
-    "domains": ["--domain_A", "photos", "--domain_B", "../work/drawings"],
+    "domains": ["--domain_A", "photos", "--domain_B", "../project/drawings"],
     "painting": [
         *("--model", "one_painting", "--content", "photos", "--style", "drawings/0.png"),
         *("--lambda_style", "1", "--feature_weights", "vgg.pth"),
@@ -32,7 +32,7 @@ SMALL = [
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with pictures, and runs that were trained on them from there."""
-    top = tmp_path_factory.mktemp("trained") / "work"
+    top = tmp_path_factory.mktemp("trained") / "project"
     for folder in ("photos", "drawings", "mydata/trainA", "mydata/trainB"):
         (top / folder).mkdir(parents=True)
         for number in range(2):
@@ -48,13 +48,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def work(trained: Path, tmp_path: Path) -> Path:
     """A copy of it that is as if it had been made there."""
-    shutil.copytree(trained, tmp_path / "work")
-    for run in (tmp_path / "work" / "checkpoints").iterdir():
+    shutil.copytree(trained, tmp_path / "project")
+    for run in (tmp_path / "project" / "checkpoints").iterdir():
         saved = checkpoint.load(run / "latest.pt")
-        text = json.dumps(saved.settings).replace(str(trained), str(tmp_path / "work"))
+        text = json.dumps(saved.settings).replace(str(trained), str(tmp_path / "project"))
         saved.settings.update(json.loads(text))
         checkpoint.save(saved, run, "latest")
-    return tmp_path / "work"
+    return tmp_path / "project"
 
 
 def go_on(work: Path, name: str, *flags: str) -> int:
