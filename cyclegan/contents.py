@@ -96,22 +96,27 @@ def _is_safetensors(start: bytes, path: Path) -> bool:
     return start[8:9] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
 
 
-def _is_foreign_archive(path: Path) -> bool:
-    """Whether it holds nothing that torch writes."""
+def _names_in(path: Path) -> list[str] | None:
+    """Return the names in a zip archive; None where it is cut, or of a later kind than Python's."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            return archive.namelist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        return False
-    return not any(name.endswith((".pkl", "models/model.json", "archive_format")) for name in names)
+        return None
+
+
+def _is_foreign_archive(path: Path) -> bool:
+    """Whether it holds nothing that torch writes."""
+    names = _names_in(path)
+    return names is not None and not any(
+        name.endswith((".pkl", "models/model.json", "archive_format")) for name in names
+    )
 
 
 def _of_archive(path: Path) -> str:
     """Torch writes plain weights, TorchScript and graphs into zip archives alike."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):  # cut: the reader says so
+    names = _names_in(path)
+    if names is None:  # the reader says so
         return path.suffix.lower()
     inner = {name.partition("/")[2] for name in names}
     if "constants.pkl" in inner or _any_below(inner, "code/"):
