@@ -2,6 +2,6 @@
 # Convert a folder with a trained run: convert.sh NAME INPUT OUTPUT [FLAGS]
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
-environment sample,dashboard
+environment dashboard
 usage="usage: $0 NAME INPUT OUTPUT [FLAGS]"
 exec .venv/bin/cyclegan convert --name "${1:?$usage}" --input "${2:?$usage}" --output "${3:?$usage}" "${@:4}"

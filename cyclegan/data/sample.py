@@ -1,125 +1,135 @@
-"""A small data set that needs no download: photographs and colour pencil drawings."""
+"""A small data set that needs no download: photographs, and paintings of other photographs."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from cyclegan import images
 from cyclegan.data.strokes import paint
-from cyclegan.packages import need
-from cyclegan.progress import tracked
-
-SIDE = 72  # of the crops, in pixels
-LONG_SIDE = 320  # photographs are scaled to this: the drawing's strokes have a width in pixels
-PAINTINGS = 24  # in colours all around the circle
-STEP = {"trainA": 16, "trainB": 16, "testA": 24, "testB": 24}  # between neighbouring crops
+from cyclegan.progress import progress_bar
 
 Pixels = NDArray[np.uint8]
 
+_SHIPPED = Path(__file__).parent / "photographs"
+_PAINTINGS = 24  # for fusion: in palettes all around the circle of hues
+
+#: Under licences that let everyone use, change and pass them on.
+CREDITS = {
+    "astronaut": "Eileen Collins; NASA, public domain",
+    "cat": "Chelsea; Stefan van der Walt, CC0",
+    "coffee": "Rachel Michetti, CC0",
+    "motorcycle": "Middlebury 2014 stereo data sets, CC0",
+    "rocket": "SpaceX, CC0",
+    "dandelions": "Clemens Engelhardt, CC0",
+    "dahlia": "vultilion, CC BY 2.0",
+    "temple": "danielbuechele, CC BY 2.0",
+    "brushes": 'Trevor "Freespace", CC BY 4.0',
+    "fig": 'Trevor "Freespace", CC BY 4.0',
+    "wine": "Jakub Mede, CC BY 4.0",
+    "dogs": "Aitzol Berasategi, CC BY 4.0",
+    "hillside": "Aitzol Berasategi, CC BY 4.0",
+    "mountains": "Aitzol Berasategi, CC BY 4.0",
+    "stream": "Aitzol Berasategi, CC BY 4.0",
+    "sunset": "Aitzol Berasategi, CC BY 4.0",
+}
+
+#: What trains as a photograph is never painted, and nothing here is in both.
+PHOTOGRAPHED = ("astronaut", "coffee", "dandelions", "dogs", "fig", "motorcycle", "mountains")
+PAINTED = ("brushes", "dahlia", "hillside", "rocket", "stream", "sunset", "wine")
+TEST = ("cat", "temple")
+
+#: Copies in other light, so that both domains have nights, blues and skies: factors of lightness
+#: and of both colour axes of Lab, and what is added to them.
+LIGHTS = {
+    "": ((1.0, 1.0, 1.0), (0, 0, 0)),
+    "_night": ((0.5, 0.6, 0.6), (-4, 8, -34)),
+    "_morning": ((0.9, 0.8, 0.6), (6, -4, -22)),
+    "_evening": ((0.85, 0.9, 0.9), (2, 12, 20)),
+}
+
 
 @dataclass(frozen=True)
-class Photograph:
-    """A photograph that a package ships, under a licence that lets everyone use it."""
+class _Picture:
+    """A picture of the set, made when it is asked for."""
 
-    package: str
     file: str
-    source: str
+    of: str
+    light: str = ""
+    seed: int | None = None
+    """of the painting; None: the photograph as it is"""
+    hue: int = 0
+    """degrees by which all of its hues are turned"""
 
-
-PHOTOGRAPHS = (
-    Photograph("skimage", "data/astronaut.png", "Eileen Collins; NASA, public domain"),
-    Photograph("skimage", "data/chelsea.png", "Chelsea the cat; Stefan van der Walt, CC0"),
-    Photograph("skimage", "data/coffee.png", "Cup of coffee; Rachel Michetti, CC0"),
-    Photograph("skimage", "data/motorcycle_left.png", "Motorcycle; Middlebury 2014 stereo, CC0"),
-    Photograph("sklearn", "datasets/images/flower.jpg", "Dahlia; vultilion, CC BY 2.0"),
-    Photograph("sklearn", "datasets/images/china.jpg", "Temple; danielbuechele, CC BY 2.0"),
-)
+    def write(self, root: Path) -> int:
+        """Make it, unless it is there; return the number of files written."""
+        path = root / self.file
+        if path.exists():
+            return 0
+        pixels = _in_light(np.asarray(images.read(_SHIPPED / f"{self.of}.jpg", 3)), self.light)
+        if self.seed is not None:
+            pixels = _turned(paint(pixels, self.seed), self.hue)
+        images.write(Image.fromarray(pixels), path)
+        return 1
 
 
 def make_sample(root: Path) -> int:
     """Write the sample data set to `root`; return the number of files written.
 
-    A: crops of photographs; B: other crops of them, drawn with coloured pencils. The four folders
-    come from disjoint regions. `twinsA` holds the drawn twins of testA, to measure against;
-    `painting.png` is a picture for models of one painting, `paintings` are others for fusion.
-    Files that are there already are left alone. Raises UserError where the photographs are missing.
+    A: photographs, B: paintings of other photographs, made by rule. `twinsA` and `twinsB` hold
+    what conversions of testA and testB should come to; `painting.png` is for models of one
+    painting, `paintings`, in other palettes, are for fusion. Files that are there are left alone.
     """
-    written = 0
-    for number, photograph in enumerate(tracked(PHOTOGRAPHS, "drawing", "photographs")):
-        photo = _load(photograph)
-        drawing = _draw(photo)
-        height, width = photo.shape[:2]
-        for folder, area in _regions(width, height).items():
-            pictures = {folder: drawing if folder.endswith("B") else photo}
-            if folder == "testA":
-                pictures["twinsA"] = drawing
-            for left, top in _corners(area, STEP[folder]):
-                name = f"{number}_{Path(photograph.file).stem}_{left:03}_{top:03}.png"
-                for where, picture in pictures.items():
-                    crop = picture[top : top + SIDE, left : left + SIDE]
-                    written += _write_new(crop, root / where / name)
-    written += _paint_new(root / "painting.png")
-    for number in tracked(range(PAINTINGS), "painting", "pictures"):
-        path, side = root / "paintings" / f"{number:02}.png", 256 + 128 * (number % 3)
-        written += _paint_new(path, side, seed=10 + number, hue=number * 360 // PAINTINGS)
-    credits = "\n".join(f"{photo.file}: {photo.source}" for photo in PHOTOGRAPHS)
+    pictures = [*_pictures()]
+    with progress_bar() as bar, ThreadPoolExecutor() as pool:
+        written: int = sum(
+            bar.track(
+                pool.map(lambda picture: picture.write(root), pictures),
+                total=len(pictures),
+                description="painting",
+            )
+        )
+    credits = "\n".join(f"{name}: {credit}" for name, credit in CREDITS.items())
     (root / "SOURCES.txt").write_text(
-        f"Photographs as shipped by scikit-image and scikit-learn:\n{credits}\n"
-        "painting.png and paintings: strokes drawn by rule; no picture was taken for them\n"
+        f"Photographs, scaled to 512 pixels:\n{credits}\nPaintings: made of them by rule\n"
     )
     return written
 
 
-def _load(photograph: Photograph) -> Pixels:
-    need("the sample's photographs", "sample", photograph.package)
-    spec = find_spec(photograph.package)
-    assert spec is not None
-    assert spec.origin is not None
-    image = images.read(Path(spec.origin).parent / photograph.file, 3)
-    scale = LONG_SIDE / max(image.size)
-    size = (round(image.width * scale), round(image.height * scale))
-    return np.asarray(image.resize(size, Image.Resampling.LANCZOS))
+def _pictures() -> Iterator[_Picture]:
+    for light in LIGHTS:
+        for of in PHOTOGRAPHED:
+            yield _Picture(f"trainA/{of}{light}.png", of, light)
+        for seed, of in enumerate(PAINTED):
+            yield _Picture(f"trainB/{of}{light}.png", of, light, seed)
+    for seed, of in enumerate(TEST, 100):
+        for photographs, paintings in (("testA", "twinsA"), ("twinsB", "testB")):
+            yield _Picture(f"{photographs}/{of}.png", of)
+            yield _Picture(f"{paintings}/{of}.png", of, seed=seed + 10 * (paintings == "testB"))
+    yield _Picture("painting.png", "hillside", seed=200)
+    for number in range(_PAINTINGS):
+        of, hue = PAINTED[number % len(PAINTED)], number * 360 // _PAINTINGS
+        yield _Picture(f"paintings/{number:02}.png", of, seed=300 + number, hue=hue)
 
 
-def _draw(photo: Pixels) -> Pixels:
-    """Colour pencil drawing (H, W, 3) by OpenCV (Gastal and Oliveira 2011)."""
-    import cv2
-
-    _, drawing = cv2.pencilSketch(
-        np.ascontiguousarray(photo[:, :, ::-1]), sigma_s=60, sigma_r=0.4, shade_factor=0.03
-    )
-    return np.asarray(drawing, dtype=np.uint8)[:, :, ::-1]
-
-
-def _regions(width: int, height: int) -> dict[str, tuple[int, int, int, int]]:
-    """Left, top, right, bottom of each folder's part of a photograph; no two overlap."""
-    middle, low = width // 2, height * 13 // 20
-    return {
-        "trainA": (0, 0, middle, low),
-        "trainB": (middle, 0, width, low),
-        "testA": (0, low, middle, height),
-        "testB": (middle, low, width, height),
-    }
+def _in_light(photo: Pixels, light: str) -> Pixels:
+    """Change the light of a photograph (H, W, 3)."""
+    if not light:
+        return photo
+    factors, offsets = LIGHTS[light]
+    lab = cv2.cvtColor(photo.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    rgb = cv2.cvtColor((lab * factors + offsets).astype(np.float32), cv2.COLOR_LAB2RGB)
+    return np.asarray((rgb * 255).clip(0, 255).round(), dtype=np.uint8)
 
 
-def _corners(area: tuple[int, int, int, int], step: int) -> Iterator[tuple[int, int]]:
-    left, top, right, bottom = area
-    for x in range(left, right - SIDE + 1, step):
-        for y in range(top, bottom - SIDE + 1, step):
-            yield x, y
-
-
-def _paint_new(path: Path, side: int = 512, seed: int = 3, hue: int = 0) -> int:
-    return 0 if path.exists() else _write_new(paint(side, seed, hue), path)
-
-
-def _write_new(crop: Pixels, path: Path) -> int:
-    if path.exists():
-        return 0
-    images.write(Image.fromarray(np.ascontiguousarray(crop)), path)
-    return 1
+def _turned(painting: Pixels, hue: int) -> Pixels:
+    if not hue:
+        return painting
+    turned = cv2.cvtColor(painting, cv2.COLOR_RGB2HSV_FULL)  # 256 hues
+    turned[:, :, 0] += np.uint8(hue * 256 // 360)  # goes round, as hues do
+    return np.asarray(cv2.cvtColor(turned, cv2.COLOR_HSV2RGB_FULL), dtype=np.uint8)

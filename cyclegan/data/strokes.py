@@ -1,91 +1,183 @@
-"""A painting that anyone may use: strokes along a flow with whirls, made by rule."""
+"""Paintings made by rule: a photograph laid down again in brush strokes and a painter's colours."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
-Floats = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
-_SKY = ((30, 52, 110), (52, 92, 160), (96, 140, 190), (150, 180, 205), (20, 36, 80))
-_LIGHT = ((236, 196, 72), (246, 224, 140), (214, 150, 48))
-_LAND = ((60, 84, 52), (110, 120, 60), (150, 110, 60), (84, 60, 44))
-_LAYERS = ((14, 900), (8, 2200), (4, 3500))  # width in pixels, number of strokes
-_FRACTION = 3  # bits below a pixel that OpenCV draws by
+#: Van Gogh's paints in sRGB: Prussian blue, ultramarine, cobalt, sky blue, lilac; emerald,
+#: viridian, olive; chrome yellow, Naples yellow, ochre, sienna, vermilion, umber, cream.
+PALETTE = (
+    (22, 34, 66), (38, 54, 120), (50, 90, 165), (120, 165, 205), (152, 152, 178),
+    (70, 140, 110), (40, 80, 66), (110, 120, 55),
+    (240, 190, 50), (245, 225, 140), (200, 145, 60), (150, 80, 45), (195, 75, 50), (70, 52, 42),
+    (240, 232, 205),
+)  # fmt: skip
+
+_SIDE = 512  # pixels of a picture in which all widths are given
+_BRUSHES = (18, 10, 5)  # widths, the broadest first
+_SEGMENTS = 6  # of a stroke at most
+_FRACTION = 4  # bits below a pixel that OpenCV draws by
+_DOUBT = 0.35  # weight of the whirls where the picture is flat, against edges
+
+
+def paint(photo: Pixels, seed: int = 0) -> Pixels:
+    """Return the photograph (H, W, 3) as a painting of its size; the same seed, the same.
+
+    Strokes follow the edges, and whirls where the picture is flat: broad ones everywhere, finer
+    ones over them where they are needed. Colours are pulled
+    towards `PALETTE`; light falls on the relief of the paint.
+    """
+    chance = np.random.default_rng(seed)
+    scale = max(photo.shape) / _SIDE
+    easel = _Easel(
+        _lab(photo), _lab(np.array([PALETTE], np.uint8))[0], _flow(photo, scale, chance), chance
+    )
+    canvas = _rgb(easel.mixed(_blurred(easel.photo, 12 * scale)))
+    canvas = np.ascontiguousarray(_blurred(canvas, 6 * scale))
+    relief = np.zeros(photo.shape[:2], np.float32)
+    for width in (brush * scale for brush in _BRUSHES):
+        wanted = 0.0 if width == _BRUSHES[0] * scale else 14.0
+        for stroke in easel.strokes(width, canvas, wanted):
+            stroke.draw(canvas, relief)
+    return _lit(canvas, _blurred(relief, 0.7 * scale))
 
 
 @dataclass(frozen=True)
-class _Flow:
-    """Which way strokes go: to the right, and around some centres."""
+class _Stroke:
+    """A line of paint."""
 
-    centres: Floats
-    """(N, 2)"""
-    turns: NDArray[np.int64]
-    """(N,): 1 or -1"""
-    reach: Floats
-    """(N,) pixels"""
+    points: NDArray[np.int32]
+    """(N, 2) columns and rows, in fractions of a pixel"""
+    colour: list[int]
+    width: int
+    height: float
+    """of the paint"""
 
-    def step(self, place: Floats) -> Floats:
-        """The direction at a place, of length 1."""
-        away = place - self.centres
-        pull = 3 * self.turns * np.exp(-(away**2).sum(1) / (2 * self.reach**2)) / self.reach
-        way = np.array([1.0, 0.15]) + (pull[:, None] * away[:, ::-1] * (-1, 1)).sum(0)
-        return np.asarray(way / (np.hypot(*way) + 1e-6))
-
-    def nearness(self, place: Floats) -> float:
-        """Distance to the nearest centre, in its reach."""
-        return float((np.hypot(*(place - self.centres).T) / self.reach).min())
+    def draw(self, canvas: Pixels, relief: Floats) -> None:
+        """Lay it down on both, round on top where it is broad enough."""
+        how = (cv2.LINE_AA, _FRACTION)
+        cv2.polylines(canvas, [self.points], False, self.colour, self.width, *how)
+        cv2.polylines(relief, [self.points], False, self.height, self.width, *how)
+        if self.width > 2:
+            ridge = self.height + 0.35
+            cv2.polylines(relief, [self.points], False, ridge, self.width // 2, *how)
 
 
-def paint(side: int = 512, seed: int = 3, hue: int = 0) -> Pixels:
-    """A square picture (side, side, 3): a sky with lights over land. The same seed, the same.
+@dataclass(frozen=True)
+class _Easel:
+    """What strokes are made from."""
 
-    All its colours are turned by `hue` degrees.
-    """
-    import cv2
+    photo: Floats
+    """(H, W, 3), Lab"""
+    palette: Floats
+    """(N, 3), Lab"""
+    flow: Floats
+    """(H, W, 2) rows and columns of unit length"""
+    chance: np.random.Generator
 
-    chance = np.random.default_rng(seed)
-    flow = _Flow(
-        chance.uniform(0, side, (5, 2)),
-        chance.choice([-1, 1], 5),
-        chance.uniform(0.15, 0.35, 5) * side,
-    )
-    canvas = np.full((side, side, 3), (40, 60, 110), np.uint8)
-    for width, count in _LAYERS:
-        for start in chance.uniform(0, side, (count, 2)):
-            colour = _colour(start, side, flow, chance)
-            path = np.array([*_path(start, width, flow, int(chance.integers(4, 10)))])
-            points = (path * 2**_FRACTION).astype(np.int32)
-            cv2.polylines(canvas, [points], False, colour, width, cv2.LINE_AA, _FRACTION)
-    return _turned(canvas, hue)
+    def strokes(self, width: float, canvas: Pixels, wanted: float) -> Iterator[_Stroke]:
+        """Yield a brush's strokes in random order; an error in Lab of `wanted` calls for one."""
+        starts = self._starts(width)
+        rows, columns = starts.T.astype(int)
+        seen = _blurred(self.photo, width / 3)[rows, columns]
+        wrong = np.linalg.norm(_blurred(_lab(canvas), width / 2)[rows, columns] - seen, axis=1)
+        needed = (wrong >= wanted) | (self.chance.random(len(starts)) > 0.6)
+        starts, seen = starts[needed], seen[needed]
+        shades = self.chance.normal(0, 2.5, len(starts))[:, None] * (1, 0, 0)
+        colours = _rgb((self.mixed(seen) + shades).astype(np.float32)[None])[0]
+        points = (self._paths(starts, width)[:, :, ::-1] * 2**_FRACTION).round().astype(np.int32)
+        lengths = self.chance.integers(3, _SEGMENTS + 1, len(starts))
+        heights = self.chance.uniform(0.4, 1, len(starts))
+        thickness = max(1, round(0.75 * width))
+        for path, length, colour, height in zip(points, lengths, colours, heights, strict=True):
+            yield _Stroke(path[: length + 1], colour.tolist(), thickness, float(height))
+
+    def mixed(self, colours: Floats) -> Floats:
+        """Pull colours (..., 3) to the nearest paint, at times the second; light mostly stays."""
+        flat = colours.reshape(-1, 3)
+        away = (flat[:, None] - self.palette) * np.array((0.6, 1, 1))
+        nearest = np.linalg.norm(away, axis=2).argsort(axis=1)
+        choice = (self.chance.random(len(flat)) > 0.75).astype(int)
+        paints = self.palette[nearest[np.arange(len(flat)), choice]]
+        mixed = flat + (paints - flat) * np.array((0.25, 0.65, 0.65))
+        return np.asarray(mixed.reshape(colours.shape), dtype=np.float32)
+
+    def _starts(self, width: float) -> Floats:
+        """Places (N, 2) on a jittered grid, in random order."""
+        step = 0.62 * width
+        height, across = self.photo.shape[:2]
+        grid = np.mgrid[0:height:step, 0:across:step].reshape(2, -1).T
+        places = grid + self.chance.uniform(-0.5, 0.5, grid.shape) * step
+        places = places.clip(0, (height - 1, across - 1))
+        return self.chance.permutation(places).astype(np.float32)
+
+    def _paths(self, starts: Floats, width: float) -> Floats:
+        """Follow the flow from all starts at once: (N, segments + 1, 2) places."""
+        limit = np.array(self.flow.shape[:2]) - 1
+        paths, last = [starts], np.zeros_like(starts)
+        for _ in range(_SEGMENTS):
+            rows, columns = paths[-1].clip(0, limit).astype(int).T
+            way = self.flow[rows, columns]
+            back = (way * last).sum(1, keepdims=True) < 0  # a direction has no sign of its own
+            last = np.where(back, -way, way)
+            paths.append(paths[-1] + last * 0.7 * width)
+        return np.stack(paths, 1)
 
 
-def _turned(canvas: Pixels, hue: int) -> Pixels:
-    import cv2
+def _flow(photo: Pixels, scale: float, chance: np.random.Generator) -> Floats:
+    """(H, W, 2): along edges (smoothed structure tensor), along whirls where there are none."""
+    gray = _blurred(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255, 2 * scale)
+    down, right = cv2.Sobel(gray, -1, 0, 1), cv2.Sobel(gray, -1, 1, 0)
+    products = (down * down, right * right, down * right)
+    yy, xx, xy = (_blurred(each, 8 * scale) for each in products)
+    edges = np.stack([yy - xx, -2 * xy], -1)  # of twice the angle, as directions have no sign
+    spread = np.hypot(edges[..., 0], edges[..., 1])
+    sure = spread / (xx + yy + 2e-3)
+    whirls = _whirls(gray.shape, chance)
+    angle = 2 * np.arctan2(whirls[..., 0], whirls[..., 1])
+    doubt = _DOUBT * (1 - sure)
+    edges *= (sure / (spread + 1e-8))[..., None]
+    across, along = edges[..., 0] + doubt * np.cos(angle), edges[..., 1] + doubt * np.sin(angle)
+    half = np.arctan2(along, across) / 2
+    return np.stack([np.sin(half), np.cos(half)], -1).astype(np.float32)
 
-    if not hue:
-        return canvas
-    turned = cv2.cvtColor(canvas, cv2.COLOR_RGB2HSV_FULL)  # 256 hues
-    turned[:, :, 0] += np.uint8(hue * 256 // 360)  # goes round, as hues do
-    return np.asarray(cv2.cvtColor(turned, cv2.COLOR_HSV2RGB_FULL), dtype=np.uint8)
+
+def _whirls(shape: tuple[int, ...], chance: np.random.Generator) -> Floats:
+    """(H, W, 2): to the right, and around six centres."""
+    height, width = shape
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    way = np.full((height, width, 2), (0.15, 1), np.float32)
+    for _ in range(6):
+        down, right = rows - chance.uniform(0, height), columns - chance.uniform(0, width)
+        reach = chance.uniform(0.15, 0.35) * max(shape)
+        turn = 3 * chance.choice([-1, 1]) / reach * np.exp(-(down**2 + right**2) / (2 * reach**2))
+        way += np.stack([turn * right, -turn * down], -1)
+    return way
 
 
-def _path(start: Floats, width: int, flow: _Flow, steps: int) -> Iterator[Floats]:
-    place = start
-    yield place
-    for _ in range(steps):
-        place = place + flow.step(place) * width * 0.8
-        yield place
+def _lit(canvas: Pixels, relief: Floats) -> Pixels:
+    """Light from above and left on the paint, a tenth."""
+    slope = cv2.Sobel(relief, -1, 1, 0) + cv2.Sobel(relief, -1, 0, 1)
+    lit = canvas * (1 + 0.1 * np.tanh(slope))[..., None]
+    return np.asarray(lit.clip(0, 255).round(), dtype=np.uint8)
 
 
-def _colour(
-    place: Floats, side: int, flow: _Flow, chance: np.random.Generator
-) -> tuple[float, float, float]:
-    lit = flow.nearness(place) < 0.35 + 0.1 * chance.normal()
-    below = place[1] > side * (0.72 + 0.05 * chance.normal())
-    colours = _LIGHT if lit else _LAND if below else _SKY
-    mixed = np.add(colours[chance.integers(len(colours))], chance.normal(0, 12, 3))
-    red, green, blue = mixed.clip(0, 255).tolist()
-    return red, green, blue
+def _blurred(picture: Any, sigma: float) -> Any:
+    return cv2.GaussianBlur(picture, (0, 0), sigma)
+
+
+def _lab(rgb: Pixels) -> Floats:
+    lab = cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    return np.asarray(lab, dtype=np.float32)
+
+
+def _rgb(lab: Floats) -> Pixels:
+    rgb = cv2.cvtColor(np.asarray(lab, np.float32), cv2.COLOR_LAB2RGB)
+    return np.asarray((rgb * 255).clip(0, 255).round(), dtype=np.uint8)

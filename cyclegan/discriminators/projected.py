@@ -19,7 +19,7 @@ class ProjectedDiscriminator(nn.Module):
     whose scores are the first channel; the others are averaged to its size.
     """
 
-    def __init__(self, patch: nn.Module, features: LayeredNetwork, *, width: int = 64) -> None:
+    def __init__(self, patch: nn.Module, features: LayeredNetwork, *, width: int = 48) -> None:
         super().__init__()
         self.patch = patch
         # No submodule: its weights are not trained, not initialised, not saved.

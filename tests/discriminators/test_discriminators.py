@@ -72,7 +72,7 @@ def test_spectral_norm_bounds_every_weight_and_initial_weights_are_drawn(name: s
     torch.manual_seed(0)
     settings = DISCRIMINATORS[name].settings(ndf=4, spectral_norm=True)
     network = initialize(settings.build(3, "instance"), "normal", 5.0).train()
-    for _ in range(30):  # each pass takes a step of the power iteration
+    for _ in range(60):  # each pass takes a step of the power iteration
         network(torch.zeros(1, 3, max(8, settings.smallest_side), max(8, settings.smallest_side)))
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
