@@ -18,6 +18,8 @@ from PIL import Image
 from cyclegan.settings import Settings, from_table
 
 if TYPE_CHECKING:
+    import torch
+
     from cyclegan.execution.execution import Execution
     from cyclegan.training.phase import Recipe
 
@@ -31,7 +33,10 @@ def smooth_image(seed: int, size: tuple[int, int] = (40, 36), mode: str = "RGB")
 
 
 def build_recipe(
-    settings: Settings, execution: "Execution | None" = None, targets: Sequence[Path] = ()
+    settings: Settings,
+    execution: "Execution | None" = None,
+    targets: Sequence[Path] = (),
+    device: "torch.device | None" = None,
 ) -> "Recipe":
     """Networks and phases of `settings`, always with the same first weights; plain by default."""
     import torch
@@ -41,7 +46,7 @@ def build_recipe(
 
     torch.manual_seed(0)
     settings = replace(settings, run=replace(settings.run, seed=0))
-    return make_recipe(settings, execution or Execution(), torch.device("cpu"), targets)
+    return make_recipe(settings, execution or Execution(), device or torch.device("cpu"), targets)
 
 
 @pytest.fixture

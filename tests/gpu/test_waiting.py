@@ -1,0 +1,70 @@
+"""A step gives a GPU its work and never waits for it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import build_recipe
+
+from cyclegan.data.feed import Batch
+from cyclegan.execution.execution import Execution
+from cyclegan.settings import Settings, from_table
+from cyclegan.training.step import run_step
+from cyclegan.training.watch import LossWatch
+
+FAST = Execution("cuda", judged_together=True, apart=True, fused=True)
+BF16 = replace(FAST, channels_last=True, precision="bf16")
+WAYS = {
+    "plain": Execution("cuda"),
+    "fp32": FAST,
+    "fp32 last": replace(FAST, channels_last=True),
+    "bf16": BF16,
+    "bf16 light batched": replace(BF16, recompute="light", batched=True),
+    "bf16 compiled": replace(BF16, compiled=True),
+    "fp16": replace(BF16, precision="fp16"),
+}
+
+
+@pytest.fixture
+def settings(tiny: dict) -> Settings:
+    """With an average of the weights, as most presets have, and pools that are full at once."""
+    tiny["training"] |= {"ema_decay": 0.99, "pool_size": 2}
+    tiny["generator"] |= {"ngf": 16}
+    return from_table(tiny, "test")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_step_does_not_wait(
+    cuda: torch.device, settings: Settings, needs_seconds: Callable[[float], None], way: str
+) -> None:
+    execution = WAYS[way]
+    needs_seconds(75 if execution.compiled else 10)
+    recipe = build_recipe(settings, execution, device=cuda)
+    watch = LossWatch()
+    a, b = torch.rand(2, 2, 3, 32, 32) * 2 - 1
+    images = Batch(a, b).pin_memory()
+
+    def step(number: int) -> None:
+        on_gpu = [images.to(cuda)]
+        made = run_step(recipe.phases, recipe.state, on_gpu, number=number, apart=execution.apart)
+        watch.note(made, number)
+
+    for number in range(4):  # kernels are loaded, graphs made, pools filled
+        step(number)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for number in range(4, 8):
+            step(number)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert watch.broken() == {}
+
+
+def test_the_test_above_sees_a_wait(cuda: torch.device) -> None:
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        with pytest.raises(RuntimeError, match="synchroniz"):
+            torch.ones((), device=cuda).item()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
