@@ -1,6 +1,10 @@
 """The first loss that is not finite is found, and nothing else is called so."""
 
+from typing import Any
+
+import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from cyclegan.training.step import StepResult
 from cyclegan.training.watch import PATIENCE, LossWatch
@@ -37,3 +41,36 @@ def test_a_step_that_was_taken_ends_the_patience_anew() -> None:
     assert watch.broken() == {}
     watch.note(StepResult({"a": NAN}, {}, skipped=torch.tensor(False)), 1000)
     assert watch.broken() == {"a": 1000}
+
+
+def test_losses_that_have_no_turn_in_every_step_are_told_apart() -> None:
+    watch = LossWatch()
+    watch.note(StepResult({"a": GOOD, "lazy": GOOD}, {}), 1)
+    watch.note(StepResult({"a": NAN}, {}), 2)
+    watch.note(StepResult({"a": NAN, "lazy": NAN}, {}), 3)
+    assert watch.broken() == {"a": 2, "lazy": 3}
+
+
+class Counter(TorchDispatchMode):
+    """Counts the operations that a device is given."""
+
+    operations = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.operations += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("skipped", [None, torch.tensor(False)], ids=["whole", "scaled"])
+def test_a_step_costs_as_many_operations_whatever_it_has_of_losses(
+    skipped: torch.Tensor | None,
+) -> None:
+    counted = []
+    for losses in (1, 8):
+        watch = LossWatch()
+        result = StepResult({f"loss {n}": GOOD for n in range(losses)}, {}, skipped)
+        watch.note(result, 1)
+        with Counter() as counter:
+            watch.note(result, 2)
+        counted.append(counter.operations)
+    assert counted[0] == counted[1] <= 20
