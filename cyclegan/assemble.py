@@ -24,7 +24,7 @@ from cyclegan.data.settings import DataSettings
 from cyclegan.data.shared import told_shared
 from cyclegan.data.sizes import check_sizes
 from cyclegan.data.unpaired import Domain
-from cyclegan.device import choose_device, describe, ran_out_of_memory, tune
+from cyclegan.device import choose_device, describe, limit_met, tune
 from cyclegan.errors import UserError
 from cyclegan.evaluation.score import make_scorer
 from cyclegan.execution.choice import Chosen, Work, choose
@@ -55,19 +55,18 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def _memory_told() -> Iterator[None]:
-    """Tell in one line that memory was missing, wherever in a training."""
+def _limits_told() -> Iterator[None]:
+    """Tell in one line what the device can't do, wherever in a training."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not ran_out_of_memory(error):
+        told = limit_met(error, "give a smaller --batch_size, --crop_size or --ngf")
+        if told is None:
             raise
-        raise UserError(
-            "out of memory: give a smaller --batch_size, --crop_size or --ngf"
-        ) from None
+        raise UserError(told) from None
 
 
-@_memory_told()
+@_limits_told()
 def train(
     settings: Settings,
     *,
@@ -85,12 +84,11 @@ def train(
     if resume is not None:
         check_size(settings, resume)
     device = choose_device(settings.run.device)
-    if not settings.execution.plain:
-        tune(device, same_size=PREPROCESS[settings.data.preprocess].crops)
+    tune_for(settings, device)
     torch.manual_seed(settings.run.seed)
     given = {} if init_weights is None else initial_weights(init_weights, trust_code=trust_code)
     settings = _with_warmup(settings, given)
-    feed = _feed(settings)
+    feed = _feed(settings, device)
     chosen = _execution(settings, device, len(feed), resume)
     recipe = make_recipe(settings, chosen.execution, device, feed.images.b.paths)
     start = Position(epoch=settings.training.epoch_count)
@@ -133,6 +131,17 @@ def make_recipe(
         targets,
     )
     return RECIPES[settings.run.model](materials)
+
+
+def tune_for(settings: Settings, device: torch.device) -> None:
+    """Let the device compute as `settings` want it to."""
+    way = settings.execution
+    tune(
+        device,
+        same_size=PREPROCESS[settings.data.preprocess].crops,
+        plain=way.plain,
+        deterministic=way.deterministic,
+    )
 
 
 def versions() -> dict[str, str]:
@@ -209,7 +218,7 @@ WARMUP = 1000
 def work_of(settings: Settings, images: int) -> Work:
     """What a run of `images` an epoch asks of a device."""
     data, networks, training = settings.data, settings.networks, settings.training
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):  # it is built on the CPU
         generator = settings.generator.build(networks.input_nc, networks.output_nc, networks.norm)
     epochs = max(0, training.last_epoch - training.epoch_count + 1)
     return Work(
@@ -229,7 +238,7 @@ def _version(package: str) -> str:
         return "unknown"
 
 
-def _feed(settings: Settings) -> Feed:
+def _feed(settings: Settings, device: torch.device) -> Feed:
     data, networks = settings.data, settings.networks
     first, second = _folders(settings)
     a = _domain("A", first, networks.input_nc, data)
@@ -252,6 +261,7 @@ def _feed(settings: Settings) -> Feed:
         workers=data.num_threads,
         seed=seed,
         serial=serial,
+        pins=device.type == "cuda",
         at_end=forget,
     )
 

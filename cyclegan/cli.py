@@ -31,11 +31,24 @@ def main() -> NoReturn:
         _leave(sys.argv[1:], stop.number)
     except BrokenPipeError:
         code = 1
+    except (RuntimeError, MemoryError) as error:
+        code = _limited(error)
     except OSError as error:  # what the system refuses: it knows the file and the reason best
         where = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(f"cyclegan: error: {printable(f'{where}{error.strerror or error}')}\n")
         code = 1
     sys.exit(code)
+
+
+def _limited(error: Exception) -> int:
+    """Say which limit of the device an error met; return the exit code. Raises any other error."""
+    from cyclegan.device import limit_met
+
+    told = limit_met(error, "give fewer or smaller pictures at once, or another --device")
+    if told is None:
+        raise error
+    sys.stderr.write(f"cyclegan: error: {told}\n")
+    return 1
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

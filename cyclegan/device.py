@@ -1,11 +1,18 @@
 """Which device computes."""
 
+import logging
+import os
 import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import psutil
 import torch
 
 from cyclegan.errors import UsageError, in_words
+
+log = logging.getLogger(__name__)
 
 
 def choose_device(name: str) -> torch.device:
@@ -22,17 +29,61 @@ def choose_device(name: str) -> torch.device:
         torch.empty(0, device=device)
         if device.type == "meta":
             raise RuntimeError("it computes nothing")
+        if device.type == "cuda" and device.index is not None:
+            torch.cuda.set_device(device)  # what compiled kernels and pinned memory go by
     except (RuntimeError, AssertionError, ImportError) as error:
         raise UsageError(f"--device {name}: not on this machine ({in_words(error)})") from None
     return device
 
 
-def tune(device: torch.device, *, same_size: bool) -> None:
-    """Let a GPU use TensorFloat-32 and, where all batches are of one size, try its kernels out."""
-    if device.type == "cuda":
-        torch.set_float32_matmul_precision("high")
-        torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cudnn.benchmark = same_size
+def tune(
+    device: torch.device, *, same_size: bool, plain: bool = False, deterministic: bool = False
+) -> None:
+    """Set how a GPU computes for the whole process.
+
+    It uses TensorFloat-32 and, where all batches are of one size, tries its kernels out; `plain`
+    leaves that as it is without us. `deterministic` takes kernels that add up in one order only,
+    so that the same work has the same bits.
+    """
+    if device.type != "cuda":
+        return
+    torch.set_float32_matmul_precision("highest" if plain else "high")
+    torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cudnn.benchmark = same_size and not (plain or deterministic)
+    torch.backends.cudnn.deterministic = deterministic
+    if deterministic:  # read when the first product is computed
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic)
+
+
+def random_numbers(device: torch.device) -> dict[str, Any]:
+    """Where the generators stand that training on `device` draws from."""
+    own = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
+    return {"cpu": torch.get_rng_state(), "cuda": own}
+
+
+def restore_random_numbers(saved: Mapping[str, Any], device: torch.device) -> None:
+    """Go on where `random_numbers` found the generators; say it where they are another device's."""
+    torch.set_rng_state(saved["cpu"])
+    if device.type != "cuda":
+        return
+    own = saved["cuda"]
+    place = 0 if len(own) == 1 else device.index or 0  # once those of all GPUs were kept
+    if place < len(own):
+        torch.cuda.set_rng_state(own[place], device)
+    else:
+        log.warning(
+            "%s: the checkpoint holds no random numbers of it, so what is drawn there (dropout, "
+            "augmentation) goes on from --seed",
+            device,
+        )
+
+
+@contextmanager
+def random_numbers_kept(device: torch.device) -> Iterator[None]:
+    """Whatever is drawn within, the generators stand where they stood afterwards."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield
 
 
 def wait_for(device: torch.device) -> None:
@@ -66,6 +117,18 @@ _OUT_OF_MEMORY = (
     *("can't allocate memory", "not enough memory", "bad_alloc"),  # of the CPU
     *("out of memory", "ALLOC_FAILED"),  # of drivers, and of libraries on them
 )
+
+
+def limit_met(error: BaseException, smaller: str) -> str | None:
+    """What of a device's limits an error met, in one line; None where it is another error.
+
+    `smaller` says what would take less memory.
+    """
+    if ran_out_of_memory(error):
+        return f"out of memory: {smaller}"
+    if isinstance(error, RuntimeError) and "a deterministic implementation" in str(error):
+        return f"--deterministic: {str(error).split()[0]} has no such way here: leave the flag out"
+    return None
 
 
 def describe(device: torch.device) -> str:

@@ -14,7 +14,7 @@ from cyclegan.conversion import inputs, memory, weights
 from cyclegan.conversion.settings import NormStatistics
 from cyclegan.conversion.styles import NO_STYLES, Styles
 from cyclegan.conversion.weights import Generator
-from cyclegan.device import choose_device
+from cyclegan.device import choose_device, ran_out_of_memory
 from cyclegan.errors import UsageError, UserError
 from cyclegan.execution.choice import choose_for_conversion
 from cyclegan.execution.execution import Execution
@@ -220,7 +220,7 @@ class Translator:
         try:
             yield from TILES[tile](picture, self._means, tell)
         except (MemoryError, RuntimeError) as error:
-            if tile != "off" or not _is_memory(error):
+            if tile != "off" or not ran_out_of_memory(error):
                 raise
             if self._tile != "auto" or self._means.reach is None:
                 raise UserError(self._too_large(picture.shape)) from None
@@ -272,8 +272,3 @@ def _not_finite(network: nn.Module) -> str | None:
     """The first of its weights that hold NaN or infinity, if any do."""
     weights = network.state_dict().items()
     return next((name for name, values in weights if not bool(values.isfinite().all())), None)
-
-
-def _is_memory(error: Exception) -> bool:
-    out = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return out or "DefaultCPUAllocator" in str(error)  # on the CPU torch has no type for it

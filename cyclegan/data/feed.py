@@ -71,16 +71,17 @@ class Feed:
         workers: int,
         seed: int,
         serial: bool,
+        pins: bool = False,
         at_end: Callable[[], None] = lambda: None,
     ) -> None:
-        """`at_end` is called when the feed is closed."""
+        """`pins` gives batches where a GPU reads them; `at_end` is called at the end of it all."""
         self._at_end = at_end
         self.images = images
         self.batch_size = batch_size
         self._seed = seed
         self._serial = serial
         self._load = _Load(images)
-        self._pins = torch.cuda.is_available()
+        self._pins = pins
         self._processes: LoadingProcesses[Places, Batch | Failure] | None = None
         if workers:
             self._processes = LoadingProcesses(self._load, workers, _share_cores)

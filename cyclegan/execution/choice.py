@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from cyclegan.device import ran_out_of_memory, wait_for
+from cyclegan.device import ran_out_of_memory, random_numbers_kept, wait_for
 from cyclegan.execution.compiler import compiler_works
 from cyclegan.execution.execution import Execution, Precision
 from cyclegan.execution.settings import ExecutionSettings, PrecisionChoice, Switch
@@ -64,7 +64,7 @@ def choose(settings: ExecutionSettings, work: Work, device: torch.device) -> Cho
     torch.set_num_threads(threads)
     if settings.plain:
         return Chosen(Execution(device.type, threads), 0.0)
-    with torch.random.fork_rng(enabled=device.type == "cpu"):
+    with random_numbers_kept(device):
         return _measured(settings, work, device, threads)
 
 

@@ -26,6 +26,9 @@ class ExecutionSettings:
     """compute layers again to save memory: on does it for all, auto for cheap ones where it pays"""
     threads: NonNegativeInt = 0
     """CPU threads that compute; 0 chooses, OMP_NUM_THREADS in the environment is respected"""
+    deterministic: bool = False
+    """on a GPU: the same bits every time, in a run that is resumed too; slower. A CPU needs no
+    such flag"""
     plain: bool = False
     """the classic's execution: float32, one call and one backward for all; to compare with"""
 

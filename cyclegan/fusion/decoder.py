@@ -7,6 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from cyclegan.layers.convolution import Convolution, FinalConvolution, ResizeConvolution
+from cyclegan.layers.padding import ReflectionPad
 
 WIDEST = 256  # feature maps of a stage, at most
 
@@ -28,7 +29,7 @@ class Decoder(nn.Module):
         for wide, narrow in pairwise(widths):
             layers += [ResizeConvolution(wide, narrow, bias=True), nn.ReLU(inplace=True)]
             layers += _convolved(narrow, narrow)
-        layers += [nn.ReflectionPad2d(1), FinalConvolution(widths[-1], output_nc, 3)]
+        layers += [ReflectionPad(1), FinalConvolution(widths[-1], output_nc, 3)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -36,4 +37,4 @@ class Decoder(nn.Module):
 
 
 def _convolved(channels: int, out: int) -> list[nn.Module]:
-    return [nn.ReflectionPad2d(1), Convolution(channels, out, 3), nn.ReLU(inplace=True)]
+    return [ReflectionPad(1), Convolution(channels, out, 3), nn.ReLU(inplace=True)]

@@ -16,6 +16,7 @@ from cyclegan.layers.convolution import (
     TransposedConvolution,
 )
 from cyclegan.layers.normalization import NORMS, convolution_has_bias
+from cyclegan.layers.padding import ReflectionPad
 from cyclegan.layers.settings import Norm
 
 
@@ -30,12 +31,12 @@ class ResnetBlock(nn.Module):
         super().__init__()
         bias = convolution_has_bias(norm)
         self.conv_block = Chain(
-            nn.ReflectionPad2d(1),
+            ReflectionPad(1),
             Convolution(channels, channels, 3, bias=bias),
             NORMS[norm](channels),
             nn.ReLU(inplace=True),
             *([nn.Dropout(0.5)] if dropout else []),
-            nn.ReflectionPad2d(1),
+            ReflectionPad(1),
             Convolution(channels, channels, 3, bias=bias),
             NORMS[norm](channels),
         )
@@ -71,14 +72,14 @@ class ResnetGenerator(nn.Module):
         self.residual = residual
         halve, double = DOWNSAMPLING[downsampling], UPSAMPLING[upsampling]
         self.model = Chain(
-            nn.ReflectionPad2d(3),
+            ReflectionPad(3),
             *_normalized(Convolution(input_nc, ngf, 7, bias=convolution_has_bias(norm)), ngf, norm),
             *halve(ngf, ngf * 2, norm),
             *halve(ngf * 2, ngf * 4, norm),
             *(ResnetBlock(ngf * 4, norm, dropout=dropout) for _ in range(n_blocks)),
             *double(ngf * 4, ngf * 2, norm),
             *double(ngf * 2, ngf, norm),
-            nn.ReflectionPad2d(3),
+            ReflectionPad(3),
             FinalConvolution(ngf, output_nc, 7),
             nn.Identity() if residual else nn.Tanh(),
         )

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cyclegan.layers.padding import reflect
+
 
 class BlurPool(nn.Module):
     """Blur with [1 2 1] / 4 both ways at every second pixel; reflection padding.
@@ -20,7 +22,7 @@ class BlurPool(nn.Module):
         self.register_buffer("filt", _kernel((1, 2, 1), channels) / 16)
 
     def forward(self, input: Tensor) -> Tensor:
-        return self.blur(functional.pad(input, (1, 1, 1, 1), mode="reflect"))
+        return self.blur(reflect(input, 1))
 
     def blur(self, padded: Tensor) -> Tensor:
         """What comes out, of an input that has its borders."""

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cyclegan.layers.padding import reflect
+
 
 class Convolution(nn.Conv2d):
     """(N, C, H, W) -> (N, C', H', W'), in the input's type: bfloat16 in, bfloat16 out."""
@@ -80,7 +82,7 @@ class BlurredConvolution(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         weight, bias = _like(input, self.spread(), self.bias)
-        padded = functional.pad(input, (2, 2, 2, 2), mode="reflect")
+        padded = reflect(input, 2)
         return functional.conv2d(padded, weight, bias, 2)
 
     def plain(self) -> nn.Module:

@@ -5,12 +5,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import torch
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from cyclegan.device import choose_device
+from cyclegan.device import choose_device, limit_met
 from cyclegan.errors import UserError
 from cyclegan.images.picture import Picture
 from cyclegan.losses.perceptual.look import Perceptual
@@ -114,8 +113,11 @@ def _losses(best: Best) -> str:
 def _enough_memory(settings: StylizeSettings) -> Iterator[None]:
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError):
-        raise UserError(f"out of memory: give a smaller --size than {settings.size}") from None
+    except (RuntimeError, MemoryError) as error:
+        told = limit_met(error, f"give a smaller --size than {settings.size}")
+        if told is None:
+            raise
+        raise UserError(told) from None
 
 
 def _report(settings: StylizeSettings, best: Best, full: Tensor) -> None:

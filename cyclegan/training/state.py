@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 
+from cyclegan.device import random_numbers, restore_random_numbers
 from cyclegan.training.averages import Averages
 from cyclegan.training.pool import ImagePool
 
@@ -23,6 +24,11 @@ class TrainingState:
     scaler: GradScaler
     """keeps small float16 gradients from vanishing; does nothing in other precisions"""
     averages: Averages = field(default_factory=Averages)
+
+    @property
+    def device(self) -> torch.device:
+        """What computes: where the weights are."""
+        return next(next(iter(self.networks.values())).parameters()).device
 
     def reserve(self) -> None:
         """Make room for gradients and Adam's moments now.
@@ -61,10 +67,7 @@ class TrainingState:
             },
             "pools": {name: pool.state_dict() for name, pool in self.pools.items()},
             "scaler": self.scaler.state_dict(),
-            "random": {
-                "cpu": torch.get_rng_state(),
-                "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            },
+            "random": random_numbers(self.device),
         }
 
     def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
@@ -83,9 +86,7 @@ class TrainingState:
             pool.load_state_dict(state["pools"][name], device)
         if state.get("scaler") and self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])
-        torch.set_rng_state(state["random"]["cpu"])
-        if torch.cuda.is_available() and len(state["random"]["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(state["random"]["cuda"])
+        restore_random_numbers(state["random"], device)
 
 
 def _load_moments(

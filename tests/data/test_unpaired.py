@@ -6,12 +6,14 @@ import pytest
 import torch
 from conftest import smooth_image
 
+from cyclegan import assemble
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.feed import Batch, Feed
 from cyclegan.data.folders import list_images
 from cyclegan.data.settings import DataSettings
 from cyclegan.data.unpaired import Domain, UnpairedImages
 from cyclegan.errors import UserError
+from cyclegan.settings import Settings
 
 SETTINGS = DataSettings(load_size=28, crop_size=24)
 
@@ -112,3 +114,16 @@ def test_grayscale_domains(dataroot: Path) -> None:
     smooth_image(9, mode="L").save(dataroot / "trainA" / "gray.png")
     domain = Domain("A", list_images(dataroot / "trainA"), 1, Augmentation(SETTINGS, 1))
     assert domain.load(0, seed=1).image.shape == (1, 24, 24)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_batches_are_pinned_only_where_a_gpu_reads_them(
+    dataroot: Path, tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    """Whether a GPU is there or not; what pins is a stand-in, for it needs one."""
+    pinned: list[Batch] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(Batch, "pin_memory", lambda batch: pinned.append(batch) or batch)
+    feed = assemble._feed(tiny_settings, torch.device(device))
+    assert len(list(feed.epoch(1))) == 6
+    assert len(pinned) == (6 if device == "cuda" else 0)

@@ -1,0 +1,45 @@
+"""Padding by reflection: torch's values, and its gradient in an order that is always the same."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch.nn import functional
+
+from cyclegan.layers.padding import ReflectionPad, reflect
+
+
+@pytest.fixture
+def deterministic() -> Iterator[None]:
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("by", [1, 2, 3])
+def test_the_gradient_is_torchs_own(
+    deterministic: None, by: int, layout: torch.memory_format
+) -> None:
+    torch.manual_seed(0)
+    images = torch.rand(2, 3, 4, 7, dtype=torch.float64).to(memory_format=layout).requires_grad_()
+    own = ReflectionPad(by)(images)
+    known = functional.pad(images, (by,) * 4, mode="reflect")
+    assert torch.equal(own, known)
+    weights = torch.rand_like(known)
+    (gradient,) = torch.autograd.grad((own * weights).sum(), images)
+    (expected,) = torch.autograd.grad((known * weights).sum(), images)
+    torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-14)
+
+
+def test_the_gradient_has_a_gradient(deterministic: None) -> None:
+    images = torch.rand(1, 1, 3, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: reflect(x, 2).square(), images)
+
+
+def test_without_being_asked_it_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.rand(1, 1, 4, 4, requires_grad=True)
+    assert "Reflection" in type(reflect(images, 1).grad_fn).__name__
+    torch.use_deterministic_algorithms(True)
+    assert "Reflected" in type(reflect(images, 1).grad_fn).__name__
+    torch.use_deterministic_algorithms(False)
