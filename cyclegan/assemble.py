@@ -254,7 +254,9 @@ def _feed(settings: Settings, device: torch.device) -> Feed:
         alike=data.batch_size > 1 or settings.losses.gan_mode == "wgangp",
     )
     seed, serial = settings.run.seed, data.serial_batches
-    images = DATASETS[data.dataset_mode](a, b, seed=seed, serial=serial)
+    images = DATASETS[data.dataset_mode](
+        a, b, seed=seed, serial=serial, repeats=data.crops_per_image
+    )
     return Feed(
         images,
         batch_size=data.batch_size,

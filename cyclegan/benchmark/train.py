@@ -103,4 +103,4 @@ def _images(settings: Settings) -> int:
     if data.dataroot is None and (data.domain_A is None or data.domain_B is None):
         return 0
     found = [list_images(data.folder(domain))[: data.max_dataset_size] for domain in ("A", "B")]
-    return max(len(paths) for paths in found)
+    return max(len(paths) for paths in found) * data.crops_per_image

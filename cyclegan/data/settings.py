@@ -42,6 +42,8 @@ class DataSettings:
     """take the images in order, A and B by the same index"""
     max_dataset_size: PositiveInt | None = None
     """use at most so many images of each domain"""
+    crops_per_image: PositiveInt = 1
+    """crops of each image in an epoch, for few and large images"""
     batch_size: PositiveInt = 1
     """images of each domain in one step"""
     num_threads: NonNegativeInt = 2

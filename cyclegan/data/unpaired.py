@@ -68,17 +68,18 @@ class Domain:
 class UnpairedImages:
     """A by its index, B at random (by the same index when `serial`).
 
-    As long as the larger domain. All that is random in a sample follows from (seed, epoch, index,
-    domain), so the sequence is the same whatever the number of workers.
+    As long as the larger domain, `repeats` times. All that is random in a sample follows from
+    (seed, epoch, index, domain), so the sequence is the same whatever the number of workers.
     """
 
-    def __init__(self, a: Domain, b: Domain, *, seed: int, serial: bool) -> None:
+    def __init__(self, a: Domain, b: Domain, *, seed: int, serial: bool, repeats: int = 1) -> None:
         self.a, self.b = a, b
         self._seed = seed
         self._serial = serial
+        self._repeats = repeats
 
     def __len__(self) -> int:
-        return max(len(self.a.paths), len(self.b.paths))
+        return max(len(self.a.paths), len(self.b.paths)) * self._repeats
 
     def __getitem__(self, place: Place) -> tuple[Picture, Picture]:
         index_a, index_b = self._indices(place)

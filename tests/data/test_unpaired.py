@@ -1,5 +1,6 @@
 """The sequence of samples: seeded, independent of workers, resumable."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from conftest import smooth_image
 
 from cyclegan import assemble
+from cyclegan.benchmark import train
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.feed import Batch, Feed
 from cyclegan.data.folders import list_images
@@ -42,6 +44,23 @@ def test_as_long_as_the_larger_domain(dataroot: Path) -> None:
     assert len(batches) == 6
     assert batches[0].a.shape == (1, 3, 24, 24)
     assert batches[0].a.abs().max() <= 1
+
+
+def test_an_epoch_may_hold_several_crops_of_each_image(dataroot: Path) -> None:
+    settings = Settings(data=DataSettings(dataroot=dataroot, crops_per_image=3, crop_size=24))
+    domains = (feed_of(dataroot).images.a, feed_of(dataroot).images.b)
+    images = UnpairedImages(*domains, seed=0, serial=False, repeats=3)
+    feed = Feed(images, batch_size=1, workers=0, seed=0, serial=False)
+    assert len(feed) == train._images(settings) == 3 * 6
+    seen = Counter(images.paths_of(place)[0] for place in feed.order(1))
+    assert seen == dict.fromkeys(domains[0].paths, 3)
+    crops = [
+        batch.a
+        for batch, place in zip(feed.epoch(1), feed.order(1), strict=True)
+        if place.index % 6 == 0
+    ]
+    assert len(crops) == 3
+    assert not torch.equal(crops[0], crops[1])
 
 
 def test_the_last_batch_may_be_smaller(dataroot: Path) -> None:
