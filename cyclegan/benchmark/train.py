@@ -1,15 +1,16 @@
 """Training steps: their time, memory and arithmetic, and what the planned run will take."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from itertools import count
 from typing import Any
 
 import torch
 
-from cyclegan.assemble import make_recipe, work_of
-from cyclegan.benchmark.arithmetic import measure_arithmetic
+from cyclegan.assemble import make_recipe, tune_for, work_of
+from cyclegan.benchmark.arithmetic import Arithmetic, measure_arithmetic
 from cyclegan.benchmark.memory import answer, measure_memory, resident_peak
-from cyclegan.benchmark.pairs import measure
+from cyclegan.benchmark.pairs import Pairs, measure
 from cyclegan.benchmark.report import Report, gib
 from cyclegan.benchmark.settings import BenchmarkSettings
 from cyclegan.data.feed import Batch
@@ -21,8 +22,12 @@ from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_of
 from cyclegan.settings import Settings, from_table
 from cyclegan.training.step import run_step
+from cyclegan.training.watch import LossWatch
 
+#: Gives the device one training step; nothing waits for it.
 Step = Callable[[], object]
+
+_TOGETHER = 10  # steps that a GPU is given before it is waited for, as training does
 
 
 def run(settings: Settings, benchmark: BenchmarkSettings) -> int:
@@ -30,27 +35,29 @@ def run(settings: Settings, benchmark: BenchmarkSettings) -> int:
     device = choose_device(settings.run.device)
     images = _images(settings)
     work = work_of(settings, images)
+    tune_for(settings, device)
     chosen = choose(settings.execution, work, device).execution
     plain = Execution(device.type, torch.get_num_threads())
+    ways = (as_classic(settings), plain), (settings, chosen)
     # Memory first: nothing may run beside the times.
-    memory = measure_memory(__name__, *(_given(settings, how) for how in (plain, chosen)))
-    step, chosen_step = (step_of(settings, how, device) for how in (plain, chosen))
-    times = measure(step, chosen_step, benchmark.pairs, settle=True)
-    arithmetic = measure_arithmetic(step, times.chosen, chosen, device)
-    count = work.steps if images else 0
-    seconds = times.chosen * count
+    memory = measure_memory(__name__, *(_given(*way) for way in ways))
+    step, chosen_step = (step_of(*way, device) for way in ways)
+    times = _times(step, chosen_step, benchmark.pairs, device)
+    arithmetic = arithmetic_of(step, times.chosen, settings, chosen, device)
+    steps = -(-work.steps // settings.training.accumulate) if images else 0
+    seconds = times.chosen * steps
     figures = {
         "plain": plain.describe(),
         "chosen": chosen.describe(),
         "time": times.table(),
         "memory": asdict(memory),
         **asdict(arithmetic),
-        "steps": count,
+        "steps": steps,
         "seconds": seconds,
     }
     planned = (
-        f"the planned run: {count} steps, about {spoken(seconds)} and {gib(memory.chosen)}"
-        if count
+        f"the planned run: {steps} steps, about {spoken(seconds)} and {gib(memory.chosen)}"
+        if steps
         else "give --dataroot DIR to learn how long the planned run will take"
     )
     lines = (arithmetic.describe("a step"), planned)
@@ -59,21 +66,64 @@ def run(settings: Settings, benchmark: BenchmarkSettings) -> int:
     return 0
 
 
+def as_classic(settings: Settings) -> Settings:
+    """The same training, computed as the classic does."""
+    return replace(settings, execution=replace(settings.execution, plain=True))
+
+
 def step_of(settings: Settings, execution: Execution, device: torch.device) -> Step:
-    """A function that computes one training step on images of noise."""
+    """A function that does what training does in a step, on images of noise.
+
+    From the first step on in which all networks learn, as nearly all of a run's do.
+    """
     torch.manual_seed(settings.run.seed)
     recipe = make_recipe(settings, execution, device)
-    n, side = settings.data.batch_size, settings.data.crop_size
-    a, b = (
-        torch.rand(n, channels, side, side, device=device) * 2 - 1
-        for channels in (settings.networks.input_nc, settings.networks.output_nc)
-    )
+    watch = LossWatch()
+    batches = [_noise(settings, device) for _ in range(settings.training.accumulate)]
+    numbers = count(max(phase.begins for phase in recipe.phases))
 
     def step() -> None:
-        run_step(recipe.phases, recipe.state, [Batch(a, b)], apart=execution.apart)
-        wait_for(device)
+        tune_for(settings, device)  # both ways take turns in one process
+        number = next(numbers)
+        given = [batch.to(device) for batch in batches]
+        made = run_step(recipe.phases, recipe.state, given, number=number, apart=execution.apart)
+        watch.note(made, number)
 
     return step
+
+
+def arithmetic_of(
+    plain: Step, seconds: float, settings: Settings, chosen: Execution, device: torch.device
+) -> Arithmetic:
+    """Of a step that takes so many seconds in the chosen way; `plain` counts what it computes."""
+
+    def counted() -> None:
+        plain()
+        tune_for(settings, device)  # the product that it is compared with is the chosen way's
+
+    return measure_arithmetic(counted, seconds, chosen, device)
+
+
+def _noise(settings: Settings, device: torch.device) -> Batch:
+    """A batch as the feed gives it."""
+    n, side = settings.data.batch_size, settings.data.crop_size
+    channels = (settings.networks.input_nc, settings.networks.output_nc)
+    a, b = (torch.rand(n, each, side, side) * 2 - 1 for each in channels)
+    batch = Batch(a, b)
+    return batch.pin_memory() if device.type == "cuda" else batch
+
+
+def _times(plain: Step, chosen: Step, pairs: int, device: torch.device) -> Pairs:
+    """Seconds a step of both ways."""
+    together = 1 if device.type == "cpu" else _TOGETHER
+
+    def several(step: Step) -> None:
+        for _ in range(together):
+            step()
+        wait_for(device)
+
+    found = measure(lambda: several(plain), lambda: several(chosen), pairs, settle=True)
+    return replace(found, plain=found.plain / together, chosen=found.chosen / together)
 
 
 def peak_of(given: dict[str, Any]) -> int:
@@ -85,6 +135,7 @@ def peak_of(given: dict[str, Any]) -> int:
     step = step_of(settings, execution, device)
     for _ in range(3):
         step()
+    wait_for(device)
     return resident_peak(device)
 
 

@@ -5,13 +5,19 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
+from cyclegan import assemble
+from cyclegan.benchmark import train
 from cyclegan.benchmark.memory import measure_memory
 from cyclegan.benchmark.pairs import measure
 from cyclegan.cli import run
+from cyclegan.data.feed import Batch
 from cyclegan.errors import UsageError
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import from_table
+from cyclegan.training.averages import Averages
+from cyclegan.training.watch import LossWatch
 
 
 def flags(tiny_flags: list[str]) -> list[str]:
@@ -63,6 +69,32 @@ def test_what_is_chosen_for_large_images_takes_less_memory(tiny: dict) -> None:
     given = ({"settings": settings, "execution": way.table()} for way in (Execution(), fast))
     memory = measure_memory("cyclegan.benchmark.train", *given)
     assert memory.ratio < 0.75
+
+
+def test_a_step_is_one_of_training(tiny: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device tuned, images moved, averages following, losses watched, late in a run."""
+    tiny["training"] |= {"ema_decay": 0.5, "accumulate": 2, "discriminator_warmup": 3}
+    tiny["losses"] = {"identity_every": 2}
+    settings = from_table(tiny, "test")
+    done: list[object] = []
+    tuned = lambda device, **how: done.append(how["plain"])  # noqa: E731
+    monkeypatch.setattr(assemble, "tune", tuned)
+    monkeypatch.setattr(Batch, "to", lambda batch, device: done.append("moved") or batch)
+    monkeypatch.setattr(LossWatch, "note", lambda _, made, number: done.append((number, made)))
+    follow = Averages.follow
+    monkeypatch.setattr(Averages, "follow", lambda *args: done.append("averaged") or follow(*args))
+    for given in (settings, train.as_classic(settings)):
+        step = train.step_of(given, Execution(), torch.device("cpu"))
+        done.clear()
+        step()
+        step()
+        plain, *first, (third, made) = done[:5]
+        assert (plain, first, third) == (given is not settings, ["moved", "moved", "averaged"], 3)
+        assert {"cycle_a_to_b", "discriminator_a"} <= made.losses.keys()
+        assert "identity_a_to_b" not in made.losses, "it has no turn in the third step"
+        fourth, made = done[9]
+        assert fourth == 4
+        assert "identity_a_to_b" in made.losses
 
 
 def test_wrong_pairs_are_named(tmp_path: Path) -> None:
