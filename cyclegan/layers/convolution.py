@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cyclegan.layers.padding import reflect
+from cyclegan.layers.padding import is_channels_last, reflect
 
 
 class Convolution(nn.Conv2d):
@@ -128,11 +128,6 @@ def fold(network: nn.Module, dtype: torch.dtype) -> None:
     for module in network.modules():
         if isinstance(module, FOLLOWERS):
             module.to(dtype)
-
-
-def is_channels_last(images: Tensor) -> bool:
-    """Whether (N, C, H, W) lies in memory pixel by pixel and not channel by channel."""
-    return not images.is_contiguous() and images.is_contiguous(memory_format=torch.channels_last)
 
 
 def _by_rows(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
-from cyclegan.layers.convolution import is_channels_last
+from cyclegan.layers.padding import is_channels_last
 from cyclegan.layers.settings import Norm
 
 

@@ -27,14 +27,31 @@ def reflect(images: Tensor, by: int) -> Tensor:
     if torch.are_deterministic_algorithms_enabled():
         made: Tensor = _Reflected.apply(images, by)
         return made
+    return _padded(images, by)
+
+
+def is_channels_last(images: Tensor) -> bool:
+    """Whether (N, C, H, W) lies in memory pixel by pixel and not channel by channel."""
+    return not images.is_contiguous() and images.is_contiguous(memory_format=torch.channels_last)
+
+
+def _padded(images: Tensor, by: int) -> Tensor:
+    if _keeps_pixels_together(images):
+        deep = images.permute(0, 2, 3, 1)  # (N, H, W, C), the channels as the innermost of three
+        return functional.pad(deep, (0, 0, by, by, by, by), mode="reflect").permute(0, 3, 1, 2)
     return functional.pad(images, (by,) * 4, mode="reflect")
+
+
+def _keeps_pixels_together(images: Tensor) -> bool:
+    """Whether the GPU's kernel for two sides would copy the map to channel by channel, and back."""
+    return images.is_cuda and is_channels_last(images) and not torch.compiler.is_compiling()
 
 
 class _Reflected(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor, by: int) -> Tensor:
         ctx.by = by
-        return functional.pad(images, (by,) * 4, mode="reflect")
+        return _padded(images, by)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from cyclegan.layers import padding
 from cyclegan.layers.padding import ReflectionPad, reflect
 
 
@@ -30,6 +31,27 @@ def test_the_gradient_is_torchs_own(
     (gradient,) = torch.autograd.grad((own * weights).sum(), images)
     (expected,) = torch.autograd.grad((known * weights).sum(), images)
     torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize("by", [1, 3])
+def test_pixels_stay_together_on_a_gpu(
+    by: int, deterministic: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way of a GPU's channels last, taken here on the CPU: nothing is copied to be padded."""
+    monkeypatch.setattr(padding, "_keeps_pixels_together", padding.is_channels_last)
+    torch.use_deterministic_algorithms(deterministic)
+    images = torch.rand(2, 3, 5, 7, dtype=torch.float64).to(memory_format=torch.channels_last)
+    own = reflect(images.requires_grad_(), by)
+    torch.use_deterministic_algorithms(False)
+    known = functional.pad(images, (by,) * 4, mode="reflect")
+    assert torch.equal(own, known)
+    assert padding.is_channels_last(own)
+    weights = torch.rand_like(known)
+    (gradient,) = torch.autograd.grad((own * weights).sum(), images)
+    (expected,) = torch.autograd.grad((known * weights).sum(), images)
+    torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-14)
+    assert padding.is_channels_last(gradient)
 
 
 def test_the_gradient_has_a_gradient(deterministic: None) -> None:
