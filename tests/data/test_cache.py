@@ -24,7 +24,8 @@ from cyclegan.settings import Settings
 
 def feed(settings: Settings, mode: str, workers: int = 0) -> Feed:
     return assemble._feed(
-        replace(settings, data=replace(settings.data, cache=mode, num_threads=workers))
+        replace(settings, data=replace(settings.data, cache=mode, num_threads=workers)),
+        torch.device("cpu"),
     )
 
 

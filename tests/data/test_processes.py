@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 from cyclegan import assemble
 from cyclegan.data import processes
@@ -158,7 +159,9 @@ def settings_of(tiny: dict, **data: object) -> Settings:
 def test_files_that_end_the_processes_are_named(
     tiny: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    feed = assemble._feed(settings_of(tiny, num_threads=1, serial_batches=True, cache="off"))
+    feed = assemble._feed(
+        settings_of(tiny, num_threads=1, serial_batches=True, cache="off"), torch.device("cpu")
+    )
     monkeypatch.setattr(
         type(feed.images.a), "load", lambda self, index, seed: os.kill(os.getpid(), 9)
     )
