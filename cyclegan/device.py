@@ -105,6 +105,14 @@ def memory_in_use(device: torch.device) -> float:
     return float(taken) / 2**30
 
 
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free now; on a GPU, what torch holds ready for the next picture is free."""
+    if device.type == "cuda":
+        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + held
+    return int(psutil.virtual_memory().available)
+
+
 def ran_out_of_memory(error: BaseException) -> bool:
     """Whether memory was missing, which each allocator says in its own way."""
     told = str(error)

@@ -1,9 +1,9 @@
 """Memory is looked at before, not found missing by a kill."""
 
-import psutil
 import torch
 
 from cyclegan.classic import Architecture
+from cyclegan.device import free_memory
 from cyclegan.tiling.reflected import padded_side
 
 
@@ -16,6 +16,4 @@ def estimate(architecture: Architecture, width: int, height: int) -> int:
 
 def free(device: torch.device) -> int:
     """Bytes that are free now."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    return free_memory(device)

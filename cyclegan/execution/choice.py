@@ -1,4 +1,4 @@
-"""Chooses an execution by measuring, not by the device's name."""
+"""Chooses an execution: a CPU's by measuring, a GPU's by what it multiplies in hardware."""
 
 import copy
 import math
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from cyclegan.device import ran_out_of_memory, random_numbers_kept, wait_for
+from cyclegan.device import free_memory, ran_out_of_memory, random_numbers_kept, wait_for
 from cyclegan.execution.compiler import compiler_works
 from cyclegan.execution.execution import Execution, Precision
 from cyclegan.execution.settings import ExecutionSettings, PrecisionChoice, Switch
@@ -19,14 +19,24 @@ from cyclegan.layers.settings import Recompute
 
 #: A step's generator passes: two translations, two cycles, two identities, and the rest.
 PASSES = 6.5
-#: Seconds that compiling a pair of generators and discriminators takes, measured on two cores.
-WARM_UP = 120.0
-#: The same for one generator that is trained no further.
-WARM_UP_OF_ONE = 30.0
-#: Share of a step that compiling saves, measured at 256 and 128 pixels on two cores.
-SAVED = 0.08
 #: Elements of the largest map from which on keeping all of them is the memory's larger part.
 LARGE = 1 << 21
+
+
+@dataclass(frozen=True)
+class Compiling:
+    """What compiling takes on a kind of device, and what it wins."""
+
+    seconds: float
+    """for a pair of generators and a pair of discriminators"""
+    seconds_of_one: float
+    """for one generator that is trained no further"""
+    saved: float
+    """share of the time that is computed"""
+
+
+#: Measured on two cores at 256 and 128 pixels, and on an H100 with 16 cores beside it.
+COMPILING = {"cpu": Compiling(120.0, 30.0, 0.08), "cuda": Compiling(60.0, 20.0, 0.5)}
 
 
 @dataclass(frozen=True)
@@ -71,26 +81,63 @@ def choose(settings: ExecutionSettings, work: Work, device: torch.device) -> Cho
 def _measured(
     settings: ExecutionSettings, work: Work, device: torch.device, threads: int
 ) -> Chosen:
-    precision, channels_last = _precision(settings, work, device)
-    base = Execution(
-        device.type,
-        threads,
-        precision,
-        channels_last,
-        judged_together=work.per_sample,
-        apart=True,
-        fused=True,
+    of_kind = _on_a_gpu if device.type == "cuda" else _by_measuring
+    base, one = of_kind(settings, work, device, threads)
+    step = one * PASSES
+    if not (_compiles(settings, base, work, step) and compiler_works(device)):
+        return Chosen(base, step)
+    # The compiler itself computes again what is cheap.
+    again: Recompute = "full" if settings.checkpointing == "on" else "off"
+    return Chosen(replace(base, compiled=True, recompute=again), step)
+
+
+def _on_a_gpu(
+    settings: ExecutionSettings, work: Work, device: torch.device, threads: int
+) -> tuple[Execution, float]:
+    """By the GPU's capability, and the seconds of a pass.
+
+    Passes would compare how long launches take: what is compiled into CUDA graphs has next to none.
+    """
+    fewer = _native(work.generator, device)
+    precision = fewer if settings.precision == "auto" else settings.precision
+    base = replace(
+        _base(work, device, threads, precision),
+        # Without tensor cores, and float32 has them as TensorFloat-32, that layout is slower.
+        channels_last=precision != "fp32" or torch.cuda.get_device_capability(device) >= (8, 0),
+        batched=work.per_sample and _batched_on_a_gpu(settings, work),
     )
-    base = replace(base, recompute=_recompute(settings, work))
+    base = replace(base, recompute=_recompute_by_memory(settings, base, work, device))
+    return base, _first_pass(base, work, device)
+
+
+def _by_measuring(
+    settings: ExecutionSettings, work: Work, device: torch.device, threads: int
+) -> tuple[Execution, float]:
+    precision, channels_last = _precision(settings, work, device)
+    base = replace(
+        _base(work, device, threads, precision),
+        channels_last=channels_last,
+        recompute=_recompute(settings, work),
+    )
+    one = _first_pass(base, work, device)
+    if device.type == "cpu" and _may_choose_threads(settings) and one < _QUICK and threads > 1:
+        base, one = _fewer_threads(base, work, device, one)
+    return replace(base, batched=_batches(settings, base, work, device, one)), one
+
+
+def _base(work: Work, device: torch.device, threads: int, precision: Precision) -> Execution:
+    together = work.per_sample
+    return Execution(
+        device.type, threads, precision, judged_together=together, apart=True, fused=True
+    )
+
+
+def _first_pass(base: Execution, work: Work, device: torch.device) -> float:
+    """Seconds of a pass. Raises MemoryError where there is not enough for it."""
     one = _pass(base, work, device, 1)
     if one == math.inf:
         raise MemoryError("not one batch fits")
-    if device.type == "cpu" and _may_choose_threads(settings) and one < _QUICK and threads > 1:
-        base, one = _fewer_threads(base, work, device, one)
-    base = replace(base, batched=_batches(settings, base, work, device, one))
-    step = one * PASSES
-    compiled = _compiles(settings, base, work, step) and compiler_works(device)
-    return Chosen(replace(base, compiled=compiled), step)
+    return one
 
 
 def choose_for_conversion(
@@ -112,13 +159,14 @@ def choose_for_conversion(
 
 
 def _native(network: nn.Module, device: torch.device) -> Precision:
-    """bfloat16 where the device multiplies it in hardware and the network has work for that."""
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = device.type == "cpu" and _cpu_multiplies_bf16()
+    """Fewer bits where the device multiplies them in hardware and the network has work for that."""
     widest = max((len(p) for p in network.parameters() if p.ndim == 4), default=0)
-    return "bf16" if native and widest >= _WIDE else "fp32"
+    if widest < _WIDE:
+        return "fp32"
+    if device.type == "cuda":
+        able = torch.cuda.get_device_capability(device)
+        return next((name for since, name in _TENSOR_CORES if able >= since), "fp32")
+    return "bf16" if device.type == "cpu" and _cpu_multiplies_bf16() else "fp32"
 
 
 def _cpu_multiplies_bf16() -> bool:
@@ -129,7 +177,8 @@ def _cpu_multiplies_bf16() -> bool:
 def _takes_long(network: nn.Module, channels: int, pixels: int, device: torch.device) -> bool:
     """Whether compiling wins back its time, at the rate that such devices have."""
     rate = _RATES.get(device.type, 0.0) * (torch.get_num_threads() if device.type == "cpu" else 1)
-    enough = rate * WARM_UP_OF_ONE / SAVED  # multiply-adds
+    costs = _compiling(device.type)
+    enough = rate * costs.seconds_of_one / costs.saved  # multiply-adds
     if not rate or pixels * _MOST < enough:
         return False
     from torch.utils.flop_counter import FlopCounterMode
@@ -147,11 +196,8 @@ def _precision(
     """The quickest type and layout of those that may be chosen, for a small image."""
     if settings.precision != "auto":
         return settings.precision, True
-    fewer: Precision = "bf16"
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        fewer = "fp16"
     # Fewer bits are quick in channels last only: kernels of the other layout convert both ways.
-    candidates: list[tuple[Precision, bool]] = [("fp32", False), ("fp32", True), (fewer, True)]
+    candidates: list[tuple[Precision, bool]] = [("fp32", False), ("fp32", True), ("bf16", True)]
     batch, channels, height, width = work.shape
     small = replace(work, shape=(batch, channels, min(height, _SMALL), min(width, _SMALL)))
     seconds = {
@@ -185,7 +231,7 @@ def _timed(execution: Execution, work: Work, device: torch.device, times: int) -
     network = copy.deepcopy(work.generator).to(device).requires_grad_()
     call = eager.prepare(network)
     n, channels, height, width = work.shape
-    images = torch.zeros(n * times, channels, height, width, device=device)
+    images = torch.rand(n * times, channels, height, width, device=device) * 2 - 1
     return _seconds(lambda: call(images), device)
 
 
@@ -200,6 +246,12 @@ def _batches(
     if settings.batching != "auto" or not work.per_sample:
         return settings.batching == "on" and work.per_sample
     return seconds < _QUICK and _pass(base, work, device, 2) < _CLEARLY * 2 * seconds
+
+
+def _batched_on_a_gpu(settings: ExecutionSettings, work: Work) -> bool:
+    n, _, height, width = work.shape
+    few = n * height * width <= _FILLS
+    return settings.batching == "on" or (settings.batching == "auto" and few)
 
 
 def _fewer_threads(
@@ -239,6 +291,35 @@ def _recompute(settings: ExecutionSettings, work: Work) -> Recompute:
     return "light" if settings.checkpointing == "auto" and large else "off"
 
 
+def _recompute_by_memory(
+    settings: ExecutionSettings, base: Execution, work: Work, device: torch.device
+) -> Recompute:
+    """The least that lets a step fit into what is free."""
+    if settings.checkpointing != "auto":
+        return "full" if settings.checkpointing == "on" else "off"
+    weights = sum(p.numel() for p in work.generator.parameters())
+    # Two generators, and less than that for two discriminators: weights, gradients and moments.
+    room = _FILLED * free_memory(device) - 3 * 16 * weights
+    needed = kept_for_gradients(base, work) * (3.5 if base.batched else 2.5)  # graphs of one part
+    return next((how for how, left in _LEFT.items() if needed * left <= room), "full")
+
+
+def kept_for_gradients(execution: Execution, work: Work) -> int:
+    """Bytes that a pass of the generator keeps; counted without computing anything."""
+    network = copy.deepcopy(work.generator).to("meta").requires_grad_()
+    call = replace(execution, compiled=False, recompute="off").prepare(network)
+    own = {p.untyped_storage()._cdata for p in network.parameters()}
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def note(saved: Tensor) -> Tensor:
+        kept[saved.untyped_storage()._cdata] = saved.untyped_storage()
+        return saved
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved):
+        call(torch.empty(work.shape, device="meta"))
+    return sum(storage.nbytes() for place, storage in kept.items() if place not in own)
+
+
 def _compiles(
     settings: ExecutionSettings, base: Execution, work: Work, seconds_per_step: float
 ) -> bool:
@@ -246,7 +327,12 @@ def _compiles(
         return settings.compile == "on"
     if base.recompute != "off" and base.device == "cpu":
         return False  # measured: there the convolutions are nearly all, and recomputing costs more
-    return work.same_size and work.steps * seconds_per_step * SAVED > WARM_UP
+    costs = _compiling(base.device)
+    return work.same_size and work.steps * seconds_per_step * costs.saved > costs.seconds
+
+
+def _compiling(kind: str) -> Compiling:
+    return COMPILING.get(kind, COMPILING["cpu"])
 
 
 _REPEATS = 3
@@ -257,6 +343,12 @@ _WIDE = 32  # channels from which on fewer bits are quicker, measured on a CPU t
 _MOST = 3e6  # multiply-adds for each pixel, three times those of 64 feature maps and 9 blocks
 #: Multiply-adds a second that convolutions reach; on CPUs of each thread. Only the order counts.
 _RATES = {"cpu": 5e10, "cuda": 3e13}
+#: From which capability on a GPU's tensor cores multiply which type: Ampere, Volta.
+_TENSOR_CORES: tuple[tuple[tuple[int, int], Precision], ...] = (((8, 0), "bf16"), ((7, 0), "fp16"))
+_FILLS = 4 * 256 * 256  # pixels in a call that fill a GPU by themselves
+_FILLED = 0.8  # of the free memory: the rest is for what comes and goes, and for holes
+#: Share of what is kept otherwise: of three maps for a convolution one is left, or the blocks'.
+_LEFT: dict[Recompute, float] = {"off": 1.0, "light": 0.45, "full": 0.3}
 _QUICK = 0.25  # seconds: what takes longer fills the device by itself
 _CLEARLY = 0.95
 _WORTH = 0.85

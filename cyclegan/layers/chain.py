@@ -27,7 +27,9 @@ class Chain(nn.Sequential):
             return _run(list(self), input)
         for layers in _segments(self):
             if self._twice(layers):
-                input = checkpoint(_run, layers, input, use_reentrant=False)
+                input = checkpoint(
+                    _run, layers, input, use_reentrant=False, preserve_rng_state=_draw(layers)
+                )
             else:
                 input = _run(layers, input)
         return input
@@ -66,6 +68,11 @@ def _segments(layers: nn.Sequential) -> Iterator[list[nn.Module]]:
             segment = []
     if segment:
         yield segment
+
+
+def _draw(layers: Sequence[nn.Module]) -> bool:
+    """Whether they draw random numbers, which are to be the same again."""
+    return any(isinstance(part, nn.Dropout) for layer in layers for part in layer.modules())
 
 
 def _run(layers: Sequence[nn.Module], images: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import pytest
@@ -12,9 +13,11 @@ from torch import Tensor, nn
 from cyclegan.assemble import _execution, work_of
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.cli import run
+from cyclegan.conversion import memory
+from cyclegan.device import free_memory
 from cyclegan.errors import UsageError, UserError
 from cyclegan.execution import choice
-from cyclegan.execution.choice import choose, choose_for_conversion
+from cyclegan.execution.choice import Work, choose, choose_for_conversion
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.settings import ExecutionSettings, Switch
 from cyclegan.generators.settings import ResnetSettings
@@ -91,6 +94,145 @@ def test_a_large_map_is_computed_again_rather_than_kept(tiny_settings: Settings)
     asked = ExecutionSettings(compile="off", precision="fp32")
     assert choice._recompute(asked, large) == "light"
     assert choice._recompute(replace(asked, checkpointing="off"), large) == "off"
+
+
+GPU = torch.device("cuda")
+GIB = 2**30
+
+
+@dataclass
+class StandIn:
+    """What a GPU answers, here where there is none: what it can do, what is free, how fast."""
+
+    capability: tuple[int, int] = (9, 0)
+    free: int = 80 * GIB
+    seconds: float = 0.01
+    measured: list[tuple[Execution, Work]] = field(default_factory=list)
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    gpu = StandIn()
+
+    def timed(execution: Execution, work: Work, device: torch.device, times: int) -> float:
+        gpu.measured.append((execution, work))
+        return gpu.seconds
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: gpu.capability)
+    monkeypatch.setattr(choice, "free_memory", lambda device: gpu.free)
+    monkeypatch.setattr(choice, "compiler_works", lambda device: True)
+    monkeypatch.setattr(choice, "random_numbers_kept", lambda device: nullcontext())
+    monkeypatch.setattr(choice, "_timed", timed)
+    return gpu
+
+
+@pytest.fixture(scope="module")
+def large() -> Work:
+    """What people train: 256 pixels, 64 feature maps, 9 blocks."""
+    settings = Settings()
+    return replace(work_of(settings, 6000), shape=(1, 3, 256, 256))
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision", "channels_last"),
+    [
+        ((9, 0), "bf16", True),
+        ((8, 0), "bf16", True),
+        ((7, 5), "fp16", True),
+        ((7, 0), "fp16", True),
+        ((6, 1), "fp32", False),
+    ],
+)
+def test_a_gpu_computes_in_what_its_tensor_cores_multiply(
+    gpu: StandIn, large: Work, capability: tuple[int, int], precision: str, channels_last: bool
+) -> None:
+    gpu.capability = capability
+    chosen = choose(ExecutionSettings(), large, GPU).execution
+    assert (chosen.precision, chosen.channels_last) == (precision, channels_last)
+    converting = choose_for_conversion(large.generator, 3, "auto", "off", 0, GPU)
+    assert converting.precision == precision
+
+
+def test_a_gpu_is_measured_with_what_will_run(gpu: StandIn, large: Work) -> None:
+    chosen = choose(ExecutionSettings(compile="off"), large, GPU)
+    assert gpu.measured == [(chosen.execution, large)]
+    assert chosen.seconds_per_step == gpu.seconds * choice.PASSES
+
+
+def test_float32_has_tensor_cores_from_ampere_on(gpu: StandIn, large: Work) -> None:
+    asked = ExecutionSettings(precision="fp32")
+    assert choose(asked, large, GPU).execution.channels_last
+    gpu.capability = (7, 5)
+    assert not choose(asked, large, GPU).execution.channels_last
+
+
+def test_a_gpu_compiles_for_minutes_of_training_and_recomputes_nothing_then(
+    gpu: StandIn, large: Work
+) -> None:
+    gpu.free = GIB // 2
+    long = choose(ExecutionSettings(), large, GPU).execution
+    assert (long.compiled, long.recompute) == (True, "off")
+    short = choose(ExecutionSettings(), replace(large, steps=1000), GPU).execution
+    assert (short.compiled, short.recompute) == (False, "full")
+    asked = choose(ExecutionSettings(checkpointing="on"), large, GPU).execution
+    assert (asked.compiled, asked.recompute) == (True, "full")
+
+
+@pytest.mark.parametrize(
+    ("batch", "free", "recompute"),
+    [(1, 80, "off"), (16, 80, "off"), (16, 8, "light"), (16, 4.5, "full"), (1, 1.5, "off")],
+)
+def test_a_gpu_computes_again_what_it_has_no_memory_for(
+    gpu: StandIn, large: Work, batch: int, free: float, recompute: str
+) -> None:
+    gpu.free = int(free * GIB)
+    work = replace(large, shape=(batch, *large.shape[1:]))
+    chosen = choose(ExecutionSettings(compile="off", batching="off"), work, GPU).execution
+    assert chosen.recompute == recompute
+
+
+def test_what_is_kept_for_gradients_grows_with_pictures_and_bits(large: Work) -> None:
+    """And is counted, not computed: at 4 of 8192 pixels a side it would not fit anywhere."""
+    one = choice.kept_for_gradients(Execution(precision="bf16", channels_last=True), large)
+    assert 100 < one / 2**20 < 400
+    whole = choice.kept_for_gradients(Execution(channels_last=True), large)
+    assert 1.5 < whole / one < 2.2
+    huge = replace(large, shape=(4, 3, 8192, 8192))
+    assert choice.kept_for_gradients(Execution(channels_last=True), huge) > 3000 * whole
+
+
+def test_few_pixels_share_a_call_on_a_gpu(gpu: StandIn, large: Work) -> None:
+    assert choose(ExecutionSettings(), large, GPU).execution.batched
+    many = replace(large, shape=(16, *large.shape[1:]))
+    assert not choose(ExecutionSettings(), many, GPU).execution.batched
+    assert choose(ExecutionSettings(batching="on"), many, GPU).execution.batched
+    assert not choose(ExecutionSettings(batching="off"), large, GPU).execution.batched
+    dependent = replace(large, per_sample=False)
+    assert not choose(ExecutionSettings(batching="on"), dependent, GPU).execution.batched
+
+
+def test_pictures_that_are_measured_are_not_black(tiny_settings: Settings) -> None:
+    seen: list[Tensor] = []
+
+    class Seeing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+
+        def forward(self, images: Tensor) -> Tensor:
+            seen.append(images)
+            return images * self.weight
+
+    work = replace(work_of(tiny_settings, 6), generator=Seeing())
+    choose(ExecutionSettings(compile="off"), work, CPU)
+    assert all(images.float().std() > 0.3 for images in seen)
+
+
+def test_what_torch_holds_ready_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1 * GIB, 80 * GIB))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 70 * GIB)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 10 * GIB)
+    assert free_memory(GPU) == memory.free(GPU) == 61 * GIB
 
 
 def test_a_resumed_run_computes_as_before(
