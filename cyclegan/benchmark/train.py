@@ -34,9 +34,7 @@ def run(settings: Settings, benchmark: BenchmarkSettings) -> int:
     """Measure, print, and return the exit code. Raises UserError."""
     device = choose_device(settings.run.device)
     images = _images(settings)
-    work = work_of(settings, images)
-    tune_for(settings, device)
-    chosen = choose(settings.execution, work, device).execution
+    chosen = choose_for(settings, images, device)
     plain = Execution(device.type, torch.get_num_threads())
     ways = (as_classic(settings), plain), (settings, chosen)
     # Memory first: nothing may run beside the times.
@@ -44,7 +42,8 @@ def run(settings: Settings, benchmark: BenchmarkSettings) -> int:
     step, chosen_step = (step_of(*way, device) for way in ways)
     times = _times(step, chosen_step, benchmark.pairs, device)
     arithmetic = arithmetic_of(step, times.chosen, settings, chosen, device)
-    steps = -(-work.steps // settings.training.accumulate) if images else 0
+    batches = work_of(settings, images).steps
+    steps = -(-batches // settings.training.accumulate) if images else 0
     seconds = times.chosen * steps
     figures = {
         "plain": plain.describe(),
@@ -64,6 +63,12 @@ def run(settings: Settings, benchmark: BenchmarkSettings) -> int:
     report = Report(plain.describe(), chosen.describe(), {"a step": times}, memory, lines, figures)
     report.show(json_only=benchmark.json)
     return 0
+
+
+def choose_for(settings: Settings, images: int, device: torch.device) -> Execution:
+    """The execution that training on so many images an epoch would choose."""
+    tune_for(settings, device)
+    return choose(settings.execution, work_of(settings, images), device).execution
 
 
 def as_classic(settings: Settings) -> Settings:

@@ -47,5 +47,6 @@ COMMANDS = {
     "benchmark train": Command(benchmark.TRAIN, benchmark.train),
     "benchmark load": Command(benchmark.LOAD, benchmark.load),
     "benchmark convert": Command(benchmark.CONVERT, benchmark.convert),
+    "benchmark device": Command(benchmark.DEVICE, benchmark.device),
     "settings": Command(settings.HELP, settings.run),
 }

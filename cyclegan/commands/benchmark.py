@@ -1,8 +1,8 @@
-"""`cyclegan benchmark train`, `load` and `convert`."""
+"""`cyclegan benchmark train`, `load`, `convert` and `device`."""
 
 from collections.abc import Sequence
 
-from cyclegan.benchmark.settings import BenchmarkSettings
+from cyclegan.benchmark.settings import BenchmarkSettings, DeviceBenchmarkSettings
 from cyclegan.errors import UsageError
 from cyclegan.flags import Glance, parse, parse_run, preset_of
 from cyclegan.progress import waiting
@@ -11,6 +11,7 @@ from cyclegan.settings import Settings, load_preset
 TRAIN = "measure training here: time, memory, plan"
 LOAD = "measure loading here: decoding, scaling, the cache"
 CONVERT = "measure conversion here: time, memory"
+DEVICE = "measure what a device reaches: arithmetic, steps, conversion"
 
 
 def train(args: Sequence[str]) -> int:
@@ -46,6 +47,16 @@ def convert(args: Sequence[str]) -> int:
         from cyclegan.benchmark.convert import run as run_benchmark
 
     return run_benchmark(settings, benchmark)
+
+
+def device(args: Sequence[str]) -> int:
+    """Measure; return the exit code. Raises UserError."""
+    prog = "cyclegan benchmark device"
+    settings = parse(args, DeviceBenchmarkSettings, prog=prog, about=DEVICE)
+    with waiting("starting benchmark device"):
+        from cyclegan.benchmark.throughput import run as run_benchmark
+
+    return run_benchmark(settings)
 
 
 def _own(args: Sequence[str]) -> tuple[BenchmarkSettings, list[str]]:

@@ -63,6 +63,16 @@ def needs_seconds(pytestconfig: pytest.Config) -> Callable[[float], None]:
     return check
 
 
+@pytest.fixture
+def compiling(needs_seconds: Callable[[float], None]) -> None:
+    """For a test that compiles: these come last, for each takes as long as many others."""
+    needs_seconds(60)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: "compiling" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(autouse=True)
 def enough_time(needs_seconds: Callable[[float], None]) -> None:
     needs_seconds(10)

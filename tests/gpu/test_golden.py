@@ -1,6 +1,5 @@
 """The classic's traces on a GPU, in every way that steps are computed."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -42,8 +41,11 @@ def test_initial_networks_give_the_classics_outputs(
 def test_first_steps_agree_in_float32(
     device: torch.device, whole_float32: None, figures: dict[str, Any], run: str, how: str
 ) -> None:
-    """Rounding grows about tenfold a step, so the third has a limit of its own."""
-    for steps, limit in ((2, 1e-4), (3, 1e-3)):
+    """Before anything is learnt to rounding; then as far as Adam lets it grow.
+
+    Its first updates are as large for a gradient that is all rounding as for any other.
+    """
+    for steps, limit in ((1, 1e-5), (3, 0.01)):
         made = traced(run, EXECUTIONS[how], steps=steps, dtype=torch.float32, device=device)
         figures[f"{run} float32 {how}, {steps} steps"] = made.distance
         assert made.distance < limit
@@ -62,10 +64,9 @@ def test_tensor_float_32_goes_the_same_way(
 
 
 def test_compiled_steps_agree_in_float64(
-    device: torch.device, figures: dict[str, Any], needs_seconds: Callable[[float], None]
+    device: torch.device, figures: dict[str, Any], compiling: None
 ) -> None:
     """CUDA graphs write their results to the same place again: what is read too late shows."""
-    needs_seconds(75)
     run, way = "resnet6_pool3", replace(EXECUTIONS["compiled"], fused=True)
     distance = traced(run, way, steps=STEADY[run], device=device).distance
     figures[f"{run} float64 compiled"] = distance
