@@ -1,6 +1,7 @@
 """The shell scripts: valid, and clear about what is missing."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -51,3 +52,55 @@ def test_no_network_is_one_line(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1
     assert "can't reach the package index" in result.stderr
+
+
+STAND_IN = """#!/bin/sh
+echo "$@" >>{calls}
+exit {code}
+"""
+
+
+def gpu(tmp_path: Path, *flags: str, code: int = 0) -> tuple[int, list[str], str]:
+    """The script's exit code, what it called a stand-in of Python with, and its last line."""
+    python, calls = tmp_path / "python", tmp_path / "calls"
+    python.write_text(STAND_IN.format(calls=calls, code=code))
+    python.chmod(0o755)
+    command = ["bash", str(ROOT / "scripts/gpu.sh"), "--python", str(python), *flags]
+    done = subprocess.run(command, capture_output=True, text=True)
+    called = calls.read_text().splitlines() if calls.exists() else []
+    return done.returncode, called, (done.stdout + done.stderr).splitlines()[-1]
+
+
+def test_a_gpu_is_tested_then_measured_in_the_time_there_is(tmp_path: Path) -> None:
+    into = str(tmp_path / "gpu.json")
+    code, (tests, measures), last = gpu(tmp_path, "--into", into, "--seconds", "300")
+    assert code == 0
+    assert tests.startswith("-m pytest") and tests.endswith(" tests/gpu")
+    assert measures.startswith("-m cyclegan benchmark device --device cuda")
+    for call in (tests, measures):
+        assert f"--into {into}" in call
+        assert 290 <= int(re.search(r"--seconds (\d+)", call)[1]) <= 300
+    assert last == f"figures: {into}"
+
+
+def test_parts_go_to_whom_they_belong(tmp_path: Path) -> None:
+    flags = ["--into", str(tmp_path / "gpu.json"), "--device", "cpu", "--tiny"]
+    _, called, _ = gpu(tmp_path, *flags, "--only", "golden,steps,waiting")
+    assert called[0].endswith("tests/gpu/test_golden.py tests/gpu/test_waiting.py")
+    assert "--only steps, " in called[1] and called[1].endswith("--tiny")
+    assert len(gpu(tmp_path, *flags, "--only", "resume")[1]) == 3
+    assert len(gpu(tmp_path, *flags, "--only", "steps")[1]) == 4
+
+
+def test_what_fails_is_measured_all_the_same(tmp_path: Path) -> None:
+    code, called, _ = gpu(tmp_path, "--into", str(tmp_path / "gpu.json"), code=1)
+    assert code == 1
+    assert len(called) == 2
+
+
+def test_flags_that_it_does_not_know_are_one_line(tmp_path: Path) -> None:
+    assert gpu(tmp_path, "--second", "5") == (
+        1, [], "gpu.sh: --second: no such flag; there are --seconds, --only, --device, --tiny, "
+        "--into and --python",
+    )  # fmt: skip
+    assert gpu(tmp_path, "--only")[2] == "gpu.sh: --only: needs a value"

@@ -355,9 +355,9 @@ def _by_batch(found: Mapping[str, Figures]) -> Iterator[tuple[str, Figures]]:
 def _step_rows(batch: str, ways: Figures) -> Iterator[tuple[str, ...]]:
     for name, row in ways.items():
         if not isinstance(row, dict):
-            yield batch, f"{name}: {row}", "", "", "", ""
+            yield batch, name, "", "", str(row), ""
         elif "pairs_a_second" not in row:
-            yield batch, f"{name}: out of memory", "", "", "", ""
+            yield batch, name, "", "", "out of memory", ""
         else:
             yield (
                 batch,
