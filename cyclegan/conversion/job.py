@@ -185,6 +185,7 @@ def load_generator(settings: ConvertSettings, *, back: bool = False) -> Generato
         average=settings.average,
         back=back,
         runtime=settings.runtime,
+        provider=settings.provider,
         style_mix=settings.style_mix,
         styles=Styles(settings.style, settings.style_weights),
         trust_code=settings.trust_code,

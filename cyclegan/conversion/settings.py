@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
 from cyclegan.execution.settings import PrecisionChoice, Switch
-from cyclegan.runtimes.settings import Runtime
+from cyclegan.runtimes.settings import Provider, Runtime
 from cyclegan.strict import STRICT
 from cyclegan.tiling.settings import Tile
 
@@ -38,6 +38,9 @@ class ConvertSettings:
     cyclegan export wrote; or a folder, of a run or of the classic's files"""
     runtime: Runtime = "auto"
     """what runs an exported file: torch, onnxruntime or openvino; auto goes by its content"""
+    provider: Provider = "auto"
+    """what onnxruntime computes by: cpu, cuda or tensorrt; auto is a GPU where the package
+    onnxruntime-gpu is installed, and never TensorRT"""
     trust_code: bool = False
     """open --weights that are a program, too (TorchScript, torch.export): they can do anything
     here, so only what you trust"""

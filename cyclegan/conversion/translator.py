@@ -21,7 +21,7 @@ from cyclegan.execution.execution import Execution
 from cyclegan.execution.settings import PrecisionChoice, Switch
 from cyclegan.images.picture import Array
 from cyclegan.run import FolderDirection
-from cyclegan.runtimes.settings import Runtime
+from cyclegan.runtimes.settings import Provider, Runtime
 from cyclegan.tiling.means import Block, Means, Tell, silent
 from cyclegan.tiling.reflected import Reflected, margin
 from cyclegan.tiling.rows import Picture, Pixels, Shape
@@ -77,6 +77,7 @@ class Translator:
         average: bool = True,
         tile: Tile = "auto",
         runtime: Runtime = "auto",
+        provider: Provider = "auto",
         style_mix: str | None = None,
         styles: Styles = NO_STYLES,
         trust_code: bool = False,
@@ -92,7 +93,8 @@ class Translator:
         result, "fast" or "dense" in tiles; "auto" at once where memory is enough, else exactly.
         `style_mix` "starry=0.7,irises=0.3" names paintings of a model of several;
         `styles` are the pictures that a fusion model takes its style from.
-        `runtime` "torch", "onnxruntime" or "openvino" runs an exported file. `trust_code` opens
+        `runtime` "torch", "onnxruntime" or "openvino" runs an exported file; `provider` "cpu",
+        "cuda" or "tensorrt" is what onnxruntime computes by. `trust_code` opens
         files that are programs too, TorchScript and torch.export's: they can do anything here.
         Raises UserError where there is nothing to load.
         """
@@ -102,6 +104,7 @@ class Translator:
             epoch=str(epoch),
             average=average,
             runtime=runtime,
+            provider=provider,
             style_mix=style_mix,
             styles=styles,
             trust_code=trust_code,

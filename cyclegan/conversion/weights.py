@@ -20,7 +20,7 @@ from cyclegan.generators import palette
 from cyclegan.run import FolderDirection
 from cyclegan.runtimes import safetensors
 from cyclegan.runtimes.opened import Session
-from cyclegan.runtimes.settings import Runtime
+from cyclegan.runtimes.settings import Provider, Runtime
 from cyclegan.runtimes.table import Choice, choose, parts
 from cyclegan.settings import from_table
 from cyclegan.wrapped import NETWORKS, Weights
@@ -71,6 +71,7 @@ def load(
     average: bool = True,
     back: bool = False,
     runtime: Runtime = "auto",
+    provider: Provider = "auto",
     style_mix: str | None = None,
     styles: Styles = NO_STYLES,
     trust_code: bool = False,
@@ -80,15 +81,15 @@ def load(
     `path` may be a folder, of a run or of the classic's files: `epoch` says which of them.
     `average` takes the weights averaged over the training's steps, where there are any. `back`
     takes the generator of the other direction. `direction` counts by the folders of the training
-    data; None is the direction that was trained. `runtime` opens exported files; auto goes by their
-    content. `style_mix` names paintings of a model of several, with their shares; a fusion model
-    takes its style from `styles`. Files that are programs are opened only with `trust_code`. Raises
-    UserError where the file can't be used.
+    data; None is the direction that was trained. `runtime` opens exported files, auto goes by their
+    content; onnxruntime computes by `provider`. `style_mix` names paintings of a model of several,
+    with their shares; a fusion model takes its style from `styles`. Files that are programs are
+    opened only with `trust_code`. Raises UserError where the file can't be used.
     """
     if classic.is_folder(path) and back:
         direction, back = ("AtoB" if direction == "BtoA" else "BtoA"), False
     path = file_of(path, epoch, direction)
-    choice = choose(path, runtime, trust_code=trust_code)
+    choice = choose(path, runtime, provider, trust_code=trust_code)
     if choice is not None:
         _check_one(path, back=back)
         _check_mix(path, style_mix)

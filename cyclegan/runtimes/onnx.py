@@ -1,34 +1,49 @@
 """ONNX files, run by onnxruntime."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from cyclegan.errors import UserError
+from cyclegan.errors import UsageError, UserError
 from cyclegan.packages import need
 from cyclegan.runtimes.foreign import Side, assume
 from cyclegan.runtimes.metadata import from_texts
 from cyclegan.runtimes.opened import Opened, first_line
+from cyclegan.runtimes.settings import Provider
+
+#: The one table of providers: those that a flag names, before those that stand in for what they
+#: can't compute. TensorRT prepares for minutes: it is never taken unasked.
+PROVIDERS: Mapping[Provider, tuple[str, ...]] = {
+    "auto": ("CUDAExecutionProvider", "CPUExecutionProvider"),
+    "cpu": ("CPUExecutionProvider",),
+    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
+    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
+}
 
 
-def load(path: Path) -> Opened:
+def load(path: Path, provider: Provider = "auto") -> Opened:
     """Open `path` with as many threads as torch has. Raises UserError where it can't be run."""
     need("--runtime onnxruntime", "onnx", "onnxruntime")
     import onnxruntime
 
+    providers = _those_of(provider, onnxruntime.get_available_providers())
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4  # what fails is said below, in one line
     try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=onnxruntime.get_available_providers()
-        )
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # protobuf, operators, versions
         raise UserError(
             f"{path}: damaged, or no ONNX that onnxruntime runs ({first_line(error)})"
         ) from error
+    if provider != "auto" and providers[0] not in session.get_providers():
+        raise UserError(
+            f"--provider {provider}: onnxruntime could not start it (a library of its is missing, "
+            "or of another version): --provider cpu computes without"
+        )
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or not outputs:
         raise UserError(f"{path}: a network of one image is needed, this takes {len(inputs)}")
@@ -41,6 +56,17 @@ def load(path: Path) -> Opened:
         return torch.from_numpy(session.run(None, {inputs[0].name: images.numpy()})[0])
 
     return Opened(call, metadata)
+
+
+def _those_of(provider: Provider, available: Sequence[str]) -> list[str]:
+    """What onnxruntime is given to compute by, the first of them first. Raises UsageError."""
+    wanted = PROVIDERS[provider]
+    if provider != "auto" and wanted[0] not in available:
+        raise UsageError(
+            f"--provider {provider}: this onnxruntime has {', '.join(available)}: install "
+            "onnxruntime-gpu in its place, or leave the flag out"
+        )
+    return [name for name in wanted if name in available]
 
 
 def _shapes(values: Any) -> list[list[Side]]:

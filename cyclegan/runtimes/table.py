@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cyclegan.contents import check_trust, ending_of, other_than_weights
 from cyclegan.errors import UsageError, UserError
 from cyclegan.runtimes import onnx, openvino, torch_export, torchscript
 from cyclegan.runtimes.opened import Opened
-from cyclegan.runtimes.settings import Runtime
+from cyclegan.runtimes.settings import Provider, Runtime
 
 Loader = Callable[[Path], Opened]
 
@@ -29,11 +30,13 @@ class Choice:
     load: Loader
 
 
-def choose(path: Path, runtime: Runtime, *, trust_code: bool) -> Choice | None:
+def choose(
+    path: Path, runtime: Runtime, provider: Provider = "auto", *, trust_code: bool
+) -> Choice | None:
     """What opens `path`, by its content; None for weights, which are no exported network.
 
-    Raises UserError where it is a program and `trust_code` is not given, UsageError where `runtime`
-    can't open such files.
+    `provider` is what onnxruntime computes by. Raises UserError where it is a program and
+    `trust_code` is not given, UsageError where `runtime` can't open such files.
     """
     check_trust(path, trust_code=trust_code)
     other = other_than_weights(path) if path.is_file() else None
@@ -42,13 +45,30 @@ def choose(path: Path, runtime: Runtime, *, trust_code: bool) -> Choice | None:
     ending = ending_of(path)
     for name, loaders in RUNTIMES.items():
         if runtime in ("auto", name) and ending in loaders:
-            return Choice(name, loaders[ending])
+            return Choice(name, _by(provider, loaders[ending]))
     known = [ending for loaders in RUNTIMES.values() for ending in loaders]
     if runtime == "auto" or (runtime == "torch" and ending not in known):
+        if provider != "auto":
+            raise _no_provider(provider)
         return None
     raise UsageError(
         f"--runtime {runtime}: opens {', '.join(RUNTIMES[runtime])}, not {path}; "
         "cyclegan export writes them"
+    )
+
+
+def _by(provider: Provider, load: Loader) -> Loader:
+    """The loader that computes by `provider`. Raises UsageError where it knows none."""
+    if provider == "auto":
+        return load
+    if load is not onnx.load:
+        raise _no_provider(provider)
+    return partial(onnx.load, provider=provider)
+
+
+def _no_provider(provider: Provider) -> UsageError:
+    return UsageError(
+        f"--provider {provider}: goes with --runtime onnxruntime and an .onnx: leave the flag out"
     )
 
 

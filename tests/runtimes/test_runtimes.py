@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from exporting import Export
@@ -20,7 +21,8 @@ from cyclegan.conversion import memory
 from cyclegan.errors import UsageError, UserError
 from cyclegan.export.table import FORMATS
 from cyclegan.packages import install
-from cyclegan.runtimes.settings import Runtime
+from cyclegan.runtimes.onnx import PROVIDERS
+from cyclegan.runtimes.settings import Provider, Runtime
 from cyclegan.runtimes.table import RUNTIMES
 
 
@@ -231,6 +233,7 @@ def test_pictures_of_the_wrong_size_for_a_runtime_fail_in_one_line(
         ({"compile": "on"}, "--compile on: .* is exported"),
         ({"device": "cuda"}, "--device cuda: .* is exported"),
         ({"norm_statistics": "image"}, "--norm_statistics image: an exported file"),
+        ({"provider": "cuda"}, "--provider cuda: goes with --runtime onnxruntime"),
     ],
 )
 def test_what_an_exported_file_decides_is_not_to_be_chosen(
@@ -238,6 +241,47 @@ def test_what_an_exported_file_decides_is_not_to_be_chosen(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         Translator.load(exported("instance", "torchscript"), trust_code=True, **flags)
+
+
+CPU, CUDA, TENSORRT = (f"{name}ExecutionProvider" for name in ("CPU", "CUDA", "Tensorrt"))
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What onnxruntime is given to compute by; it says that it has a GPU, and uses the CPU."""
+    seen: list[list[str]] = []
+    session = onnxruntime.InferenceSession
+
+    def start(path: str, options: object, providers: list[str]) -> object:
+        seen.append(providers)
+        return session(path, options, providers=[CPU])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", start)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
+    return seen
+
+
+def test_tensorrt_is_never_taken_unasked(exported: Export, given: list[list[str]]) -> None:
+    path = exported("instance", "onnx")
+    Translator.load(path)
+    Translator.load(path, provider="cpu")
+    assert given == [[CUDA, CPU], [CPU]]
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_a_provider_that_does_not_start_is_one_line(
+    exported: Export, given: list[list[str]], provider: str
+) -> None:
+    with pytest.raises(UserError, match=f"^--provider {provider}: onnxruntime could not start it"):
+        Translator.load(exported("instance", "onnx"), provider=provider)
+    assert given == [[TENSORRT, CUDA, CPU][provider == "cuda" :]]
+
+
+def test_a_provider_that_is_not_there_is_one_line(exported: Export, runs: Path) -> None:
+    with pytest.raises(UsageError, match=r"^--provider tensorrt: this onnxruntime has .*CPU"):
+        Translator.load(exported("instance", "onnx"), provider="tensorrt")
+    with pytest.raises(UsageError, match=r"^--provider cuda: goes with --runtime onnxruntime"):
+        Translator.load(runs / "instance", provider="cuda")
 
 
 def test_a_checkpoint_is_run_by_torch(runs: Path) -> None:
@@ -268,5 +312,6 @@ def test_the_digest_tells_runtimes_apart(exported: Export) -> None:
     assert ours.generator.digest == Translator.load(path).generator.digest
 
 
-def test_the_settings_list_every_runtime() -> None:
+def test_the_settings_list_every_runtime_and_provider() -> None:
     assert {"auto", *RUNTIMES} == set(Runtime.__args__)
+    assert set(PROVIDERS) == set(Provider.__args__)
