@@ -44,6 +44,7 @@ from cyclegan.recipes.cyclegan import DISCRIMINATORS
 from cyclegan.recipes.materials import Materials
 from cyclegan.resume import best_of, check_size, take_up
 from cyclegan.settings import Settings, changes, from_table
+from cyclegan.training.captured import step_of
 from cyclegan.training.diary import Display
 from cyclegan.training.lock import only_trainer
 from cyclegan.training.loop import Training
@@ -174,6 +175,7 @@ def _training(
         kept,
         versions(),
         chosen.execution,
+        step_of(recipe.phases, recipe.state, chosen.execution),
     )
 
 

@@ -45,6 +45,8 @@ class Execution:
     """one backward per part, so that the parts' graphs never live together"""
     fused: bool = False
     """fused optimizers"""
+    whole_step: bool = False
+    """whether all that a GPU does in a step is one CUDA graph, rather than one for each network"""
 
     def prepare(self, network: nn.Module) -> Call:
         """Lay out the weights of `network`; return it as it is to be called while training.
@@ -55,7 +57,8 @@ class Execution:
         network.to(memory_format=layout)
         recompute(network, self.recompute)
         call = Cast(network, TYPES[self.precision], layout)
-        return Compiled(call, graphs=self.device == "cuda") if self.compiled else call
+        graphs = self.device == "cuda" and not self.whole_step
+        return Compiled(call, graphs=graphs) if self.compiled else call
 
     def cast(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) in the type and the layout that layers compute in."""
@@ -75,6 +78,7 @@ class Execution:
             self.precision,
             *(["channels last"] if self.channels_last else []),
             *(["compiled"] if self.compiled else []),
+            *(["one graph a step"] if self.whole_step else []),
             *([f"recomputing ({self.recompute})"] if self.recompute != "off" else []),
             *(["batched calls"] if self.batched else []),
             *(

@@ -94,7 +94,7 @@ class CycleGAN:
     ) -> Iterator[Part]:
         """One part, or the identity in a part of its own where graphs are to be kept small."""
         whole = self.objectives[direction]
-        share = self._identity_share(step)
+        share = self.identity_share(step)
         turn = whole.needs("identity") and share > 0
         rest, identity = whole.without("identity"), whole.only("identity", times=share)
         batched = self.execution.batched
@@ -115,7 +115,7 @@ class CycleGAN:
             made = replace(made.detach(), identity=forward(target))
             yield _part(direction, identity(made, judge), made)
 
-    def _identity_share(self, step: int) -> float:
+    def identity_share(self, step: int) -> float:
         """How many times its weight the identity has in this step: 0 where it has no turn."""
         if step % self.identity_every:
             return 0.0
@@ -178,7 +178,10 @@ def build(materials: Materials) -> Recipe:
     }
     begins = {"generators": training.discriminator_warmup or 0, "discriminators": 0}
     phases = tuple(
-        Phase(name, optimizers[name], trained[name], parts[name], begins[name]) for name in parts
+        Phase(
+            name, optimizers[name], trained[name], parts[name], begins[name], recipe.identity_share
+        )
+        for name in parts
     )
     scaler = GradScaler(device.type, enabled=execution.precision == "fp16")
     state = TrainingState(made, optimizers, pools, scaler, averages)

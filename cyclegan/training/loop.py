@@ -17,6 +17,7 @@ from cyclegan.execution.execution import Execution
 from cyclegan.loggers.journey import finish
 from cyclegan.position import Position
 from cyclegan.quality.watch import QualityWatch
+from cyclegan.training.captured import Step
 from cyclegan.training.diary import Diary, Display
 from cyclegan.training.interrupt import CompilerInterrupted, Interrupted, StopRequest
 from cyclegan.training.phase import Phase
@@ -24,7 +25,7 @@ from cyclegan.training.saving import Saver
 from cyclegan.training.schedule import learning_rate
 from cyclegan.training.settings import TrainingSettings
 from cyclegan.training.state import TrainingState
-from cyclegan.training.step import StepResult, run_step
+from cyclegan.training.step import StepResult
 from cyclegan.training.watch import LossWatch
 
 
@@ -43,6 +44,7 @@ class Training:
     """the resolved settings as they go into every checkpoint"""
     versions: Mapping[str, str]
     execution: Execution
+    compute: Step
     quality: QualityWatch | None = None
     watch: LossWatch = field(default_factory=LossWatch)
 
@@ -189,13 +191,8 @@ def _step(course: Course, before: Position, batches: Sequence[Batch], rate: floa
 
 
 def _computed(training: Training, before: Position, batches: Sequence[Batch]) -> StepResult:
-    return run_step(
-        training.phases,
-        training.state,
-        [one.to(training.device) for one in batches],
-        number=before.images // training.images_per_step,
-        apart=training.execution.apart,
-    )
+    on_device = [one.to(training.device) for one in batches]
+    return training.compute(on_device, before.images // training.images_per_step)
 
 
 def _grouped(batches: Iterable[Batch], count: int) -> Iterator[list[Batch]]:

@@ -1,6 +1,6 @@
 """What a recipe gives to the trainer: phases, and the parts that each is made of."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -39,6 +39,8 @@ class Phase:
     trains: tuple[str, ...]
     parts: Callable[[Batch, Translations, int], Iterator[Part]]
     begins: int = 0
+    turn: Callable[[int], Hashable] = lambda step: None
+    """what the parts of the step of a number depend on: steps of one turn launch the same"""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The image pool: discriminators also see converted images of earlier steps."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -17,12 +18,46 @@ class ImagePool:
         self._size = size
         self._images: list[Tensor] = []
         self._random = torch.Generator().manual_seed(seed)
+        self._in_place: Tensor | None = None  # (size, C, H, W): all of them, for a captured graph
+        self._choices = torch.empty(0)  # (N, 3): slot, whether to store there, whether to return it
+        self._places: Iterator[Tensor] = iter(())
 
     def query(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W): each image itself or a stored one instead."""
         if self._size == 0:
             return images
+        if self._in_place is not None:
+            return torch.cat(
+                [self._chosen(self._in_place, one) for one in torch.split(images.detach(), 1)]
+            )
         return torch.stack([self._exchange(image) for image in images.detach()])
+
+    def keep_in_place(self) -> None:
+        """Keep all images in one tensor from now on: a captured graph can't look into a list.
+
+        Each batch is decided on before it is queried then. Raises IndexError where no image tells
+        the size yet.
+        """
+        if self._size == 0 or self._in_place is not None:
+            return
+        first = self._images[0]
+        self._in_place = first.new_zeros(self._size, *first.shape)
+        self._in_place[: len(self._images)] = torch.stack(self._images)
+        self._images = list(self._in_place[: len(self._images)])
+        self._choices = torch.zeros(_MOST, 3, dtype=torch.long, device=first.device)
+
+    def decide(self, count: int) -> None:
+        """Choose for the next `count` images, where they are kept in place; they are drawn alike.
+
+        The choices go where the graph reads them, and nothing waits for that.
+        """
+        if self._in_place is None:
+            return
+        drawn = torch.tensor([self._draw(self._in_place) for _ in range(count)])
+        if self._choices.is_cuda:
+            drawn = drawn.pin_memory()
+        self._choices[:count].copy_(drawn, non_blocking=True)
+        self._places = iter(torch.split(self._choices[:count], 1))
 
     def choose(self) -> int | None:
         """The slot to exchange with, or None to return the new image."""
@@ -33,12 +68,28 @@ class ImagePool:
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides what comes next, as tensors on the CPU."""
         return {
-            "images": [image.cpu() for image in self._images],
+            "images": [image.to("cpu", copy=True) for image in self._images],
             "random": self._random.get_state(),
         }
 
+    def _draw(self, kept: Tensor) -> tuple[int, bool, bool]:
+        """The slot of the next image, whether it is stored there, and what was there returned."""
+        if len(self._images) < self._size:
+            self._images.append(kept[len(self._images)])
+            return len(self._images) - 1, True, False
+        slot = self.choose()
+        return (0, False, False) if slot is None else (slot, True, True)
+
+    def _chosen(self, kept: Tensor, image: Tensor) -> Tensor:
+        """`_exchange` of one (1, C, H, W) whose choice is a tensor."""
+        slot, stores, returns = torch.split(next(self._places)[0], 1)
+        stored = kept.index_select(0, slot)
+        kept.index_copy_(0, slot, torch.where(stores.bool(), image, stored))
+        return torch.where(returns.bool(), stored, image)
+
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
         """Go on where `state` was taken."""
+        self._in_place = None
         self._images = [image.to(device, copy=True) for image in state["images"]]
         self._random.set_state(state["random"])
 
@@ -51,3 +102,6 @@ class ImagePool:
             return image
         stored, self._images[slot] = self._images[slot], image.clone()
         return stored
+
+
+_MOST = 1 << 16  # images in a step

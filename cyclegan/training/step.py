@@ -33,6 +33,20 @@ def run_step(
     number: int = 0,
     apart: bool = True,
 ) -> StepResult:
+    """Compute a step, then let the averages follow."""
+    result = compute_step(phases, state, batches, number=number, apart=apart)
+    state.averages.follow(state.networks, number)
+    return result
+
+
+def compute_step(
+    phases: Sequence[Phase],
+    state: TrainingState,
+    batches: Sequence[Batch],
+    *,
+    number: int,
+    apart: bool,
+) -> StepResult:
     """Run the phases in order: the gradients of all parts add up, then the optimizer steps.
 
     `batches` count by their images, as if they were one. `number` is that of the step in the run.
@@ -60,7 +74,6 @@ def run_step(
         if learns:
             skipped += _update(phase.optimizer, state)
     state.scaler.update()
-    state.averages.follow(state.networks, number)
     return StepResult(losses, made[-1], torch.stack(skipped).any() if skipped else None)
 
 
