@@ -3,12 +3,13 @@
 import logging
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import psutil
 import torch
+from torch import Tensor
 
 from cyclegan.errors import UsageError, in_words
 
@@ -84,6 +85,33 @@ def random_numbers_kept(device: torch.device) -> Iterator[None]:
     """Whatever is drawn within, the generators stand where they stood afterwards."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """The same values on the device; a GPU reads pinned memory while the CPU goes on."""
+    return values.to(device, non_blocking=device.type == "cuda")
+
+
+def arriving(*values: Tensor) -> tuple[tuple[Tensor, ...], Callable[[], object]]:
+    """The same values in the CPU's memory, and what waits until they are there.
+
+    A GPU goes on with what it is given next meanwhile, and any thread may wait.
+    """
+    device = values[0].device
+    if device.type != "cuda":
+        return tuple(each.cpu() for each in values), lambda: None
+    there = tuple(each.to("cpu", non_blocking=True) for each in values)  # pinned by torch
+    # Blocking: a core that spins meanwhile would be missing to an encoder.
+    event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+    event.record(torch.cuda.current_stream(device))
+    return there, event.synchronize
 
 
 def wait_for(device: torch.device) -> None:

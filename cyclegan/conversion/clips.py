@@ -15,7 +15,7 @@ from rich.progress import Progress, TaskID
 
 from cyclegan.conversion.claims import Claims
 from cyclegan.conversion.files import Job
-from cyclegan.conversion.inputs import reading_thread
+from cyclegan.conversion.inputs import threads
 from cyclegan.conversion.ledger import Ledger, OutputError
 from cyclegan.conversion.look import Look
 from cyclegan.conversion.painting import Depth, paint
@@ -142,7 +142,7 @@ class Clips:
             log.warning("%s: damaged segments of an earlier run are made again", job.target)
         bar.update(task, total=clip.frames or None, completed=segments.frames)
         damage: list[DamagedClipError] = []
-        with reading_thread() as reader:
+        with threads(1) as reader:
             made = self._made(segments, clip, reader, damage)
             count = LENGTH
             while count == LENGTH:

@@ -105,20 +105,24 @@ def stream(
 
 
 @contextmanager
-def reading_thread() -> Iterator[Executor]:
-    """One thread to read with; a stop does not wait for what it reads, which may never come."""
-    reader = ThreadPoolExecutor(1)
+def threads(count: int, *, always_end: bool = False) -> Iterator[Executor]:
+    """Threads that do in turn what they are given; where something is raised, only what they began.
+
+    A stop does not wait for what they read, which may never come, unless they `always_end` that.
+    """
+    pool = ThreadPoolExecutor(count)
     try:
-        yield reader
+        yield pool
     finally:
-        stopped = isinstance(sys.exception(), KeyboardInterrupt)
-        reader.shutdown(wait=not stopped, cancel_futures=stopped)
+        error = sys.exception()
+        stopped = isinstance(error, KeyboardInterrupt) and not always_end
+        pool.shutdown(wait=not stopped, cancel_futures=error is not None)
 
 
 def _read_ahead(pictures: Iterable[object], channels: int, count: int) -> Iterator[Future[Opened]]:
     """The pictures in their order, up to `count` ahead; the last one may be an error."""
     coming: deque[Future[Opened]] = deque()
-    with reading_thread() as reader:
+    with threads(1) as reader:
         # Taken here and not in the thread: what makes them may not like to be called there.
         for picture in _with_error(pictures):
             coming.append(reader.submit(_open, picture, channels))

@@ -25,6 +25,7 @@ from cyclegan.conversion.sizes import SizeAdvice, pixels_of_two_sizes
 from cyclegan.conversion.styles import Styles
 from cyclegan.conversion.translator import Translator, choose_way
 from cyclegan.conversion.weights import Generator
+from cyclegan.device import tune
 from cyclegan.errors import UsageError, UserError, in_words, printable
 from cyclegan.execution.settings import Switch
 from cyclegan.packages import need
@@ -202,8 +203,9 @@ def make_translator(
     generator: Generator, settings: ConvertSettings, jobs: Sequence[Job]
 ) -> Translator:
     """The generator laid out for `jobs`. Raises UserError."""
-    pixels = pixels_of_two_sizes(jobs, settings.load_size) if settings.compile == "auto" else 0
+    pixels = pixels_of_two_sizes(jobs, settings.load_size)
     way = choose_way(generator, settings.device, settings.precision, settings.compile, pixels)
+    tune(way[0], same_size=pixels > 0)
     return Translator(generator, *way, settings.tile, settings.scratch)
 
 

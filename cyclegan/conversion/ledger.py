@@ -43,13 +43,13 @@ class Ledger:
             compiled=self.execution.compiled,
         )
 
-    def note(self, entry: manifest.Entry) -> None:
-        """Write it down. Do so before the output appears: it is then always known as ours.
+    def note(self, *entries: manifest.Entry) -> None:
+        """Write them down. Do so before the outputs appear: they are then always known as ours.
 
         Raises OutputError where that can't be.
         """
         try:
-            manifest.append(self.output, entry)
+            manifest.append(self.output, *entries)
         except OSError as error:
             path = self.output / manifest.NAME
             raise OutputError(f"{path}: can't be written ({in_words(error)})") from error

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from cyclegan.conversion.mask import Mask, Place
+from cyclegan.device import sent
 from cyclegan.errors import UsageError
 
 
@@ -39,7 +40,7 @@ class Look:
             raise UsageError(f"{flag} is for colour (3 channels to 3 channels)")
 
     def of(self, source: Tensor, made: Tensor, place: Place) -> Tensor:
-        """(C, h, w) as it was and as it was made, both in [-1, 1] -> in [-1, 1] and near.
+        """(..., C, h, w) as it was and as it was made, both in [-1, 1] -> in [-1, 1] and near.
 
         `place` is where this part of the picture lies.
         """
@@ -51,12 +52,12 @@ class Look:
             made = torch.lerp(source, made, self.strength)
         if self.mask is None:
             return made
-        height, width = source.shape[1:]
-        share = self.mask.at(place, height, width).expand_as(source)
+        height, width = source.shape[-2:]
+        share = sent(self.mask.at(place, height, width), source.device).expand_as(source)
         return torch.lerp(source, made, share)
 
 
 def _luminance(colours: Tensor) -> Tensor:
-    """(3, h, w) -> (1, h, w), Rec. 601; adding it changes light alone."""
-    weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
-    return (colours * weights).sum(0, keepdim=True)
+    """(..., 3, h, w) -> (..., 1, h, w), Rec. 601; adding it changes light alone."""
+    weights = sent(torch.tensor([0.299, 0.587, 0.114]), colours.device).view(3, 1, 1)
+    return (colours * weights).sum(-3, keepdim=True)

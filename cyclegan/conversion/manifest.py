@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -35,7 +35,7 @@ class Origin:
     def of(cls, source: Path, made_by: str) -> "Origin":
         """`source` as it is now."""
         state = source.stat()
-        return cls(str(source.resolve()), state.st_size, state.st_mtime_ns, made_by)
+        return cls(os.path.realpath(source), state.st_size, state.st_mtime_ns, made_by)
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,19 @@ def computed(folder: Path, made_by: str) -> Entry | None:
     return found
 
 
-def append(folder: Path, entry: Entry) -> None:
-    """Add a picture; the lines of several processes stay whole."""
-    content = asdict(entry)
-    line = json.dumps(content | content.pop("origin"))
+def append(folder: Path, *entries: Entry) -> None:
+    """Add pictures; the lines of several processes stay whole."""
+    lines = "".join(f"{_line(entry)}\n" for entry in entries)
     with (folder / NAME).open("a+b") as file:
         with suppress(OSError):  # not every file system has locks; let go of when closed
             fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(f"{'' if _ends_whole(file) else chr(10)}{line}\n".encode())
+        file.write(f"{'' if _ends_whole(file) else chr(10)}{lines}".encode())
+
+
+def _line(entry: Entry) -> str:
+    """Of plain values, which need no deep copy."""
+    content = dict(vars(entry))
+    return json.dumps(content | vars(content.pop("origin")))
 
 
 def _ends_whole(file: IO[bytes]) -> bool:

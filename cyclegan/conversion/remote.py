@@ -2,7 +2,7 @@
 
 A folder on this machine stands for each: of the files that are not here there are empty ones of the
 same names, sizes and times, so that all that is decided by names, sizes and times needs no network.
-One picture at a time is fetched, and delivered.
+A few pictures at a time are fetched, and delivered.
 """
 
 import fcntl
@@ -10,10 +10,11 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from cyclegan.conversion import manifest
@@ -25,6 +26,7 @@ from cyclegan.packages import need
 from cyclegan.progress import waiting
 
 log = logging.getLogger(__name__)
+_FETCHING, _DELIVERING = Lock(), Lock()
 _URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*|/.+)")  # a Path keeps one slash of two
 
 
@@ -113,17 +115,19 @@ class Folder:
     def get(self, path: Path) -> None:
         """Fetch a file, which keeps the time that stands for its state."""
         time = path.stat().st_mtime_ns
-        self.files.get_file(self._there(path), str(path))
+        with self._turn(_FETCHING):
+            self.files.get_file(self._there(path), str(path))
         os.utime(path, ns=(time, time))
 
     def put(self, path: Path) -> None:
         """Deliver a file; it appears there under its name whole or never."""
         there = self._there(path)
         folder, _, name = there.rpartition("/")
-        self.files.makedirs(folder, exist_ok=True)
         unfinished = f"{folder}/{hidden_name(name, '.unfinished')}"
-        self.files.put_file(str(path), unfinished)
-        self.files.mv(unfinished, there)
+        with self._turn(_DELIVERING):
+            self.files.makedirs(folder, exist_ok=True)
+            self.files.put_file(str(path), unfinished)
+            self.files.mv(unfinished, there)
 
     def get_notes(self) -> None:
         """Fetch the manifest, if there is one. Raises UserError."""
@@ -144,6 +148,10 @@ class Folder:
             self.put(notes)
         except Exception as error:  # as above
             raise UserError(f"--output {self.url}: can't be written ({in_words(error)})") from error
+
+    def _turn(self, lock: Lock) -> AbstractContextManager[object]:
+        """Storage of most kinds serves one thread at a time."""
+        return nullcontext() if self.files.async_impl else lock
 
     def _there(self, path: Path) -> str:
         return f"{self.root}/{path.relative_to(self.local).as_posix()}"

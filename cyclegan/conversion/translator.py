@@ -23,7 +23,7 @@ from cyclegan.images.picture import Array
 from cyclegan.run import FolderDirection
 from cyclegan.runtimes.settings import Provider, Runtime
 from cyclegan.tiling.means import Block, Means, Tell, silent
-from cyclegan.tiling.reflected import Reflected, margin
+from cyclegan.tiling.reflected import Reflected, margin, padded_side, reflected
 from cyclegan.tiling.rows import Picture, Pixels, Shape
 from cyclegan.tiling.settings import Tile
 from cyclegan.tiling.stream import streams
@@ -155,18 +155,23 @@ class Translator:
 
         At once where memory is enough, else one after the other. Raises UserError as `convert`.
         """
-        count, height, width = len(images), *images.shape[2:]
-        padded = [Reflected.of(Pixels(image)) for image in images]
-        together = (
-            count > 1 and self._tile in ("auto", "off") and self._fits(padded[0].shape, count)
-        )
-        if not together or weights.looks_at_batches(self.generator.network):
+        if len(images) < 2 or not self.holds(Shape(*images.shape[1:]), len(images)):
             return torch.stack([self.convert(image) for image in images])
+        return self._checked(self.together(images.to(self.device)).cpu())
+
+    def holds(self, shape: Shape, count: int) -> bool:
+        """Whether so many pictures of a shape are to be computed in one call."""
+        padded = Shape(shape.channels, padded_side(shape.height), padded_side(shape.width))
+        apart = count > 1 and weights.looks_at_batches(self.generator.network)
+        return self._tile in ("auto", "off") and not apart and self._fits(padded, count)
+
+    @torch.inference_mode()
+    def together(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) in [-1, 1] -> (N, C', H, W) in [-1, 1], on the device and not checked."""
+        height, width = images.shape[2:]
         top, left = margin(height)[0], margin(width)[0]
-        whole = [each.window(0, each.shape.height, 0, each.shape.width) for each in padded]
-        with torch.inference_mode():
-            made = self._means.call(torch.cat(whole).to(self.device)).float().cpu()
-        return self._checked(made[:, :, top : top + height, left : left + width])
+        made = self._means.call(reflected(images)).float()
+        return made[:, :, top : top + height, left : left + width]
 
     def blocks(self, picture: Picture, tell: Tell = silent) -> Iterator[Block]:
         """Convert a picture part by part, in bounded memory where it is large.
@@ -201,9 +206,14 @@ class Translator:
 
         NaN would become black and infinite weights white, and nobody would be told.
         """
+        self.check_finite(bool(made.isfinite().all()))
+        return made
+
+    def check_finite(self, finite: bool) -> None:
+        """Raise UserError unless what the generator made is `finite`, saying what may help."""
         self.check_weights()
-        if bool(made.isfinite().all()):
-            return made
+        if finite:
+            return
         precision = self.execution.precision
         way_out = "" if precision == "fp32" else f" in {precision}: give --precision fp32"
         raise UserError(f"what the generator makes of this picture is NaN or infinite{way_out}")

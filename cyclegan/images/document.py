@@ -1,8 +1,8 @@
 """A file of one picture, of many pages, or of frames that move."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from cyclegan.errors import UserError
 from cyclegan.images.arrays import Meaning, of_array, seen, turned
 from cyclegan.images.deep_png import is_deep_png, read_deep_png
 from cyclegan.images.dicom import read_slices
-from cyclegan.images.eight_bit import UnreadableImageError, open_image, reason
+from cyclegan.images.eight_bit import Size, UnreadableImageError, open_image, reason
 from cyclegan.images.formats import format_of
 from cyclegan.images.picture import RANGES, Array, Picture, Range
 from cyclegan.images.profiles import Native, on_screen, transforms
@@ -30,6 +30,8 @@ class Document:
     count: int = 1
     moving: dict[str, Any] = field(default_factory=dict)
     """durations and repetitions of an animation; empty for pages"""
+    size: Size | None = None
+    """of its picture as it lies in the file, where the header says it; None of several"""
 
 
 def open_document(path: Path, values: tuple[float, float] | None = None) -> Document:
@@ -40,7 +42,7 @@ def open_document(path: Path, values: tuple[float, float] | None = None) -> Docu
     with reading(path):
         given = None if values is None else Range(*values)
         opened = _opener(path)(path, given)
-        return Document(_checked(path, opened.pictures), opened.count, opened.moving)
+        return replace(opened, pictures=_checked(path, opened.pictures))
 
 
 @contextmanager
@@ -81,7 +83,7 @@ def _pillow(path: Path, values: Range | None) -> Document:
     image = open_image(path)
     count = count_pages(path) if image.format == "TIFF" else getattr(image, "n_frames", 1)
     if count == 1 or image.format not in (*_PAGES, *_MOVE):
-        return Document(_frames(image, values))
+        return Document(_frames(image, values), size=image.size)
     if image.format in _PAGES:
         return Document(_frames(image, values), count)
     loop = {"loop": image.info["loop"]} if "loop" in image.info else {}
@@ -113,12 +115,11 @@ def _frames(image: Image.Image, values: Range | None) -> Iterator[Picture]:
 
 def _of_pillow(image: Image.Image, values: Range | None) -> Picture:
     tags = Tags.of(image)
-    try:
-        upright = ImageOps.exif_transpose(image)
-    except Exception:  # as with Tags: damaged EXIF
-        upright = image
-    if upright is not image and _is_turned(image):
-        tags = tags.of_other_size()
+    upright = image
+    with suppress(Exception):  # as with Tags: damaged EXIF
+        if _is_turned(image):  # else it would be copied
+            upright = ImageOps.exif_transpose(image)
+            tags = tags.of_other_size()
     if upright.mode == "F" or upright.mode.startswith("I"):
         return of_array(np.asarray(upright), values, tags)
     colour, alpha = _parted(upright)

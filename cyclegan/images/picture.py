@@ -26,18 +26,35 @@ class Range:
 
     def to_model(self, values: Array) -> Tensor:
         """Values of any type -> float32 in [-1, 1]."""
+        return self.normalized(torch.from_numpy(values.astype(np.float32)))
+
+    def normalized(self, values: Tensor) -> Tensor:
+        """Float32 values on any device -> in [-1, 1], in place."""
         half = (self.high - self.low) / 2
-        return torch.from_numpy(np.subtract(values, self.low, dtype=np.float32)) / half - 1
+        return values.sub_(self.low).div_(half).sub_(1)
 
     def of_model(self, values: Tensor, dtype: npt.DTypeLike) -> Array:
         """Float in [-1, 1] -> values of `dtype`, rounded where they are whole; kept in range."""
-        half = (self.high - self.low) / 2
-        found = (values.detach().float() + 1) * half + self.low
+        if np.dtype(dtype) == np.uint8:  # several times as quick as NumPy's way
+            return self.bytes_of_model(values).contiguous().numpy()
+        found = self._denormalized(values)
         if np.issubdtype(dtype, np.integer):
-            limits = np.iinfo(np.dtype(dtype))
-            low, high = max(self.low, limits.min), min(self.high, limits.max)
-            found = found.round().clamp(low, high)
+            found = self._whole(found, np.dtype(dtype))
         return found.numpy().astype(dtype)
+
+    def bytes_of_model(self, values: Tensor) -> Tensor:
+        """`of_model` for uint8, on any device."""
+        return self._whole(self._denormalized(values), np.dtype(np.uint8)).to(torch.uint8)
+
+    def _denormalized(self, values: Tensor) -> Tensor:
+        half = (self.high - self.low) / 2
+        return (values.detach().float() + 1).mul_(half).add_(self.low)
+
+    def _whole(self, found: Tensor, dtype: np.dtype[Any]) -> Tensor:
+        """Rounded and kept within range and type, in place."""
+        limits = np.iinfo(dtype)
+        low, high = max(self.low, limits.min), min(self.high, limits.max)
+        return found.round_().clamp_(low, high)
 
 
 #: Of types whose values have a range by themselves.
@@ -74,7 +91,7 @@ class Picture:
         if there == channels:
             return self
         if self.alpha is not None and there + 1 == channels:  # to this model it is a channel
-            pixels = np.concatenate([self._seen(), self.alpha[:, :, None]], axis=2)
+            pixels = np.concatenate([self.seen(), self.alpha[:, :, None]], axis=2)
             return replace(self, pixels=pixels, alpha=None, unseen=None)
         if (there, channels) == (1, 3):  # a view: takes no memory
             pixels = np.broadcast_to(self.pixels, (*self.pixels.shape[:2], 3))
@@ -89,7 +106,7 @@ class Picture:
         """To so many pixels, with all bits."""
         if size == self.size:
             return self
-        pixels, unseen = _resized(self._seen(), size), None
+        pixels, unseen = _resized(self.seen(), size), None
         alpha = None if self.alpha is None else _resized(self.alpha[:, :, None], size)[:, :, 0]
         if self.unseen is not None:  # they are not to be mixed with others
             nearest = _nearest(self.size, size)
@@ -113,7 +130,7 @@ class Picture:
     def shares(self) -> npt.NDArray[np.float32]:
         """(H, W, C) in [0, 1] of its range, transparency laid on white; what is beyond is cut."""
         span = self.range.high - self.range.low
-        found = ((self._seen().astype(np.float32) - self.range.low) / span).clip(0, 1)
+        found = ((self.seen().astype(np.float32) - self.range.low) / span).clip(0, 1)
         opaque = as_deep(self.alpha, np.dtype(np.uint16))
         if opaque is not None:
             opaque = (opaque.astype(np.float32) / 65535)[..., None]
@@ -122,7 +139,7 @@ class Picture:
 
     def window(self, top: int, bottom: int, left: int, right: int) -> Tensor:
         """(1, C, bottom - top, right - left), float32 in [-1, 1]."""
-        part = self.range.to_model(self._seen(slice(top, bottom), slice(left, right)))
+        part = self.range.to_model(self.seen(slice(top, bottom), slice(left, right)))
         return part.permute(2, 0, 1)[None].contiguous()
 
     def repainted(self, made: Array, range: Range) -> "Picture":
@@ -139,7 +156,8 @@ class Picture:
         """For pixels that are the screen's, whatever the file's were."""
         return self.tags if self.native is None else replace(self.tags, profile=None)
 
-    def _seen(self, rows: slice = slice(None), columns: slice = slice(None)) -> Array:
+    def seen(self, rows: slice = slice(None), columns: slice = slice(None)) -> Array:
+        """The pixels (h, w, C) that a generator sees."""
         part = self.pixels[rows, columns]
         if self.unseen is None:
             return part

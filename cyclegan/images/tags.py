@@ -73,7 +73,10 @@ class Tags:
 
 
 def _exif(image: Image.Image) -> Image.Exif | None:
+    tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
     try:
+        if not tiff and not image.getexif():  # of most pictures; telling it apart is quick
+            return None
         exif = Image.Exif()  # of its own: the image's is still needed
         exif.load(image.getexif().tobytes())
         exif.pop(_ORIENTATION, None)

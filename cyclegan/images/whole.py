@@ -19,10 +19,9 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Raises OSError that says so where writing failed because the disk is full: encoders hide it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(hidden_name(path.name, ".unfinished"))
     try:
-        unfinished.touch()  # Pillow removes what it made, and with it the sign of a full disk
+        _touch(unfinished)  # Pillow removes what it made, and with it the sign of a full disk
         yield unfinished
         unfinished.replace(path)
     except (OSError, RuntimeError) as error:
@@ -31,6 +30,13 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _touch(path: Path) -> None:
+    """Make an empty file, and its folder where there is none yet."""
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o666))
 
 
 def hidden_name(name: str, ending: str) -> str:

@@ -68,8 +68,9 @@ class Models:
     ) -> "Translator":
         from cyclegan.conversion.styles import Styles
         from cyclegan.conversion.translator import Translator
+        from cyclegan.device import tune
 
-        return Translator.load(
+        translator = Translator.load(
             file,
             direction=direction,
             device=self._device,
@@ -77,6 +78,8 @@ class Models:
             styles=Styles(() if style is None else (style,)),
             trust_code=self._trust_code,
         )
+        tune(translator.device, same_size=False)
+        return translator
 
     def holds_both(self, path: Path) -> bool:
         """Whether a file holds the generators of both directions. Raises UserError."""

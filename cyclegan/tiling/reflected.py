@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from cyclegan.device import sent
 from cyclegan.tiling.rows import Picture, Shape
 
 SMALLEST = 8  # pixels: below it the innermost reflection padding has nothing to reflect
@@ -23,6 +24,23 @@ def margin(side: int) -> tuple[int, int]:
     return missing // 2, missing - missing // 2
 
 
+def reflected(images: Tensor) -> Tensor:
+    """(N, C, H, W) on any device -> with the margins of `Reflected`, there."""
+    for axis in (2, 3):
+        side = images.shape[axis]
+        if padded_side(side) != side:
+            images = images.index_select(axis, sent(torch.from_numpy(_places(side)), images.device))
+    return images
+
+
+def _places(side: int) -> npt.NDArray[np.intp]:
+    """Where each pixel of a padded side comes from.
+
+    Reflects at the borders as often as it takes: a picture may be one pixel wide.
+    """
+    return np.pad(np.arange(side), margin(side), mode="reflect")
+
+
 @dataclass(frozen=True)
 class Reflected:
     """`picture`, its sides padded to what a network takes."""
@@ -33,12 +51,8 @@ class Reflected:
 
     @classmethod
     def of(cls, picture: Picture) -> "Reflected":
-        """Reflects at the borders as often as it takes: a picture may be one pixel wide."""
-        height, width = picture.shape.height, picture.shape.width
-        down, across = (
-            np.pad(np.arange(side), margin(side), mode="reflect") for side in (height, width)
-        )
-        return cls(picture, down, across)
+        """A picture of any size."""
+        return cls(picture, _places(picture.shape.height), _places(picture.shape.width))
 
     @property
     def shape(self) -> Shape:

@@ -1,0 +1,87 @@
+"""What a GPU converts is what the CPU converts, and nobody waits for it meanwhile."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import GOLDEN, smooth_image
+from PIL import Image
+
+from cyclegan.conversion import job
+from cyclegan.conversion.job import convert
+from cyclegan.conversion.look import Look
+from cyclegan.conversion.painting import Depth, paint_together
+from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.conversion.translator import Translator
+from cyclegan.images.document import open_document
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
+
+
+@pytest.fixture
+def whole_float32(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No TensorFloat-32, neither in products nor in convolutions, whatever conversion asks for."""
+    monkeypatch.setattr(job, "tune", lambda device, *, same_size: None)
+    products, kept = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    yield
+    torch.set_float32_matmul_precision(products)
+    torch.backends.cudnn.allow_tf32 = kept
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Of several sizes and depths, more than a batch of one of them."""
+    root = tmp_path / "in"
+    root.mkdir()
+    for number in range(20):
+        smooth_image(number, (64, 48)).save(root / f"{number:02}.png")
+    for mode in ("L", "RGBA", "LA"):
+        smooth_image(30, (33, 21), mode).save(root / f"{mode}.png")
+    smooth_image(31, (3, 2)).save(root / "tiny.png")
+    np.save(root / "deep.npy", np.asarray(smooth_image(32, (64, 48))).astype(np.uint16) * 257)
+    return root
+
+
+def levels(path: Path) -> np.ndarray:
+    if path.suffix == ".npy":
+        return np.load(path) / 257
+    with Image.open(path) as image:
+        return np.asarray(image).astype(float)
+
+
+@pytest.mark.parametrize("more", [{}, {"strength": 0.5, "keep_luminance": True}, {"tile": "exact"}])
+def test_a_gpu_converts_as_the_cpu_does(
+    whole_float32: None, pictures: Path, tmp_path: Path, more: dict
+) -> None:
+    given = {"input": pictures, "weights": FILE, "precision": "fp32", "compile": "off", **more}
+    for device in ("cpu", "cuda"):
+        assert convert(ConvertSettings(output=tmp_path / device, device=device, **given)) == 0
+    made = [
+        path for path in sorted((tmp_path / "cpu").iterdir()) if path.suffix in (".png", ".npy")
+    ]
+    assert len(made) == 25
+    for path in made:
+        apart = np.abs(levels(path) - levels(tmp_path / "cuda" / path.name))
+        assert apart.max() <= 1, path.name
+
+
+def test_giving_a_gpu_pictures_does_not_wait_for_it(pictures: Path) -> None:
+    translator = Translator.load(FILE, device="cuda")
+    sources = [next(iter(open_document(pictures / f"{n:02}.png").pictures)) for n in range(8)]
+    depths = [Depth(source.pixels.dtype, source.range) for source in sources]
+
+    def begin() -> None:
+        assert paint_together(sources, translator, Look(), depths) is not None
+
+    begin()  # kernels are loaded, memory is pinned
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        begin()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
