@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 import torch
@@ -38,7 +39,7 @@ from cyclegan.loggers.jsonl import seconds_spent
 from cyclegan.loggers.table import make_loggers
 from cyclegan.losses.objective import check_terms
 from cyclegan.position import Position
-from cyclegan.quality.watch import Best, QualityWatch
+from cyclegan.quality.watch import QualityWatch
 from cyclegan.recipes import RECIPES
 from cyclegan.recipes.cyclegan import DISCRIMINATORS
 from cyclegan.recipes.materials import Materials
@@ -105,7 +106,7 @@ def train(
             remove_unfinished(folder)
         try:
             training = _training(settings, recipe, feed, device, start, chosen)
-            best = best_of(resume) if resume is not None else None
+            best = {} if resume is None else resume.best
             return run_loop(replace(training, quality=_quality(settings, recipe, best)), start)
         finally:
             feed.close()
@@ -179,7 +180,7 @@ def _training(
     )
 
 
-def _quality(settings: Settings, recipe: Recipe, best: Best | None) -> QualityWatch | None:
+def _quality(settings: Settings, recipe: Recipe, best: Mapping[str, Any]) -> QualityWatch | None:
     """What measures while training; pictures that can't be compared are no reason to refuse it."""
     if not settings.quality.eval_freq:
         return None
@@ -189,7 +190,8 @@ def _quality(settings: Settings, recipe: Recipe, best: Best | None) -> QualityWa
     except UserError as error:
         log.warning("%s: the quality is not measured while training", error)
         return None
-    return QualityWatch(settings.quality, lambda: scorer(recipe.convert), best)
+    known = best_of(best, scorer.unconverted)
+    return QualityWatch(settings.quality, lambda: scorer(recipe.convert), known)
 
 
 def _execution(

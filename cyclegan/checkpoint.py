@@ -86,7 +86,9 @@ class _State(TypedDict):
 
 
 class _Best(TypedDict):
-    kid: float
+    merit: NotRequired[float]
+    kid: NotRequired[float]
+    """of runs that knew no progress"""
     images: Count
     since: NotRequired[Count]
 

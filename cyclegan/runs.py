@@ -19,14 +19,19 @@ _MARKS = (journeys.NAME, "settings.toml", "latest.pt")  # a run has one of them 
 
 @dataclass(frozen=True)
 class BestFigure:
-    """The lowest KID while training, the mean of both directions."""
+    """The best progress while training, the mean of both directions."""
 
-    kid: float
+    value: float
     images: int
     """images that the run had seen then"""
+    measure: str = "progress"
 
     def __str__(self) -> str:
-        return f"KID {self.kid:.4f} at {self.images:,}"
+        return f"{self.measure} {self.value:.3f} at {self.images:,}"
+
+
+#: What names of the log say how good a run is at best; earlier versions knew its KID only.
+_BEST = {"quality_best": "progress", "kid_best": "KID"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def list_runs(checkpoints_dir: Path) -> list[RunSummary]:
 
 def summarize(folder: Path) -> RunSummary:
     """The run in `folder`; what is damaged or missing of its logs is left out."""
-    newest, measured = newest_and_holding(folder / JSON_LINES, "kid_best")
+    newest, measured = newest_and_holding(folder / JSON_LINES, *_BEST)
     journey, running = _journey(folder), is_trained(folder)
     finished = journey is not None and _is_finished(folder, journey)
     logged = 0 if newest is None else newest.position.images
@@ -106,9 +111,10 @@ def _best(measured: Sequence[Record]) -> BestFigure | None:
     """The best value so far is the newest; it was measured where it stands first."""
     if not measured:
         return None
-    kid = measured[-1].values["kid_best"]
-    first = next(record for record in measured if record.values["kid_best"] == kid)
-    return BestFigure(kid, first.position.images)
+    (name,) = _BEST.keys() & measured[-1].values.keys()
+    value = measured[-1].values[name]
+    first = next(record for record in measured if record.values.get(name) == value)
+    return BestFigure(value, first.position.images, _BEST[name])
 
 
 def _updated(folder: Path) -> float:

@@ -37,7 +37,7 @@ def convert(path: Path, settings: Settings) -> None:
 def content(tiny_settings: Settings, tmp_path: Path) -> dict:
     """What a checkpoint holds after a step."""
     recipe = after_a_step(tiny_settings, Execution())
-    best = {"kid": 0.5, "images": 1, "since": 0}
+    best = {"merit": 0.5, "images": 1, "since": 0}
     saved = Checkpoint(
         tiny_settings.table(),
         recipe.state.state_dict(),

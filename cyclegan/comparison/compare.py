@@ -17,8 +17,9 @@ from cyclegan.data.folders import folder_of_test_images, list_images
 from cyclegan.data.settings import DataSettings
 from cyclegan.data.square import Square
 from cyclegan.errors import UserError
+from cyclegan.evaluation.domain import crops_of, view_of
 from cyclegan.evaluation.evaluate import evaluate_checkpoint
-from cyclegan.evaluation.pictures import spread_out, squares
+from cyclegan.evaluation.pictures import spread_out, wholes
 from cyclegan.evaluation.report import rows
 from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import make_yardstick
@@ -82,8 +83,9 @@ def _rows(runs: list[_Run], settings: CompareSettings) -> Iterator[dict[str, obj
     side = settings.size or first.data.crop_size
     channels = runs[0].translator.generator.architecture.input_nc
     paths = spread_out(list_images(folder), settings.images)
-    square = Square(side, channels, first.data.range)
-    pictures = [image for batch in squares(paths, square) for image in batch]
+    crops = crops_of([list_images(folder)], side, None)
+    view = view_of(paths, Square(side, channels, first.data.range), crops)
+    pictures = [image for batch in wholes(paths, view) for image in batch]
     for image in tracked(pictures, "converting", "pictures"):
         outputs = [_url(run.translator.convert(image).cpu()) for run in runs]
         yield {"input": _url(image), "outputs": outputs}

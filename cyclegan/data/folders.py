@@ -67,13 +67,18 @@ def list_images(folder: Path, *, tell: bool = False) -> list[Path]:
 
 def folder_of_test_images(train: Path) -> Path:
     """The folder of test images beside one of training images; that itself where there is none."""
-    beside = place_of_test_images(train)
-    return beside if _holds_images(beside) else train
+    test = place_of_test_images(train)
+    return test if _holds_images(test) else train
 
 
 def place_of_test_images(train: Path) -> Path:
     """Where test images belong, whether there are any: testA beside trainA."""
-    return train.with_name(train.name.replace("train", "test", 1))
+    return beside(train, "test")
+
+
+def beside(train: Path, what: str) -> Path:
+    """Return the folder of the same domain that is called `what` instead of train: twinsA."""
+    return train.with_name(train.name.replace("train", what, 1))
 
 
 def _holds_images(folder: Path) -> bool:

@@ -4,12 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from cyclegan.evaluation.quality import Kept, Likeness, kept_content, likeness, mean_difference
+from cyclegan.evaluation.quality import (
+    Kept,
+    Likeness,
+    Style,
+    kept_content,
+    likeness,
+    mean_difference,
+    style_distance,
+)
+from cyclegan.evaluation.yardstick import Target, Way
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.metrics.content import copies
-from cyclegan.metrics.kid import Kid
+from cyclegan.metrics.kid import Kid, Progress, progress
 from cyclegan.metrics.signs import diversity
 from cyclegan.run import FolderDirection
 from cyclegan.translation import Convert
@@ -19,10 +27,15 @@ from cyclegan.translation import Convert
 class Measured:
     """All figures of one direction."""
 
+    target: Target
+    """what the pictures are compared with"""
     likeness: Likeness
     unconverted: Kid
     """of the inputs themselves: what conversion should at least be below"""
+    progress: Progress
     kept: Kept
+    style: Style | None
+    """None where there are no twins to compare with"""
 
 
 @dataclass(frozen=True)
@@ -33,41 +46,47 @@ class Evaluation:
     images: int
     """that it was trained on"""
     side: int
+    crops: int
+    """squares that were cut from the pictures of a domain; 0 where each was taken whole"""
     directions: dict[FolderDirection, Measured]
 
 
 def measure(
     forward: Convert,
     backward: Convert,
-    sources: list[Tensor],
-    targets: list[Tensor],
-    real: Tensor,
+    way: Way,
+    targets: Way,
     network: FeatureNetwork,
     content: FeatureNetwork,
     tick: Callable[[int], object] = lambda count: None,
 ) -> Measured:
-    """Convert `sources` by `forward`; compare with `real` (N, D), features of the target domain.
+    """Convert the pictures of `way` by `forward`, and those of the way back for the identity.
 
-    `sources` and `targets` are batches (N, C, H, W) in [-1, 1]; `content` is the network whose maps
-    tell what was kept; `tick` hears how many pictures are done. Raises UserError.
+    `content` is the network whose maps tell what was kept; `tick` hears how many pictures are done.
+    Raises UserError.
     """
     fakes, cycled = [], []
-    for batch in sources:
+    for batch in way.sources:
         fakes.append(forward(batch))
         cycled.append(backward(fakes[-1]))
         tick(len(batch))
-    alike = sources[0].shape[1] == targets[0].shape[1]
-    same = [forward(batch) for batch in targets] if alike else None
-    vectors = torch.cat([network(batch).vectors for batch in fakes])
-    inputs = torch.cat([network(batch).vectors for batch in sources])
+    alike = way.sources[0].shape[1] == targets.sources[0].shape[1]
+    same = [forward(batch) for batch in targets.sources] if alike else None
+    before, after = way.squares(way.sources), way.squares(fakes)
+    found = likeness(way.real, torch.cat([network(batch).vectors for batch in after]))
     return Measured(
-        likeness(real, vectors),
-        likeness(real, inputs).kid,
+        way.target,
+        found,
+        way.unconverted.kid,
+        progress(found.comparison, way.unconverted),
         Kept(
-            kept_content(sources, fakes, content),
-            mean_difference(sources, cycled),
-            None if same is None else mean_difference(targets, same),
-            copies(torch.cat(sources), torch.cat(fakes)) if alike else 0.0,
-            diversity(torch.cat(sources), torch.cat(fakes)),
+            kept_content(before, after, content),
+            mean_difference(before, way.squares(cycled)),
+            None
+            if same is None
+            else mean_difference(targets.squares(targets.sources), targets.squares(same)),
+            copies(torch.cat(before), torch.cat(after)) if alike else 0.0,
+            diversity(torch.cat(before), torch.cat(after)),
         ),
+        style_distance(before, after, way.twins) if way.twins else None,
     )

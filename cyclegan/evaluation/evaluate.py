@@ -13,6 +13,7 @@ from cyclegan.data.square import Square
 from cyclegan.errors import UsageError
 from cyclegan.evaluation import report
 from cyclegan.evaluation.direction import Evaluation, measure
+from cyclegan.evaluation.domain import crops_of, view_of
 from cyclegan.evaluation.quality import Likeness, likeness
 from cyclegan.evaluation.real import vectors_of
 from cyclegan.evaluation.settings import EvaluateSettings
@@ -34,7 +35,9 @@ def evaluate(settings: EvaluateSettings) -> int:
     if settings.name is None:
         assert settings.real is not None
         assert settings.fake is not None
-        found = compare_folders(settings.real, settings.fake, settings.size, network)
+        found = compare_folders(
+            settings.real, settings.fake, settings.size, network, settings.crops
+        )
         report.tell_folders(found, network, as_json=settings.json)
         return 0
     evaluations = evaluate_run(settings.name, settings, network)
@@ -43,12 +46,18 @@ def evaluate(settings: EvaluateSettings) -> int:
     return 0
 
 
-def compare_folders(real: Path, fake: Path, side: int | None, network: FeatureNetwork) -> Likeness:
+def compare_folders(
+    real: Path, fake: Path, side: int | None, network: FeatureNetwork, crops: int | None = None
+) -> Likeness:
     """How like the pictures of `real` those of `fake` are, as sets. Raises UserError."""
-    size = side or network.side
-    folders = tracked((real, fake), "looking at the pictures", "folders")
+    square = Square(side or network.side, 3)
+    sets = [list_images(folder, tell=True) for folder in (real, fake)]
+    count = crops_of(sets, square.side, crops)
     return likeness(
-        *(vectors_of(list_images(one, tell=True), Square(size, 3), network) for one in folders)
+        *(
+            vectors_of(paths, view_of(paths, square, count), network)
+            for paths in tracked(sets, "looking at the pictures", "folders")
+        )
     )
 
 
@@ -71,7 +80,7 @@ def evaluate_run(
     content = network if network.has_maps else feature_network("efficientnet-lite0")
     with waiting("looking at the real pictures"):
         yardstick = make_yardstick(trained, settings, network, content)
-    pictures = sum(len(batch) for batches in yardstick.batches.values() for batch in batches)
+    pictures = sum(way.pictures for way in yardstick.ways.values())
     with progress_bar() as bar:
         task = bar.add_task("evaluating", total=pictures * len(paths), unit="pictures")
         done = [
@@ -92,19 +101,16 @@ def evaluate_checkpoint(
 ) -> Evaluation:
     """Measure both directions of one checkpoint. Raises UserError."""
     there, back = (_convert(path, direction, settings) for direction in ("AtoB", "BtoA"))
-    batches, real = yardstick.batches, yardstick.real
+    forth, home = yardstick.ways["AtoB"], yardstick.ways["BtoA"]
     network, content = yardstick.network, yardstick.content
     return Evaluation(
         epoch,
         checkpoint.load(path, mapped=True).position.images,
         yardstick.side,
+        yardstick.crops,
         {
-            "AtoB": measure(
-                there, back, batches["A"], batches["B"], real["B"], network, content, tick
-            ),
-            "BtoA": measure(
-                back, there, batches["B"], batches["A"], real["A"], network, content, tick
-            ),
+            "AtoB": measure(there, back, forth, home, network, content, tick),
+            "BtoA": measure(back, there, home, forth, network, content, tick),
         },
     )
 

@@ -1,14 +1,14 @@
-"""Sets of pictures as they are compared: squares of one size, never through 8 bits again."""
+"""Sets of pictures as they are converted and compared, never through 8 bits again."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from cyclegan import images
-from cyclegan.data.square import Square
+from cyclegan.data.square import View
 from cyclegan.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 AT_ONCE = 16  # pictures
 
 
-def squares(paths: Sequence[Path], square: Square) -> Iterator[Tensor]:
-    """Batches (N, C, side, side) in [-1, 1]: the middle square of each picture, scaled.
+def wholes(paths: Sequence[Path], view: View) -> Iterator[Tensor]:
+    """Batches (N, C, H, W) in [-1, 1] of pictures as they are converted.
 
     Files that can't be read are passed over and told. Raises UserError where none can.
     """
@@ -25,19 +25,30 @@ def squares(paths: Sequence[Path], square: Square) -> Iterator[Tensor]:
     found = 0
     for path in paths:
         try:
-            image = square.of(path)
+            image = view.whole(path)
         except images.UnreadableImageError as error:
             log.warning("%s", error)
             continue
         batch.append(image)
         found += 1
-        if len(batch) == AT_ONCE:
+        if len(batch) == (AT_ONCE if view.together else 1):
             yield torch.stack(batch)
             batch = []
     if batch:
         yield torch.stack(batch)
     if not found:
         raise UserError(f"{paths[0].parent}: none of its {len(paths)} images can be read")
+
+
+def cut(batches: Iterable[Tensor], view: View) -> Iterator[Tensor]:
+    """Whole pictures (N, C, H, W) -> the squares of them that are compared (M, C, side, side)."""
+    for batch in batches:
+        yield torch.cat([view.cut(image) for image in batch])
+
+
+def squares(paths: Sequence[Path], view: View) -> Iterator[Tensor]:
+    """Batches (N, C, side, side) in [-1, 1] of what is compared of the pictures, as `wholes`."""
+    return cut(wholes(paths, view), view)
 
 
 def spread_out(paths: Sequence[Path], count: int | None) -> list[Path]:

@@ -7,14 +7,18 @@ import torch
 from torch import Tensor
 
 from cyclegan.errors import UserError
+from cyclegan.features.layered import LayeredNetwork
 from cyclegan.features.network import FeatureNetwork
+from cyclegan.features.table import layered_network
+from cyclegan.losses.perceptual.styles import gram
 from cyclegan.metrics import content
 from cyclegan.metrics.content import Content
 from cyclegan.metrics.fid import Fid, fid
-from cyclegan.metrics.kid import Kid, kid
+from cyclegan.metrics.kid import Comparison, Kid, compare
 from cyclegan.metrics.manifold import PrecisionRecall, precision_recall
 
 FEWEST = 4  # pictures of a set
+STYLE_LAYERS = ("block0", "block2", "block4", "block10")
 
 
 @dataclass(frozen=True)
@@ -23,9 +27,14 @@ class Likeness:
 
     images: int
     real_images: int
-    kid: Kid
+    comparison: Comparison
     fid: Fid
     manifold: PrecisionRecall
+
+    @property
+    def kid(self) -> Kid:
+        """Its estimate and error."""
+        return self.comparison.kid
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,19 @@ class Kept:
     """how much outputs differ from each other, relative to inputs; near 0 they have collapsed"""
 
 
+@dataclass(frozen=True)
+class Style:
+    """How far pictures are from their twins' style: 0 is the twins' own."""
+
+    converted: float
+    unconverted: float
+
+    @property
+    def ratio(self) -> float:
+        """What is left of the distance: 1 where nothing was done."""
+        return self.converted / max(self.unconverted, 1e-9)
+
+
 def likeness(real: Tensor, fake: Tensor) -> Likeness:
     """Compare vectors (M, D) and (N, D). Raises UserError where there are too few."""
     fewest = min(len(real), len(fake))
@@ -50,7 +72,7 @@ def likeness(real: Tensor, fake: Tensor) -> Likeness:
         raise UserError(f"{fewest} pictures are too few to compare sets: at least {FEWEST}")
     one, other = real.double().numpy(), fake.double().numpy()
     return Likeness(
-        len(fake), len(real), kid(one, other), fid(one, other), precision_recall(real, fake)
+        len(fake), len(real), compare(one, other), fid(one, other), precision_recall(real, fake)
     )
 
 
@@ -77,3 +99,40 @@ def kept_content(
 def mean_difference(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
     """Mean absolute difference of batches in [-1, 1], in parts of the range [0, 1]."""
     return (torch.cat(list(one)) - torch.cat(list(other))).abs().mean().item() / 2
+
+
+def style_distance(
+    before: Iterable[Tensor], after: Iterable[Tensor], twins: Iterable[Tensor]
+) -> Style | None:
+    """Mean distance of batches (N, C, H, W) in [-1, 1] to their twins' Gram matrices.
+
+    Frobenius norms in layers of EfficientNet-Lite0 from fine to coarse, each relative to the
+    twin's. None where the pictures are too small for the layers.
+    """
+    network = layered_network("efficientnet-lite0")
+    distances: list[tuple[Tensor, Tensor]] = []
+    for inputs, outputs, wanted in zip(before, after, twins, strict=True):
+        if min(wanted.shape[2:]) < network.smallest(STYLE_LAYERS):
+            return None
+        target = _grams(wanted, network)
+        distances.append(
+            (_apart(_grams(outputs, network), target), _apart(_grams(inputs, network), target))
+        )
+    converted, unconverted = (
+        torch.cat(each).mean().item() for each in zip(*distances, strict=True)
+    )
+    return Style(converted, unconverted)
+
+
+@torch.inference_mode()
+def _grams(images: Tensor, network: LayeredNetwork) -> list[Tensor]:
+    return [gram(maps) for maps in network(images, STYLE_LAYERS).values()]
+
+
+def _apart(made: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+    """(N,): a mean over layers."""
+    each = [
+        (one - other).flatten(1).norm(dim=1) / other.flatten(1).norm(dim=1).clamp_min(1e-9)
+        for one, other in zip(made, wanted, strict=True)
+    ]
+    return torch.stack(each).mean(0)

@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 
 from cyclegan.data.cache_folder import user_folder
-from cyclegan.data.square import Square
+from cyclegan.data.square import View
 from cyclegan.evaluation.pictures import squares
 from cyclegan.features.network import FeatureNetwork
 
 
-def vectors_of(paths: Sequence[Path], square: Square, network: FeatureNetwork) -> Tensor:
+def vectors_of(paths: Sequence[Path], view: View, network: FeatureNetwork) -> Tensor:
     """(N, D): what `network` sees in the pictures, from the user's cache where they are known."""
-    place = user_folder("features") / f"{_key(paths, square, network)}.npy"
+    place = user_folder("features") / f"{_key(paths, view, network)}.npy"
     with contextlib.suppress(OSError, ValueError, EOFError):
         return torch.from_numpy(np.load(place))
-    seen = torch.cat([network(batch).vectors for batch in squares(paths, square)])
+    seen = torch.cat([network(batch).vectors for batch in squares(paths, view)])
     with contextlib.suppress(OSError):  # a full disk makes the next time slow, no more
         _keep(seen, place)
     return seen
@@ -39,8 +39,8 @@ def _keep(vectors: Tensor, place: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _key(paths: Sequence[Path], square: Square, network: FeatureNetwork) -> str:
-    whole = sha256(f"{network.name} {network.origin} {square} {PIL.__version__}".encode())
+def _key(paths: Sequence[Path], view: View, network: FeatureNetwork) -> str:
+    whole = sha256(f"{network.name} {network.origin} {view} {PIL.__version__}".encode())
     for path in paths:
         state = path.stat()
         whole.update(

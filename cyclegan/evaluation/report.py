@@ -15,6 +15,7 @@ from rich.table import Table
 from cyclegan.errors import UserError
 from cyclegan.evaluation.direction import Evaluation, Measured
 from cyclegan.evaluation.quality import Likeness
+from cyclegan.evaluation.yardstick import Target
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.loggers import evaluations as evaluations_of_run
 from cyclegan.loggers import journey as journeys
@@ -23,7 +24,7 @@ from cyclegan.loggers.report.logger import write_report
 from cyclegan.loggers.visdom.client import RefusedError, connect
 from cyclegan.loggers.visdom.page import draw
 from cyclegan.metrics.fid import ENOUGH
-from cyclegan.metrics.kid import Kid
+from cyclegan.metrics.kid import Kid, Progress
 from cyclegan.settings import load_preset
 
 log = logging.getLogger(__name__)
@@ -50,30 +51,34 @@ def tell_run(
         whole = tables[0] if len(tables) == 1 else {"checkpoints": tables}
         sys.stdout.write(json.dumps(whole) + "\n")
         return
-    if len(evaluations) > 1:
-        found = [one.likeness for each in evaluations for one in each.directions.values()]
-        _print(_curve(evaluations), network, found)
-        if shown:
-            where = f"drawn as curves: {(folder / REPORT).resolve().as_uri()}"
-            Console(soft_wrap=True, highlight=False).print(where, markup=False)
-        return
-    for evaluation in evaluations:
-        table = Table(f"epoch {evaluation.epoch}, {evaluation.images} images seen", "A→B", "B→A")
-        columns = [rows(measured) for measured in evaluation.directions.values()]
-        for name in columns[0]:
-            table.add_row(name, *(column[name] for column in columns))
-        _print(table, network, [one.likeness for one in evaluation.directions.values()])
+    found = [one.likeness for each in evaluations for one in each.directions.values()]
+    _print(_curve(evaluations) if len(evaluations) > 1 else _figures(*evaluations), network, found)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print("progress: 0 is doing nothing, 1 like the target, below 0 worse than nothing")
+    if len(evaluations) > 1 and shown:
+        where = (folder / REPORT).resolve().as_uri()
+        console.print(f"drawn as curves: {where}", markup=False)
+
+
+def _figures(evaluation: Evaluation) -> Table:
+    """A line for each figure of one checkpoint."""
+    table = Table(f"epoch {evaluation.epoch}, {evaluation.images} images seen", "A→B", "B→A")
+    columns = [rows(measured) for measured in evaluation.directions.values()]
+    for name in columns[0]:
+        table.add_row(name, *(column[name] for column in columns))
+    return table
 
 
 def _curve(evaluations: Sequence[Evaluation]) -> Table:
     """A line for each checkpoint, in the order of training."""
-    table = Table("epoch", "images seen", "KID A→B", "KID B→A", "SSIM A→B", "SSIM B→A")
+    figures = ("progress", "SSIM")
+    table = Table("epoch", "images seen", *(f"{f} {w}" for f in figures for w in ("A→B", "B→A")))
     for evaluation in evaluations:
         measured = list(evaluation.directions.values())
         table.add_row(
             evaluation.epoch,
             f"{evaluation.images:,}",
-            *(_kid(one.likeness.kid) for one in measured),
+            *(_share(one.progress) for one in measured),
             *(f"{one.kept.content.ssim:.3f}" for one in measured),
         )
     return table
@@ -106,6 +111,7 @@ def _table(evaluation: Evaluation, network: FeatureNetwork) -> dict[str, Any]:
     return (
         _header(network)
         | {"epoch": evaluation.epoch, "images_seen": evaluation.images, "side": evaluation.side}
+        | {"crops": evaluation.crops}
         | {named[name]: _of_direction(one) for name, one in evaluation.directions.items()}
     )
 
@@ -128,19 +134,24 @@ def _of_direction(one: Measured) -> dict[str, Any]:
     kept = asdict(one.kept)
     return (
         _of_sets(one.likeness)
-        | {"unconverted_kid": asdict(one.unconverted)}
+        | {"target": one.target}
+        | {"unconverted_kid": asdict(one.unconverted), "progress": asdict(one.progress)}
+        | {"style": one.style and asdict(one.style) | {"ratio": one.style.ratio}}
         | {"content": kept.pop("content") | kept}
     )
 
 
 def rows(one: Measured) -> dict[str, str]:
     """What a person reads of one direction, line by line; arrows point to the better."""
-    kept = one.kept
+    found, kept = one.likeness, one.kept
     diversity = f"{kept.diversity:.2f}{' (!)' if kept.diversity < 0.1 else ''}"
+    style = "-" if one.style is None else f"{one.style.ratio:.2f}"
     identity = "-" if kept.identity is None else f"{kept.identity:.4f}"
     return {
-        "pictures, real ones": f"{one.likeness.images}, {one.likeness.real_images}",
-        **_rows_of_sets(one.likeness),
+        "pictures, real ones": f"{found.images}, {found.real_images}{_OF[one.target]}",
+        "progress ↑": _share(one.progress),
+        "style: distance left to twins ↓": style,
+        **_rows_of_sets(found),
         "KID of the unconverted": _kid(one.unconverted),
         "kept: SSIM of luminance ↑": f"{kept.content.ssim:.3f}",
         "kept: distance of features ↓": f"{kept.content.feature_distance:.3f}",
@@ -151,6 +162,9 @@ def rows(one: Measured) -> dict[str, str]:
     }
 
 
+_OF: dict[Target, str] = {"domain": "", "twins": " (twins)"}
+
+
 def _rows_of_sets(found: Likeness) -> dict[str, str]:
     manifold = found.manifold
     return {
@@ -158,6 +172,10 @@ def _rows_of_sets(found: Likeness) -> dict[str, str]:
         "FID, for endless images ↓": f"{found.fid.value:.3g}, {found.fid.extrapolated:.3g}",
         "precision, recall ↑": f"{manifold.precision:.2f}, {manifold.recall:.2f}",
     }
+
+
+def _share(progress: Progress) -> str:
+    return f"{progress.value:.2f} ± {progress.error:.2f}"
 
 
 def _kid(kid: Kid) -> str:

@@ -1,19 +1,17 @@
-"""KID of held-out conversions, again and again while training."""
+"""How good held-out conversions are, again and again while training."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 
-import torch
 from torch import Tensor
 
-from cyclegan.data.square import Square
-from cyclegan.errors import UserError
-from cyclegan.evaluation.domain import open_domain
-from cyclegan.evaluation.quality import FEWEST
+from cyclegan.evaluation.domain import crops_of
+from cyclegan.evaluation.yardstick import Way, make_ways, open_domains
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import feature_network
 from cyclegan.losses.settings import Direction
-from cyclegan.metrics.kid import Kid, kid
+from cyclegan.quality.watch import Score
 from cyclegan.settings import Settings
 
 Converter = Callable[[Direction, Tensor], Tensor]
@@ -21,41 +19,34 @@ Converter = Callable[[Direction, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Scorer:
-    """Test pictures of both domains, and features of the real ones."""
+    """Both directions of a run, as it knows them, and the network that judges."""
 
-    sources: Mapping[Direction, list[Tensor]]
-    """batches (N, C, side, side) in [-1, 1] to be converted"""
-    real: Mapping[Direction, Tensor]
-    """(N, D) of the domain that is converted to"""
+    ways: Mapping[Direction, Way]
     network: FeatureNetwork
 
-    def __call__(self, convert: Converter) -> dict[Direction, Kid]:
+    def __call__(self, convert: Converter) -> dict[Direction, Score]:
         """Convert and compare."""
         return {
-            direction: self._of(direction, batches, convert)
-            for direction, batches in self.sources.items()
+            direction: self._of(direction, way, convert) for direction, way in self.ways.items()
         }
 
-    def _of(self, direction: Direction, batches: list[Tensor], convert: Converter) -> Kid:
-        seen = [self.network(convert(direction, batch).float().cpu()).vectors for batch in batches]
-        return kid(self.real[direction].double().numpy(), torch.cat(seen).double().numpy())
+    @property
+    def unconverted(self) -> float:
+        """KID of the pictures before, the mean of both directions."""
+        return fmean(way.unconverted.kid.value for way in self.ways.values())
+
+    def _of(self, direction: Direction, way: Way, convert: Converter) -> Score:
+        return way.score(lambda batch: convert(direction, batch), self.network)
 
 
 def make_scorer(settings: Settings) -> Scorer:
     """For the data of a run. Raises UserError where there are no pictures, or too few."""
-    data, networks = settings.data, settings.networks
-    a, b = data.folder("A"), data.folder("B")
-    if settings.run.direction == "BtoA":
-        a, b = b, a
-    count, side = settings.quality.eval_images, data.crop_size
-    source = open_domain(a, Square(side, networks.input_nc, data.range), count)
-    target = open_domain(b, Square(side, networks.output_nc, data.range), count)
-    for domain in (source, target):
-        if min(len(domain.test), len(domain.real)) < FEWEST:
-            raise UserError(f"{domain.test[0].parent}: fewer than {FEWEST} pictures")
+    side = settings.data.crop_size
+    domains = open_domains(settings, settings.data, side, settings.quality.eval_images)
+    crops = crops_of([domain.test for domain in domains.values()], side, None)
     network = feature_network("efficientnet-lite0")
-    return Scorer(
-        {"a_to_b": source.batches(), "b_to_a": target.batches()},
-        {"a_to_b": target.vectors(network), "b_to_a": source.vectors(network)},
-        network,
-    )
+    ways = make_ways(domains, crops, network)
+    there, back = ways["AtoB"], ways["BtoA"]
+    if settings.run.direction == "BtoA":
+        there, back = back, there
+    return Scorer({"a_to_b": there, "b_to_a": back}, network)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
@@ -35,6 +35,10 @@ class EvaluateSettings:
     """convert at most so many test images of each domain; by default all"""
     size: PositiveInt | None = None
     """pixels a side at which pictures are converted and compared; by default the run's crop_size"""
+    crops: NonNegativeInt | None = None
+    """squares of that size that are compared of each domain's test pictures, from all over them;
+    pictures are then converted whole, in their own size; 0 takes each picture as one square; by
+    default 100 where a domain has fewer than 8 test pictures and they are large"""
     average: bool = True
     """evaluate the weights averaged over the training's steps, where there are any"""
     checkpoints_dir: Path = Path("checkpoints")

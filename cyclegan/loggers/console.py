@@ -169,7 +169,7 @@ _MONTH = 30 * 86400.0
 #: What a line of the console has no room for.
 _NO_LOSSES = (
     *("learning_rate", "images_per_second", "waiting_for_images", "memory_gib"),
-    *("diversity", "light_agreement"),
+    *("diversity", "light_agreement", "quality", "progress_error", "kid_error"),
 )
 
 

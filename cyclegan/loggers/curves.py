@@ -146,6 +146,7 @@ _LABELS = {
     "discriminator_b": "discriminator B",
     "adversarial_b_to_a": "generator B→A",
     "discriminator_a": "discriminator A",
+    "quality_best": "best.pt",
 }
 
 #: Charts that hold what does not share a stem, by the names in them.
@@ -155,7 +156,7 @@ _GROUPS = {
     "adversarial_b_to_a": "adversarial_b_to_a",
     "discriminator_a": "adversarial_b_to_a",
     "kid_best": "kid",
-    "kid_error": "kid",
+    "quality_best": "progress",
 }
 
 _FIRST = ("adversarial_a_to_b", "adversarial_b_to_a", "cycle", "identity")
@@ -163,6 +164,8 @@ _TITLES = {
     "adversarial_a_to_b": "adversarial A→B",
     "adversarial_b_to_a": "adversarial B→A",
     "cycle": "cycle consistency",
+    "progress": "progress of held-out conversions (1: like the target, 0: nothing done)",
+    "ssim": "content kept by held-out conversions (SSIM of luminance)",
     "kid": "KID of held-out conversions (lower is better)",
     "diversity": "diversity of held-out fakes (0: all alike)",
     "light_agreement": "light kept (below 0: inverted)",
@@ -171,7 +174,11 @@ _TITLES = {
     "waiting_for_images": "waiting for images, % of the time",
     "memory_gib": "memory, GiB",
 }
-_PLAIN = ("kid", "learning_rate", "memory_gib", "diversity", "light_agreement")
+_PLAIN = (
+    *("progress", "ssim", "kid", "learning_rate", "memory_gib", "diversity", "light_agreement"),
+)
+#: How sure values are: health looks at it, a curve of its own says nothing.
+_NO_CURVES = ("quality", "quality_error", "kid_error", "progress_error")
 _COLOURS = ("#2f6db3", "#d9722c", "#2a9d5c", "#8e5ea2", "#b0413e", "#5b6770")
 _SCALES = {"learning_rate": 1e6, "waiting_for_images": 100.0}
 
@@ -179,6 +186,8 @@ _SCALES = {"learning_rate": 1e6, "waiting_for_images": 100.0}
 def _grouped(values: Iterable[str]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
     for name in values:
+        if name.startswith(_NO_CURVES) and name not in _GROUPS:
+            continue
         stem = name.removesuffix("_a_to_b").removesuffix("_b_to_a")
         groups.setdefault(_GROUPS.get(name, stem), []).append(name)
     return groups

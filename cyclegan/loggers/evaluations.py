@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from pathlib import Path
@@ -75,7 +76,8 @@ def panel(tables: Iterable[Table]) -> str:
     rows = [_row(table) for table in tables]
     if not rows:
         return ""
-    names = ("checkpoint", "images seen", "KID A→B", "KID B→A", "SSIM A→B", "SSIM B→A", "network")
+    figures = (f"{name} {way}" for name in ("progress", "KID", "SSIM") for way in ("A→B", "B→A"))
+    names = ("checkpoint", "images seen", *figures, "network")
     cell = "style='padding-right:1em;text-align:left'"
     head = "".join(f"<th {cell}>{name}</th>" for name in names)
     body = "".join(
@@ -86,15 +88,15 @@ def panel(tables: Iterable[Table]) -> str:
 
 
 def charts(tables: Iterable[Table]) -> list[Chart]:
-    """KID and kept structure over training, where alike measures saw more than one checkpoint."""
-    groups: dict[tuple[str, int], list[Table]] = {}
+    """Progress, KID and kept structure, where alike measures saw more than one checkpoint."""
+    groups: dict[tuple[str, int, int], list[Table]] = {}
     for table in tables:  # figures of other networks or sizes can't be compared
-        groups.setdefault((str(table["network"]), int(table["side"])), []).append(table)
+        groups.setdefault(_measure(table), []).append(table)
     return [
         _chart(title, group, of)
         for group in groups.values()
         for title, of in _CURVES.items()
-        if len({table["images_seen"] for table in group}) > 1
+        if len({table["images_seen"] for table in group if math.isfinite(of(table["A_to_B"]))}) > 1
     ]
 
 
@@ -106,14 +108,30 @@ def _chart(title: str, tables: list[Table], of: Callable[[Table], float]) -> Cha
     return chart
 
 
+def _share(measured: Table, key: str = "value") -> float:
+    """Progress, or its error; earlier versions did not know it."""
+    return float(measured["progress"][key]) if "progress" in measured else math.nan
+
+
 _CURVES: dict[str, Callable[[Table], float]] = {
+    "progress of the test images": _share,
     "KID of the test images": lambda measured: measured["kid"]["value"],
     "SSIM of luminance kept": lambda measured: measured["content"]["ssim"],
 }
 
 
-def _key(table: Table) -> tuple[str, str, int]:
-    return str(table["network"]), str(table["epoch"]), int(table["side"])
+def _measure(table: Table) -> tuple[str, int, int]:
+    """What figures must share to be compared."""
+    return str(table["network"]), int(table["side"]), int(table.get("crops", 0))
+
+
+def _key(table: Table) -> tuple[str, tuple[str, int, int]]:
+    return str(table["epoch"]), _measure(table)
+
+
+def _told(measured: Table) -> str:
+    value = _share(measured)
+    return f"{value:.2f} ± {_share(measured, 'error'):.2f}" if math.isfinite(value) else "-"
 
 
 def _row(table: Table) -> list[str]:
@@ -121,6 +139,7 @@ def _row(table: Table) -> list[str]:
     return [
         str(table["epoch"]),
         f"{table['images_seen']:,}",
+        *(_told(one) for one in directions),
         *(f"{one['kid']['value']:.4f} ± {one['kid']['error']:.4f}" for one in directions),
         *(f"{one['content']['ssim']:.3f}" for one in directions),
         str(table["network"]),

@@ -13,22 +13,45 @@ from cyclegan.loggers.curves import label
 from cyclegan.loggers.record import Record
 
 LONG = 50  # records that a state must last to be called long
+MEASURED = 2  # measurements that must agree
+LATE = 0.5  # of a run
 ENOUGH = 5  # records below which nothing is said but NaN
 
 
 class Recent:
-    """The latest records of a run, and the level at which a discriminator only guesses."""
+    """The latest records of a run, and the level at which a discriminator only guesses.
 
-    def __init__(self, guessing: float | None = None, records: Iterable[Record] = ()) -> None:
+    `planned` is how many images it will have seen at its end.
+    """
+
+    def __init__(
+        self,
+        guessing: float | None = None,
+        records: Iterable[Record] = (),
+        planned: int | None = None,
+    ) -> None:
         self.guessing = guessing
-        self._records = deque(records, maxlen=LONG)
+        self._planned = planned
+        self._records: deque[Record] = deque(maxlen=LONG)
+        self._measured: deque[Record] = deque(maxlen=MEASURED)
+        for record in records:
+            self.add(record)
 
     def add(self, record: Record) -> None:
         """The newest record; the oldest is forgotten."""
         self._records.append(record)
+        if "quality" in record.values:
+            self._measured.append(record)
 
     def __len__(self) -> int:
         return len(self._records)
+
+    @property
+    def late(self) -> bool:
+        """Whether the run has come so far that its pictures should show something."""
+        if self._planned is None or not self._records:
+            return False
+        return self._records[-1].position.images >= LATE * self._planned
 
     def names(self, start: str = "") -> list[str]:
         """Names that were logged lately."""
@@ -37,8 +60,11 @@ class Recent:
 
     def last(self, name: str, count: int) -> list[float]:
         """The latest `count` values of a name, or none at all where there are fewer."""
-        values = [record.values[name] for record in self._records if name in record.values]
-        return values[-count:] if len(values) >= count else []
+        return _last(self._records, name, count)
+
+    def measured(self, name: str, count: int = 1) -> list[float]:
+        """The same of what is measured now and then, however many records ago that was."""
+        return _last(self._measured, name, count)
 
     def speed(self) -> float:
         """Images per second of late; 0 while that is not known."""
@@ -53,6 +79,11 @@ class Recent:
         newest = self._records[-1]
         names = [name for name, value in newest.values.items() if not math.isfinite(value)]
         return newest.position.images, names
+
+
+def _last(records: Iterable[Record], name: str, count: int) -> list[float]:
+    values = [record.values[name] for record in records if name in record.values]
+    return values[-count:] if len(values) >= count else []
 
 
 Rule = Callable[[Recent], Iterator[str]]
@@ -112,14 +143,40 @@ def colours_invert(recent: Recent) -> Iterator[str]:
             )
 
 
+def worse_than_nothing(recent: Recent) -> Iterator[str]:
+    """Late in a run pictures are surely further from the target than unconverted ones."""
+    for name, values, errors in _progress(recent):
+        if recent.late and all(map(_below(0.0), values, errors)):
+            yield (
+                f"{_arrow(name)}: the pictures are worse than doing nothing, less like the other "
+                f"domain than the unconverted ones (progress {values[-1]:.2f} ± {errors[-1]:.2f}; "
+                "0 is nothing done). A longer run may mend it, --epoch best converts with the best "
+                "checkpoint; else another preset, or more images."
+            )
+
+
+def does_nothing(recent: Recent) -> Iterator[str]:
+    """Late in a run pictures come out as they went in."""
+    for name, values, errors in _progress(recent):
+        kept = recent.measured(name.replace("progress", "ssim"), MEASURED)
+        if recent.late and kept and min(kept) > 0.9 and all(map(_below(0.25), values, errors)):
+            yield (
+                f"{_arrow(name)}: hardly anything is done, the pictures come out as they went in "
+                f"(SSIM to the input {kept[-1]:.2f}, progress {values[-1]:.2f} ± "
+                f"{errors[-1]:.2f}). A smaller --lambda_A, --lambda_B and --lambda_identity, or "
+                "--no-residual, lets them change."
+            )
+
+
 def quality_falls(recent: Recent) -> Iterator[str]:
     """The newest measurement is clearly worse than the best one."""
-    kids = [values[-1] for name in ("kid_a_to_b", "kid_b_to_a") if (values := recent.last(name, 1))]
-    best, error = recent.last("kid_best", 1), recent.last("kid_error", 1)
-    if kids and best and error and fmean(kids) - best[0] > 3 * error[0]:
+    now, best, error = (
+        recent.measured(name) for name in ("quality", "quality_best", "quality_error")
+    )
+    if now and best and error and best[0] - now[0] > 3 * error[0]:
         yield (
-            f"The pictures were better before: KID {fmean(kids):.3f} now, {best[0]:.3f} at best "
-            "(lower is better). --epoch best converts with that checkpoint; --patience 5 ends a "
+            f"The pictures were better before: progress {now[0]:.2f} now, {best[0]:.2f} at best "
+            "(higher is better). --epoch best converts with that checkpoint; --patience 5 ends a "
             "run by itself."
         )
 
@@ -141,6 +198,8 @@ RULES: tuple[Rule, ...] = (
     colours_invert,
     discriminator_wins,
     discriminator_loses,
+    worse_than_nothing,
+    does_nothing,
     quality_falls,
     images_come_slowly,
 )
@@ -166,6 +225,20 @@ def _discriminators(recent: Recent) -> Iterator[tuple[str, float]]:
         values = recent.last(name, LONG)
         if values and all(map(math.isfinite, values)):
             yield name, fmean(values)
+
+
+def _progress(recent: Recent) -> Iterator[tuple[str, list[float], list[float]]]:
+    """Each direction's last two measurements, and their errors."""
+    for name in ("progress_a_to_b", "progress_b_to_a"):
+        values = recent.measured(name, MEASURED)
+        errors = recent.measured(name.replace("progress", "progress_error"), MEASURED)
+        if values and errors:
+            yield name, values, errors
+
+
+def _below(level: float) -> Callable[[float, float], bool]:
+    """Whether a value is surely below a level, with its error: by two of it."""
+    return lambda value, error: value + 2 * error < level
 
 
 def _arrow(name: str) -> str:

@@ -66,16 +66,19 @@ def seconds_spent(journey: Journey) -> float:
     )
 
 
-def newest_and_holding(path: Path, name: str) -> tuple[Record | None, list[Record]]:
-    """The newest record, and those that hold `name`; the others are not parsed: a log is long."""
-    last, sign, holding = b"", f'"{name}"'.encode(), []
+def newest_and_holding(path: Path, *names: str) -> tuple[Record | None, list[Record]]:
+    """The newest record, and those that hold one of `names`; the others are not parsed."""
+    last, holding = b"", []
+    signs = [f'"{name}"'.encode() for name in names]
     if not path.exists():
         return None, []
     with path.open("rb") as lines:
         for line in lines:
             last = line if line.endswith(b"\n") else last
-            if sign in line and (record := _parse(line)) is not None and name in record.values:
-                holding.append(record)
+            if any(sign in line for sign in signs):
+                record = _parse(line)
+                if record is not None and any(name in record.values for name in names):
+                    holding.append(record)
     return _parse(last) or (holding[-1] if holding else None), holding
 
 

@@ -17,6 +17,26 @@ class Kid:
     error: float
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """KID of two samples, and what it would be without each of their images."""
+
+    kid: Kid
+    without_real: Vectors
+    """(M,)"""
+    without_fake: Vectors
+    """(N,)"""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How much of the way to the target pictures have come, and its standard error."""
+
+    value: float
+    """0: nothing is done, 1: they can't be told from the target, below 0: worse than nothing"""
+    error: float
+
+
 def kid(
     real: Vectors, fake: Vectors, *, subsets: int = 100, subset_size: int = 1000, seed: int = 2020
 ) -> Kid:
@@ -26,6 +46,13 @@ def kid(
     over random subsets of at most `subset_size` vectors. The error is a jackknife's over single
     images of both sets, so it also tells of sets that are no larger than a subset.
     """
+    return compare(real, fake, subsets=subsets, subset_size=subset_size, seed=seed).kid
+
+
+def compare(
+    real: Vectors, fake: Vectors, *, subsets: int = 100, subset_size: int = 1000, seed: int = 2020
+) -> Comparison:
+    """The KID of (M, D) and (N, D) as `kid` does, and the estimates without single images."""
     real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)
     size = min(subset_size, len(real), len(fake))
     random = np.random.RandomState(seed)
@@ -36,7 +63,37 @@ def kid(
         values.append(_unbiased(_kernel(one, one), _kernel(other, other), _kernel(one, other)))
         if size == len(real) == len(fake):
             break  # every subset is the whole
-    return Kid(float(np.mean(values)), _jackknife(real, fake))
+    within_real, within_fake, between = (
+        _kernel(real, real),
+        _kernel(fake, fake),
+        _kernel(real, fake),
+    )
+    without_real = _left_out(within_real, between.sum(1), len(fake)) + _within(within_fake)
+    without_fake = _left_out(within_fake, between.sum(0), len(real)) + _within(within_real)
+    # Efron and Stein 1981, for two samples: the variances add up.
+    error = float(np.sqrt(_variance(without_real) + _variance(without_fake)))
+    return Comparison(Kid(float(np.mean(values)), error), without_real, without_fake)
+
+
+def progress(converted: Comparison, unconverted: Comparison) -> Progress:
+    """1 - KID(converted) / KID(unconverted), of the same pictures to the same target.
+
+    The error is a jackknife's that leaves out each picture before and after at once, as both move
+    together. A KID of the unconverted below its own error counts as large as that: pictures that
+    are like the target already leave no way to go, and a ratio to nearly nothing says nothing.
+    """
+    least = max(unconverted.kid.error, _TINY)
+
+    def share(after: Vectors | float, before: Vectors | float) -> Vectors:
+        return np.asarray(1 - after / np.maximum(before, least))
+
+    variance = _variance(share(converted.without_real, unconverted.without_real))
+    variance += _variance(share(converted.without_fake, unconverted.without_fake))
+    value = share(converted.kid.value, unconverted.kid.value)
+    return Progress(float(value), float(np.sqrt(variance)))
+
+
+_TINY = 1e-9
 
 
 def _kernel(one: Vectors, other: Vectors) -> Vectors:
@@ -45,28 +102,29 @@ def _kernel(one: Vectors, other: Vectors) -> Vectors:
 
 
 def _unbiased(real: Vectors, fake: Vectors, between: Vectors) -> float:
-    m, n = between.shape
-    within_real = (real.sum() - np.trace(real)) / (m * (m - 1))
-    within_fake = (fake.sum() - np.trace(fake)) / (n * (n - 1))
-    return float(within_real + within_fake - 2 * between.mean())
+    return float(_within(real) + _within(fake) - 2 * between.mean())
 
 
-def _jackknife(real: Vectors, fake: Vectors) -> float:
-    """Standard error: how the estimate moves when single images are left out.
+def _within(kernel: Vectors) -> float:
+    """Mean over pairs of different images."""
+    count = len(kernel)
+    return float((kernel.sum() - np.trace(kernel)) / (count * (count - 1)))
 
-    Efron and Stein 1981, for two samples: the variances add up.
+
+def _left_out(within: Vectors, across: Vectors, others: int) -> Vectors:
+    """What changes in the estimate without each image: (N,).
+
+    `across` sums an image's kernel to all of the other set.
     """
-    between = _kernel(real, fake)
-    variance = _variance(_kernel(real, real), between.sum(1), len(fake))
-    variance += _variance(_kernel(fake, fake), between.sum(0), len(real))
-    return float(np.sqrt(variance))
-
-
-def _variance(within: Vectors, across: Vectors, others: int) -> float:
-    """Of leaving out one image: `across` sums its kernel to all of the other set."""
     count = len(within)
     rows = within.sum(1) - np.diagonal(within)
     inner = (rows.sum() - 2 * rows) / ((count - 1) * (count - 2))
     outer = (across.sum() - across) / ((count - 1) * others)
-    left_out = inner - 2 * outer
+    left_out: Vectors = inner - 2 * outer
+    return left_out
+
+
+def _variance(left_out: Vectors) -> float:
+    """Jackknife of estimates without each image."""
+    count = len(left_out)
     return float((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum())

@@ -42,7 +42,7 @@ def make_run(checkpoints: Path, name: str, images: int) -> None:
     folder.mkdir(parents=True)
     settings = {"loggers.display_env": name}
     Journey(folder.name, folder, Position(), 2, 10, settings=settings).save()
-    record = {"epoch": 1, "images": images, "kid_best": 0.125}
+    record = {"epoch": 1, "images": images, "quality_best": 0.125}
     (folder / "losses.jsonl").write_text(json.dumps(record) + "\n")
 
 
@@ -77,7 +77,9 @@ def test_the_root_lists_the_runs_and_compares_those_that_are_chosen(
     with three_runs(assets, tmp_path) as url, opened(url) as page:
         rows = page.locator("tr").all_inner_texts()
         assert len(rows) == 4
-        assert all(words in rows[-1] for words in ("first", "stopped", "5 of 20", "25%", "0.1250"))
+        assert all(
+            words in rows[-1] for words in ("first", "stopped", "5 of 20", "25%", "progress 0.125")
+        )
         page.click("text=second")
         page.wait_for_selector(".js-plotly-plot .scatterlayer .trace path")
         page.wait_for_selector("text=1 of second")

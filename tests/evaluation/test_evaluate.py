@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +11,18 @@ import pytest
 import tomli_w
 import torch
 from conftest import smooth_image
-from PIL import ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 from visdom_server import Server
 
-from cyclegan import assemble
+from cyclegan import assemble, images
 from cyclegan.cli import run
 from cyclegan.data.square import Square
 from cyclegan.errors import UsageError, UserError
 from cyclegan.evaluation import real
+from cyclegan.evaluation.domain import crops_of, open_domain, view_of
 from cyclegan.evaluation.evaluate import _paths, compare_folders
+from cyclegan.evaluation.quality import style_distance
+from cyclegan.evaluation.yardstick import make_ways
 from cyclegan.features.table import FEATURES
 from cyclegan.settings import Settings, from_table
 
@@ -29,17 +33,23 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def pictures(folder: Path, count: int, blur: float = 0.0, first: int = 0) -> Path:
+def pictures(
+    folder: Path,
+    count: int,
+    blur: float = 0.0,
+    first: int = 0,
+    size: tuple[int, int] = (64, 64),
+) -> Path:
     folder.mkdir(parents=True)
     for number in range(first, first + count):
-        image = smooth_image(number, (64, 64))
+        image = smooth_image(number, size)
         image.filter(ImageFilter.GaussianBlur(blur)).save(folder / f"{number}.png")
     return folder
 
 
 @pytest.fixture
 def trained(tiny: dict, dataroot: Path) -> Settings:
-    pictures(dataroot / "testB", 5, first=200)
+    pictures(dataroot / "testB", 5, first=200, size=(40, 36))
     for number in (7, 8):
         smooth_image(number).save(dataroot / "testA" / f"{number}.png")
     settings = from_table(tiny, "test")
@@ -98,6 +108,88 @@ def test_all_checkpoints_make_a_curve(
     shown = capsys.readouterr().out
     assert "KID of the unconverted" in shown
     assert "compare it with the same numbers only" in shown
+
+
+def test_progress_and_style_are_told(trained: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two whole test pictures a domain with their twins: squares of them are compared."""
+    root = trained.data.dataroot
+    assert root is not None
+    for name in "AB":
+        shutil.rmtree(root / f"test{name}")
+        (root / f"test{name}").mkdir()
+        (root / f"twins{name}").mkdir()
+        for number in range(2):
+            photo = smooth_image(number + 60, (80, 96))
+            photo.save(root / f"test{name}" / f"{number}.png")
+            ImageOps.posterize(photo, 1).save(root / f"twins{name}" / f"{number}.jpg")
+    capsys.readouterr()
+    assert evaluate(trained, "--json", "--crops", "12") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["crops"] == 12
+    for name in ("A_to_B", "B_to_A"):
+        way = told[name]
+        assert (way["images"], way["real_images"], way["target"]) == (12, 12, "twins")
+        share = 1 - way["kid"]["value"] / way["unconverted_kid"]["value"]
+        assert way["progress"]["value"] == pytest.approx(share)
+        assert 0 < way["progress"]["error"] < 1
+        assert way["style"]["unconverted"] > 0.1
+        assert way["style"]["ratio"] == way["style"]["converted"] / way["style"]["unconverted"]
+    (root / "twinsA" / "1.jpg").unlink()
+    assert evaluate(trained, "--crops", "12") == 0
+    shown = capsys.readouterr().out
+    assert "progress: 0 is doing nothing, 1 like the target" in shown
+    (counts,) = (line for line in shown.splitlines() if "pictures, real ones" in line)
+    assert "12, 12 (twins)" in counts
+    (distance,) = (line for line in shown.splitlines() if "style: distance left" in line)
+    assert "-" in distance
+    assert re.search(r"\d\.\d\d", distance)
+    kept = json.loads((trained.run.folder / "evaluation.json").read_text())
+    assert [kept[0][name]["target"] for name in ("A_to_B", "B_to_A")] == ["domain", "twins"]
+    assert kept[0]["A_to_B"]["style"] is None
+
+
+def test_what_converts_perfectly_has_come_all_the_way(tmp_path: Path) -> None:
+    """Of a direction whose conversion is known: nothing, halfway, the twin itself, worse."""
+    network = FEATURES["efficientnet-lite0"](None)
+    square = Square(64, 3)
+    sharp, twins = tmp_path / "testA", tmp_path / "twinsA"
+    pictures(tmp_path / "trainA", 2)
+    pictures(sharp, 2, size=(256, 200))
+    twins.mkdir()
+    painted = {}
+    for path in sorted(sharp.iterdir()):
+        twin = ImageOps.posterize(ImageOps.invert(Image.open(path)), 2)
+        twin.save(twins / path.name)
+        painted[path.name] = twin
+    domain = open_domain(tmp_path / "trainA", square, None)
+    way = make_ways({"A": domain, "B": domain}, 24, network)["AtoB"]
+    assert (way.pictures, way.target, sum(map(len, way.squares(way.sources)))) == (2, "twins", 24)
+    whole = [images.to_tensor(painted[path.name])[:, :, :256].unsqueeze(0) for path in domain.test]
+    turns = iter(whole)
+    nothing = way.score(lambda batch: batch, network)
+    done = way.score(lambda batch: next(turns), network)
+    noise = way.score(lambda batch: torch.rand(batch.shape) * 2 - 1, network)
+    assert (nothing.progress.value, nothing.ssim) == (0.0, pytest.approx(1.0))
+    assert nothing.progress.error == pytest.approx(0.0, abs=1e-9)
+    assert done.progress.value == pytest.approx(1.0, abs=0.1)
+    assert noise.progress.value + 2 * noise.progress.error < 0
+    style = style_distance(way.squares(way.sources), way.squares(whole), way.twins)
+    assert style is not None
+    assert style.ratio < 0.02
+
+
+def test_squares_are_cut_where_few_pictures_are_large(tmp_path: Path) -> None:
+    few = sorted(pictures(tmp_path / "few", 7).iterdir())
+    many = sorted(pictures(tmp_path / "many", 8).iterdir())
+    assert crops_of([many, few], 32, None) == 100
+    assert crops_of([many, few], 40, None) == 0, "small: 64 px is less than twice 40"
+    assert crops_of([many, many], 32, None) == 0
+    assert crops_of([few, few], 32, 0) == 0
+    view = view_of(few, Square(32, 3), 100)
+    image = view.whole(few[0])
+    assert torch.equal(view.cut(image), view.cut(image))
+    assert view.cut(image).shape == (15, 3, 32, 32)
+    assert len(view_of(few[:1], Square(32, 3), 100).cut(image)) == 16, "no more than have room"
 
 
 def test_the_previous_checkpoint_stands_in_for_a_lost_one(tmp_path: Path) -> None:

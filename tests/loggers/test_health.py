@@ -22,11 +22,13 @@ HEALTHY = {
 }
 
 
-def recent(count: int = LONG, guessing: float | None = 0.25, **values: float) -> Recent:
+def recent(
+    count: int = LONG, guessing: float | None = 0.25, planned: int = LONG, **values: float
+) -> Recent:
     records = [
         Record(Position(1, images, images), HEALTHY | values) for images in range(1, count + 1)
     ]
-    return Recent(guessing, records)
+    return Recent(guessing, records, planned)
 
 
 def said(**values: float) -> list[str]:
@@ -102,7 +104,9 @@ def test_every_rule_has_been_heard() -> None:
     everything = recent(
         discriminator_a=0.01, discriminator_b=0.9, diversity_a_to_b=0.0,
         light_agreement_a_to_b=-1.0, waiting_for_images=1.0, cycle_a_to_b=math.nan,
-            kid_a_to_b=0.3, kid_b_to_a=0.2, kid_best=0.1, kid_error=0.01,
+        quality=0.1, quality_best=0.3, quality_error=0.01,
+        progress_a_to_b=-0.3, progress_error_a_to_b=0.1,
+        progress_b_to_a=0.01, progress_error_b_to_a=0.1, ssim_b_to_a=0.97,
     )  # fmt: skip
     assert all(list(rule(everything)) for rule in RULES)
     assert "NaN" in complaints(everything)[0], "what is worst comes first"
@@ -120,8 +124,42 @@ def test_progress_in_words(tmp_path: object) -> None:
 
 
 def test_pictures_that_were_better_before() -> None:
-    measured = {"kid_a_to_b": 0.3, "kid_b_to_a": 0.2, "kid_best": 0.2}
-    assert not list(quality_falls(recent(**measured, kid_error=0.02)))
-    (said,) = quality_falls(recent(**measured, kid_error=0.01))
-    assert "KID 0.250 now, 0.200 at best" in said
+    measured = {"quality": 0.2, "quality_best": 0.3}
+    assert not list(quality_falls(recent(**measured, quality_error=0.04)))
+    (text,) = quality_falls(recent(**measured, quality_error=0.03))
+    assert "progress 0.20 now, 0.30 at best" in text
     assert not list(quality_falls(recent(cycle_a_to_b=1.0)))
+
+
+def measured(progress: float, error: float, ssim: float = 0.5) -> dict[str, float]:
+    way = {"progress": progress, "progress_error": error, "ssim": ssim}
+    return {"quality": 0.0} | {f"{name}_b_to_a": value for name, value in way.items()}
+
+
+def test_worse_than_doing_nothing_is_said_late_and_where_it_is_sure() -> None:
+    (text,) = said(**measured(-0.3, 0.1))
+    assert text.startswith("B→A: the pictures are worse than doing nothing")
+    assert "progress -0.30 ± 0.10" in text
+    assert said(**measured(-0.3, 0.2)) == [], "noise"
+    assert complaints(recent(planned=2 * LONG + 1, **measured(-0.3, 0.1))) == [], "early"
+    one = recent(planned=LONG)
+    one.add(Record(Position(1, 51, 51), HEALTHY | measured(-0.3, 0.1)))
+    assert complaints(one) == [], "once"
+
+
+def test_doing_nothing_is_said_late_and_where_it_is_sure() -> None:
+    (text,) = said(**measured(0.02, 0.05, ssim=0.97))
+    assert text.startswith("B→A: hardly anything is done")
+    assert "SSIM to the input 0.97, progress 0.02 ± 0.05" in text
+    assert said(**measured(0.02, 0.2, ssim=0.97)) == [], "noise"
+    assert said(**measured(0.5, 0.05, ssim=0.97)) == [], "little changed and all of it right"
+    assert said(**measured(0.02, 0.05, ssim=0.8)) == [], "something is done"
+    assert complaints(recent(planned=2 * LONG + 1, **measured(0.02, 0.05, ssim=0.97))) == []
+
+
+def test_measurements_that_are_rare_are_remembered() -> None:
+    rare = recent(count=0, planned=3 * LONG)
+    for images in range(3 * LONG):
+        now = measured(-0.3, 0.05) if images in (1, 10) else {}
+        rare.add(Record(Position(1, images, images), HEALTHY | now))
+    assert len(complaints(rare)) == 1

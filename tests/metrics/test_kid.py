@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from cyclegan.metrics.kid import kid
+from cyclegan.metrics.kid import compare, kid, progress
 
 
 def vectors(count: int, features: int = 6, shift: float = 0.0, seed: int = 0) -> np.ndarray:
@@ -71,3 +71,28 @@ def test_the_error_is_a_jackknife_done_by_hand() -> None:
     variance = spread([whole(np.delete(real, n, 0), fake) for n in range(7)])
     variance += spread([whole(real, np.delete(fake, n, 0)) for n in range(5)])
     assert kid(real, fake).error == pytest.approx(variance**0.5, rel=1e-9)
+
+
+def test_progress_is_the_share_of_the_way_and_its_error_is_seen_in_repeats() -> None:
+    random = np.random.default_rng(1)
+
+    def draw() -> tuple[float, float]:
+        target = random.normal(0.5, 1, (60, 6))
+        before = random.normal(0, 1, (40, 6))
+        halfway = before + 0.3 + random.normal(0, 0.1, before.shape)
+        found = progress(compare(target, halfway), compare(target, before))
+        return found.value, found.error
+
+    values, errors = np.array([draw() for _ in range(100)]).T
+    assert 0.4 < values.mean() < 0.95
+    assert errors.mean() == pytest.approx(values.std(), rel=0.4)
+
+
+def test_progress_of_pictures_that_are_like_the_target_already_is_no_large_figure() -> None:
+    random = np.random.default_rng(2)
+    target, before, after = (random.normal(0, 1, (30, 6)) for _ in range(3))
+    for seed in range(20):
+        before = np.random.default_rng(seed).normal(0, 1, (30, 6))
+        found = progress(compare(target, after), compare(target, before))
+        assert abs(found.value - 1) < 5
+        assert abs(found.value) < 4 * found.error

@@ -9,9 +9,13 @@ import torch
 from conftest import smooth_image
 
 from cyclegan import Translator, assemble, checkpoint
-from cyclegan.evaluation import score
-from cyclegan.metrics.kid import Kid
+from cyclegan.evaluation import domain, score
+from cyclegan.metrics.kid import Kid, Progress
+from cyclegan.quality.watch import Best, Score
+from cyclegan.resume import best_of
 from cyclegan.settings import Settings, from_table
+
+NO_BETTER = Score(Kid(0.5, 0.1), Progress(0.5, 0.1), 0.9)
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +45,7 @@ def test_the_best_is_kept_and_converts(measured: Settings) -> None:
     assert [record["images"] for record in with_kid][:1] == [4]
     saved = checkpoint.load(folder / "best.pt")
     assert saved.best["images"] == saved.position.images
-    assert saved.best["kid"] == pytest.approx(with_kid[-1]["kid_best"])
+    assert saved.best["merit"] == pytest.approx(with_kid[-1]["quality_best"])
     assert Translator.load(folder, epoch="best")(smooth_image(1)).size == (40, 36)
 
 
@@ -65,7 +69,7 @@ def test_measuring_changes_no_training(measured: Settings) -> None:
 def test_a_run_ends_by_itself_and_knows_its_best_when_resumed(
     measured: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(score.Scorer, "__call__", lambda self, convert: {"a_to_b": Kid(0.5, 0.1)})
+    monkeypatch.setattr(score.Scorer, "__call__", lambda self, convert: {"a_to_b": NO_BETTER})
     monkeypatch.setattr("cyclegan.quality.watch.SHARE", 1e9)
     settings = replace(
         measured,
@@ -75,7 +79,7 @@ def test_a_run_ends_by_itself_and_knows_its_best_when_resumed(
     assemble.train(settings)
     saved = checkpoint.load(settings.run.folder / "latest.pt")
     assert saved.position.images == 12, "measured at 4, 8 and 12"
-    assert saved.best == {"kid": 0.5, "images": 4, "since": 2}
+    assert saved.best == {"merit": 0.5, "images": 4, "since": 2}
     assemble.train(settings, resume=saved)
     assert checkpoint.load(settings.run.folder / "latest.pt").position.images == 12
 
@@ -85,3 +89,30 @@ def test_too_few_test_images_are_told(tiny: dict, caplog: pytest.LogCaptureFixtu
     settings = from_table(tiny, "test")
     assemble.train(settings)
     assert "fewer than 4 pictures: the quality is not measured" in caplog.text
+
+
+def test_two_large_test_pictures_are_measured_by_squares(
+    tiny: dict, dataroot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(domain, "CROPS", 12)
+    (dataroot / "testB").mkdir()
+    for number in range(3):
+        (dataroot / "testA" / f"{number}.png").unlink()
+    for folder in ("testA", "testB"):
+        for number in range(2):
+            smooth_image(number + 50, (90, 101)).save(dataroot / folder / f"{number}.png")
+    tiny["quality"] = {"eval_freq": 4}
+    settings = from_table(tiny, "test")
+    scorer = score.make_scorer(settings)
+    way = scorer.ways["a_to_b"]
+    assert [tuple(batch.shape) for batch in way.sources] == [(1, 3, 100, 88)] * 2, "whole pictures"
+    assert sum(map(len, way.squares(way.sources))) == 12
+    assert len(way.real) >= 12, "of the other domain, too, squares are compared"
+    assemble.train(settings)
+    assert any("progress_a_to_b" in record for record in records(settings.run.folder))
+
+
+def test_an_earlier_runs_best_is_known_by_its_kid() -> None:
+    assert best_of({}, 0.2) is None
+    assert best_of({"kid": 0.15, "images": 4, "since": 1}, 0.2) == Best(pytest.approx(0.25), 4, 1)
+    assert best_of({"merit": 0.5, "images": 4}, 0.2) == Best(0.5, 4)

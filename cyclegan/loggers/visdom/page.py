@@ -50,7 +50,7 @@ class Page:
         self._client = client
         self._journey = journey
         self._charts = Charts()
-        self._recent = Recent(journey.guessing)
+        self._recent = Recent(journey.guessing, planned=journey.images)
         self._newest = -1
         self._reached = journey.start
         self._seconds = 0.0
