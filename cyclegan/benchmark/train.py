@@ -21,7 +21,7 @@ from cyclegan.execution.choice import choose
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_of
 from cyclegan.settings import Settings, from_table
-from cyclegan.training.step import run_step
+from cyclegan.training import captured
 from cyclegan.training.watch import LossWatch
 
 #: Gives the device one training step; nothing waits for it.
@@ -86,13 +86,12 @@ def step_of(settings: Settings, execution: Execution, device: torch.device) -> S
     watch = LossWatch()
     batches = [_noise(settings, device) for _ in range(settings.training.accumulate)]
     numbers = count(max(phase.begins for phase in recipe.phases))
+    compute = captured.step_of(recipe.phases, recipe.state, execution)
 
     def step() -> None:
         tune_for(settings, device)  # both ways take turns in one process
         number = next(numbers)
-        given = [batch.to(device) for batch in batches]
-        made = run_step(recipe.phases, recipe.state, given, number=number, apart=execution.apart)
-        watch.note(made, number)
+        watch.note(compute([batch.to(device) for batch in batches], number), number)
 
     return step
 
