@@ -14,7 +14,7 @@ Switch = Literal["auto", "on", "off"]
 
 @dataclass(frozen=True, config=STRICT)
 class ExecutionSettings:
-    """How the networks are computed; auto is found out by a short measurement at the start."""
+    """How the networks are computed; auto is found out at the start, on CPUs by measuring."""
 
     precision: PrecisionChoice = "auto"
     """type that the networks compute in; losses, statistics and pixels are always float32"""

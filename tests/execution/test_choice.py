@@ -20,9 +20,10 @@ from cyclegan.execution import choice
 from cyclegan.execution.choice import Work, choose, choose_for_conversion
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.settings import ExecutionSettings, Switch
+from cyclegan.generators import GENERATORS
 from cyclegan.generators.settings import ResnetSettings
 from cyclegan.position import Position
-from cyclegan.settings import Settings
+from cyclegan.settings import Settings, from_table
 
 CPU = torch.device("cpu")
 
@@ -199,6 +200,12 @@ def test_what_is_kept_for_gradients_grows_with_pictures_and_bits(large: Work) ->
     assert 1.5 < whole / one < 2.2
     huge = replace(large, shape=(4, 3, 8192, 8192))
     assert choice.kept_for_gradients(Execution(channels_last=True), huge) > 3000 * whole
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_every_generators_memory_can_be_counted(name: str) -> None:
+    work = work_of(from_table({"generator": {"netG": name}}, "test"), 6)
+    assert choice.kept_for_gradients(Execution(precision="bf16", channels_last=True), work) > 0
 
 
 def test_few_pixels_share_a_call_on_a_gpu(gpu: StandIn, large: Work) -> None:
