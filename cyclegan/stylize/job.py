@@ -43,8 +43,8 @@ def stylize(settings: StylizeSettings) -> int:
     check_sides(settings.content, photo.size, "content", perceptual.smallest)
     check_sides(settings.style, painting.size, "style", perceptual.smallest)
     paint = _painting(settings, perceptual)
-    sources = as_tensor(photo).to(device), as_tensor(painting).to(device)
     with StopRequest() as stop, progress_bar() as bar, _enough_memory(settings):
+        sources = as_tensor(photo).to(device), as_tensor(painting).to(device)
         tell = _teller(bar, paint.steps_of(*sources))
         best = paint(*sources, Watch(tell, lambda: stop.signal is not None))
     if not best.losses:

@@ -2,12 +2,15 @@
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from conftest import build_recipe
 
+from cyclegan import checkpoint
+from cyclegan.cli import run
 from cyclegan.data.feed import Batch
 from cyclegan.device import tune
 from cyclegan.execution.execution import Execution
@@ -109,3 +112,19 @@ def test_a_deterministic_compiled_run_goes_on_bit_by_bit(
     settings, way = settings_of("as it is"), replace(WAYS["bf16"], compiled=True)
     whole = ended(settings, way, device)
     assert distance(whole, ended(settings, way, device, cut=3)) == 0
+
+
+def test_the_command_goes_on_bit_by_bit(
+    device: torch.device, tiny_flags: list[str], tmp_path: Path
+) -> None:
+    """Files, loading and pinned memory included."""
+    how = ["--device", device.type, "--deterministic", "--precision", "bf16", "--ema_decay", "0.9"]
+    flags = ["train", *tiny_flags, *how, "--dropout", "--n_epochs_decay", "0"]
+    assert run([*flags, "--name", "whole", "--n_epochs", "2"]) == 0
+    assert run([*flags, "--name", "cut", "--n_epochs", "1"]) == 0
+    runs = tmp_path / "checkpoints"
+    on = ["--checkpoints_dir", str(runs), "--continue_train"]
+    assert run(["train", "--name", "cut", *on, "--n_epochs", "2"]) == 0
+    whole, cut = (checkpoint.load(runs / name / "latest.pt") for name in ("whole", "cut"))
+    assert whole.digests == cut.digests
+    assert whole.position == cut.position
