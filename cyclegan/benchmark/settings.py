@@ -29,7 +29,7 @@ class DeviceBenchmarkSettings:
     seconds: PositiveFloat = 300.0
     """begin no part for which less time is left"""
     only: str = ""
-    """parts with commas between, of card, ceilings, steps and conversion; by default all"""
+    """parts with commas between, of card, ceilings, steps and convert; by default all"""
     tiny: bool = False
     """networks and pictures that take moments: to see whether it runs"""
     into: Path | None = None

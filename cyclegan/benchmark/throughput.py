@@ -378,7 +378,7 @@ SECTIONS: Mapping[str, Section] = {
     "card": Section(_card, 1),
     "ceilings": Section(_ceilings, 5),
     "steps": Section(_steps, 45),
-    "conversion": Section(_conversion, 60),
+    "convert": Section(_conversion, 60),
 }
 _STEPS = 45.0  # seconds that one size of batch takes
 _IMAGES = 6287  # of an epoch: photo2vangogh's larger domain

@@ -35,8 +35,8 @@ def test_figures_join_those_of_others(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_pictures_are_converted_by_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([*TINY, "--only", "conversion", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["conversion"]["pictures_a_second"] > 0
+    assert run([*TINY, "--only", "convert", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["convert"]["pictures_a_second"] > 0
 
 
 def test_a_part_that_does_not_fit_is_left_out(
