@@ -114,6 +114,22 @@ def arriving(*values: Tensor) -> tuple[tuple[Tensor, ...], Callable[[], object]]
     return there, event.synchronize
 
 
+@contextmanager
+def whole_float32(device: torch.device) -> Iterator[None]:
+    """No TensorFloat-32 meanwhile: for figures that are to be alike on every device."""
+    if device.type != "cuda":
+        yield
+        return
+    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(products)
+        torch.backends.cudnn.allow_tf32 = convolutions
+
+
 def wait_for(device: torch.device) -> None:
     """Wait until a GPU has computed all that it was given."""
     if device.type == "cuda":

@@ -10,6 +10,7 @@ from cyclegan import checkpoint
 from cyclegan.conversion.translator import Translator
 from cyclegan.data.folders import list_images
 from cyclegan.data.square import Square
+from cyclegan.device import choose_device, tune
 from cyclegan.errors import UsageError
 from cyclegan.evaluation import report
 from cyclegan.evaluation.direction import Evaluation, measure
@@ -32,6 +33,9 @@ def evaluate(settings: EvaluateSettings) -> int:
     network = feature_network(
         settings.features, settings.feature_weights, trust_code=settings.trust_code
     )
+    device = choose_device(settings.device)
+    tune(device, same_size=True)
+    network = network.on(device)
     if settings.name is None:
         assert settings.real is not None
         assert settings.fake is not None
@@ -77,7 +81,9 @@ def evaluate_run(
             f"are measured: its losses are in {folder / 'report.html'}, and --real DIR --fake DIR "
             "compares folders"
         )
-    content = network if network.has_maps else feature_network("efficientnet-lite0")
+    content = (
+        network if network.has_maps else feature_network("efficientnet-lite0").on(network.device)
+    )
     with waiting("looking at the real pictures"):
         yardstick = make_yardstick(trained, settings, network, content)
     pictures = sum(way.pictures for way in yardstick.ways.values())
@@ -116,13 +122,15 @@ def evaluate_checkpoint(
 
 
 def _convert(path: Path, direction: FolderDirection, settings: EvaluateSettings) -> Convert:
-    """A generator as a function of batches (N, C, H, W) in [-1, 1]."""
+    """A generator as a function of batches (N, C, H, W) in [-1, 1]; on a GPU of whole ones."""
     translator = Translator.load(
         path, direction=direction, device=settings.device, average=settings.average
     )
 
     def convert(batch: Tensor) -> Tensor:
-        return torch.stack([translator.convert(image).cpu() for image in batch])
+        if translator.device.type != "cpu":
+            return translator.convert_batch(batch)
+        return torch.stack([translator.convert(image) for image in batch])
 
     return convert
 

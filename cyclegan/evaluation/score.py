@@ -6,6 +6,7 @@ from statistics import fmean
 
 from torch import Tensor
 
+from cyclegan.device import choose_device
 from cyclegan.evaluation.domain import crops_of
 from cyclegan.evaluation.yardstick import Way, make_ways, open_domains
 from cyclegan.features.network import FeatureNetwork
@@ -44,7 +45,7 @@ def make_scorer(settings: Settings) -> Scorer:
     side = settings.data.crop_size
     domains = open_domains(settings, settings.data, side, settings.quality.eval_images)
     crops = crops_of([domain.test for domain in domains.values()], side, None)
-    network = feature_network("efficientnet-lite0")
+    network = feature_network("efficientnet-lite0").on(choose_device(settings.run.device))
     ways = make_ways(domains, crops, network)
     there, back = ways["AtoB"], ways["BtoA"]
     if settings.run.direction == "BtoA":

@@ -57,7 +57,11 @@ def fidelity(name: Name, weights: Path | None, *, trust_code: bool = False) -> F
         raise NoWeightsError(_advice(name, error)) from error
     origin = "" if weights is None else str(weights)
     return FeatureNetwork(
-        name, known.side, lambda images: Seen(extractor(_bytes(images))[0]), origin
+        name,
+        known.side,
+        lambda images: Seen(extractor(_bytes(images))[0]),
+        origin,
+        move=extractor.to,
     )
 
 

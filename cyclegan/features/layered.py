@@ -146,4 +146,8 @@ def as_measure(network: LayeredNetwork) -> FeatureNetwork:
         maps = network(images, (*network.compared, last))
         return Seen(maps[last].mean(dim=(2, 3)), tuple(maps[name] for name in network.compared))
 
-    return FeatureNetwork(network.name, SIDE, look, network.origin, has_maps=True)
+    def move(device: torch.device) -> None:
+        for module in network.modules():
+            module.to(device)
+
+    return FeatureNetwork(network.name, SIDE, look, network.origin, has_maps=True, move=move)

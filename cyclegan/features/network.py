@@ -1,7 +1,7 @@
 """What every feature network is: images in, vectors and maps out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from cyclegan.checkpoint import load_plain
+from cyclegan.device import ran_out_of_memory, sent, whole_float32
 from cyclegan.errors import UserError
 from cyclegan.images import as_colours
+
+_CPU = torch.device("cpu")
 
 
 class NoWeightsError(UserError):
@@ -23,9 +26,10 @@ class Seen:
     """What a network sees in a batch of images."""
 
     vectors: Tensor
-    """(N, D) float32, one for each image"""
+    """(N, D) float32, one for each image, on the CPU"""
     maps: tuple[Tensor, ...] = ()
-    """(N, C, h, w), from fine to coarse; none where the network gives only vectors"""
+    """(N, C, h, w), from fine to coarse, on the network's device; none where the network gives only
+    vectors"""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,16 @@ class FeatureNetwork:
     origin: str = ""
     """the file of its weights, where it was given"""
     has_maps: bool = False
+    move: Callable[[torch.device], object] = lambda device: None
+    """takes the weights to a device"""
+    device: torch.device = _CPU
+
+    def on(self, device: torch.device) -> "FeatureNetwork":
+        """The network on a GPU; on a device that lacks some of its operations, where it is."""
+        if device.type != "cuda":
+            return self
+        self.move(device)
+        return replace(self, device=device)
 
     @property
     def resize(self) -> str:
@@ -48,14 +62,31 @@ class FeatureNetwork:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Seen:
-        """Look at images (N, C, H, W) in [-1, 1] of any size; at three of many channels."""
+        """Look at images (N, C, H, W) in [-1, 1] of any size; at three of many channels.
+
+        In halves where memory is short: a training that goes on beside may have most of it.
+        """
+        try:
+            with whole_float32(self.device):
+                seen = self.look(self._resized(sent(images, self.device)))
+            return Seen(seen.vectors.cpu(), seen.maps)
+        except (RuntimeError, MemoryError) as error:
+            if len(images) < 2 or not ran_out_of_memory(error):
+                raise
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        first, second = (self(half) for half in images.tensor_split(2))
+        maps = zip(first.maps, second.maps, strict=True)
+        return Seen(torch.cat([first.vectors, second.vectors]), tuple(map(torch.cat, maps)))
+
+    def _resized(self, images: Tensor) -> Tensor:
         colour = as_colours(images).expand(-1, 3, -1, -1)
         size = (self.side, self.side)
         if colour.shape[2:] != size:
             colour = functional.interpolate(
                 colour, size, mode="bicubic", antialias=True, align_corners=False
             ).clamp(-1, 1)
-        return self.look(colour)
+        return colour
 
 
 def read_weights(path: Path, *, mapped: bool = False) -> Any:

@@ -6,6 +6,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tomli_w
@@ -16,13 +17,17 @@ from visdom_server import Server
 
 from cyclegan import assemble, images
 from cyclegan.cli import run
+from cyclegan.conversion.translator import Translator
 from cyclegan.data.square import Square
 from cyclegan.errors import UsageError, UserError
 from cyclegan.evaluation import real
 from cyclegan.evaluation.domain import crops_of, open_domain, view_of
-from cyclegan.evaluation.evaluate import _paths, compare_folders
+from cyclegan.evaluation.evaluate import _convert, _paths, compare_folders
 from cyclegan.evaluation.quality import style_distance
+from cyclegan.evaluation.score import make_scorer
+from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import make_ways
+from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import FEATURES
 from cyclegan.settings import Settings, from_table
 
@@ -255,3 +260,32 @@ def test_the_dashboard_shows_it(trained: Settings, tmp_path: Path) -> None:
         assert [line["x"] for line in drawn] == [[6, 12]] * 2, "KID in both directions"
     finally:
         server.kill()
+
+
+def test_features_are_seen_by_the_device_that_converts(
+    trained: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what is asked for: no other device is here."""
+    told: list[str] = []
+
+    def on(self: FeatureNetwork, device: torch.device) -> FeatureNetwork:
+        told.append(f"{self.name} {device}")
+        return self
+
+    monkeypatch.setattr(FeatureNetwork, "on", on)
+    monkeypatch.setattr(
+        "cyclegan.evaluation.evaluate.tune", lambda device, *, same_size: told.append(f"{device}")
+    )
+    assert evaluate(trained, "--device", "cpu", "--features", "plain") == 0
+    assert told[:2] == ["cpu", "plain cpu"]
+    told.clear()
+    make_scorer(replace(trained, run=replace(trained.run, device="cpu")))
+    assert told == ["efficientnet-lite0 cpu"]
+
+
+def test_a_gpu_converts_whole_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for a translator on a GPU."""
+    stand_in = SimpleNamespace(device=torch.device("cuda"), convert_batch=lambda batch: -batch)
+    monkeypatch.setattr(Translator, "load", lambda path, **more: stand_in)
+    batch = torch.rand(3, 3, 8, 8)
+    assert torch.equal(_convert(tmp_path, "AtoB", EvaluateSettings(name="x"))(batch), -batch)

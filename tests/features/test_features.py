@@ -1,5 +1,6 @@
 """Feature networks: what they see, and what is said where they can't be had."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from conftest import smooth_image
 from cyclegan import images
 from cyclegan.errors import UserError
 from cyclegan.features.layered import SIDE
+from cyclegan.features.network import Seen
 from cyclegan.features.table import FEATURES, feature_network
 
 
@@ -63,3 +65,33 @@ def test_without_a_network_the_way_out_is_told_and_the_default_is_used(
     assert "\n" not in str(error.value)
     assert feature_network("inception").name == "efficientnet-lite0"
     assert caplog.text.count("efficientnet-lite0 is used instead") == 1
+
+
+def test_where_memory_is_short_halves_are_looked_at() -> None:
+    """As beside a training that fills a GPU; the error is made up."""
+    network, images = FEATURES["efficientnet-lite0"](None), torch.rand(5, 3, 32, 32) * 2 - 1
+
+    def look_at(most: int) -> Seen:
+        def look(images: torch.Tensor) -> Seen:
+            if len(images) > most:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return network.look(images)
+
+        return replace(network, look=look)(images)
+
+    expected, seen = network(images), look_at(2)
+    assert torch.allclose(seen.vectors, expected.vectors, atol=1e-5)
+    for one, other in zip(seen.maps, expected.maps, strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
+    with pytest.raises(torch.OutOfMemoryError):
+        look_at(0)
+
+
+def test_only_a_gpu_that_can_compute_it_all_takes_the_weights() -> None:
+    """A stand-in for the GPU's memory: what is moved is told."""
+    told: list[torch.device] = []
+    network = replace(FEATURES["plain"](None), move=told.append)
+    for name in ("cpu", "mps"):
+        assert network.on(torch.device(name)) is network
+    assert network.on(torch.device("cuda", 1)).device == torch.device("cuda", 1)
+    assert told == [torch.device("cuda", 1)]

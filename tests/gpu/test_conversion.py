@@ -15,6 +15,7 @@ from cyclegan.conversion.look import Look
 from cyclegan.conversion.painting import Depth, paint_together
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.translator import Translator
+from cyclegan.features.table import FEATURES
 from cyclegan.images.document import open_document
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -85,3 +86,15 @@ def test_giving_a_gpu_pictures_does_not_wait_for_it(pictures: Path) -> None:
         begin()
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+def test_features_are_those_of_the_cpu() -> None:
+    """With TensorFloat-32 on, as `tune` leaves it: they are computed without."""
+    images = torch.rand(6, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    expected = FEATURES["efficientnet-lite0"](None)(images)
+    network = FEATURES["efficientnet-lite0"](None).on(torch.device("cuda"))
+    torch.backends.cudnn.allow_tf32 = True
+    seen = network(images)
+    assert torch.backends.cudnn.allow_tf32
+    assert torch.allclose(seen.vectors, expected.vectors, atol=1e-3)
+    assert [each.device.type for each in seen.maps] == ["cuda"] * 3
