@@ -1,6 +1,7 @@
 """Conversion: read, float32 forward, write, one after the other; against the converter."""
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from itertools import cycle, islice
@@ -33,14 +34,17 @@ from cyclegan.device import choose_device
 from cyclegan.execution.execution import Execution
 from cyclegan.leftovers import temporary_folder
 from cyclegan.metrics.difference import mean_absolute_difference
+from cyclegan.progress import waiting
 
 AT_ONCE = 10  # images a pair
+RATED = 20.0  # seconds at most that all images are converted for, to tell how many a second
 
 
 def run(settings: ConvertSettings, benchmark: BenchmarkSettings) -> int:
     """Measure, print, and return the exit code. Raises UserError.
 
-    Each pair takes the next ten images; the output is left alone.
+    Each pair takes the next ten images; then the chosen way converts all of them, or as many as
+    take 20 seconds. The output is left alone.
     """
     # Lossless, or the difference would be that of two encoders.
     settings = with_input(replace(settings, format=settings.format or "png"))
@@ -55,6 +59,8 @@ def run(settings: ConvertSettings, benchmark: BenchmarkSettings) -> int:
             benchmark.pairs,
         )
         levels = _difference(first, second)
+        rated = _within(jobs, RATED * AT_ONCE / times.chosen)
+        rate = _rate(convert, _into(rated, folder / "rated"))
     picture = images.to_tensor(_read(jobs[0], plain, settings))
     arithmetic = measure_arithmetic(
         lambda: plain.convert(picture), times.chosen / AT_ONCE, chosen.execution, plain.device
@@ -66,6 +72,7 @@ def run(settings: ConvertSettings, benchmark: BenchmarkSettings) -> int:
         "time": times.table(),
         "memory": asdict(memory),
         "levels": levels,
+        "pictures_per_second": rate,
         **asdict(arithmetic),
     }
     Report(
@@ -76,6 +83,7 @@ def run(settings: ConvertSettings, benchmark: BenchmarkSettings) -> int:
         (
             arithmetic.describe("for the first image"),
             f"mean difference of the pictures: {levels:.2f} of 255 levels",
+            f"chosen, {len(rated)} images at a stretch: {rate:.3g} a second, files and all",
         ),
         figures,
     ).show(json_only=benchmark.json)
@@ -119,6 +127,19 @@ def _in_turns(convert: Way, jobs: Sequence[Job], folder: Path) -> Callable[[], N
     """Ten jobs a call, from the start again after the last."""
     turns = cycle(_into(jobs, folder))
     return lambda: convert(list(islice(turns, AT_ONCE)))
+
+
+def _within(jobs: Sequence[Job], most: float) -> Sequence[Job]:
+    """The first ones, at most so many, but no fewer than are measured in turn."""
+    return jobs[: max(AT_ONCE, int(most))]
+
+
+def _rate(convert: Way, jobs: Sequence[Job]) -> float:
+    """Images a second, from the first file read to the last one written."""
+    with waiting(f"converting {len(jobs)} images at a stretch"):
+        begun = time.perf_counter()
+        convert(jobs)
+    return len(jobs) / (time.perf_counter() - begun)
 
 
 def _into(jobs: Sequence[Job], folder: Path) -> list[Job]:

@@ -33,6 +33,7 @@ def test_json_holds_times_memory_and_the_difference(
     assert told["memory"]["ratio"] == told["memory"]["chosen"] / told["memory"]["plain"]
     assert 0 < told["levels"] < 3, "bfloat16 is near, and not the same"
     assert told["rate"] > 0
+    assert told["pictures_per_second"] > 0
     assert not (tmp_path / "benchmark").exists()
 
 
@@ -43,4 +44,6 @@ def test_the_same_precision_is_the_same_picture(
     smooth_image(3, (21, 18)).save(pictures / "x.jpg", quality=40)
     args = ["--weights", str(FILE), "--input", str(pictures), "--pairs", "1"]
     assert run(["benchmark", "convert", *args, "--precision", "fp32"]) == 0
-    assert "mean difference of the pictures: 0.0" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "mean difference of the pictures: 0.0" in shown
+    assert "chosen, 4 images at a stretch: " in shown
