@@ -47,7 +47,7 @@ RANKS = {
     "recovery": 6, "resume": 6, "runs": 7, "runtimes": 6, "video": 2, "recipes": 7, "initial": 7,
     "conversion": 8, "evaluation": 8, "comparison": 8, "assemble": 8, "dashboard": 8,
     "stylize": 8, "benchmark": 9, "export": 9, "flags": 9, "serving": 9, "commands": 10, "cli": 11,
-    "__main__": 12, "__init__": 12,
+    "study": 9, "__main__": 12, "__init__": 12,
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from cyclegan.commands import (
     runs,
     serve,
     settings,
+    study,
     stylize,
     train,
 )
@@ -41,6 +42,7 @@ COMMANDS = {
     "export": Command(export.HELP, export.run),
     "evaluate": Command(evaluate.HELP, evaluate.run),
     "compare": Command(compare.HELP, compare.run),
+    "study": Command(study.HELP, study.run, study.AFTER_STOP),
     "dashboard": Command(dashboard.HELP, dashboard.run),
     "data sample": Command(data.SAMPLE, data.sample, data.SAMPLE_AFTER_STOP),
     "data check": Command(data.CHECK, data.check),

@@ -44,6 +44,13 @@ class _Run:
 def compare(settings: CompareSettings) -> int:
     """Write the page, say where it lies, and return the exit code. Raises UserError."""
     settings.check()
+    page = write_page(settings)
+    sys.stdout.write(f"look at it: {page.resolve().as_uri()}\n")
+    return 0
+
+
+def write_page(settings: CompareSettings) -> Path:
+    """Write the page; return where it lies. Raises UserError."""
     if settings.output.exists() and not settings.overwrite:
         raise UserError(f"{settings.output}: there already: give another --output, or --overwrite")
     runs = [_open(run, settings) for run in settings.runs]
@@ -59,8 +66,7 @@ def compare(settings: CompareSettings) -> int:
     page = template.render(labels=labels, rows=rows_of_page, figures=figures, digest=digest)
     with whole_file(settings.output) as unfinished:
         unfinished.write_text(page, encoding="utf-8", errors="replace")
-    sys.stdout.write(f"look at it: {settings.output.resolve().as_uri()}\n")
-    return 0
+    return settings.output
 
 
 def _open(given: str, settings: CompareSettings) -> _Run:

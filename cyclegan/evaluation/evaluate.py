@@ -106,7 +106,7 @@ def evaluate_checkpoint(
     tick: Callable[[int], object] = lambda count: None,
 ) -> Evaluation:
     """Measure both directions of one checkpoint. Raises UserError."""
-    there, back = (_convert(path, direction, settings) for direction in ("AtoB", "BtoA"))
+    there, back = (converter(path, direction, settings) for direction in ("AtoB", "BtoA"))
     forth, home = yardstick.ways["AtoB"], yardstick.ways["BtoA"]
     network, content = yardstick.network, yardstick.content
     return Evaluation(
@@ -121,7 +121,7 @@ def evaluate_checkpoint(
     )
 
 
-def _convert(path: Path, direction: FolderDirection, settings: EvaluateSettings) -> Convert:
+def converter(path: Path, direction: FolderDirection, settings: EvaluateSettings) -> Convert:
     """A generator as a function of batches (N, C, H, W) in [-1, 1]; on a GPU of whole ones."""
     translator = Translator.load(
         path, direction=direction, device=settings.device, average=settings.average

@@ -22,7 +22,7 @@ from cyclegan.data.square import Square
 from cyclegan.errors import UsageError, UserError
 from cyclegan.evaluation import real
 from cyclegan.evaluation.domain import crops_of, open_domain, view_of
-from cyclegan.evaluation.evaluate import _convert, _paths, compare_folders
+from cyclegan.evaluation.evaluate import _paths, compare_folders, converter
 from cyclegan.evaluation.quality import style_distance
 from cyclegan.evaluation.score import make_scorer
 from cyclegan.evaluation.settings import EvaluateSettings
@@ -288,4 +288,4 @@ def test_a_gpu_converts_whole_batches(tmp_path: Path, monkeypatch: pytest.Monkey
     stand_in = SimpleNamespace(device=torch.device("cuda"), convert_batch=lambda batch: -batch)
     monkeypatch.setattr(Translator, "load", lambda path, **more: stand_in)
     batch = torch.rand(3, 3, 8, 8)
-    assert torch.equal(_convert(tmp_path, "AtoB", EvaluateSettings(name="x"))(batch), -batch)
+    assert torch.equal(converter(tmp_path, "AtoB", EvaluateSettings(name="x"))(batch), -batch)

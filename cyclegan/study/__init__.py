@@ -1,0 +1,1 @@
+"""A study: presets compared after the same processor time, on pictures that chose nothing."""
