@@ -1,6 +1,6 @@
 """What every feature network is: images in, vectors and maps out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ from cyclegan.device import ran_out_of_memory, sent, whole_float32
 from cyclegan.errors import UserError
 from cyclegan.images import as_colours
 
+#: Images that a processor looks at in one go: maps of more are so large that the system takes them
+#: back after each layer, and two thirds of the time go into giving them out anew.
+AT_ONCE = 4
 _CPU = torch.device("cpu")
 
 
@@ -62,10 +65,12 @@ class FeatureNetwork:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Seen:
-        """Look at images (N, C, H, W) in [-1, 1] of any size; at three of many channels.
+        """Look at images (N, C, H, W) in [-1, 1] of any size; at three of many channels."""
+        together = AT_ONCE if self.device.type == "cpu" else max(1, len(images))
+        return _joined([self._seen(part) for part in torch.split(images, together)])
 
-        In halves where memory is short: a training that goes on beside may have most of it.
-        """
+    def _seen(self, images: Tensor) -> Seen:
+        """In halves where memory is short: a training that goes on beside may have most of it."""
         try:
             with whole_float32(self.device):
                 seen = self.look(self._resized(sent(images, self.device)))
@@ -75,9 +80,7 @@ class FeatureNetwork:
                 raise
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        first, second = (self(half) for half in images.tensor_split(2))
-        maps = zip(first.maps, second.maps, strict=True)
-        return Seen(torch.cat([first.vectors, second.vectors]), tuple(map(torch.cat, maps)))
+        return _joined([self._seen(half) for half in images.tensor_split(2)])
 
     def _resized(self, images: Tensor) -> Tensor:
         colour = as_colours(images).expand(-1, 3, -1, -1)
@@ -87,6 +90,11 @@ class FeatureNetwork:
                 colour, size, mode="bicubic", antialias=True, align_corners=False
             ).clamp(-1, 1)
         return colour
+
+
+def _joined(parts: Sequence[Seen]) -> Seen:
+    maps = zip(*(part.maps for part in parts), strict=True)
+    return Seen(torch.cat([part.vectors for part in parts]), tuple(map(torch.cat, maps)))
 
 
 def read_weights(path: Path, *, mapped: bool = False) -> Any:

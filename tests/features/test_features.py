@@ -10,7 +10,7 @@ from conftest import smooth_image
 from cyclegan import images
 from cyclegan.errors import UserError
 from cyclegan.features.layered import SIDE
-from cyclegan.features.network import Seen
+from cyclegan.features.network import AT_ONCE, FeatureNetwork, Seen
 from cyclegan.features.table import FEATURES, feature_network
 
 
@@ -22,6 +22,21 @@ def test_the_default_needs_no_download_and_tells_pictures_apart() -> None:
     assert torch.allclose(seen.vectors[0], seen.vectors[1], atol=1e-4)
     assert (seen.vectors[0] - seen.vectors[2]).abs().max() > 0.1
     assert [tuple(m.shape[2:]) for m in seen.maps] == [(SIDE // n,) * 2 for n in (4, 8, 16)]
+
+
+def test_many_pictures_are_looked_at_few_at_a_time() -> None:
+    looked = []
+
+    def look(pictures: torch.Tensor) -> Seen:
+        looked.append(len(pictures))
+        return Seen(pictures.mean(dim=(2, 3)), (pictures, pictures[:, :1]))
+
+    batch = torch.rand(9, 3, 8, 8) * 2 - 1
+    seen = FeatureNetwork("x", 8, look)(batch)
+    assert max(looked) <= AT_ONCE
+    assert torch.equal(seen.vectors, batch.mean(dim=(2, 3)))
+    assert [tuple(maps.shape) for maps in seen.maps] == [(9, 3, 8, 8), (9, 1, 8, 8)]
+    assert torch.equal(seen.maps[0], batch)
 
 
 def test_it_is_the_package_s_own_forward() -> None:
