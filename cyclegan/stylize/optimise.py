@@ -6,12 +6,20 @@ from math import inf, isfinite
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.optim import LBFGS, Adam, Optimizer
 
 from cyclegan.stylize.settings import Method
 
-#: Pictures (1, C, H, W) in [-1, 1] -> named losses, whose sum is minimised.
+#: Pictures (1, 3, H, W) in [-1, 1] -> named losses, whose sum is minimised.
 Objective = Callable[[Tensor], Mapping[str, Tensor]]
+
+# Columns: what a step in light, and in each of the two colour differences (ITU-R BT.601), adds to
+# red, green and blue. Colours take shorter steps, as they have the smaller part of a picture.
+_BASIS = ((1.0, 0.0, 0.561), (1.0, -0.138, -0.286), (1.0, 0.709, 0.0))
+_COARSER = 1.4  # how much longer a step is at each next coarser size
+_COARSEST = 8  # pixels of a shorter side
+_BEYOND = 100.0  # weight of what is cut: no other loss brings it back
 
 
 @dataclass(frozen=True)
@@ -19,7 +27,7 @@ class Best:
     """A picture that is better than all before."""
 
     picture: Tensor
-    """(1, C, H, W) in [-1, 1]"""
+    """(1, 3, H, W) in [-1, 1]"""
     losses: Mapping[str, float]
 
     @property
@@ -30,10 +38,10 @@ class Best:
 
 @dataclass(frozen=True)
 class Optimisation:
-    """One way of improving pixels."""
+    """One way of improving a picture."""
 
-    make: Callable[[Tensor, float], Optimizer]
-    """takes the pixels and the learning rate"""
+    make: Callable[[list[Tensor], float], Optimizer]
+    """takes the levels and the learning rate"""
     stalls: bool
     """whether a step of it that helps nothing is its last one"""
 
@@ -42,8 +50,8 @@ class Optimisation:
 METHODS: Mapping[Method, Optimisation] = {
     # Gatys et al. 2016, section 2.3; with a line search, no step makes it worse.
     "lbfgs": Optimisation(
-        lambda pixels, lr: LBFGS(
-            [pixels],
+        lambda levels, lr: LBFGS(
+            levels,
             max_iter=20,
             history_size=10,
             tolerance_grad=0,
@@ -52,7 +60,7 @@ METHODS: Mapping[Method, Optimisation] = {
         ),
         stalls=True,
     ),
-    "adam": Optimisation(lambda pixels, lr: Adam([pixels], lr=lr), stalls=False),
+    "adam": Optimisation(lambda levels, lr: Adam(levels, lr=lr), stalls=False),
 }
 
 
@@ -64,6 +72,41 @@ class Watch:
     """is told of the best so far after each step, and how much of a full-size step it was"""
     stops: Callable[[], bool]
     """whether the best so far is enough"""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What is added to a picture, at sizes that halve, in light and two colour differences.
+
+    Gradients through a network with strides say more of single pixels than of what they make up:
+    pixels that are improved one by one end as coloured noise. Here steps go to what is large first.
+    Olah et al. 2017, "Feature Visualization", on preconditioning, and Denton et al. 2015 on levels.
+    """
+
+    start: Tensor
+    """(1, 3, H, W) in [-1, 1]"""
+    added: list[Tensor]
+    """(1, 3, h, w) each, from fine to coarse"""
+
+    @classmethod
+    def of(cls, start: Tensor) -> "Levels":
+        """Nothing is added to `start` yet."""
+        height, width = start.shape[2:]
+        added = [start.new_zeros(1, 3, height, width, requires_grad=True)]
+        while min(height, width) >= 2 * _COARSEST:
+            height, width = -(-height // 2), -(-width // 2)
+            added.append(start.new_zeros(1, 3, height, width, requires_grad=True))
+        return cls(start, added)
+
+    def whole(self) -> Tensor:
+        """(1, 3, H, W), near [-1, 1]."""
+        *finer, made = self.added
+        for level in reversed(finer):
+            size = (level.shape[2], level.shape[3])
+            coarse = functional.interpolate(made, size, mode="bilinear", align_corners=False)
+            made = level + _COARSER * coarse
+        colours = torch.einsum("ij,njhw->nihw", made.new_tensor(_BASIS), made)
+        return self.start + colours
 
 
 class _EnoughError(Exception):
@@ -80,25 +123,28 @@ def optimise(
     lr: float,
     share: float = 1.0,
 ) -> Best:
-    """The best picture of `steps` looks at what is made of `start`, (1, C, H, W) in [-1, 1].
+    """The best picture of `steps` looks at what is made of `start`, (1, 3, H, W) in [-1, 1].
 
     Gatys et al. 2016, "Image Style Transfer Using Convolutional Neural Networks". It ends earlier
     where `watch` stops it, and where nothing gets better any more. Losses are those of pixels that
-    a file can hold: what is beyond the range is cut before it is looked at. `share` is told on.
+    a file can hold: what is beyond the range is cut before it is looked at, and minimised too.
+    `share` is told on.
     """
-    pixels = start.clone().requires_grad_()
-    optimizer = METHODS[method].make(pixels, lr)
+    levels = Levels.of(start)
+    optimizer = METHODS[method].make(levels.added, lr)
     best, taken = Best(start, {}), 0
 
     def look() -> Tensor:
         nonlocal best, taken
         optimizer.zero_grad()
-        picture = pixels.clamp(-1, 1)
+        whole = levels.whole()
+        picture = whole.clamp(-1, 1)
         losses = objective(picture)
         total = torch.stack(list(losses.values())).sum()
+        value = total.item()
+        total = total + _BEYOND * (whole - picture.detach()).square().mean()
         total.backward()  # type: ignore[no-untyped-call]
         taken += 1
-        value = total.item()
         if value < best.total:
             named = {name: one.item() for name, one in losses.items()}
             best = Best(picture.detach().clone(), named)

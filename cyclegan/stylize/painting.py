@@ -23,7 +23,7 @@ class Painting:
     steps: int = 200
     """at each size"""
     method: Method = "lbfgs"
-    lr: float = 0.05
+    lr: float = 0.01
     start: Start = "content"
     seed: int = 0
 

@@ -41,7 +41,7 @@ class StylizeSettings:
     """looks at the picture at each size"""
     method: Method = "lbfgs"
     """how pixels are improved: lbfgs, or adam, which takes less memory and more steps"""
-    lr: PositiveFloat = 0.05
+    lr: PositiveFloat = 0.01
     """learning rate of adam"""
     start: Start = "content"
     """begin with the content picture, or with noise"""
@@ -51,8 +51,8 @@ class StylizeSettings:
     """weight of the content loss"""
     lambda_style: NonNegativeFloat = 10.0
     """weight of the style loss: more looks more like the painting, and less like the picture"""
-    lambda_tv: NonNegativeFloat = 10.0
-    """weight of the total variation: more is smoother"""
+    lambda_tv: NonNegativeFloat = 3.0
+    """weight of the total variation, of colours above all: more is smoother"""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
     perceptual: PerceptualSettings = field(default_factory=PerceptualSettings)

@@ -2,14 +2,18 @@
 
 import math
 
+import cv2
+import numpy as np
 import pytest
 import torch
+from conftest import smooth_image
 from torch import Tensor
 
 from cyclegan.losses.perceptual.look import Perceptual
 from cyclegan.losses.perceptual.settings import PerceptualSettings
 from cyclegan.losses.perceptual.transfer import StyleTransfer
-from cyclegan.stylize.optimise import METHODS, Best, Watch, optimise
+from cyclegan.metrics.signs import luminance
+from cyclegan.stylize.optimise import METHODS, Best, Levels, Watch, optimise
 from cyclegan.stylize.painting import Painting, resized
 
 START = torch.zeros(1, 3, 4, 4)
@@ -75,6 +79,80 @@ def test_no_numbers_end_it_with_what_was_good() -> None:
         return {"loss": picture.sum() * 0 + next(values)}
 
     assert optimise(START, objective, "adam", 10, ALONE, lr=0.1).total == 0.5
+
+
+def test_what_was_beyond_the_range_comes_back() -> None:
+    """Cut pixels have no gradient: without one of its own, what is too much would stay so."""
+    taken = []
+
+    def objective(picture: Tensor) -> dict[str, Tensor]:
+        taken.append(picture)
+        return {"distance": (picture - (3.0 if len(taken) < 12 else 0.0)).square().mean()}
+
+    best = optimise(START, objective, "adam", 120, ALONE, lr=0.1)
+    assert best.picture.abs().max() < 0.05
+
+
+def test_levels_add_nothing_at_first_and_coarse_ones_add_far_and_wide() -> None:
+    start = torch.rand(1, 3, 40, 33)
+    levels = Levels.of(start)
+    assert [level.shape[2:] for level in levels.added] == [(40, 33), (20, 17), (10, 9)]
+    assert torch.equal(levels.whole(), start)
+    reached = []
+    for level in levels.added:
+        with torch.no_grad():
+            level[0, 0, 5, 5] = 1  # of light alone
+            changed = levels.whole() - start
+            level.zero_()
+        assert torch.allclose(changed, changed[:, :1].expand_as(changed), atol=1e-6)
+        reached.append((changed[0, 0].abs() > 1e-6).sum().item())
+    assert reached[0] == 1
+    assert reached == sorted(reached)
+
+
+def strokes(side: int, seed: int = 0) -> Tensor:
+    """A painting (1, 3, side, side): short strokes 3 pixels wide, in all directions and colours."""
+    chance = np.random.default_rng(seed)
+    canvas = np.zeros((side, side, 3), np.uint8)
+    for place in chance.uniform(0, side, (400, 2)):
+        ends = (place.astype(int), (place + chance.normal(0, 4, 2)).astype(int))
+        cv2.line(
+            canvas, *(one.tolist() for one in ends), chance.integers(0, 256, 3).tolist(), 3, 16
+        )
+    return as_images(canvas)
+
+
+def as_images(picture: np.ndarray) -> Tensor:
+    return (torch.from_numpy(picture).permute(2, 0, 1)[None] / 127.5 - 1).contiguous()
+
+
+def fine_energy(images: Tensor) -> tuple[float, float]:
+    """Of luminance, and of red less luminance: mean square of what is above half of Nyquist's."""
+    light = luminance(images)
+    fine = []
+    for plane in (light, images[:, 0] - light):
+        power = torch.fft.fft2(plane - plane.mean()).abs().square() / plane.numel() ** 2
+        down, across = (torch.fft.fftfreq(side) for side in plane.shape[1:])
+        fine.append(power[:, torch.hypot(down[:, None], across[None]) > 0.25].sum().item())
+    return fine[0], fine[1]
+
+
+def test_a_network_with_strides_leaves_no_pixel_noise() -> None:
+    """Neither more than both pictures have, nor bought by blur: the style is there."""
+    seen = Perceptual.build(
+        PerceptualSettings(loss_features="efficientnet-lite0"), torch.device("cpu")
+    )
+    photo, painting = as_images(np.array(smooth_image(1, (96, 72)))), strokes(96)
+    best = Painting(StyleTransfer(seen, 1.0, 10.0, 10.0), scales=1, steps=40)(
+        photo, painting, ALONE
+    )
+    for made, *theirs in zip(
+        *(fine_energy(one) for one in (best.picture, photo, painting)), strict=True
+    ):
+        assert made < 1.2 * max(theirs)
+    style = seen.style_of(painting)
+    left = seen.style(seen.maps(best.picture), style) / seen.style(seen.maps(photo), style)
+    assert left < 0.025
 
 
 @pytest.fixture

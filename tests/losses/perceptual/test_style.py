@@ -46,6 +46,15 @@ def test_total_variation_by_hand() -> None:
     assert total_variation(torch.zeros(1, 3, 1, 1)).item() == 0
 
 
+def test_total_variation_counts_colour_more_than_light() -> None:
+    """A step in red is 0.299 of light; the rest, (0.701, -0.299, -0.299), counts five times."""
+    step = torch.tensor([0.0, 1.0]).expand(1, 3, 1, 2)
+    assert total_variation(step).item() == pytest.approx(1)
+    red = step * torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
+    colour = (0.701**2 + 2 * 0.299**2) / 3
+    assert total_variation(red).item() == pytest.approx(1 / 3 + 5 * colour)
+
+
 def test_content_is_the_mean_of_squares() -> None:
     made, wanted = torch.zeros(1, 3, 4, 4), torch.full((1, 3, 4, 4), 0.5)
     one = perceptual()
