@@ -38,8 +38,10 @@ def fusion_network(
     (layer,) = features.chosen((wanted,), "fusion_layer")
     encoder = Encoder(features, layer)
     fusion = FUSIONS[settings.fusion](encoder.channels)
-    decoder = Decoder(encoder.channels, encoder.scale, output_nc, settings.decoder_width)
-    return FusionNetwork(encoder, fusion, decoder)
+    matched = settings.match_colors and output_nc == 3
+    width = settings.decoder_width
+    decoder = Decoder(encoder.channels, encoder.scale, output_nc, width, bounded=not matched)
+    return FusionNetwork(encoder, fusion, decoder, match_colors=matched)
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,30 @@ from torch.nn import functional
 from cyclegan.fusion.decoder import Decoder
 from cyclegan.fusion.encoder import Encoder
 
+_RED, _GREEN, _BLUE = 0.299, 0.587, 0.114  # of light, Rec. 601
+# Light, blue less light and red less light, of red, green and blue; and the way back.
+_APART = ((_RED, _GREEN, _BLUE), (-_RED, -_GREEN, 1 - _BLUE), (1 - _RED, -_GREEN, -_BLUE))
+_TOGETHER = ((1.0, 0.0, 1.0), (1.0, -_BLUE / _GREEN, -_RED / _GREEN), (1.0, 1.0, 0.0))
+_TINY = 1e-4  # variance that is added: in a flat picture there is nothing to stretch
+_ROUNDS = 3  # what is cut at the range's ends changes the statistics
+
 #: How much of the fused maps is taken: a number in [0, 1], or one for each place, (N, 1, H, W).
 Share = float | Tensor
 
 
 class FusionNetwork(nn.Module):
-    """A frozen encoder, a fusion module and a decoder. Huang and Belongie 2017, figure 2."""
+    """A frozen encoder, a fusion module and a decoder. Huang and Belongie 2017, figure 2.
 
-    def __init__(self, encoder: Encoder, fusion: nn.Module, decoder: Decoder) -> None:
+    With `match_colors` what is decoded takes on the statistics of the styles' colours, which are
+    known: the decoder is left to make shapes and strokes.
+    """
+
+    def __init__(
+        self, encoder: Encoder, fusion: nn.Module, decoder: Decoder, *, match_colors: bool = False
+    ) -> None:
         super().__init__()
         self.encoder, self.fusion, self.decoder = encoder, fusion, decoder
+        self.match_colors = match_colors
 
     def encode(self, images: Tensor) -> Tensor:
         """Images (N, 1 or 3, H, W) in [-1, 1] -> maps (N, C, h, w).
@@ -40,9 +54,7 @@ class FusionNetwork(nn.Module):
         Of several styles it is the mean of what each makes, by `weights` (styles,), or as much of
         each. A `share` by place is scaled to the maps.
         """
-        made = torch.stack([self.fusion(content, style) for style in styles])
-        parts = torch.ones(len(styles)) if weights is None else weights
-        fused = torch.einsum("s,snchw->nchw", (parts / parts.sum()).to(made), made)
+        fused = _mixed([self.fusion(content, style) for style in styles], weights)
         if isinstance(share, Tensor):
             size = (content.shape[2], content.shape[3])
             share = functional.interpolate(share.to(content), size, mode="area")
@@ -70,6 +82,9 @@ class FusionNetwork(nn.Module):
         parts = torch.tensor(weights) if weights else None
         fused = self.fuse(self.encode(images), maps, parts, share)
         made = self.decode(fused, images.shape[2:])
+        if self.match_colors:
+            wanted = _mixed([colors_of(style) for style in styles], parts)
+            made = recolored(made, torch.lerp(colors_of(images, mask), wanted, strength), mask)
         return made if mask is None else torch.lerp(images, made, mask.expand_as(made))
 
     def _padded(self, images: Tensor) -> Tensor:
@@ -82,7 +97,7 @@ class FusionNetwork(nn.Module):
 class Painted(nn.Module):
     """A fusion network with its styles given: images (N, 3, H, W) -> the same, in [-1, 1].
 
-    The styles' maps are made once.
+    The styles' maps and statistics are made once.
     """
 
     def __init__(
@@ -94,13 +109,87 @@ class Painted(nn.Module):
         self.register_buffer("shares", torch.tensor(weights or [1.0] * len(styles)))
         for number, style in enumerate(styles):
             self.register_buffer(f"style{number}", network.encode(style))
+            if network.match_colors:
+                self.register_buffer(f"colors{number}", colors_of(style))
 
     @property
     def styles(self) -> list[Tensor]:
         """Maps (1, C, h', w') of each style."""
-        return [maps for name, maps in self.named_buffers(recurse=False) if name != "shares"]
+        return self._each("style")
+
+    def _each(self, kind: str) -> list[Tensor]:
+        return [kept for name, kept in self.named_buffers(recurse=False) if name.startswith(kind)]
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.network.encode(images)
         fused = self.network.fuse(maps, self.styles, self.shares)
-        return self.network.decode(fused.to(images.dtype), images.shape[2:])
+        made = self.network.decode(fused.to(images.dtype), images.shape[2:])
+        if self.network.match_colors:
+            made = recolored(made, _mixed(self._each("colors"), self.shares))
+        return made
+
+
+def _mixed(each: Sequence[Tensor], weights: Tensor | None) -> Tensor:
+    """The mean of tensors of each style, (N, ...), by `weights` (styles,), or as much of each."""
+    made = torch.stack([*each])
+    parts = torch.ones(len(each)) if weights is None else weights
+    return torch.einsum("s,s...->...", (parts / parts.sum()).to(made), made)
+
+
+def colors_of(images: Tensor, where: Tensor | None = None) -> Tensor:
+    """Images (N, 1 or 3, H, W) -> statistics (N, 3, 4) of light and two colour differences.
+
+    Means, beside the lower triangular root of the covariance. `where` (N or 1, 1, H, W) in [0, 1]
+    says which places count.
+    """
+    values = _apart(images.float().expand(-1, 3, -1, -1))
+    counts = torch.ones_like(values[:, :1]) if where is None else where.to(values).flatten(2)
+    counts = counts / counts.sum(2, keepdim=True).clamp_min(_TINY)
+    mean = (values * counts).sum(2, keepdim=True)
+    centred = values - mean
+    return torch.cat([mean, _root(centred * counts @ centred.transpose(1, 2))], dim=2)
+
+
+def recolored(images: Tensor, wanted: Tensor, where: Tensor | None = None) -> Tensor:
+    """Images (N, 3, H, W) in [-1, 1] with the mean and covariance of colours that `wanted` has.
+
+    `wanted` (N or 1, 3, 4) is what `colors_of` gives; where values reach the range's ends it is
+    met nearly. What is lighter stays lighter. Reinhard et al. 2001, "Color Transfer between
+    Images", and Hertzmann 2001, "Image Analogies", section 3.4, of all three channels together.
+    """
+    together = torch.tensor(_TOGETHER, device=images.device)
+    with torch.autocast(images.device.type, enabled=False):
+        images = images.float()
+        for _ in range(_ROUNDS):
+            own = colors_of(images, where)
+            white = _divided(own[:, :, 1:], _apart(images) - own[:, :, :1])
+            colors = together @ (wanted[:, :, 1:] @ white + wanted[:, :, :1])
+            images = colors.view_as(images).clamp(-1, 1)
+    return images
+
+
+def _apart(images: Tensor) -> Tensor:
+    """(N, 3, H, W) -> light and two colour differences of each place, (N, 3, H * W)."""
+    return torch.tensor(_APART, device=images.device) @ images.flatten(2)
+
+
+def _root(covariance: Tensor) -> Tensor:
+    """(N, 3, 3) -> lower triangular L with L L^T = covariance; written out, to be exported."""
+    (a, _, _), (b, d, _), (c, e, f) = (row.unbind(1) for row in covariance.unbind(1))
+    none = torch.zeros_like(a)
+    first = (a + _TINY).sqrt()
+    second, third = b / first, c / first
+    middle = (d - second.square() + _TINY).clamp_min(_TINY).sqrt()
+    low = (e - third * second) / middle
+    last = (f - third.square() - low.square() + _TINY).clamp_min(_TINY).sqrt()
+    rows = [(first, none, none), (second, middle, none), (third, low, last)]
+    return torch.stack([torch.stack(row, 1) for row in rows], 1)
+
+
+def _divided(root: Tensor, values: Tensor) -> Tensor:
+    """The inverse of a lower triangular root (N, 3, 3) times values (N, 3, places)."""
+    x, y, z = values.unbind(1)
+    first = x / root[:, 0, :1]
+    second = (y - root[:, 1, :1] * first) / root[:, 1, 1:2]
+    third = (z - root[:, 2, :1] * first - root[:, 2, 1:2] * second) / root[:, 2, 2:]
+    return torch.stack([first, second, third], 1)

@@ -22,3 +22,6 @@ class FusionSettings:
     efficientnet-lite0 or conv3 of plain"""
     decoder_width: Width = 32
     """feature maps of the decoder's last stage; each one before has twice as many"""
+    match_colors: bool = False
+    """give what is decoded the mean and covariance of the style's colours: exact on any painting,
+    where a decoder alone has them of those it was trained on"""
