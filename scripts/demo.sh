@@ -1,18 +1,31 @@
 #!/usr/bin/env bash
-# Everything at once: install, make a sample data set, train, convert its test images, measure.
+# Everything at once: install, make a sample data set, train, convert its test photographs, measure.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
-environment dashboard
+environment dashboard,features
 export OMP_NUM_THREADS=1 # networks this small gain nothing from more threads
 export XDG_CACHE_HOME=$PWD/.cache
+data=datasets/sample
 
-.venv/bin/cyclegan data sample datasets/sample
-if [ -f checkpoints/demo/latest.pt ]; then
-  .venv/bin/cyclegan train --name demo --continue_train
-else
-  .venv/bin/cyclegan train options/quick.toml --dataroot datasets/sample --name demo
-fi
-.venv/bin/cyclegan convert --name demo --input datasets/sample/testA --output results/demo \
-  --reference datasets/sample/twinsA --overwrite
+train() { # NAME FLAGS...: from where it stands, if it was begun
+  local name=$1
+  shift
+  if [ -f "checkpoints/$name/latest.pt" ]; then
+    .venv/bin/cyclegan train --name "$name" --continue_train
+  else
+    .venv/bin/cyclegan train "$@" --dataroot $data --name "$name" --eval_freq 0
+  fi
+}
+
+.venv/bin/cyclegan data sample $data
+echo "1 of 2: from nothing, some minutes, to see the training itself"
+train fresh options/quick.toml --n_epochs 1 --n_epochs_decay 1
+echo "2 of 2: some minutes more for weights that had hours (scripts/sample_weights.sh)"
+train demo options/painted.toml --init_weights datasets/painted.pt --lr 0.0001 --n_epochs 1 --n_epochs_decay 0
+for name in fresh demo; do
+  .venv/bin/cyclegan convert --name $name --input $data/testA --output results/$name \
+    --reference $data/twinsA --overwrite
+done
 .venv/bin/cyclegan evaluate --name demo
-echo "look at it: file://$PWD/results/demo/index.html"
+echo "from nothing:           file://$PWD/results/fresh/index.html"
+echo "from weights of hours:  file://$PWD/results/demo/index.html"
