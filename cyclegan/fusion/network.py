@@ -15,7 +15,7 @@ _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114  # of light, Rec. 601
 _APART = ((_RED, _GREEN, _BLUE), (-_RED, -_GREEN, 1 - _BLUE), (1 - _RED, -_GREEN, -_BLUE))
 _TOGETHER = ((1.0, 0.0, 1.0), (1.0, -_BLUE / _GREEN, -_RED / _GREEN), (1.0, 1.0, 0.0))
 _TINY = 1e-4  # variance that is added: in a flat picture there is nothing to stretch
-_ROUNDS = 3  # what is cut at the range's ends changes the statistics
+_ROUNDS = 8  # what is cut at the range's ends changes the statistics
 
 #: How much of the fused maps is taken: a number in [0, 1], or one for each place, (N, 1, H, W).
 Share = float | Tensor
