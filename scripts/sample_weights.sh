@@ -12,6 +12,7 @@ fi
 # The generators' averages and the discriminators, in half precision, nothing else: 3 MB.
 .venv/bin/python - checkpoints/painted/latest.pt datasets/painted.pt <<'PYTHON'
 import sys
+import tempfile
 from pathlib import Path
 
 from cyclegan import checkpoint
@@ -24,8 +25,7 @@ halves = {
     name: {key: value.half() if value.is_floating_point() else value for key, value in one.items()}
     for name, one in networks.items()
 }
-saved = checkpoint.save(
-    checkpoint.Checkpoint(run.settings, {"networks": halves}, Position()), target.parent
-)
-saved.rename(target)
+weights = checkpoint.Checkpoint(run.settings, {"networks": halves}, Position())
+with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+    checkpoint.save(weights, Path(folder)).replace(target)
 PYTHON

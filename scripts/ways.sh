@@ -5,7 +5,7 @@
 set -euo pipefail
 photo=$(realpath "${1:-$(dirname "$0")/../datasets/sample/testA/cat.png}")
 source "$(dirname "$0")/environment.sh"
-environment sample,dashboard
+environment dashboard
 export OMP_NUM_THREADS=1
 export XDG_CACHE_HOME=$PWD/.cache
 

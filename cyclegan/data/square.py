@@ -13,7 +13,7 @@ from torch import Tensor
 from cyclegan import images
 
 LONGEST = 1024  # pixels of the longer side of a whole picture; larger ones are scaled down
-OVERLAP = 4  # squares that may lie over each place of a picture, on average
+OVERLAP = 5  # squares that may lie over each place of a picture, on average
 
 
 class View(Protocol):

