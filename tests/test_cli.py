@@ -279,9 +279,8 @@ def test_what_the_system_refuses_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = run("data", "sample", str(tmp_path / "file"))
     assert result.returncode == 1
-    started, error = result.stderr.splitlines()
-    assert started == "drawing: 0/6 photographs"
-    assert error == f"cyclegan: error: {tmp_path}/file/trainA: Not a directory"
+    (error,) = result.stderr.splitlines()
+    assert re.fullmatch(f"cyclegan: error: {tmp_path}/file/\\w+: Not a directory", error)
 
 
 def test_an_existing_name_is_not_trained_over(tiny_flags: list[str], tmp_path: Path) -> None:

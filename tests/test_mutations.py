@@ -25,7 +25,7 @@ def resume(path: Path, settings: Settings) -> None:
     execution = assemble.execution_from_table(saved.execution)
     recipe = assemble.make_recipe(settings, execution, torch.device("cpu"))
     take_up(recipe.state, saved, torch.device("cpu"), path)
-    best_of(saved)
+    best_of(saved.best, 0.1)
 
 
 def convert(path: Path, settings: Settings) -> None:

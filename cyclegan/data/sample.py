@@ -86,6 +86,8 @@ def make_sample(root: Path) -> int:
     painting, `paintings`, in other palettes, are for fusion. Files that are there are left alone.
     """
     pictures = [*_pictures()]
+    for folder in {(root / picture.file).parent for picture in pictures}:
+        folder.mkdir(parents=True, exist_ok=True)
     with progress_bar() as bar, ThreadPoolExecutor() as pool:
         written: int = sum(
             bar.track(
