@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The README's row: a photograph, a painting, and what each of the four ways makes of them.
+# Four ways side by side: a photograph, a painting, and what each way makes of them.
 #   bash scripts/ways.sh [photo [painting]]     after scripts/demo.sh, whose CycleGAN comes last
 # What is trained already is not trained again. Half an hour to an hour on two cores.
 set -euo pipefail
@@ -38,7 +38,7 @@ convert ways_fusion --style "$painting"
 convert demo
 $cyclegan stylize --content "$photo" --style "$painting" --output "$out/optimised.png" $features
 
-.venv/bin/python - datasets/sample_styles.png "$photo" "$painting" "$out"/ways_painted/photo.* \
+.venv/bin/python - results/ways.png "$photo" "$painting" "$out"/ways_painted/photo.* \
   "$out"/ways_fusion/photo.* "$out/optimised.png" "$out"/demo/photo.* <<'PYTHON'
 import sys
 from PIL import Image
@@ -54,4 +54,4 @@ for one in pictures:
     left += one.width + gap
 row.save(target, optimize=True)
 PYTHON
-echo "look at it: file://$PWD/datasets/sample_styles.png"
+echo "look at it: file://$PWD/results/ways.png"
