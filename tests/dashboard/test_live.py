@@ -60,6 +60,7 @@ def test_a_training_is_watched(tiny_flags: list[str], assets: Path, tmp_path: Pa
     port = free_port()
     flags = [flag for flag in tiny_flags if flag != "--no_visdom"]
     flags += ["--n_epochs", "400", "--display_freq", "12", "--display_port", str(port)]
+    flags += ["--print_freq", "12"]  # nobody reads what it prints: a full pipe would stop it
     with dashboard(tmp_path, port, "--assets", str(assets)), start("train", *flags) as training:
         assert eventually(lambda: "tiny" in environments(port), seconds=60)
         with opened(f"http://localhost:{port}/env/tiny") as page:
