@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train the weights that the demo goes on from, on the sample set: hours on 2 cores, minutes on a GPU.
+# Train weights such as the demo goes on from, from nothing, on the sample set: some hours on 2 cores.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 environment features

@@ -7,6 +7,7 @@ They are skipped where there is no CUDA. `scripts/gpu.sh` runs them with the opt
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,22 @@ def whole_float32(own_switches: None) -> None:
     """No TensorFloat-32, neither in products nor in convolutions."""
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
+
+
+@pytest.fixture
+def waiting_raises(cuda: torch.device) -> Callable[[], AbstractContextManager[None]]:
+    """A block within which it is an error that the CPU waits for the GPU."""
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        torch.cuda.synchronize(cuda)
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    return block
 
 
 @pytest.hookimpl(wrapper=True)

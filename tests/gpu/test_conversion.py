@@ -1,6 +1,7 @@
 """What a GPU converts is what the CPU converts, and nobody waits for it meanwhile."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -18,20 +19,16 @@ from cyclegan.conversion.translator import Translator
 from cyclegan.features.table import FEATURES
 from cyclegan.images.document import open_document
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+pytestmark = pytest.mark.usefixtures("cuda")
+#: `waiting_raises` of conftest.
+Block = Callable[[], AbstractContextManager[None]]
 FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
 
 
 @pytest.fixture
-def whole_float32(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No TensorFloat-32, neither in products nor in convolutions, whatever conversion asks for."""
+def whole_float32(whole_float32: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever conversion asks for."""
     monkeypatch.setattr(job, "tune", lambda device, *, same_size: None)
-    products, kept = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.allow_tf32 = False
-    yield
-    torch.set_float32_matmul_precision(products)
-    torch.backends.cudnn.allow_tf32 = kept
 
 
 @pytest.fixture
@@ -71,21 +68,15 @@ def test_a_gpu_converts_as_the_cpu_does(
         assert apart.max() <= 1, path.name
 
 
-def test_giving_a_gpu_pictures_does_not_wait_for_it(pictures: Path) -> None:
+def test_giving_a_gpu_pictures_does_not_wait_for_it(pictures: Path, waiting_raises: Block) -> None:
     translator = Translator.load(FILE, device="cuda")
     sources = [next(iter(open_document(pictures / f"{n:02}.png").pictures)) for n in range(8)]
     depths = [Depth(source.pixels.dtype, source.range) for source in sources]
 
-    def begin() -> None:
-        assert paint_together(sources, translator, Look(), depths) is not None
-
-    begin()  # kernels are loaded, memory is pinned
-    torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        begin()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+    paint_together(sources, translator, Look(), depths)  # kernels are loaded, memory is pinned
+    with waiting_raises():
+        begun = paint_together(sources, translator, Look(), depths)
+    assert begun is not None
 
 
 def test_features_are_those_of_the_cpu() -> None:

@@ -79,11 +79,12 @@ def distance(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> fl
     return max(float((one[key].double() - other[key].double()).abs().max()) for key in one)
 
 
-@pytest.mark.parametrize("what", SETTINGS)
-@pytest.mark.parametrize("way", WAYS)
+#: Every way as it is, and the one that most runs take with everything.
+RUNS = dict.fromkeys([*((way, "as it is") for way in WAYS), *(("bf16", what) for what in SETTINGS)])
+
+
+@pytest.mark.parametrize(("way", "what"), RUNS)
 def test_a_deterministic_run_goes_on_bit_by_bit(device: torch.device, way: str, what: str) -> None:
-    if what != "as it is" and way != "bf16":
-        pytest.skip("measured in the way that most runs take")
     tune(device, same_size=True, deterministic=True)
     settings = settings_of(what)
     whole = ended(settings, WAYS[way], device)

@@ -1,5 +1,7 @@
 """A step gives a GPU its work and never waits for it."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import pytest
@@ -12,6 +14,8 @@ from cyclegan.settings import Settings, from_table
 from cyclegan.training.step import run_step
 from cyclegan.training.watch import LossWatch
 
+#: `waiting_raises` of conftest.
+Block = Callable[[], AbstractContextManager[None]]
 FAST = Execution("cuda", judged_together=True, apart=True, fused=True)
 BF16 = replace(FAST, channels_last=True, precision="bf16")
 WAYS = {
@@ -33,17 +37,23 @@ def settings(tiny: dict) -> Settings:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_step_does_not_wait(cuda: torch.device, settings: Settings, way: str) -> None:
-    run_without_waiting(settings, WAYS[way], cuda)
+def test_a_step_does_not_wait(
+    cuda: torch.device, waiting_raises: Block, settings: Settings, way: str
+) -> None:
+    assert watched(settings, WAYS[way], cuda, waiting_raises).broken() == {}
 
 
 def test_a_compiled_step_does_not_wait(
-    cuda: torch.device, settings: Settings, compiling: None
+    cuda: torch.device, waiting_raises: Block, settings: Settings, compiling: None
 ) -> None:
-    run_without_waiting(settings, replace(BF16, compiled=True), cuda)
+    way = replace(BF16, compiled=True)
+    assert watched(settings, way, cuda, waiting_raises).broken() == {}
 
 
-def run_without_waiting(settings: Settings, execution: Execution, cuda: torch.device) -> None:
+def watched(
+    settings: Settings, execution: Execution, cuda: torch.device, waiting_raises: Block
+) -> LossWatch:
+    """What the losses of some steps were noted in; a step that waits raises."""
     recipe = build_recipe(settings, execution, device=cuda)
     watch = LossWatch()
     a, b = torch.rand(2, 2, 3, 32, 32) * 2 - 1
@@ -56,19 +66,12 @@ def run_without_waiting(settings: Settings, execution: Execution, cuda: torch.de
 
     for number in range(4):  # kernels are loaded, graphs made, pools filled
         step(number)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with waiting_raises():
         for number in range(4, 8):
             step(number)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    assert watch.broken() == {}
+    return watch
 
 
-def test_the_test_above_sees_a_wait(cuda: torch.device) -> None:
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        with pytest.raises(RuntimeError, match="synchroniz"):
-            torch.ones((), device=cuda).item()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+def test_the_tests_above_see_a_wait(cuda: torch.device, waiting_raises: Block) -> None:
+    with waiting_raises(), pytest.raises(RuntimeError, match="synchroniz"):
+        torch.ones((), device=cuda).item()
