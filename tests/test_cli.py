@@ -280,7 +280,7 @@ def test_what_the_system_refuses_is_one_line(tmp_path: Path) -> None:
     result = run("data", "sample", str(tmp_path / "file"))
     assert result.returncode == 1
     (error,) = result.stderr.splitlines()
-    assert re.fullmatch(f"cyclegan: error: {tmp_path}/file/\\w+: Not a directory", error)
+    assert error == f"cyclegan: error: {tmp_path}/file: File exists"
 
 
 def test_an_existing_name_is_not_trained_over(tiny_flags: list[str], tmp_path: Path) -> None:

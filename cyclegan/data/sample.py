@@ -86,7 +86,7 @@ def make_sample(root: Path) -> int:
     painting, `paintings`, in other palettes, are for fusion. Files that are there are left alone.
     """
     pictures = [*_pictures()]
-    for folder in {(root / picture.file).parent for picture in pictures}:
+    for folder in sorted({(root / picture.file).parent for picture in pictures}):  # the root first
         folder.mkdir(parents=True, exist_ok=True)
     with progress_bar() as bar, ThreadPoolExecutor() as pool:
         written: int = sum(
