@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from cyclegan import images
@@ -28,15 +29,17 @@ class Domain:
 
     test: list[Path]
     """to be converted: not trained on, where the data set has such"""
-    real: list[Path]
-    """all pictures: what conversions into this domain should be like"""
+    real: tuple[list[Path], ...]
+    """all pictures, folder by folder: what conversions into this domain should be like"""
     twins: list[Path]
     """what each test picture looks like in the other domain; empty where nobody knows"""
     square: Square
 
     def vectors(self, network: FeatureNetwork, crops: int) -> Tensor:
         """(N, D) of all real pictures. Raises UserError."""
-        return vectors_of(self.real, view_of(self.real, self.square, crops), network)
+        view = view_of([path for paths in self.real for path in paths], self.square, crops)
+        # A folder by itself, so that another test set's domain finds the training images known.
+        return torch.cat([vectors_of(paths, view, network) for paths in self.real])
 
 
 def open_domain(train: Path, square: Square, count: int | None) -> Domain:
@@ -48,7 +51,7 @@ def open_domain(train: Path, square: Square, count: int | None) -> Domain:
     if folder == train:
         log.warning("%s: no test images beside it, so training images are converted", train)
     test = list_images(folder, tell=True)
-    real = test if folder == train else [*list_images(train, tell=True), *test]
+    real = (test,) if folder == train else (list_images(train, tell=True), test)
     chosen = spread_out(test, count)
     twins = [] if folder == train else _twins(chosen, folder, beside(train, "twins"))
     return Domain(chosen, real, twins, square)

@@ -129,7 +129,7 @@ def _way(source: Domain, target: Domain, crops: int, network: FeatureNetwork) ->
         twins = list(cut(whole, other)) if _sizes(whole) == _sizes(sources) else []
     else:
         real = target.vectors(network, crops)
-    for found, paths in ((inputs, source.test), (real, source.twins or target.real)):
+    for found, paths in ((inputs, source.test), (real, source.twins or target.real[0])):
         if len(found) < FEWEST:
             raise UserError(f"{paths[0].parent}: fewer than {FEWEST} pictures")
     unconverted = compare(real.double().numpy(), inputs.double().numpy())

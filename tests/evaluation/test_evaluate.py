@@ -236,6 +236,24 @@ def test_real_pictures_are_looked_at_once(
     assert len(list((own_cache / "cyclegan" / "features").iterdir())) == 3
 
 
+def test_another_test_set_finds_the_training_images_known(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = FEATURES["efficientnet-lite0"](None)
+    train = pictures(tmp_path / "trainA", 3)
+    one = open_domain(train, Square(32, 3), None)
+    shutil.copytree(train, tmp_path / "testA")
+    first = one.vectors(network, 0)
+    looked: list[int] = []
+    squares = real.squares
+    monkeypatch.setattr(
+        real, "squares", lambda of, view: looked.append(len(of)) or squares(of, view)
+    )
+    both = open_domain(train, Square(32, 3), None)
+    assert torch.equal(both.vectors(network, 0)[:3], first)
+    assert looked == [3]  # of the six
+
+
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--name RUN"):
         run(["evaluate", "--real", str(tmp_path)])
