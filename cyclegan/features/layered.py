@@ -1,17 +1,21 @@
 """Networks whose maps are looked at layer by layer, with gradients back to the images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cyclegan.errors import UsageError, UserError
-from cyclegan.features.network import FeatureNetwork, Seen
+from cyclegan.features.network import FeatureNetwork, Seen, read_weights
 from cyclegan.images import as_colours
 from cyclegan.spelling import nearest
 
 SIDE = 224  # pixels a side, as all of these were trained
+#: The weight and the bias of one convolution, by these names.
+Weights = Mapping[str, Tensor]
 
 
 class Affine(nn.Module):
@@ -131,6 +135,42 @@ class LayeredNetwork:
     def modules(self) -> tuple[nn.Module, ...]:
         """Return all that holds weights or buffers."""
         return (self.entry, *(stage.module for stage in self.stages))
+
+    def load(self, found: Sequence[Weights], origin: Path) -> None:
+        """Load all convolutions in their order. Raises UserError for those of another network."""
+        all_layers = (layer for part in self.modules() for layer in part.modules())
+        layers = [layer for layer in all_layers if isinstance(layer, nn.Conv2d)]
+        if [layer.weight.shape for layer in layers] != [
+            weights["weight"].shape for weights in found
+        ]:
+            raise foreign(origin, self.name)
+        for layer, weights in zip(layers, found, strict=True):
+            layer.load_state_dict(weights)
+
+
+def read_convolutions(path: Path, name: str) -> list[Weights]:
+    """Return the convolutions of a state dict in the file's order; `name` is whose they should be.
+
+    Raises UserError where the file can't be read or holds none.
+    """
+    content: Any = read_weights(path, mapped=True)
+    if not isinstance(content, Mapping):
+        raise foreign(path, name)
+    found: list[Weights] = []
+    for key, weight in content.items():
+        if isinstance(weight, Tensor) and weight.ndim == 4:
+            bias = content.get(str(key).removesuffix("weight") + "bias")
+            if not isinstance(bias, Tensor) or bias.shape != weight.shape[:1] or bias.is_meta:
+                raise foreign(path, name)
+            found.append({"weight": weight, "bias": bias})
+    if not found:
+        raise foreign(path, name)
+    return found
+
+
+def foreign(path: Path, name: str) -> UserError:
+    """Return the error for a file that holds something else."""
+    return UserError(f"{path}: not the weights of {name}")
 
 
 def given(network: LayeredNetwork, weights: object) -> LayeredNetwork:

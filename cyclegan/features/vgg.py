@@ -1,58 +1,53 @@
-"""VGG-19, the field's choice for style; its ImageNet weights are torchvision's."""
+"""VGG-19, the field's choice for style: torchvision's layers, and its ImageNet weights."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 from torch import nn
 
 from cyclegan.errors import UserError
-from cyclegan.features.convolutions import Convolution, empty, foreign, read_convolutions
 from cyclegan.features.download import downloaded
-from cyclegan.features.layered import Affine, LayeredNetwork, Stage, given
+from cyclegan.features.layered import (
+    Affine,
+    LayeredNetwork,
+    Stage,
+    Weights,
+    given,
+    read_convolutions,
+)
 
 #: Where torchvision has them, with the first digits of the file's SHA-256 in its name.
 URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
-# Simonyan and Zisserman 2014, table 1, column E: channels of the convolutions between two poolings.
-_GROUPS = ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4)
-_NAMES = tuple(
-    f"relu{group + 1}_{number + 1}"
-    for group, widths in enumerate(_GROUPS)
-    for number in range(len(widths))
-)
-_WIDTHS = tuple(width for widths in _GROUPS for width in widths)
 # Of the colours in [0, 1], as torchvision trained it.
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
+_ALL = 16  # convolutions
 
 
 def vgg19(weights: Path | None = None) -> LayeredNetwork:
-    """The convolutions of VGG-19, relu1_1 to relu5_4; downloaded once unless a file is given.
+    """Return VGG-19 without its classifier, relu1_1 to relu5_4; downloaded unless a file is given.
 
     The file may be torchvision's, or one of the normalised kind, whose first convolution of 1x1
     prepares the colours and whose borders are reflected; either may end after any layer. Raises
     NoWeightsError where nothing can be downloaded, UserError where the file is another one's.
     """
     found = _downloaded() if weights is None else read_convolutions(weights, "vgg19")
-    prepared = found[0].side == 1
-    layers = found[1:] if prepared else found
-    if not _fit(found[:1] if prepared else [], layers):
-        raise foreign(weights or Path(URL), "vgg19")
-    return given(_network(layers, found[0] if prepared else None), weights)
+    prepared = found[0]["weight"].shape[2] == 1
+    network = blank(prepared=prepared, count=max(1, len(found) - prepared))
+    network.load(found, weights or Path(URL))
+    return given(network, weights)
 
 
-def blank(*, prepared: bool) -> LayeredNetwork:
-    """The network before weights are loaded; `prepared` as in files of the normalised kind."""
-    layers = [empty(seen, made, 3) for seen, made in pairwise((3, *_WIDTHS))]
-    return _network(layers, empty(3, 3, 1) if prepared else None)
+def blank(*, prepared: bool, count: int = _ALL) -> LayeredNetwork:
+    """Return the first `count` convolutions before weights are loaded.
 
-
-def _network(layers: Sequence[Convolution], first: Convolution | None) -> LayeredNetwork:
-    stages = _stages(layers, first)
-    names = _NAMES[: len(stages)]
+    `prepared` as in files of the normalised kind.
+    """
+    stages = _stages(count, prepared=prepared)
+    names = [stage.name for stage in stages]
     return LayeredNetwork(
         "vgg19",
-        _normalised() if first is None else _halved(),
+        _halved() if prepared else _normalised(),
         stages,
         content=_known(names, "relu4_2"),
         style=_known(names, "relu1_1 relu2_1 relu3_1 relu4_1 relu5_1"),
@@ -60,20 +55,12 @@ def _network(layers: Sequence[Convolution], first: Convolution | None) -> Layere
     )
 
 
-def _fit(first: Sequence[Convolution], layers: Sequence[Convolution]) -> bool:
-    """Whether these are convolutions of VGG-19, up to some layer."""
-    widths = _WIDTHS[: len(layers)]
-    there = [(one.channels, one.side) for one in layers]
-    expected = [((seen, made), 3) for seen, made in zip((3, *widths), widths, strict=False)]
-    return bool(layers) and there == expected and all(one.channels == (3, 3) for one in first)
-
-
 def _known(names: Sequence[str], wanted: str) -> tuple[str, ...]:
-    """Those of `wanted` that a network with layers `names` has, or its last one."""
+    """Return those of `wanted` that a network with layers `names` has, or its last one."""
     return tuple(name for name in wanted.split() if name in names) or (names[-1],)
 
 
-def _downloaded() -> list[Convolution]:
+def _downloaded() -> list[Weights]:
     path = downloaded(URL, "vgg19")
     try:
         return read_convolutions(path, "vgg19")
@@ -81,19 +68,28 @@ def _downloaded() -> list[Convolution]:
         raise UserError(f"{error}: delete it, and it is downloaded again") from None
 
 
-def _stages(layers: Sequence[Convolution], first: Convolution | None) -> tuple[Stage, ...]:
-    """Gatys et al. 2016 and after: a layer's maps are what comes out of its ReLU."""
-    stages: list[Stage] = []
-    before: list[nn.Module] = [] if first is None else [first.layer()]
-    for name, one in zip(_NAMES, layers, strict=False):
-        pooled = int(name[4]) - 1
-        if name.endswith("_1") and pooled:
-            before = [nn.MaxPool2d(2)]
-        convolution = one.layer("zeros" if first is None else "reflect")
-        module = nn.Sequential(*before, convolution, nn.ReLU(inplace=True))
-        # To be reflected, a border needs a second pixel.
-        stages.append(Stage(name, module, 2**pooled * (1 if first is None else 2)))
-        before = []
+def _stages(count: int, *, prepared: bool) -> tuple[Stage, ...]:
+    """Cut torchvision's layers after each ReLU, whose maps are looked at since Gatys et al. 2016.
+
+    Simonyan and Zisserman 2014, table 1, column E. To be reflected, a border needs a second pixel.
+    """
+    from torchvision.models.vgg import cfgs, make_layers
+
+    groups, number = 1, 0
+    parts: list[nn.Module] = [nn.Conv2d(3, 3, 1)] if prepared else []
+    stages = []
+    ends = [place + 1 for place, width in enumerate(cfgs["E"]) if width != "M"]
+    for layer in make_layers(cfgs["E"][: ends[:count][-1]]):
+        parts.append(layer)
+        if isinstance(layer, nn.MaxPool2d):
+            groups, number = groups + 1, 0
+        elif isinstance(layer, nn.Conv2d) and prepared:
+            layer.padding_mode = "reflect"
+        elif isinstance(layer, nn.ReLU):
+            number += 1
+            smallest = 2 ** (groups if prepared else groups - 1)
+            stages.append(Stage(f"relu{groups}_{number}", nn.Sequential(*parts), smallest))
+            parts = []
     return tuple(stages)
 
 

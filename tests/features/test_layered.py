@@ -1,19 +1,21 @@
 """Networks with layers: the right maps, gradients to the images only, errors that help."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import smooth_image
 from feature_weights import save_vgg
-from torchvision.models import vgg
+from torchvision.models import VGG19_Weights, vgg
 
 from cyclegan import images
 from cyclegan.errors import UsageError, UserError
 from cyclegan.features.layered import LayeredNetwork
 from cyclegan.features.plain import WIDTHS
 from cyclegan.features.table import FEATURES, LAYERED, layered_network
-from cyclegan.features.vgg import vgg19
+from cyclegan.features.vgg import URL, vgg19
 
 
 def photograph(seed: int = 1, size: tuple[int, int] = (40, 36)) -> torch.Tensor:
@@ -38,13 +40,31 @@ def test_it_is_torchvision_s_own_forward(tmp_path: Path) -> None:
     assert network.content == ("relu4_2",)
     assert network.style == ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
     photo = photograph()
-    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    assert VGG19_Weights.IMAGENET1K_V1.url == URL
+    prepare = VGG19_Weights.IMAGENET1K_V1.transforms()
+    mean, deviation = torch.tensor(prepare.mean), torch.tensor(prepare.std)
     x = ((photo + 1) / 2 - mean.view(-1, 1, 1)) / deviation.view(-1, 1, 1)
     maps = network(photo, ("relu5_1", "relu1_1", "relu4_2"))
     assert list(maps) == ["relu5_1", "relu1_1", "relu4_2"]
     with torch.no_grad():
         for number, name in {1: "relu1_1", 22: "relu4_2", 29: "relu5_1"}.items():
             assert torch.allclose(maps[name], theirs[: number + 1](x), atol=1e-5), name
+
+
+@pytest.mark.parametrize(("name", "imported"), [("vgg19", True), ("efficientnet-lite0", False)])
+def test_torchvision_is_imported_where_it_is_used(
+    name: str, imported: bool, tmp_path: Path
+) -> None:
+    """It takes a second, which nothing else should wait for."""
+    given = f"Path({str(save_vgg(tmp_path / 'v.pth'))!r})" if imported else "None"
+    code = (
+        "import sys; from pathlib import Path; from cyclegan.features.table import layered_network;"
+        f"before = 'torchvision' in sys.modules; layered_network({name!r}, {given});"
+        "print(before, 'torchvision' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed.split() == ["False", str(imported)]
 
 
 def test_normalised_files_are_read_too(tmp_path: Path) -> None:
