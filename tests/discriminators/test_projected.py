@@ -5,7 +5,6 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan.discriminators.settings import ProjectedSettings
-from cyclegan.errors import UserError
 from cyclegan.features.table import LAYERED
 from cyclegan.layers.initialization import initialize
 
@@ -82,9 +81,3 @@ def test_a_heads_weights_stay_bounded(images: Tensor) -> None:
         if isinstance(module, nn.Conv2d)
     ]
     assert max(norms) < 1.2
-
-
-def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cyclegan.packages.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"efficientnet-lite1: needs .*\[features\]"):
-        ProjectedSettings().build(3, "instance")
