@@ -13,6 +13,7 @@ import tomli_w
 import torch
 
 from cyclegan import checkpoint, classic
+from cyclegan.atomic import atomic_write, remove_unfinished
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.cache import open_cache
@@ -31,9 +32,7 @@ from cyclegan.evaluation.score import make_scorer
 from cyclegan.execution.choice import Chosen, Work, choose
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_from_table
-from cyclegan.images.whole import whole_file
 from cyclegan.initial import Initial, initial_weights
-from cyclegan.leftovers import remove_unfinished
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import seconds_spent
 from cyclegan.loggers.table import make_loggers
@@ -161,7 +160,7 @@ def _training(
     chosen: Chosen,
 ) -> Training:
     kept = settings.anchored().table()  # the run can go on from any working folder
-    with whole_file(settings.run.folder / "settings.toml") as unfinished:
+    with atomic_write(settings.run.folder / "settings.toml") as unfinished:
         unfinished.write_text(tomli_w.dumps(kept))
     journey = _journey(settings, device, start, len(feed), chosen.execution)
     journey.save()

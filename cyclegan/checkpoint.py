@@ -16,6 +16,7 @@ from torch import Tensor
 from typing_extensions import TypedDict
 
 from cyclegan.archive import check_content, check_records, is_archive
+from cyclegan.atomic import UNFINISHED, atomic_write, hidden_name
 from cyclegan.contents import PROGRAMS, SAFE, ending_of, other_than_weights
 from cyclegan.device import ran_out_of_memory
 from cyclegan.errors import UserError, in_one_line, in_words
@@ -166,15 +167,13 @@ def save(checkpoint: Checkpoint, run: Path, epoch: str = "latest", keep: int = 0
             for name, weights in checkpoint.state.get(group, {}).items()
         },
     }
-    unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        _write_through(content, unfinished)
-        if path.name == LATEST:
-            _keep_previous(path)
-        unfinished.replace(path)
+        with atomic_write(path) as unfinished:
+            _write_through(content, unfinished)
+            if path.name == LATEST:
+                _keep_previous(path)
         _sync_folder(run)
     except (OSError, RuntimeError) as error:
-        unfinished.unlink(missing_ok=True)
         raise UserError(
             f"{path}: could not be saved ({_cause(error)}); the last good checkpoint is unharmed: "
             "make room, then go on with --continue_train"
@@ -292,7 +291,7 @@ def _file_name(epoch: str) -> str:
 def _keep_previous(latest: Path) -> None:
     """Give the latest file a second name, so that at no moment there is none."""
     previous = latest.with_name(_file_name(PREVIOUS))
-    link = latest.with_name(f".{previous.name}.unfinished")
+    link = latest.with_name(hidden_name(previous.name, UNFINISHED))
     link.unlink(missing_ok=True)
     if not latest.exists() or (previous.exists() and previous.samefile(latest)):
         return

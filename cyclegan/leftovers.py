@@ -10,8 +10,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-
 YOUNG = 60.0  # seconds in which a hidden folder may not have been locked yet
 
 
@@ -57,17 +55,3 @@ def _remove_unlocked(folder: Path) -> None:
             shutil.rmtree(folder)
         finally:
             os.close(lock)
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Remove the files that a killed process was writing in `folder`.
-
-    Only the one process that may write there calls it. Names that hold a process's number are of
-    others too, and stay while such a process lives.
-    """
-    for path in folder.glob(".*.unfinished"):
-        number = path.name.split(".")[-2]
-        living = number.isdecimal() and psutil.pid_exists(int(number))
-        with contextlib.suppress(OSError):
-            if path.is_file() and not path.is_symlink() and not living:
-                path.unlink()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cyclegan import checkpoint
+from cyclegan.atomic import atomic_write
 from cyclegan.checkpoint import LATEST, Checkpoint, DamagedError
 from cyclegan.errors import UserError
 from cyclegan.loggers.jsonl import NAME as JSON_LINES
@@ -86,15 +87,14 @@ def _trainable(path: Path) -> Checkpoint:
 def _restore(sound: Sound) -> None:
     """Make it the latest checkpoint; the damaged one stays beside it under another name."""
     latest = sound.path.with_name(LATEST)
-    unfinished = latest.with_name(f".{LATEST}.unfinished")
-    unfinished.unlink(missing_ok=True)
-    try:
-        unfinished.hardlink_to(sound.path)
-    except OSError:  # a file system without links
-        shutil.copyfile(sound.path, unfinished)
-    if latest.exists():
-        latest.replace(latest.with_name(LATEST + DAMAGED))
-    unfinished.replace(latest)
+    with atomic_write(latest) as unfinished:
+        unfinished.unlink()
+        try:
+            unfinished.hardlink_to(sound.path)
+        except OSError:  # a file system without links
+            shutil.copyfile(sound.path, unfinished)
+        if latest.exists():
+            latest.replace(latest.with_name(LATEST + DAMAGED))
 
 
 def _newest_first(run: Path) -> list[Path]:

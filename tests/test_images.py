@@ -101,7 +101,7 @@ def test_values_are_rounded_and_kept_in_range() -> None:
 
 
 @pytest.mark.parametrize("suffix", sorted(images.WRITABLE))
-def test_writing_leaves_only_the_whole_file(tmp_path: Path, suffix: str) -> None:
+def test_writing_leaves_only_the_atomic_write(tmp_path: Path, suffix: str) -> None:
     image = smooth_image(6)
     images.write(image, tmp_path / "new" / f"x{suffix}")
     assert [path.name for path in (tmp_path / "new").iterdir()] == [f"x{suffix}"]

@@ -9,11 +9,12 @@ import pytest
 from training.test_loop import with_changes
 
 from cyclegan import assemble
+from cyclegan.atomic import remove_unfinished
 from cyclegan.commands import train
 from cyclegan.data.cache import open_cache
 from cyclegan.data.cache_folder import PREFIX
 from cyclegan.data.settings import DataSettings
-from cyclegan.leftovers import remove_folders, remove_unfinished, temporary_folder
+from cyclegan.leftovers import remove_folders, temporary_folder
 
 HOLDING = """
 import sys

@@ -20,13 +20,13 @@ from rich.console import Console
 from rich.table import Table
 
 from cyclegan import checkpoint
+from cyclegan.atomic import atomic_write
 from cyclegan.benchmark.settings import DeviceBenchmarkSettings
 from cyclegan.benchmark.train import Step, arithmetic_of, as_classic, choose_for, step_of
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.device import choose_device, describe, ran_out_of_memory, tune, wait_for
 from cyclegan.errors import UserError, in_one_line
 from cyclegan.execution.execution import Execution
-from cyclegan.images.whole import whole_file
 from cyclegan.leftovers import temporary_folder
 from cyclegan.plain import from_json
 from cyclegan.position import Position
@@ -105,7 +105,7 @@ def _measured(section: Section, bench: Bench) -> Figures:
 def _write(found: Mapping[str, Figures], path: Path) -> None:
     """Beside what others wrote into the same file."""
     there = from_json(path.read_bytes()) if path.exists() else {}
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(there | {"measured": found}, indent=1) + "\n")
 
 

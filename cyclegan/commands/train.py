@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
+from cyclegan.atomic import UNFINISHED
 from cyclegan.errors import UsageError, UserError
 from cyclegan.flags import Glance, RunCommand, parse_run, preset_of
 from cyclegan.packages import need
@@ -127,7 +128,7 @@ def _watched(command: RunCommand) -> AbstractContextManager[None]:
 
 def _is_beginning(path: Path) -> bool:
     """Whether a run that ended before its first save leaves this: a new one may take its place."""
-    return path.name in _BEGINNINGS or path.match(".*.unfinished")
+    return path.name in _BEGINNINGS or path.match(f".*{UNFINISHED}")
 
 
 _BEGINNINGS = {

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader
 from torch import Tensor
 
 from cyclegan import checkpoint, images
+from cyclegan.atomic import atomic_write
 from cyclegan.comparison.settings import CompareSettings
 from cyclegan.conversion.translator import Translator
 from cyclegan.data.folders import folder_of_test_images, list_images
@@ -24,7 +25,6 @@ from cyclegan.evaluation.report import rows
 from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import make_yardstick
 from cyclegan.features.table import feature_network
-from cyclegan.images.whole import whole_file
 from cyclegan.progress import tracked
 from cyclegan.settings import Settings, from_table
 
@@ -64,7 +64,7 @@ def write_page(settings: CompareSettings) -> Path:
     ).get_template("page.html.j2")
     digest = sha256(repr((labels, rows_of_page)).encode()).hexdigest()[:16]
     page = template.render(labels=labels, rows=rows_of_page, figures=figures, digest=digest)
-    with whole_file(settings.output) as unfinished:
+    with atomic_write(settings.output) as unfinished:
         unfinished.write_text(page, encoding="utf-8", errors="replace")
     return settings.output
 

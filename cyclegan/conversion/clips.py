@@ -13,6 +13,7 @@ from itertools import chain, islice
 from av.error import FFmpegError
 from rich.progress import Progress, TaskID
 
+from cyclegan.atomic import hidden_name
 from cyclegan.conversion.claims import Claims
 from cyclegan.conversion.files import Job
 from cyclegan.conversion.inputs import threads
@@ -25,7 +26,6 @@ from cyclegan.conversion.sizes import SizeAdvice, scaled
 from cyclegan.conversion.translator import Translator
 from cyclegan.errors import UserError
 from cyclegan.images.picture import RANGES, Picture
-from cyclegan.images.whole import hidden_name
 from cyclegan.video.clip import Clip, DamagedClipError, Frame, frames, open_clip
 from cyclegan.video.encoders import Encoder, encoder_of
 from cyclegan.video.joining import join

@@ -4,11 +4,11 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cyclegan.atomic import is_full
 from cyclegan.conversion import manifest
 from cyclegan.conversion.files import Job
 from cyclegan.errors import UserError, in_words
 from cyclegan.execution.execution import Execution
-from cyclegan.images.whole import is_full
 
 
 class OutputError(UserError):

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader
 
+from cyclegan.atomic import atomic_write
 from cyclegan.conversion.files import Job, is_video
-from cyclegan.images.whole import whole_file
 
 PAGE = "index.html"
 MOST = 1000  # pairs: a browser has to lay them all out
@@ -30,7 +30,7 @@ def write_page(jobs: list[Job], output: Path, title: str) -> Path:
     ]
     path = output / PAGE
     page = template.render(title=title, pairs=pairs, pictures=len(jobs))
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(page, encoding="utf-8", errors="replace")  # names may be any bytes
     return path
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from cyclegan.atomic import UNFINISHED, hidden_name
 from cyclegan.conversion import manifest
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.data.cache_folder import user_folder
 from cyclegan.errors import UserError, in_words
-from cyclegan.images.whole import hidden_name
 from cyclegan.packages import need
 from cyclegan.progress import waiting
 
@@ -123,7 +123,7 @@ class Folder:
         """Deliver a file; it appears there under its name whole or never."""
         there = self._there(path)
         folder, _, name = there.rpartition("/")
-        unfinished = f"{folder}/{hidden_name(name, '.unfinished')}"
+        unfinished = f"{folder}/{hidden_name(name, UNFINISHED)}"
         with self._turn(_DELIVERING):
             self.files.makedirs(folder, exist_ok=True)
             self.files.put_file(str(path), unfinished)

@@ -11,6 +11,7 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
+from cyclegan.atomic import atomic_write
 from cyclegan.dashboard.packages import PACKAGES, Package, pins
 from cyclegan.errors import UsageError
 
@@ -142,10 +143,8 @@ def _mended(page: Path) -> bytes:
 
 def place(content: bytes, target: Path) -> None:
     """Write a file whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(target)
+    with atomic_write(target) as unfinished:
+        unfinished.write_bytes(content)
 
 
 def _digest(path: Path) -> str | None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import PIL
 import psutil
 from numpy.typing import NDArray
 
+from cyclegan.atomic import atomic_write
 from cyclegan.data.cache_folder import FOLDERS, PREFIX, TOLD
 from cyclegan.data.estimate import bytes_of_scaled
 from cyclegan.data.settings import DataSettings
@@ -66,17 +66,13 @@ class Cache:
         return sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 
     def _keep(self, pixels: Pixels, place: Path) -> None:
-        unfinished = place.with_name(f".{place.name}.{os.getpid()}")
         try:
             if not self._has_room(place.parent, pixels.nbytes):
                 _tell_once(place.parent, "too little room is left")
                 return
-            with unfinished.open("wb") as file:
+            with atomic_write(place, shared=True) as unfinished, unfinished.open("wb") as file:
                 np.save(file, pixels)
-            unfinished.replace(place)
         except OSError as error:  # a full disk makes loading slow, no more
-            with contextlib.suppress(OSError):
-                unfinished.unlink()
             _tell_once(place.parent, str(error))
 
     def _has_room(self, folder: Path, needed: int) -> bool:

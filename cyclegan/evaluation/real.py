@@ -1,7 +1,6 @@
 """Features of real pictures, which never change: they are looked at once."""
 
 import contextlib
-import os
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +10,7 @@ import PIL
 import torch
 from torch import Tensor
 
+from cyclegan.atomic import atomic_write
 from cyclegan.data.cache_folder import user_folder
 from cyclegan.data.square import View
 from cyclegan.evaluation.pictures import squares
@@ -29,14 +29,8 @@ def vectors_of(paths: Sequence[Path], view: View, network: FeatureNetwork) -> Te
 
 
 def _keep(vectors: Tensor, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = place.with_name(f".{place.name}.{os.getpid()}")
-    try:
-        with unfinished.open("wb") as file:
-            np.save(file, vectors.numpy())
-        unfinished.replace(place)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with atomic_write(place, shared=True) as unfinished, unfinished.open("wb") as file:
+        np.save(file, vectors.numpy())
 
 
 def _key(paths: Sequence[Path], view: View, network: FeatureNetwork) -> str:

@@ -14,11 +14,11 @@ import torch
 from PIL import EpsImagePlugin, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
+from cyclegan.atomic import atomic_write
 from cyclegan.errors import UserError
 from cyclegan.images.formats import PILLOWS, by_ending
 from cyclegan.images.profiles import on_screen
 from cyclegan.images.quiet import quiet_decoders
-from cyclegan.images.whole import whole_file
 
 Size = tuple[int, int]  # width, height
 
@@ -119,7 +119,7 @@ def as_colours(tensor: Tensor) -> Tensor:
 
 def write(image: Image.Image, path: Path) -> None:
     """Write the format that the name ends in; the file appears under its name whole or never."""
-    with whole_file(path) as unfinished, unfinished.open("wb") as file:
+    with atomic_write(path) as unfinished, unfinished.open("wb") as file:
         _encode(image, file, path)
 
 

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from cyclegan.atomic import atomic_write
 from cyclegan.errors import UserError
 from cyclegan.images.document import Document
 from cyclegan.images.eight_bit import check_longest
 from cyclegan.images.formats import FORMATS, by_ending
 from cyclegan.images.picture import RANGES, Picture, Range
 from cyclegan.images.tags import Tags
-from cyclegan.images.whole import whole_file
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def write_document(
     hold them.
     """
     check_holds(path, like)
-    with whole_file(path) as unfinished:
+    with atomic_write(path) as unfinished:
         _encoder(path).encode(unfinished, pictures, like, compression, path)
 
 

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from cyclegan.atomic import atomic_write
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import NAME as JSON_LINES
 from cyclegan.loggers.jsonl import read_records
@@ -47,13 +48,14 @@ def _write_table(path: Path, records: Sequence[Record]) -> list[str]:
     """Write the whole table; return its columns."""
     rows = [_row(record) for record in records]
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
+    with (
+        atomic_write(path) as unfinished,
+        unfinished.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, columns)
         if columns:
             writer.writeheader()
         writer.writerows(rows)
-    unfinished.replace(path)
     return columns
 
 

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from cyclegan.atomic import atomic_write
 from cyclegan.loggers.curves import Chart
 from cyclegan.plain import DamagedTextError, from_json
 
@@ -42,11 +43,10 @@ def add(folder: Path, tables: Iterable[Table]) -> list[Table]:
     path = folder / NAME
     known = {_key(table): table for table in [*read(folder), *tables]}
     ordered = sorted(known.values(), key=lambda table: int(table["images_seen"]))
-    unfinished = folder / f".{NAME}.unfinished"
-    unfinished.write_text(json.dumps(ordered, indent=1))
-    if path.exists() and not _is_sound(path):
-        path.replace(folder / f"{NAME}.damaged")
-    unfinished.replace(path)
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(json.dumps(ordered, indent=1))
+        if path.exists() and not _is_sound(path):
+            path.replace(folder / f"{NAME}.damaged")
     return ordered
 
 

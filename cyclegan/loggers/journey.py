@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import PositiveInt, TypeAdapter, ValidationError
 
+from cyclegan.atomic import atomic_write
 from cyclegan.errors import UserError
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.plain import DamagedTextError, from_json
@@ -50,9 +51,8 @@ class Journey:
 
     def save(self) -> None:
         """Write it into the run's folder, for reports that are made without training."""
-        unfinished = self.folder / f".{NAME}.unfinished"
-        unfinished.write_bytes(_ADAPTER.dump_json(self, indent=1, exclude={"folder"}))
-        unfinished.replace(self.folder / NAME)
+        with atomic_write(self.folder / NAME) as unfinished:
+            unfinished.write_bytes(_ADAPTER.dump_json(self, indent=1, exclude={"folder"}))
 
 
 class JourneyLogger:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from cyclegan.atomic import atomic_write
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.record import Pictures, Record
 from cyclegan.loggers.settings import LoggerSettings
@@ -91,15 +92,13 @@ def cut_back(path: Path, images: int) -> None:
     """Leave out what comes after `images`, and half a line that a kill may have left at the end."""
     if not path.exists():
         return
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with path.open("rb") as lines, unfinished.open("wb") as kept:
+    with atomic_write(path) as unfinished, path.open("rb") as lines, unfinished.open("wb") as kept:
         for line in lines:
             record = _parse(line)
             if record is not None and record.position.images > images:
                 break
             if line.endswith(b"\n"):
                 kept.write(line)  # a line that is no record too: it is not ours to judge
-    unfinished.replace(path)
 
 
 def _tell_lost(path: Path, images: int, every: int) -> None:

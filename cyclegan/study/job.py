@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cyclegan import checkpoint
+from cyclegan.atomic import atomic_write
 from cyclegan.comparison.compare import write_page
 from cyclegan.comparison.settings import CompareSettings
 from cyclegan.device import choose_device
@@ -23,7 +24,6 @@ from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import Yardstick, make_yardstick, open_domains
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import feature_network
-from cyclegan.images.whole import whole_file
 from cyclegan.losses.objective import Objective
 from cyclegan.plain import DamagedTextError, from_json
 from cyclegan.progress import part, progress_bar, waiting
@@ -142,7 +142,7 @@ class _Journal:
         """Note the newest checkpoint of a run."""
         self.runs.setdefault(name, []).append(found)
         runs = {name: [asdict(one) for one in run] for name, run in self.runs.items()}
-        with whole_file(self._path) as unfinished:
+        with atomic_write(self._path) as unfinished:
             unfinished.write_text(json.dumps({"asked": self._asked, "runs": runs}, indent=1))
 
     def _read(self) -> None:

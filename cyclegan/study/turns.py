@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import tomli_w
 
+from cyclegan.atomic import atomic_write
 from cyclegan.checkpoint import LATEST
 from cyclegan.errors import UserError
-from cyclegan.images.whole import whole_file
 from cyclegan.settings import Settings
 
 #: What a training is started by: it ends, without saving, when the study that reads along does.
@@ -80,7 +80,7 @@ def _training(settings: Settings, *, goes_on: bool) -> Iterator["subprocess.Pope
     """The process that trains; what is left of it at the end is killed."""
     run = settings.run
     preset = run.checkpoints_dir / f"{run.name}.toml"
-    with whole_file(preset) as unfinished:
+    with atomic_write(preset) as unfinished:
         unfinished.write_text(tomli_w.dumps(settings.table()))
     command = [sys.executable, "-c", _CHILD, "train", str(preset)]
     if goes_on:
@@ -151,6 +151,6 @@ def _log(settings: Settings) -> Path:
 
 
 def _copy(path: Path, to: Path) -> None:
-    with whole_file(to) as unfinished:
+    with atomic_write(to) as unfinished:
         shutil.copyfile(path, unfinished)
         os.utime(unfinished)

@@ -7,6 +7,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cyclegan.atomic import atomic_write
 from cyclegan.video.clip import Clip, Frame
 from cyclegan.video.encoders import Encoder, add_stream, packer
 from cyclegan.video.stabilizer import Memory
@@ -95,9 +96,9 @@ class Segments:
     def _keep(self, made: Path, path: Path, memory: Memory | None) -> None:
         """Seal a segment; what was remembered after it is there before it is."""
         if memory is not None:
-            content, unfinished = memory.to_bytes(), self.folder / "unfinished.memory"
-            unfinished.write_bytes(content + sha256(content).digest())
-            unfinished.replace(_beside(path))
+            content = memory.to_bytes()
+            with atomic_write(_beside(path)) as unfinished:
+                unfinished.write_bytes(content + sha256(content).digest())
         with made.open("r+b") as file:
             digest = file_digest(file, "sha256").digest()
             file.write(digest)

@@ -1,7 +1,6 @@
 """What the report holds, and its writing."""
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from jinja2 import Environment, PackageLoader
 from PIL import Image
 
 from cyclegan import images
+from cyclegan.atomic import atomic_write
 from cyclegan.loggers import evaluations, panels
 from cyclegan.loggers.curves import Chart, Charts, Trace
 from cyclegan.loggers.grid import cell, grid_rows
@@ -71,12 +71,8 @@ class Report:
             charts=[_drawn(chart) for chart in evaluations.charts(evaluated) + charts],
         )
         # The training and the command may write at the same time.
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-        try:
+        with atomic_write(path, shared=True) as unfinished:
             unfinished.write_text(page, encoding="utf-8")
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
 
     def _comparisons(self) -> list[dict[str, str]]:
         """Input and fake of every held-out image, as they are now."""
