@@ -40,7 +40,7 @@ RANKS = {
     "translation": 0, "atomic": 0,
     "classic_flags": 0, "packages": 0, "text": 0, "tiff_pages": 0, "leftovers": 0,
     "plain": 0, "durations": 0, "contents": 1, "wrapped": 1,
-    "archive": 1, "images": 1, "run": 1, "device": 1, "progress": 1,
+    "archive": 1, "images": 1, "run": 1, "device": 1, "progress": 1, "download": 1,
     "layers": 2, "generators": 3, "discriminators": 3, "losses": 3, "data": 3, "loggers": 3,
     "metrics": 3, "execution": 3, "features": 3, "quality": 5, "fusion": 6,
     "checkpoint": 2, "settings": 4, "tiling": 4, "classic": 5, "training": 6,
@@ -168,7 +168,7 @@ def modules_after(code: str) -> set[str]:
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:
-    heavy = {"torch", "torchvision", "albumentations", "cv2", "visdom", "numpy"}
+    heavy = {"torch", "torchvision", "albumentations", "cv2", "visdom", "numpy", "pooch"}
     assert not heavy & modules_after("import cyclegan.cli, cyclegan.conversion.settings")
 
 

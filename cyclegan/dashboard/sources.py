@@ -12,12 +12,12 @@ import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
-from cyclegan.dashboard import download
 from cyclegan.dashboard.packages import Package
 from cyclegan.dashboard.page import Page, place
 
 log = logging.getLogger(__name__)
-ANSWER = 6.0  # seconds in which the hosts of visdom's own download answer
+UNPKG = "https://unpkg.com"  # has the files of npm's packages one by one
+ANSWER = 5.0  # seconds in which its first, a small one, comes
 LIMIT = 600.0  # seconds that a source may take
 FETCHING = "the page's scripts are being fetched, once"
 NOTHING = (
@@ -28,10 +28,18 @@ NOTHING = (
 Source = Callable[[Path, Page], Awaitable[bool]]
 
 
-async def from_visdom(folder: Path, page: Page, urls: Sequence[str] = download.URLS) -> bool:
-    """visdom's own download into folder/static, where all of `urls` answer."""
-    command = [sys.executable, "-m", "cyclegan.dashboard.download", str(folder), *urls]
-    async with _process(command) as process:
+async def from_unpkg(folder: Path, page: Page, host: str = UNPKG) -> bool:
+    """Download files of npm packages into folder/static, under the names visdom gives them."""
+    files = [
+        word
+        for package in page.packages
+        for target, path in package.files
+        for word in (
+            f"{host}/{package.name}@{package.version}/{path}",
+            str(folder / "static" / target),
+        )
+    ]
+    async with _process([sys.executable, "-m", "cyclegan.download", *files]) as process:
         assert process.stdout is not None
         try:
             answer = await asyncio.wait_for(process.stdout.readline(), ANSWER)
@@ -41,7 +49,7 @@ async def from_visdom(folder: Path, page: Page, urls: Sequence[str] = download.U
 
 
 async def from_npm(folder: Path, page: Page) -> bool:
-    """Packages of npm, whose files are put into folder/static under the names visdom gives them."""
+    """The same by npm, which knows the registry and the proxy that it was set up with."""
     npm = shutil.which("npm")
     if npm is None or not page.packages:
         return False
@@ -56,7 +64,7 @@ async def from_npm(folder: Path, page: Page) -> bool:
 
 
 #: In the order in which they are tried, by the name that is told.
-SOURCES: dict[str, Source] = {"visdom's own download": from_visdom, "npm": from_npm}
+SOURCES: dict[str, Source] = {"unpkg.com": from_unpkg, "npm": from_npm}
 
 
 async def complete(page: Page, dashboard: Path, sources: dict[str, Source] = SOURCES) -> bool:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from torch import nn
 
+from cyclegan.download import fetch
 from cyclegan.errors import UserError
-from cyclegan.features.download import downloaded
 from cyclegan.features.layered import (
     Affine,
     LayeredNetwork,
@@ -15,6 +16,7 @@ from cyclegan.features.layered import (
     given,
     read_convolutions,
 )
+from cyclegan.features.network import NoWeightsError
 
 #: Where torchvision has them, with the first digits of the file's SHA-256 in its name.
 URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
@@ -61,7 +63,16 @@ def _known(names: Sequence[str], wanted: str) -> tuple[str, ...]:
 
 
 def _downloaded() -> list[Weights]:
-    path = downloaded(URL, "vgg19")
+    """Load torchvision's weights, kept in its folder. Raises NoWeightsError, with the way out."""
+    name = URL.rpartition("/")[2]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / name
+    try:
+        fetch(URL, path, name.rpartition("-")[2].partition(".")[0])
+    except OSError as error:
+        raise NoWeightsError(
+            f"vgg19: its weights can't be downloaded ({error}): try again, or fetch {URL} "
+            "elsewhere and give the file with --feature_weights FILE"
+        ) from error
     try:
         return read_convolutions(path, "vgg19")
     except UserError as error:

@@ -1,4 +1,4 @@
-"""The page's scripts, fetched once; a network that has neither CDNs nor npm."""
+"""The page's scripts, fetched once; a network that has neither unpkg.com nor npm."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ def assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     page = Page(folder)
     page.prepare()
     if not asyncio.run(sources.complete(page, folder)):
-        lacking("neither the CDNs of visdom nor npm's registry are reached")
+        lacking("neither unpkg.com nor npm's registry is reached")
     return page.folder
 
 

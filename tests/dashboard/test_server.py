@@ -287,7 +287,7 @@ def test_what_fetches_is_not_told_the_password(checkpoints: Path, cut_off: Silen
             fetching = [
                 child
                 for child in psutil.Process(process.pid).children()
-                if "cyclegan.dashboard.download" in child.cmdline()
+                if "cyclegan.download" in child.cmdline()
             ]
         told = fetching[0].environ()
         assert PASSWORD not in "\n".join(told.values())

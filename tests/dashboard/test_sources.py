@@ -1,4 +1,4 @@
-"""Getting the page's scripts: from a folder, visdom's CDNs or npm; or saying that it can't be."""
+"""Getting the page's scripts: from a folder, unpkg.com or npm; or saying that it can't be."""
 
 import asyncio
 import functools
@@ -22,7 +22,7 @@ from browser import lacking
 from dashboard.conftest import Silence
 from dashboard.serving import small_scripts
 
-from cyclegan.dashboard import download, packages, sources
+from cyclegan.dashboard import packages, sources
 from cyclegan.dashboard.packages import PACKAGES
 from cyclegan.dashboard.page import Page
 from cyclegan.errors import UsageError
@@ -183,10 +183,9 @@ def test_an_interrupted_fetch_leaves_nothing(page: Page) -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_hosts_that_accept_and_never_answer(scheme: str, page: Page, silence: Silence) -> None:
-    url = f"{scheme}://127.0.0.1:{silence.port}/x.js"
     started = time.monotonic()
-    ask = functools.partial(sources.from_visdom, urls=[url, url])
-    assert not get(page, visdom=ask)
+    ask = functools.partial(sources.from_unpkg, host=f"{scheme}://127.0.0.1:{silence.port}")
+    assert not get(page, unpkg=ask)
     assert time.monotonic() - started < 10
     assert silence.visits() >= 1
 
@@ -261,13 +260,14 @@ def internet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[S
 
 
 @pytest.mark.usefixtures("small_pins")
-def test_visdoms_own_download(
+def test_files_of_unpkg(
     page: Page, internet: type[Stand], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     assert asyncio.run(sources.complete(page, page.folder.parent))
-    assert "the page's scripts came from visdom's own download" in caplog.text
-    assert internet.hosts >= {"unpkg.com", "cdn.plot.ly", "d3js.org", "cdnjs.cloudflare.com"}
+    assert "the page's scripts came from unpkg.com" in caplog.text
+    assert internet.hosts == {"unpkg.com"}
+    assert "/plotly.js-dist-min@2.11.1/plotly.min.js" in internet.asked
     assert (page.folder / "js" / "plotly-plotly.min.js").read_text() == "/**/"
 
 
@@ -275,32 +275,25 @@ def test_other_bytes_from_the_internet(
     page: Page, internet: type[Stand], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The stand-in's files are none of those that are known."""
-    assert not get(page, **{"visdom's own download": sources.from_visdom})
+    assert not get(page, **{"unpkg.com": sources.from_unpkg})
     first = caplog.records[0].message
     assert "js/plotly-plotly.min.js" in first
-    assert "from visdom's own download: not the file that is known" in first
+    assert "from unpkg.com: not the file that is known" in first
     assert page.missing() == page.required
 
 
 def test_hosts_that_stop_in_the_middle(page: Page, internet: type[Stand]) -> None:
     internet.answer = lambda stand: time.sleep(30)
     started = time.monotonic()
-    assert not get(page, visdom=sources.from_visdom)
+    assert not get(page, unpkg=sources.from_unpkg)
     assert time.monotonic() - started < 10
     assert page.missing() == page.required
 
 
 def test_a_file_that_is_gone_ends_the_download(page: Page, internet: type[Stand]) -> None:
     internet.answer = lambda stand: stand.send_error(404)
-    assert not get(page, visdom=sources.from_visdom)
+    assert not get(page, unpkg=sources.from_unpkg)
     assert len(internet.asked) == 1
-
-
-def test_the_hosts_that_are_asked_are_visdoms() -> None:
-    from visdom.server import build
-
-    source = inspect.getsource(build)
-    assert all(url.split("/")[2] in source for url in download.URLS)
 
 
 def test_npm(page: Page) -> None:

@@ -11,8 +11,9 @@ import pytest
 import torch
 from feature_weights import save_vgg
 
+from cyclegan import download
 from cyclegan.errors import UserError
-from cyclegan.features import download, vgg
+from cyclegan.features import vgg
 from cyclegan.features.network import NoWeightsError
 from cyclegan.features.table import layered_network
 
@@ -71,7 +72,13 @@ def test_once_is_enough(host: Host, tmp_path: Path, capsys: pytest.CaptureFixtur
         assert network.layers == ("relu1_1", "relu1_2", "relu2_1")
     assert host.asked == 1
     assert left(tmp_path) == [vgg.URL.rpartition("/")[2]]
-    assert capsys.readouterr().out == "", "figures for programs go there"
+    out, err = capsys.readouterr()
+    assert out == "", "figures for programs go there"
+    assert err.splitlines()[0].startswith(f"downloading {vgg.URL.rpartition('/')[2]}")
+    assert "pooch" not in err.lower()
+    assert "sha256" not in err.lower()
+    (path,) = (tmp_path / "hub").rglob("*.pth")
+    assert path.stat().st_mode & 0o777 == 0o644, "others of this machine may read it"
 
 
 @pytest.mark.parametrize("cut", [True, False])
