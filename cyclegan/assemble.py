@@ -12,8 +12,8 @@ from typing import Any
 import tomli_w
 import torch
 
-from cyclegan import checkpoint, classic
-from cyclegan.atomic import atomic_write, remove_unfinished
+from cyclegan import classic
+from cyclegan.atomic import atomic_write
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.cache import open_cache
@@ -43,6 +43,7 @@ from cyclegan.recipes import RECIPES
 from cyclegan.recipes.cyclegan import DISCRIMINATORS
 from cyclegan.recipes.materials import Materials
 from cyclegan.resume import best_of, check_size, take_up
+from cyclegan.run_folder import RunFolder
 from cyclegan.settings import Settings, changes, from_table
 from cyclegan.training.captured import step_of
 from cyclegan.training.diary import Display
@@ -96,13 +97,12 @@ def train(
     if given:
         _take_in(recipe.state, given, settings.training.discriminator_warmup)
     if resume is not None:
-        take_up(recipe.state, resume, device, settings.run.folder / checkpoint.LATEST)
+        take_up(recipe.state, resume, device, RunFolder(settings.run.folder).latest)
         start = resume.position
         _tell_data(resume.data, feed)
     _make_folder(settings.run.folder)
     with only_trainer(settings.run.folder):
-        for folder in (settings.run.folder, *settings.run.folder.glob("pictures/*/")):
-            remove_unfinished(folder)
+        RunFolder(settings.run.folder).remove_unfinished()
         try:
             training = _training(settings, recipe, feed, device, start, chosen)
             best = {} if resume is None else resume.best
@@ -160,7 +160,7 @@ def _training(
     chosen: Chosen,
 ) -> Training:
     kept = settings.anchored().table()  # the run can go on from any working folder
-    with atomic_write(settings.run.folder / "settings.toml") as unfinished:
+    with atomic_write(RunFolder(settings.run.folder).settings) as unfinished:
         unfinished.write_text(tomli_w.dumps(kept))
     journey = _journey(settings, device, start, len(feed), chosen.execution)
     journey.save()

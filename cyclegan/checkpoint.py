@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,11 +20,9 @@ from cyclegan.contents import PROGRAMS, SAFE, ending_of, other_than_weights
 from cyclegan.device import ran_out_of_memory
 from cyclegan.errors import UserError, in_one_line, in_words
 from cyclegan.position import Position
+from cyclegan.run_folder import LATEST, PREVIOUS, RunFolder
 
 FORMAT = 1
-LATEST = "latest.pt"
-PREVIOUS = "previous"  # in place of an epoch's number: what was latest.pt before
-BEST = "best"  # the same
 #: Where a state holds networks: as they are trained, and averaged over the steps.
 GROUPS = ("networks", "averages")
 
@@ -117,41 +114,24 @@ def path_of(run: Path, epoch: str) -> Path:
 
     Raises UserError, naming the epochs there are, where it is missing.
     """
-    path = run / _file_name(epoch)
+    path = RunFolder(run).checkpoint(epoch)
     if path.is_file():
         return path
     if not run.is_dir():
         raise UserError(f"{run}: no such run{_neighbours(run)}")
-    there = saved(run)
+    there = RunFolder(run).saved()
     found = f"there are {', '.join(there)}" if there else "it holds no checkpoint"
     raise UserError(f"{path}: no such checkpoint; {found}")
 
 
-def saved(run: Path) -> list[str]:
-    """What there is to choose from in a run's folder, as `path_of` takes it."""
-    named = [name for name in ("latest", PREVIOUS, BEST) if (run / _file_name(name)).is_file()]
-    return named + [str(number) for number in saved_epochs(run)]
-
-
-def newest(run: Path) -> str:
-    """What stands for the run as far as it is trained: 'previous' where its latest was lost."""
-    return PREVIOUS if saved(run)[:1] == [PREVIOUS] else "latest"
-
-
-def saved_epochs(run: Path) -> list[int]:
-    """Numbers of the epochs that have a checkpoint of their own, in order."""
-    files = (path.name for path in run.glob("epoch_*.pt") if path.is_file())
-    names = (re.fullmatch(r"epoch_(0|[1-9]\d*)\.pt", name, re.ASCII) for name in files)
-    return sorted(int(name[1]) for name in names if name)
-
-
-def save(checkpoint: Checkpoint, run: Path, epoch: str = "latest", keep: int = 0) -> Path:
+def save(checkpoint: Checkpoint, run: Path, epoch: str = LATEST, keep: int = 0) -> Path:
     """Write the file of `epoch` ('latest', 'best' or a number), whole or not at all; its path.
 
     The latest before becomes the previous one. Of the epochs' files only the newest `keep` stay; 0
     keeps all. Raises UserError where it can't be written; what was saved before is then as it was.
     """
-    path = run / _file_name(epoch)
+    folder = RunFolder(run)
+    path = folder.checkpoint(epoch)
     content = {
         "format": FORMAT,
         "settings": checkpoint.settings,
@@ -170,8 +150,8 @@ def save(checkpoint: Checkpoint, run: Path, epoch: str = "latest", keep: int = 0
     try:
         with atomic_write(path) as unfinished:
             _write_through(content, unfinished)
-            if path.name == LATEST:
-                _keep_previous(path)
+            if epoch == LATEST:
+                _keep_previous(folder)
         _sync_folder(run)
     except (OSError, RuntimeError) as error:
         raise UserError(
@@ -179,8 +159,8 @@ def save(checkpoint: Checkpoint, run: Path, epoch: str = "latest", keep: int = 0
             "make room, then go on with --continue_train"
         ) from error
     if epoch.isdecimal() and keep:
-        for number in saved_epochs(run)[:-keep]:
-            (run / _file_name(str(number))).unlink()
+        for number in folder.saved_epochs()[:-keep]:
+            folder.checkpoint(str(number)).unlink()
     return path
 
 
@@ -284,13 +264,9 @@ def _unreadable(path: Path, error: Exception) -> str:
     return f"damaged or not a weights file ({_cause(error)})"
 
 
-def _file_name(epoch: str) -> str:
-    return f"{epoch}.pt" if epoch in ("latest", PREVIOUS, BEST) else f"epoch_{epoch}.pt"
-
-
-def _keep_previous(latest: Path) -> None:
+def _keep_previous(folder: RunFolder) -> None:
     """Give the latest file a second name, so that at no moment there is none."""
-    previous = latest.with_name(_file_name(PREVIOUS))
+    latest, previous = folder.latest, folder.checkpoint(PREVIOUS)
     link = latest.with_name(hidden_name(previous.name, UNFINISHED))
     link.unlink(missing_ok=True)
     if not latest.exists() or (previous.exists() and previous.samefile(latest)):
@@ -330,6 +306,6 @@ def _cause(error: BaseException) -> str:
 
 
 def _neighbours(run: Path) -> str:
-    runs = sorted(path.name for path in run.parent.glob("*/") if saved(path))
+    runs = sorted(path.name for path in run.parent.glob("*/") if RunFolder(path).saved())
     more = ", ..." if len(runs) > 10 else ""
     return f"; {run.parent} holds {', '.join(runs[:10])}{more}" if runs else ""

@@ -84,6 +84,7 @@ def parse_run(args: Sequence[str], defaults: Settings, *, prog: str, about: str)
         prog=prog,
         check=lambda args: parse_run(args, defaults, prog=prog, about=about).settings.check(),
     )
+    _refuse_csv(args, prog)
     kinds, rest = Glance([key for key, _ in KINDS.values()]).parse_known_args(args)
     parts = {part.name: getattr(defaults, part.name) for part in fields(Settings)}
     for part, (key, _) in KINDS.items():
@@ -185,6 +186,19 @@ _INVALID = re.compile(
 
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def _refuse_csv(args: Sequence[str], prog: str) -> None:
+    """Raise UsageError for a flag of earlier versions, with the command that does its work."""
+    typed = [arg for arg in args if any(_is_flag(arg, name) for name in ("csv", "no_csv"))]
+    if typed:
+        glance, _ = Glance(["name", "checkpoints_dir"]).parse_known_args(args)
+        where = ["--checkpoints_dir", glance.checkpoints_dir] if glance.checkpoints_dir else []
+        command = shlex.join(["cyclegan", "report", glance.name or "NAME", *where, "--csv"])
+        raise UsageError(
+            f"{prog} does not take {typed[0]}: {command} writes the table of a run's losses, "
+            "while it trains and afterwards"
+        )
 
 
 def _refuse_other_kinds(args: Sequence[str], settings: Settings) -> None:

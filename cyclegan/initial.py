@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cyclegan import checkpoint, classic, wrapped
 from cyclegan.errors import UserError
+from cyclegan.run_folder import RunFolder
 from cyclegan.runtimes.tensors import read_tensors
 from cyclegan.wrapped import NETWORKS
 
@@ -33,12 +34,14 @@ def initial_weights(source: Path, *, trust_code: bool) -> dict[str, Initial]:
     It is a run's folder, a folder of the classic's files, a checkpoint, or a file of other scripts
     with one network or several. Programs are opened only with `trust_code`. Raises UserError.
     """
-    if source.is_dir() and not checkpoint.saved(source):
+    if source.is_dir() and not RunFolder(source).saved():
         return {
             name: Initial(classic.clean(read_tensors(path, trust_code=trust_code), path), path)
             for name, path in classic.find_files(source).items()
         }
-    path = checkpoint.path_of(source, checkpoint.newest(source)) if source.is_dir() else source
+    path = source
+    if source.is_dir():
+        path = checkpoint.path_of(source, RunFolder(source).newest())
     content = read_tensors(path, trust_code=trust_code)
     if checkpoint.is_checkpoint(content):
         found = checkpoint.from_plain(content, path).state["networks"]

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from cyclegan import checkpoint
 from cyclegan.atomic import atomic_write
-from cyclegan.checkpoint import LATEST, Checkpoint, DamagedError
+from cyclegan.checkpoint import Checkpoint, DamagedError
 from cyclegan.errors import UserError
-from cyclegan.loggers.jsonl import NAME as JSON_LINES
 from cyclegan.loggers.jsonl import read_records
+from cyclegan.run_folder import LATEST, RunFolder
 from cyclegan.training.lock import only_trainer
 
 log = logging.getLogger(__name__)
@@ -57,9 +57,9 @@ def newest_sound(run: Path) -> Sound:
 
     Raises UserError where none is sound.
     """
-    latest = run / LATEST
+    latest = RunFolder(run).latest
     reason = f"{latest}: missing"
-    if latest.is_file() or not checkpoint.saved(run):
+    if latest.is_file() or not RunFolder(run).saved():
         try:
             return Sound(latest, _trainable(checkpoint.path_of(run, "latest")))
         except DamagedError as error:
@@ -86,7 +86,7 @@ def _trainable(path: Path) -> Checkpoint:
 
 def _restore(sound: Sound) -> None:
     """Make it the latest checkpoint; the damaged one stays beside it under another name."""
-    latest = sound.path.with_name(LATEST)
+    latest = RunFolder(sound.path.parent).latest
     with atomic_write(latest) as unfinished:
         unfinished.unlink()
         try:
@@ -94,20 +94,21 @@ def _restore(sound: Sound) -> None:
         except OSError:  # a file system without links
             shutil.copyfile(sound.path, unfinished)
         if latest.exists():
-            latest.replace(latest.with_name(LATEST + DAMAGED))
+            latest.replace(latest.with_name(latest.name + DAMAGED))
 
 
 def _newest_first(run: Path) -> list[Path]:
     """All checkpoints but the latest that say how far they are; the order of names among equals."""
-    paths = [checkpoint.path_of(run, name) for name in checkpoint.saved(run) if name != "latest"]
+    folder = RunFolder(run)
+    paths = [folder.checkpoint(name) for name in folder.saved() if name != LATEST]
     images = {path: reached for path in paths for reached in _images(path)}
     return sorted(images, key=lambda path: -images[path])
 
 
 def _reached(run: Path) -> int:
     """Images that the run had seen, by its damaged checkpoint and by its log."""
-    logged = (record.position.images for record in read_records(run / JSON_LINES))
-    return max((*_images(run / LATEST), *logged), default=0)
+    logged = (record.position.images for record in read_records(RunFolder(run).losses))
+    return max((*_images(RunFolder(run).latest), *logged), default=0)
 
 
 def _images(path: Path) -> Iterator[int]:

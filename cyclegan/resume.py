@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 
-from cyclegan.checkpoint import LATEST, Checkpoint
+from cyclegan.checkpoint import Checkpoint
 from cyclegan.device import ran_out_of_memory
 from cyclegan.errors import UserError, in_one_line
 from cyclegan.quality.watch import Best
+from cyclegan.run_folder import RunFolder
 from cyclegan.settings import Settings
 from cyclegan.training.state import TrainingState
 
@@ -43,7 +44,7 @@ def check_size(settings: Settings, resume: Checkpoint) -> None:
     )
     if needed > held:
         raise UserError(
-            f"{settings.run.folder / LATEST}: holds {held} bytes of weights, fewer than "
+            f"{RunFolder(settings.run.folder).latest}: holds {held} bytes of weights, fewer than "
             f"its settings need ({needed}): start a new run with another --name"
         )
 

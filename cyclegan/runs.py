@@ -8,13 +8,12 @@ from typing import Literal
 from cyclegan.errors import UserError
 from cyclegan.loggers import journey as journeys
 from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.jsonl import NAME as JSON_LINES
 from cyclegan.loggers.jsonl import newest_and_holding
 from cyclegan.loggers.record import Record
+from cyclegan.run_folder import RunFolder
 from cyclegan.training.lock import is_trained
 
 State = Literal["running", "finished", "stopped"]
-_MARKS = (journeys.NAME, "settings.toml", "latest.pt")  # a run has one of them at least
 
 
 @dataclass(frozen=True)
@@ -66,13 +65,13 @@ class RunSummary:
 def list_runs(checkpoints_dir: Path) -> list[RunSummary]:
     """All runs in a folder, the one with the latest sign of life first."""
     folders = [path for path in checkpoints_dir.glob("*/") if not path.name.startswith(".")]
-    runs = [folder for folder in folders if any((folder / name).exists() for name in _MARKS)]
+    runs = [folder for folder in folders if RunFolder(folder).is_run()]
     return sorted(map(summarize, runs), key=lambda run: (-run.updated, run.name))
 
 
 def summarize(folder: Path) -> RunSummary:
     """The run in `folder`; what is damaged or missing of its logs is left out."""
-    newest, measured = newest_and_holding(folder / JSON_LINES, *_BEST)
+    newest, measured = newest_and_holding(RunFolder(folder).losses, *_BEST)
     journey, running = _journey(folder), is_trained(folder)
     finished = journey is not None and _is_finished(folder, journey)
     logged = 0 if newest is None else newest.position.images
@@ -97,7 +96,7 @@ def _journey(folder: Path) -> Journey | None:
 
 def _is_finished(folder: Path, journey: Journey) -> bool:
     """Whether it came to its end; by its checkpoints where an earlier version trained it."""
-    return journey.finished or (folder / f"epoch_{journey.last_epoch}.pt").exists()
+    return journey.finished or RunFolder(folder).checkpoint(f"{journey.last_epoch}").exists()
 
 
 def _saved(journey: Journey, logged: int, finished: bool) -> int:
@@ -119,5 +118,5 @@ def _best(measured: Sequence[Record]) -> BestFigure | None:
 
 def _updated(folder: Path) -> float:
     """When its log grew, or the folder changed where there is none."""
-    log = folder / JSON_LINES
+    log = RunFolder(folder).losses
     return (log if log.exists() else folder).stat().st_mtime

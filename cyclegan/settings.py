@@ -130,6 +130,9 @@ KINDS: dict[str, tuple[str, Mapping[str, Kind]]] = {
     "discriminator": ("netD", DISCRIMINATORS),
 }
 
+#: Keys of earlier versions, which files may still hold, and nothing goes by any more.
+RETIRED = ("loggers.csv",)
+
 #: What can't change once a run has begun; a part, or one key of a part.
 FIXED = (
     "run.model",
@@ -224,7 +227,8 @@ def _part(name: str, given: Any, source: str) -> Any:
     where = f"{source}: [{name}]"
     if not isinstance(given, Mapping):
         raise UsageError(f"{where} is a table of keys and values, not {given!r}")
-    start, values = getattr(Settings(), name), dict(given)
+    start = getattr(Settings(), name)
+    values = {key: value for key, value in given.items() if f"{name}.{key}" not in RETIRED}
     if name in KINDS and KINDS[name][0] in values:
         start = of_kind(name, str(values.pop(KINDS[name][0])), start, source)
     try:

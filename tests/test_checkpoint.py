@@ -11,6 +11,7 @@ from cyclegan import checkpoint
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.errors import UserError
 from cyclegan.position import Position
+from cyclegan.run_folder import RunFolder
 
 CONTENT = Checkpoint(
     {"run": {"name": "x"}},
@@ -115,9 +116,9 @@ def test_a_full_disk_leaves_the_old_one_whole(tmp_path: Path) -> None:
 def test_epochs_are_found_in_order_and_pruned(tmp_path: Path) -> None:
     for epoch in (2, 10, 9):
         checkpoint.save(CONTENT, tmp_path, str(epoch))
-    assert checkpoint.saved_epochs(tmp_path) == [2, 9, 10]
+    assert RunFolder(tmp_path).saved_epochs() == [2, 9, 10]
     checkpoint.save(CONTENT, tmp_path, "11", keep=2)
-    assert checkpoint.saved_epochs(tmp_path) == [10, 11]
+    assert RunFolder(tmp_path).saved_epochs() == [10, 11]
 
 
 def test_a_missing_one_names_those_there_are(tmp_path: Path) -> None:

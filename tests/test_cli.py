@@ -150,6 +150,8 @@ def test_replacements_are_flags_that_exist() -> None:
         (["--beta1", "1.5"], ["--beta1 1.5", "less than 1"]),
         (["mydata"], ["mydata", "not a preset", "--dataroot"]),
         (["smal"], ["smal: not a preset", "perhaps you meant small"]),
+        (["--csv"], ["does not take --csv: cyclegan report NAME --csv writes the table"]),
+        (["--no-csv", "--name", "x"], ["does not take --no-csv: cyclegan report x --csv"]),
         (["--name", "small", "quick"], ["quick: the name of a preset comes before all flags"]),
     ],
 )

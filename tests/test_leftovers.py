@@ -10,11 +10,11 @@ from training.test_loop import with_changes
 
 from cyclegan import assemble
 from cyclegan.atomic import remove_unfinished
-from cyclegan.commands import train
 from cyclegan.data.cache import open_cache
 from cyclegan.data.cache_folder import PREFIX
 from cyclegan.data.settings import DataSettings
 from cyclegan.leftovers import remove_folders, temporary_folder
+from cyclegan.run_folder import RunFolder
 
 HOLDING = """
 import sys
@@ -79,7 +79,7 @@ def test_a_run_removes_what_its_killed_trainer_was_writing(tiny: dict) -> None:
     living = folder / f".report.html.{os.getppid()}.unfinished"
     for path in (*left, living):
         path.write_text("half")
-    assert all(train._is_beginning(path) for path in folder.iterdir())
+    assert RunFolder(folder).is_fresh()
     assemble.train(settings)
     assert not any(path.exists() for path in left)
     assert living.read_text() == "half", "cyclegan report may be writing it"

@@ -8,11 +8,10 @@ import pytest
 from conftest import smooth_image
 
 from cyclegan import images
-from cyclegan.checkpoint import LATEST
 from cyclegan.contents import PROGRAMS
 from cyclegan.export.table import FORMATS
 from cyclegan.images.formats import FORMATS as PICTURES
-from cyclegan.loggers.jsonl import NAME as LOG
+from cyclegan.run_folder import RunFolder
 from cyclegan.runtimes.table import RUNTIMES
 from cyclegan.serving.header import ENDINGS
 from cyclegan.video.endings import VIDEO
@@ -23,6 +22,7 @@ ROWS = [
     for line in TEXT.splitlines()
     if line.startswith("|") and not line.startswith("|--")
 ][1:]
+RUN = RunFolder(Path())
 #: Every ending that some table of the code opens, and the file that each kind of them stands for.
 OPENED = {
     *(ending for kind in PICTURES for ending in kind.endings),
@@ -30,7 +30,8 @@ OPENED = {
     *ENDINGS,
     *(ending for loaders in RUNTIMES.values() for ending in loaders),
     *(kind.ending for kind in FORMATS.values()),
-    *(Path(name).suffix for name in (LATEST, LOG, "settings.toml", "journey.json", "list.txt")),
+    *(path.suffix for path in (RUN.latest, RUN.losses, RUN.settings, RUN.journey)),
+    Path("list.txt").suffix,
 }
 
 

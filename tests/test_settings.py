@@ -75,6 +75,13 @@ def test_wrong_keys_and_values_are_named(table: dict, words: list[str]) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_keys_of_earlier_versions_are_read_and_not_written(tmp_path: Path) -> None:
+    (tmp_path / "old.toml").write_text("[loggers]\ncsv = true\nprint_freq = 7\n")
+    read = load_preset(tmp_path / "old.toml")
+    assert read == from_table({"loggers": {"print_freq": 7}}, "x")
+    assert "csv" not in read.table()["loggers"]
+
+
 @pytest.mark.parametrize(
     ("part", "values", "words"),
     [

@@ -74,7 +74,11 @@ def test_a_stored_run_is_told_of(stored: Path, capsys: pytest.CaptureFixture[str
     told = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
     assert told.keys() == STYLES.keys()
     assert {(one["state"], one["images"]) for one in told.values()} == {("finished", 4)}
-    assert cli.run(["report", "cycle_gan", "--checkpoints_dir", str(stored / "runs")]) == 0
+    where = ["--checkpoints_dir", str(stored / "runs")]
+    assert cli.run(["report", "cycle_gan", *where, "--csv"]) == 0
+    table = (stored / "runs" / "cycle_gan" / "losses.csv").read_text()
+    assert table == (STORED / "runs" / "cycle_gan" / "losses.csv").read_text()
+    assert cli.run(["report", "cycle_gan", *where]) == 0
     page = (stored / "runs" / "cycle_gan" / "report.html").read_text()
     assert "cycle consistency" in page and "KID of held-out conversions" in page
 

@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from cyclegan.atomic import UNFINISHED
 from cyclegan.errors import UsageError, UserError
 from cyclegan.flags import Glance, RunCommand, parse_run, preset_of
 from cyclegan.packages import need
 from cyclegan.run import RunSettings
+from cyclegan.run_folder import RunFolder
 from cyclegan.settings import Settings, changes, from_table, is_fixed, load_preset
 from cyclegan.training.interrupt import CompilerInterrupted, Interrupted, StopRequest
 
@@ -58,7 +58,7 @@ def _run(args: Sequence[str]) -> int:
     if command.init_weights is None:  # those alone can be saved as a run
         command.settings.training.check_epochs()
     folder = command.settings.run.folder
-    if folder.exists() and not all(map(_is_beginning, folder.iterdir())):
+    if not RunFolder(folder).is_fresh():
         raise UserError(
             f"{folder}: there already; --continue_train goes on with it, "
             "another --name starts a new run"
@@ -80,7 +80,7 @@ def _resume(
 ) -> int:
     """Go on with a run: its checkpoint's settings stand, typed flags override."""
     folder = Path(checkpoints_dir or defaults.run.checkpoints_dir) / (name or defaults.run.name)
-    remembered = folder / "settings.toml"
+    remembered = RunFolder(folder).settings
     # Without torch first, so that a mistyped flag is answered at once.
     command = _parse_train(args, _remembered(remembered, defaults))
     if command.init_weights is not None:
@@ -93,7 +93,7 @@ def _go_on(args: Sequence[str], folder: Path) -> int:
     from cyclegan import assemble
     from cyclegan.recovery import recover
 
-    saved, path = recover(folder), folder / "latest.pt"
+    saved, path = recover(folder), RunFolder(folder).latest
     kept = from_table(saved.settings, str(path))
     old = _at(kept, folder)
     command = _parse_train(args, old)
@@ -124,17 +124,6 @@ def _watched(command: RunCommand) -> AbstractContextManager[None]:
     from cyclegan.dashboard.address import told_early
 
     return told_early(loggers, run)
-
-
-def _is_beginning(path: Path) -> bool:
-    """Whether a run that ended before its first save leaves this: a new one may take its place."""
-    return path.name in _BEGINNINGS or path.match(f".*{UNFINISHED}")
-
-
-_BEGINNINGS = {
-    *(".lock", "settings.toml", "journey.json", "losses.jsonl", "losses.csv", "report.html"),
-    *("pictures", "tensorboard", "wandb", "wandb_id.txt"),
-}
 
 
 def _remembered(path: Path, defaults: Settings) -> Settings:
@@ -194,7 +183,7 @@ def _stopped(interrupted: Interrupted, run: RunSettings | None = None) -> int:
     """Say how to go on where no step was finished; return the exit code."""
     name = signal.Signals(interrupted.number).name
     sys.stderr.write(f"cyclegan: stopped by {name} before training; nothing is lost\n")
-    if run is not None and (run.folder / "latest.pt").is_file():
+    if run is not None and RunFolder(run.folder).latest.is_file():
         return _saved(interrupted.number, run)
     sys.stdout.write("go on with: the same command once more\n")
     return _exit_code(interrupted.number, run or RunSettings())

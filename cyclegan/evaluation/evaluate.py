@@ -23,6 +23,7 @@ from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import feature_network
 from cyclegan.progress import progress_bar, tracked, waiting
 from cyclegan.run import FolderDirection, check_name
+from cyclegan.run_folder import RunFolder
 from cyclegan.settings import from_table
 from cyclegan.translation import Convert
 
@@ -78,8 +79,8 @@ def evaluate_run(
     if not trained.run.traits.both_ways:
         raise UsageError(
             f"--name {name}: a run of --model {trained.run.model} converts one way only, and both "
-            f"are measured: its losses are in {folder / 'report.html'}, and --real DIR --fake DIR "
-            "compares folders"
+            f"are measured: its losses are in {RunFolder(folder).report}, and --real DIR "
+            "--fake DIR compares folders"
         )
     content = (
         network if network.has_maps else feature_network("efficientnet-lite0").on(network.device)
@@ -139,6 +140,6 @@ def _paths(folder: Path, epoch: str) -> dict[str, Path]:
     """Checkpoints by their epochs. Raises UserError, naming what there is."""
     if epoch != "all":
         return {epoch: checkpoint.path_of(folder, epoch)}
-    newest = checkpoint.newest(folder)
-    numbered = [str(number) for number in checkpoint.saved_epochs(folder)]
-    return {name: checkpoint.path_of(folder, name) for name in (*numbered, newest)}
+    run = RunFolder(folder)
+    numbered = [str(number) for number in run.saved_epochs()]
+    return {name: checkpoint.path_of(folder, name) for name in (*numbered, run.newest())}

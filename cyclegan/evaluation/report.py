@@ -19,12 +19,12 @@ from cyclegan.evaluation.yardstick import Target
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.loggers import evaluations as evaluations_of_run
 from cyclegan.loggers import journey as journeys
-from cyclegan.loggers.report.logger import NAME as REPORT
 from cyclegan.loggers.report.logger import write_report
 from cyclegan.loggers.visdom.client import RefusedError, connect
 from cyclegan.loggers.visdom.page import draw
 from cyclegan.metrics.fid import ENOUGH
 from cyclegan.metrics.kid import Kid, Progress
+from cyclegan.run_folder import RunFolder
 from cyclegan.settings import load_preset
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def tell_run(
     console = Console(soft_wrap=True, highlight=False)
     console.print("progress: 0 is doing nothing, 1 like the target, below 0 worse than nothing")
     if len(evaluations) > 1 and shown:
-        where = (folder / REPORT).resolve().as_uri()
+        where = RunFolder(folder).report.resolve().as_uri()
         console.print(f"drawn as curves: {where}", markup=False)
 
 
@@ -91,9 +91,9 @@ def _show_with_curves(tables: Sequence[dict[str, Any]], folder: Path) -> bool:
         journey = journeys.load(folder)
         write_report(folder)
     except UserError as error:  # a run that was moved, or whose logs are gone, is measured too
-        log.warning("%s: the figures are in %s only", error, evaluations_of_run.NAME)
+        log.warning("%s: the figures are in %s only", error, RunFolder(folder).evaluations.name)
         return False
-    settings = load_preset(folder / "settings.toml").loggers
+    settings = load_preset(RunFolder(folder).settings).loggers
     if settings.visdom:
         with suppress(OSError, RefusedError, UserError):  # nobody answers, or nobody can be asked
             client = connect(settings, settings.display_env or journey.name)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from cyclegan.durations import spoken
 from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.record import Pictures, Record
+from cyclegan.loggers.record import Logger, Record
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.position import Position
 
@@ -47,7 +47,7 @@ class Speed:
         return (last - first) / max(now - begun, 1e-9)
 
 
-class ConsoleLogger:
+class ConsoleLogger(Logger):
     """Shows epoch, images, time left, speed and the losses, as many as there is room for."""
 
     def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
@@ -82,12 +82,6 @@ class ConsoleLogger:
         if not self._console.is_terminal:
             measured = record.values.get("images_per_second", 0.0)
             self._say("  ".join([*self._progress(measured), *self._losses]))
-
-    def pictures(self, position: Position, pictures: Pictures) -> None:
-        """Pictures are not for a console."""
-
-    def saved(self, position: Position) -> None:
-        """The console says it at the end."""
 
     def close(self) -> None:
         self._live.stop()

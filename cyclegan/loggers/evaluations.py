@@ -11,9 +11,9 @@ from typing import Any
 from cyclegan.atomic import atomic_write
 from cyclegan.loggers.curves import Chart
 from cyclegan.plain import DamagedTextError, from_json
+from cyclegan.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
-NAME = "evaluation.json"
 WINDOW = "evaluation"  # what its Visdom windows' names begin with
 
 Table = Mapping[str, Any]
@@ -21,7 +21,7 @@ Table = Mapping[str, Any]
 
 def read(folder: Path) -> list[Table]:
     """All evaluations of a run, in the order of training; damaged ones are told and left out."""
-    path = folder / NAME
+    path = RunFolder(folder).evaluations
     try:
         found = from_json(path.read_bytes())
     except FileNotFoundError:
@@ -40,13 +40,13 @@ def add(folder: Path, tables: Iterable[Table]) -> list[Table]:
 
     A damaged file stays beside the new one, under another name.
     """
-    path = folder / NAME
+    path = RunFolder(folder).evaluations
     known = {_key(table): table for table in [*read(folder), *tables]}
     ordered = sorted(known.values(), key=lambda table: int(table["images_seen"]))
     with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(ordered, indent=1))
         if path.exists() and not _is_sound(path):
-            path.replace(folder / f"{NAME}.damaged")
+            path.replace(path.with_name(f"{path.name}.damaged"))
     return ordered
 
 

@@ -8,11 +8,11 @@ from pydantic import PositiveInt, TypeAdapter, ValidationError
 
 from cyclegan.atomic import atomic_write
 from cyclegan.errors import UserError
+from cyclegan.loggers.record import Logger
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.plain import DamagedTextError, from_json
 from cyclegan.position import Position
-
-NAME = "journey.json"
+from cyclegan.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -51,30 +51,18 @@ class Journey:
 
     def save(self) -> None:
         """Write it into the run's folder, for reports that are made without training."""
-        with atomic_write(self.folder / NAME) as unfinished:
+        with atomic_write(RunFolder(self.folder).journey) as unfinished:
             unfinished.write_bytes(_ADAPTER.dump_json(self, indent=1, exclude={"folder"}))
 
 
-class JourneyLogger:
+class JourneyLogger(Logger):
     """Keeps in `journey.json` how far the run is saved."""
 
     def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
         self._journey = journey
 
-    def step(self, position: Position) -> None:
-        """Only checkpoints count."""
-
-    def record(self, record: object) -> None:
-        """What is not saved yet is in the log."""
-
-    def pictures(self, position: Position, pictures: object) -> None:
-        """Pictures are not for this file."""
-
     def saved(self, position: Position) -> None:
         replace(self._journey, reached=position).save()
-
-    def close(self) -> None:
-        """Everything is on the disk already."""
 
 
 def finish(folder: Path) -> None:
@@ -84,7 +72,7 @@ def finish(folder: Path) -> None:
 
 def load(folder: Path) -> Journey:
     """Read the journey of the run in `folder`. Raises UserError, naming the file."""
-    path = folder / NAME
+    path = RunFolder(folder).journey
     try:
         table = from_json(path.read_bytes())
         table = {**table, "folder": folder} if isinstance(table, dict) else table

@@ -1,5 +1,6 @@
 """`losses.jsonl`: one line of JSON for each record."""
 
+import csv
 import json
 import logging
 import math
@@ -7,17 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cyclegan.atomic import atomic_write
+from cyclegan.errors import UserError
 from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.record import Pictures, Record
+from cyclegan.loggers.record import Logger, Record
 from cyclegan.loggers.settings import LoggerSettings
-from cyclegan.plain import LARGEST, DamagedTextError, from_json, json_lines
-from cyclegan.position import Position
+from cyclegan.plain import DamagedTextError, from_json, json_lines
+from cyclegan.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
-NAME = "losses.jsonl"
 
 
-class JsonLinesLogger:
+class JsonLinesLogger(Logger):
     """Appends epoch, images, seconds and all values of every record.
 
     What a run wrote after the checkpoint that it goes on from is cut off first, so that no place
@@ -25,30 +26,16 @@ class JsonLinesLogger:
     """
 
     def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
-        path = journey.folder / NAME
+        path = RunFolder(journey.folder).losses
         cut_back(path, journey.start.images)
         _tell_lost(path, journey.start.images, settings.print_freq)
         self._file = path.open("a", encoding="utf-8")
 
-    def step(self, position: Position) -> None:
-        """Only records are written."""
-
     def record(self, record: Record) -> None:
-        place = {
-            "epoch": record.position.epoch,
-            "images": record.position.images,
-            "seconds": round(record.seconds, 1),
-        }
         # JSON knows no NaN: null stands for it.
-        values = {n: v if math.isfinite(v) else None for n, v in record.values.items()}
-        self._file.write(json.dumps(place | values) + "\n")
+        row = {n: v if math.isfinite(v) else None for n, v in record.row().items()}
+        self._file.write(json.dumps(row) + "\n")
         self._file.flush()
-
-    def pictures(self, position: Position, pictures: Pictures) -> None:
-        """Pictures are not for this file."""
-
-    def saved(self, position: Position) -> None:
-        """Every line is on the disk already."""
 
     def close(self) -> None:
         self._file.close()
@@ -56,15 +43,37 @@ class JsonLinesLogger:
 
 def read_records(path: Path) -> Iterator[Record]:
     """The records of a run, oldest first; lines that are none are passed over."""
-    return (record for record in map(_record, json_lines(path)) if record is not None)
+    return (record for record in map(Record.of_row, json_lines(path)) if record is not None)
 
 
 def seconds_spent(journey: Journey) -> float:
     """Return the time that was spent on the run before the place where it goes on."""
-    records = read_records(journey.folder / NAME)
+    records = read_records(RunFolder(journey.folder).losses)
     return max(
         (r.seconds for r in records if r.position.images <= journey.start.images), default=0.0
     )
+
+
+def write_table(folder: Path) -> Path:
+    """Write the records of the run in `folder` for spreadsheets; return the file's path.
+
+    A row for each record, a column for each name. Raises UserError where the run has no log.
+    """
+    run = RunFolder(folder)
+    if not run.losses.exists():
+        raise UserError(f"{run.losses}: missing; cyclegan train writes it")
+    tell_damaged(run.losses)
+    rows = [record.row() for record in read_records(run.losses)]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with (
+        atomic_write(run.table) as unfinished,
+        unfinished.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, columns)
+        if columns:
+            writer.writeheader()
+        writer.writerows(rows)
+    return run.table
 
 
 def newest_and_holding(path: Path, *names: str) -> tuple[Record | None, list[Record]]:
@@ -85,7 +94,7 @@ def newest_and_holding(path: Path, *names: str) -> tuple[Record | None, list[Rec
 
 def count_damaged(path: Path) -> int:
     """Rows of a run's log that are no records; half a line at the end will be written again."""
-    return [_record(line) for line in json_lines(path)].count(None)
+    return [Record.of_row(line) for line in json_lines(path)].count(None)
 
 
 def cut_back(path: Path, images: int) -> None:
@@ -124,28 +133,6 @@ def tell_damaged(path: Path) -> None:
 def _parse(line: bytes) -> Record | None:
     """The record of a line; None where it is not a whole one."""
     try:
-        return _record(from_json(line)) if line.endswith(b"\n") else None
+        return Record.of_row(from_json(line)) if line.endswith(b"\n") else None
     except DamagedTextError:
         return None
-
-
-def _record(line: object) -> Record | None:
-    if not isinstance(line, dict) or "images" not in line:
-        return None
-    read = {name: _number(value) for name, value in line.items()}
-    values = {name: value for name, value in read.items() if value is not None}
-    place = [values.pop(name, start) for name, start in _PLACE.items()]
-    if not all(math.isfinite(value) and 0 <= value <= LARGEST for value in place):
-        return None
-    images, epoch, seconds = place
-    return Record(Position(epoch=int(epoch), images=int(images)), values, seconds)
-
-
-_PLACE = {"images": math.nan, "epoch": 1.0, "seconds": 0.0}
-
-
-def _number(value: object) -> float | None:
-    """NaN is written as null; what is no number is None."""
-    if value is None:
-        return math.nan
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

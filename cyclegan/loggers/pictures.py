@@ -10,15 +10,16 @@ from PIL import Image
 
 from cyclegan import images
 from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.record import Pictures, Record
+from cyclegan.loggers.record import Logger, Pictures
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.position import Position
+from cyclegan.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class PictureLogger:
+class PictureLogger(Logger):
     """Writes `pictures/held_out/epoch_003_images_0001200.png`: names sort as training went.
 
     What a run wrote after the checkpoint that it goes on from is removed first: it will be made
@@ -26,29 +27,17 @@ class PictureLogger:
     """
 
     def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
-        self._folder = journey.folder / "pictures"
+        self._folder = RunFolder(journey.folder).pictures
         if self._folder.is_dir():
             for kind in (path for path in self._folder.iterdir() if path.is_dir()):
                 for position, path in saved_pictures(kind):
                     if position.images > journey.start.images:
                         path.unlink()
 
-    def step(self, position: Position) -> None:
-        """Only pictures are written."""
-
-    def record(self, record: Record) -> None:
-        """Only pictures are written."""
-
     def pictures(self, position: Position, pictures: Pictures) -> None:
         name = f"epoch_{position.epoch:03}_images_{position.images:07}.png"
         for kind, grid in pictures.items():
             images.write(grid, self._folder / kind / name)
-
-    def saved(self, position: Position) -> None:
-        """Only pictures are written."""
-
-    def close(self) -> None:
-        """Nothing is left open."""
 
 
 def saved_pictures(folder: Path) -> list[tuple[Position, Path]]:

@@ -21,8 +21,6 @@ class LoggerSettings:
     """held-out images of each domain that are shown in a grid, the same every time"""
     html: bool = True
     """keep report.html in the run's folder, refreshed at every checkpoint"""
-    csv: bool = False
-    """write losses.csv too, for spreadsheets"""
     tensorboard: bool = False
     """write events for TensorBoard too"""
     use_wandb: bool = False

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cyclegan.errors import UserError
-from cyclegan.loggers.comma import CsvLogger
 from cyclegan.loggers.console import ConsoleLogger
 from cyclegan.loggers.journey import Journey, JourneyLogger
 from cyclegan.loggers.jsonl import JsonLinesLogger
 from cyclegan.loggers.pictures import PictureLogger
-from cyclegan.loggers.record import Logger, LoggerFactory
+from cyclegan.loggers.record import Logger
 from cyclegan.loggers.report import ReportLogger
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.loggers.tensorboard import TensorBoardLogger
@@ -24,7 +23,7 @@ log = logging.getLogger(__name__)
 class LoggerKind:
     """How a logger is made, and whether the settings ask for it."""
 
-    make: LoggerFactory
+    make: Callable[[LoggerSettings, Journey], Logger]
     wanted: Callable[[LoggerSettings], bool] = lambda settings: True
 
 
@@ -34,7 +33,6 @@ LOGGERS: dict[str, LoggerKind] = {
     "losses.jsonl": LoggerKind(JsonLinesLogger),
     "pictures": LoggerKind(PictureLogger),
     "console": LoggerKind(ConsoleLogger),
-    "csv": LoggerKind(CsvLogger, lambda settings: settings.csv),
     "report": LoggerKind(ReportLogger, lambda settings: settings.html),
     "tensorboard": LoggerKind(TensorBoardLogger, lambda settings: settings.tensorboard),
     "wandb": LoggerKind(WandbLogger, lambda settings: settings.use_wandb),

@@ -3,13 +3,14 @@
 import numpy as np
 
 from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.record import Pictures, Record
+from cyclegan.loggers.record import Logger, Pictures, Record
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.packages import need
 from cyclegan.position import Position
+from cyclegan.run_folder import RunFolder
 
 
-class TensorBoardLogger:
+class TensorBoardLogger(Logger):
     """Scalars and grids over images seen. What a resumed run repeats is hidden by TensorBoard."""
 
     def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
@@ -18,11 +19,8 @@ class TensorBoardLogger:
 
         # What was logged after the place that the run goes on from is purged.
         self._writer = SummaryWriter(
-            str(journey.folder / "tensorboard"), purge_step=journey.start.images + 1
+            str(RunFolder(journey.folder).tensorboard), purge_step=journey.start.images + 1
         )
-
-    def step(self, position: Position) -> None:
-        """Only records and pictures are written."""
 
     def record(self, record: Record) -> None:
         for name, value in record.values.items():

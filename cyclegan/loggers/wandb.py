@@ -4,13 +4,14 @@ import uuid
 
 from cyclegan.errors import UserError, in_one_line
 from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.record import Pictures, Record
+from cyclegan.loggers.record import Logger, Pictures, Record
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.packages import need
 from cyclegan.position import Position
+from cyclegan.run_folder import RunFolder
 
 
-class WandbLogger:
+class WandbLogger(Logger):
     """Values and grids over images seen, one run there for a run here, also after a resume."""
 
     def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
@@ -18,7 +19,7 @@ class WandbLogger:
         import wandb
 
         self._image = wandb.Image
-        file = journey.folder / "wandb_id.txt"
+        file = RunFolder(journey.folder).wandb_id
         identity = file.read_text() if file.exists() else uuid.uuid4().hex[:12]
         try:
             self._run = wandb.init(
@@ -37,18 +38,12 @@ class WandbLogger:
         file.write_text(identity)
         self._run.define_metric("*", step_metric="images")
 
-    def step(self, position: Position) -> None:
-        """Only records and pictures are sent."""
-
     def record(self, record: Record) -> None:
         self._run.log({"images": record.position.images} | dict(record.values))
 
     def pictures(self, position: Position, pictures: Pictures) -> None:
         shown = {name: self._image(grid) for name, grid in pictures.items()}
         self._run.log({"images": position.images} | shown)
-
-    def saved(self, position: Position) -> None:
-        """Everything was handed over already."""
 
     def close(self) -> None:
         self._run.finish()

@@ -9,6 +9,7 @@ from cyclegan.data.layout import domain_names
 from cyclegan.errors import UsageError, UserError
 from cyclegan.plain import DamagedTextError, from_toml
 from cyclegan.run import MODELS, FolderDirection, Traits, check_name
+from cyclegan.run_folder import RunFolder
 from cyclegan.serving.settings import ServeSettings
 
 #: The checkpoints that are offered of a run, and what they are called behind its name.
@@ -79,13 +80,13 @@ def _of_run(run: Path) -> list[Model]:
 
 def _epochs(run: Path) -> list[str]:
     """Of `EPOCHS`; the previous one stands in where the latest was lost."""
-    there = [epoch for epoch in EPOCHS if (run / f"{epoch}.pt").is_file()]
+    there = [epoch for epoch in EPOCHS if RunFolder(run).checkpoint(epoch).is_file()]
     return [epoch for epoch in there if epoch != "previous" or "latest" not in there]
 
 
 def _settings(run: Path) -> dict[str, Any]:
     try:
-        tables = from_toml((run / "settings.toml").read_bytes())
+        tables = from_toml(RunFolder(run).settings.read_bytes())
     except (OSError, DamagedTextError):  # the checkpoints hold all that is needed
         return {}
     return {name: table for name, table in tables.items() if isinstance(table, dict)}

@@ -92,7 +92,6 @@ def _preset(name: str, settings: StudySettings) -> Settings:
             visdom=False,
             display_freq=0,
             html=False,
-            csv=False,
             tensorboard=False,
             use_wandb=False,
         ),

@@ -15,8 +15,8 @@ import psutil
 import tomli_w
 
 from cyclegan.atomic import atomic_write
-from cyclegan.checkpoint import LATEST
 from cyclegan.errors import UserError
+from cyclegan.run_folder import RunFolder
 from cyclegan.settings import Settings
 
 #: What a training is started by: it ends, without saving, when the study that reads along does.
@@ -50,16 +50,16 @@ def train_on(
     """
     folder = settings.run.folder
     if turn:
-        _copy(place(folder, turn), folder / LATEST)
+        _copy(place(folder, turn), RunFolder(folder).latest)
     else:
         shutil.rmtree(folder, ignore_errors=True)
     with _training(settings, goes_on=turn > 0) as process:
-        spent = _watch(process, folder / LATEST, seconds, by_clock=by_clock, tell=tell)
+        spent = _watch(process, RunFolder(folder).latest, seconds, by_clock=by_clock, tell=tell)
     if process.returncode not in (0, settings.run.stop_exit_code):
         log = _log(settings)
         last = log.read_text(errors="replace").strip().splitlines()[-1:]
         raise UserError(f"{settings.run.name}: its training failed: {''.join(last)} ({log})")
-    _copy(folder / LATEST, place(folder, turn + 1))
+    _copy(RunFolder(folder).latest, place(folder, turn + 1))
     return Turn(spent, process.returncode == 0)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cyclegan.errors import UserError
+from cyclegan.run_folder import RunFolder
 
 
 @contextmanager
@@ -17,7 +18,7 @@ def only_trainer(folder: Path) -> Iterator[None]:
     The system lets go of it with the process, however that ends. Locks of this kind (lockf) are
     not inherited, so that loading processes which outlive a killed trainer do not hold the run.
     """
-    with (folder / ".lock").open("w") as file:
+    with RunFolder(folder).lock.open("w") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -34,7 +35,7 @@ def is_trained(folder: Path) -> bool:
     not refused. A process never asks about its own run: closing the file would let go of it.
     """
     try:
-        with (folder / ".lock").open("rb") as file:
+        with RunFolder(folder).lock.open("rb") as file:
             answer = fcntl.fcntl(file, fcntl.F_GETLK, _ASKED)
     except FileNotFoundError:
         return False

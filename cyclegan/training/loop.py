@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from cyclegan import checkpoint
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.feed import Batch, Feed, LoadingError
 from cyclegan.errors import UserError
@@ -17,6 +16,7 @@ from cyclegan.execution.execution import Execution
 from cyclegan.loggers.journey import finish
 from cyclegan.position import Position
 from cyclegan.quality.watch import QualityWatch
+from cyclegan.run_folder import BEST, RunFolder
 from cyclegan.training.captured import Step
 from cyclegan.training.diary import Diary, Display
 from cyclegan.training.interrupt import CompilerInterrupted, Interrupted, StopRequest
@@ -64,7 +64,7 @@ class Training:
         if broken:
             raise UserError(
                 f"{', '.join(broken)}: NaN or infinite after {position.images} images; "
-                f"{self.folder / checkpoint.LATEST} is from before: go on from it with "
+                f"{RunFolder(self.folder).latest} is from before: go on from it with "
                 "--continue_train and a smaller --lr"
             )
         images = self.feed.images
@@ -169,7 +169,7 @@ def _ended(course: Course, position: Position) -> Position:
 
 def _step(course: Course, before: Position, batches: Sequence[Batch], rate: float) -> Position:
     """Train one step, log it, save where it is time; return the place reached."""
-    training = course.training
+    training, latest = course.training, RunFolder(course.training.folder).latest
     with course.first_compile(before):
         result = _computed(training, before, batches)
     position = before.after(sum(len(one) for one in batches))
@@ -183,7 +183,7 @@ def _step(course: Course, before: Position, batches: Sequence[Batch], rate: floa
     except OSError as error:
         raise UserError(
             f"{error.filename or training.folder}: can't be written ({error.strerror}) after "
-            f"{position.images} images; go on from {checkpoint.LATEST} with --continue_train"
+            f"{position.images} images; go on from {latest.name} with --continue_train"
         ) from error
     if course.saver.is_due(before, position):
         course.save(position, "latest")
@@ -206,7 +206,7 @@ def _look(course: Course, quality: QualityWatch, position: Position) -> None:
     look = quality.look(position)
     course.diary.add(look.values)
     if look.better:
-        course.saver.save(position, checkpoint.BEST)
+        course.saver.save(position, BEST)
 
 
 #: Seconds that a signal waits for the compiler: the kernel in progress is mostly done by then.
@@ -225,7 +225,7 @@ def _check_finite(training: Training, position: Position, diary: Diary, result: 
         diary.write_broken(position, result)
         raise UserError(
             f"{', '.join(broken)}: NaN or infinite in epoch {position.epoch}, "
-            f"after {min(broken.values())} images; {training.folder / checkpoint.LATEST} is from "
+            f"after {min(broken.values())} images; {RunFolder(training.folder).latest} is from "
             "before: "
             "go on from it with --continue_train and a smaller --lr"
         )

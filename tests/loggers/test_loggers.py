@@ -25,7 +25,7 @@ from cyclegan.errors import UserError
 from cyclegan.loggers.console import ConsoleLogger, Speed
 from cyclegan.loggers.grid import cell, grid_rows, picture_grid
 from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.jsonl import cut_back, read_records
+from cyclegan.loggers.jsonl import cut_back, read_records, write_table
 from cyclegan.loggers.record import Logger, Record
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.loggers.table import LOGGERS, wanted
@@ -50,7 +50,11 @@ def journey(folder: Path, **start: int) -> Journey:
 @pytest.mark.parametrize("name", LOGGERS)
 def test_contract(name: str, tmp_path: Path) -> None:
     """Any names and values, any order, then closed."""
-    logger = LOGGERS[name].make(SETTINGS, journey(tmp_path))
+    tell(LOGGERS[name].make(SETTINGS, journey(tmp_path)))
+
+
+def tell(logger: Logger) -> None:
+    """All that a training tells a logger."""
     for images in (1, 2, 3):
         position = Position(1, images, images)
         logger.step(position)
@@ -302,26 +306,34 @@ def test_what_is_no_number_is_null_and_read_as_nan(tmp_path: Path) -> None:
     assert read.values["c"] == 1.0
 
 
-def table(folder: Path) -> list[dict[str, str]]:
-    with (folder / "losses.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def test_a_table_grows_wider_and_is_cut_back(tmp_path: Path) -> None:
-    """Beside losses.jsonl, as in a run; a name that comes later becomes a column."""
-
-    def start(images: int) -> list[Logger]:
-        here = journey(tmp_path, images=images)
-        return [LOGGERS[name].make(SETTINGS, here) for name in ("losses.jsonl", "csv")]
-
-    loggers = start(0)
-    for images, values in ((1, {"a": 1.0}), (2, {"a": 2.0, "kid": 0.5}), (3, {"a": 3.0})):
-        for logger in loggers:
+def test_a_table_has_a_column_for_each_name(tmp_path: Path) -> None:
+    """Of the log as it is; made again it holds what was logged since."""
+    for count in (2, 3):
+        logger = LOGGERS["losses.jsonl"].make(SETTINGS, journey(tmp_path))
+        for images, values in list(ROWS.items())[:count]:
             logger.record(Record(Position(1, images, images), values))
-    assert [(row["images"], row["a"], row["kid"]) for row in table(tmp_path)] == [
-        ("1", "1.0", ""), ("2", "2.0", "0.5"), ("3", "3.0", "")]  # fmt: skip
-    start(2)
-    assert [row["images"] for row in table(tmp_path)] == ["1", "2"]
+        logger.close()
+        with write_table(tmp_path).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [(row["images"], row["a"], row["kid"]) for row in rows] == TABLE[:count]
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".csv"] == ["losses.csv"]
+
+
+ROWS = {1: {"a": 1.0}, 2: {"a": math.nan, "kid": 0.5}, 3: {"a": 3.0}}
+TABLE = [("1", "1.0", ""), ("2", "nan", "0.5"), ("3", "3.0", "")]
+
+
+def test_a_logger_implements_only_what_it_wants(tmp_path: Path) -> None:
+    class Places(Logger):
+        def __init__(self) -> None:
+            self.seen: list[int] = []
+
+        def saved(self, position: Position) -> None:
+            self.seen.append(position.images)
+
+    logger = Places()
+    tell(logger)
+    assert logger.seen == [1, 2, 3]
 
 
 def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
@@ -390,5 +402,5 @@ def test_only_wanted_loggers_are_made() -> None:
     files = {"journey.json", "losses.jsonl", "pictures", "console"}
     assert names() == files | {"report", "visdom"}
     assert names(html=False, visdom=False) == files
-    everything = names(csv=True, tensorboard=True, use_wandb=True)
+    everything = names(tensorboard=True, use_wandb=True)
     assert everything == set(LOGGERS)

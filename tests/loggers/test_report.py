@@ -16,6 +16,7 @@ from cyclegan.loggers.record import Record
 from cyclegan.loggers.report.page import SLIDER, Report
 from cyclegan.loggers.table import LOGGERS
 from cyclegan.position import Position
+from cyclegan.run_folder import RunFolder
 from cyclegan.settings import Settings, from_table
 
 
@@ -83,10 +84,24 @@ def test_a_run_that_is_not_there(args: list[str], words: str, tiny_settings: Set
         command(["report", *args, *where])
 
 
+def test_the_table_is_made_of_the_log(
+    tiny_settings: Settings, capsys: pytest.CaptureFixture
+) -> None:
+    run = RunFolder(tiny_settings.run.folder)
+    args = ["report", "tiny", "--checkpoints_dir", str(run.path.parent), "--csv"]
+    run.path.mkdir(parents=True)
+    with pytest.raises(UserError, match=r"losses\.jsonl: missing"):
+        command(args)
+    run.losses.write_text('{"epoch": 1, "images": 4, "seconds": 2.5, "cycle_a_to_b": 0.25}\n')
+    assert command(args) == 0
+    assert run.table.read_text() == "epoch,images,seconds,cycle_a_to_b\n1,4,2.5,0.25\n"
+    assert capsys.readouterr().out == f"table: {run.table}\n"
+
+
 @pytest.mark.parametrize("content", [None, b"{", b'{"name": 3}', b"[]"])
 def test_a_damaged_journey_is_named(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
-        (tmp_path / journeys.NAME).write_bytes(content)
+        RunFolder(tmp_path).journey.write_bytes(content)
     with pytest.raises(UserError, match=r"journey.json: (missing|damaged)"):
         journeys.load(tmp_path)
 

@@ -13,6 +13,7 @@ from cyclegan.errors import UsageError, UserError
 from cyclegan.loggers.table import LOGGERS, LoggerKind
 from cyclegan.position import Position
 from cyclegan.run import MODELS
+from cyclegan.run_folder import RunFolder
 from cyclegan.settings import Settings, from_table
 
 
@@ -211,7 +212,7 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(tiny: dict, lr: float) -> 
 def test_only_the_newest_checkpoints_are_kept(tiny: dict) -> None:
     settings = with_changes(tiny, training={"n_epochs": 11, "keep": 2})
     assemble.train(settings)
-    assert checkpoint.saved_epochs(settings.run.folder) == [11, 12]
+    assert RunFolder(settings.run.folder).saved_epochs() == [11, 12]
 
 
 def test_unreadable_images_are_counted_once(

@@ -8,14 +8,14 @@ from urllib.parse import quote
 
 from cyclegan.errors import UserError
 from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.jsonl import NAME as JSON_LINES
 from cyclegan.loggers.jsonl import read_records
 from cyclegan.loggers.pictures import saved_pictures
-from cyclegan.loggers.record import Pictures, Record
+from cyclegan.loggers.record import Logger, Pictures, Record
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.loggers.visdom.client import RefusedError, UnwelcomeError, address_of, connect
 from cyclegan.loggers.visdom.page import PICTURES, Page, TakenError
 from cyclegan.position import Position
+from cyclegan.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 WAITING = 100  # things that may wait to be sent; what does not fit is read from the files later
@@ -26,7 +26,7 @@ CLOSING = 5.0  # seconds that the end of a training waits for the last points to
 Item = Record | tuple[Position, Pictures] | Position | None
 
 
-class VisdomLogger:
+class VisdomLogger(Logger):
     """Hands everything to a thread and never waits for it.
 
     What the thread can't send it forgets: when a server answers again, it draws every window anew
@@ -37,9 +37,6 @@ class VisdomLogger:
         self._sender = _Sender(settings, journey)
         self._thread = threading.Thread(target=self._sender.run, name="visdom", daemon=True)
         self._thread.start()
-
-    def step(self, position: Position) -> None:
-        """Only records and pictures are sent."""
 
     def record(self, record: Record) -> None:
         self._sender.hand_over(record)
@@ -145,10 +142,10 @@ class _Sender:
         """A page on a new connection, with all that the run's files hold."""
         self._missed.clear()
         page = Page(connect(self._settings, self._env), self._journey)
-        folder = self._journey.folder
+        folder = RunFolder(self._journey.folder)
         page.redraw(
-            read_records(folder / JSON_LINES),
-            {kind: saved_pictures(folder / "pictures" / kind) for kind in PICTURES},
+            read_records(folder.losses),
+            {kind: saved_pictures(folder.pictures / kind) for kind in PICTURES},
         )
         if (
             self._state == "new"
