@@ -11,6 +11,7 @@ from PIL import Image
 
 from cyclegan import images
 from cyclegan.errors import UserError
+from cyclegan.images.formats import WRITABLE
 
 
 def gray_ramp() -> np.ndarray:
@@ -100,8 +101,8 @@ def test_values_are_rounded_and_kept_in_range() -> None:
     assert np.asarray(images.to_image(values)).tolist() == [[0, 11, 255]]
 
 
-@pytest.mark.parametrize("suffix", sorted(images.WRITABLE))
-def test_writing_leaves_only_the_atomic_write(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", sorted(WRITABLE - {".npy", ".gif"}))
+def test_writing_leaves_only_the_whole_file(tmp_path: Path, suffix: str) -> None:
     image = smooth_image(6)
     images.write(image, tmp_path / "new" / f"x{suffix}")
     assert [path.name for path in (tmp_path / "new").iterdir()] == [f"x{suffix}"]

@@ -10,10 +10,9 @@ from conftest import smooth_image
 from cyclegan import images
 from cyclegan.contents import PROGRAMS
 from cyclegan.export.table import FORMATS
-from cyclegan.images.formats import FORMATS as PICTURES
+from cyclegan.images.formats import EXTENSIONS, UPLOADED
 from cyclegan.run_folder import RunFolder
 from cyclegan.runtimes.table import RUNTIMES
-from cyclegan.serving.header import ENDINGS
 from cyclegan.video.endings import VIDEO
 
 TEXT = (Path(__file__).parents[1] / "docs" / "security.md").read_text()
@@ -25,9 +24,9 @@ ROWS = [
 RUN = RunFolder(Path())
 #: Every ending that some table of the code opens, and the file that each kind of them stands for.
 OPENED = {
-    *(ending for kind in PICTURES for ending in kind.endings),
+    *EXTENSIONS,
     *VIDEO,
-    *ENDINGS,
+    *UPLOADED,
     *(ending for loaders in RUNTIMES.values() for ending in loaders),
     *(kind.ending for kind in FORMATS.values()),
     *(path.suffix for path in (RUN.latest, RUN.losses, RUN.settings, RUN.journey)),

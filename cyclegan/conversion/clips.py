@@ -19,7 +19,7 @@ from cyclegan.conversion.files import Job
 from cyclegan.conversion.inputs import threads
 from cyclegan.conversion.ledger import Ledger, OutputError
 from cyclegan.conversion.look import Look
-from cyclegan.conversion.painting import Depth, paint
+from cyclegan.conversion.painting import paint
 from cyclegan.conversion.remote import Here
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.sizes import SizeAdvice, scaled
@@ -162,8 +162,7 @@ class Clips:
         try:
             for frame in _ahead(coming, reader):
                 source = self._picture(frame, clip)
-                depth = Depth(source.pixels.dtype, source.range)
-                painted = paint(source, self.translator, self.look, depth)
+                painted = paint(source, self.translator, self.look, source.depth)
                 made = painted.pixels
                 if steady:
                     made, memory = steady(memory, source.pixels, made)

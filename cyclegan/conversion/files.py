@@ -11,8 +11,13 @@ from cyclegan.conversion.listed import listed
 from cyclegan.conversion.settings import ConvertSettings, Format
 from cyclegan.data.folders import look_into
 from cyclegan.errors import UsageError, UserError
-from cyclegan.images.formats import by_ending, ending_to_write, names_a_kind
-from cyclegan.images.writing import ALL_WRITABLE
+from cyclegan.images.formats import (
+    WRITABLE,
+    by_ending,
+    ending_to_write,
+    names_a_kind,
+    spelt_as,
+)
 from cyclegan.video.endings import VIDEO, WRITABLE_VIDEO
 
 
@@ -43,7 +48,7 @@ def plan(settings: ConvertSettings) -> list[Job]:
     if source.is_file():
         root, found = source.parent, [source]
     elif source.is_dir():
-        if output.suffix.lower() in VIDEO | ALL_WRITABLE and not output.exists():
+        if output.suffix.lower() in VIDEO | WRITABLE and not output.exists():
             raise UsageError(f"--output {output}: --input {source} is a folder: give a folder, too")
         root, found = source, _chosen(settings)
     else:
@@ -77,7 +82,7 @@ def _is_named(settings: ConvertSettings) -> bool:
 
 def _named(source: Path, output: Path, format: Format | None) -> Job:
     """One picture or video whose output is named."""
-    kind, other, endings = "picture", "video", ALL_WRITABLE
+    kind, other, endings = "picture", "video", WRITABLE
     if is_video(output):
         kind, other, endings = "video", "picture", frozenset(WRITABLE_VIDEO)
     if is_video(source) != is_video(output):
@@ -158,7 +163,4 @@ def _suffix(path: Path, format: Format | None) -> str:
     """The ending to write: the input's own, spelt as it is, where that format is asked for."""
     if is_video(path):
         return path.suffix if path.suffix.lower() in WRITABLE_VIDEO else ".mkv"
-    if format is None:
-        return ending_to_write(path)
-    same = {"jpg": {".jpg", ".jpeg"}, "tif": {".tif", ".tiff"}}.get(format, {f".{format}"})
-    return path.suffix if path.suffix.lower() in same else f".{format}"
+    return ending_to_write(path) if format is None else spelt_as(path, format)

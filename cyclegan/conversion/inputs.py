@@ -17,8 +17,8 @@ from torch import Tensor
 
 from cyclegan import images
 from cyclegan.errors import UserError
-from cyclegan.images.eight_bit import reason
 from cyclegan.images.picture import RANGES, Array, Picture, Range
+from cyclegan.images.pillow import reason
 
 _INTEGERS = ("uint8", "uint16")
 _ARRAY = "(H, W) or (H, W, C) of uint8, uint16 or floats in [0, 1]"

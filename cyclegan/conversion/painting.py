@@ -11,7 +11,7 @@ from cyclegan.conversion.look import Look
 from cyclegan.conversion.mask import Place
 from cyclegan.conversion.translator import Translator
 from cyclegan.device import arriving, ran_out_of_memory, sent
-from cyclegan.images.picture import Picture, Range
+from cyclegan.images.picture import Depth, Picture
 from cyclegan.tiling.means import Tell, silent
 from cyclegan.tiling.rows import Shape
 
@@ -34,7 +34,7 @@ class Canvas:
 
 
 def paint(
-    picture: Picture, translator: Translator, look: Look, depth: "Depth", tell: Tell = silent
+    picture: Picture, translator: Translator, look: Look, depth: Depth, tell: Tell = silent
 ) -> Picture:
     """Convert; what comes out has the input's size, transparency and tags.
 
@@ -50,7 +50,7 @@ class Painting:
     """Pictures of one size, converted in one call; a GPU may still be at work on them."""
 
     sources: Sequence[Picture]
-    depths: Sequence["Depth"]
+    depths: Sequence[Depth]
     made: Tensor
     """(N, H, W, C): uint8 where all depths are, else float32 in [-1, 1]"""
     finite: Tensor
@@ -71,7 +71,7 @@ class Painting:
 
 @torch.inference_mode()
 def paint_together(
-    pictures: Sequence[Picture], translator: Translator, look: Look, depths: Sequence["Depth"]
+    pictures: Sequence[Picture], translator: Translator, look: Look, depths: Sequence[Depth]
 ) -> Painting | None:
     """Start to convert pictures of one size in one call; None where they are not to be computed so.
 
@@ -111,7 +111,7 @@ def _on_device(sources: Sequence[Picture], device: torch.device) -> Tensor:
     return first.range.normalized(planes.to(torch.float32, memory_format=torch.contiguous_format))
 
 
-def _in_type(after: Tensor, depths: Sequence["Depth"]) -> Tensor:
+def _in_type(after: Tensor, depths: Sequence[Depth]) -> Tensor:
     """8 bits, rounded where they were computed; else float32."""
     first = depths[0]
     if first.type == np.uint8 and all(depth == first for depth in depths):
@@ -120,7 +120,7 @@ def _in_type(after: Tensor, depths: Sequence["Depth"]) -> Tensor:
 
 
 def _in_blocks(
-    picture: Picture, translator: Translator, look: Look, depth: "Depth", tell: Tell
+    picture: Picture, translator: Translator, look: Look, depth: Depth, tell: Tell
 ) -> Picture:
     architecture = translator.generator.architecture
     source = Canvas(picture.with_channels(architecture.input_nc))
@@ -133,11 +133,3 @@ def _in_blocks(
         after = look.of(before, block.pixels, place).permute(1, 2, 0)
         made[block.top : bottom, block.left : right] = depth.range.of_model(after, depth.type)
     return source.picture.repainted(made, depth.range)
-
-
-@dataclass(frozen=True)
-class Depth:
-    """The type of a picture's values, and their range."""
-
-    type: np.dtype[np.generic]
-    range: Range

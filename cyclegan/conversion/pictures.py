@@ -21,16 +21,21 @@ from cyclegan.conversion.files import Job, folder_of
 from cyclegan.conversion.inputs import threads
 from cyclegan.conversion.ledger import Ledger, OutputError
 from cyclegan.conversion.look import Look
-from cyclegan.conversion.painting import Depth, Painting, paint, paint_together
+from cyclegan.conversion.painting import Painting, paint, paint_together
 from cyclegan.conversion.remote import Here
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.sizes import SizeAdvice, scaled
 from cyclegan.conversion.translator import Translator
 from cyclegan.device import cores
 from cyclegan.errors import UserError, in_words
-from cyclegan.images.document import Document, open_document
-from cyclegan.images.picture import Picture
-from cyclegan.images.writing import Compression, check_holds, depth, write_document
+from cyclegan.images.document import (
+    check_holds,
+    depth_to_write,
+    open_document,
+    write_document,
+)
+from cyclegan.images.encoding import Encoding
+from cyclegan.images.picture import Document, Picture
 from cyclegan.progress import part
 from cyclegan.tiling.means import Tell
 
@@ -133,7 +138,7 @@ class Pictures:
         self._ledger = ledger
         self._values = settings.range or translator.generator.values
         self._look = look
-        self._compression = Compression(settings.quality, settings.chroma)
+        self._encoding = Encoding(settings.quality, settings.chroma)
         many = 1 if translator.device.type == "cpu" else _TOGETHER_ON_A_GPU
         self._at_once = settings.batch_size or many
         self._threads = max(1, cores() // 2)
@@ -229,7 +234,7 @@ class Pictures:
         for read, source in zip(group, sources, strict=True):
             self._advice.look_at(read.job.source, source.size)
         depths = [
-            Depth(*depth(read.job.target, source))
+            depth_to_write(read.job.target, source)
             for read, source in zip(group, sources, strict=True)
         ]
         return paint_together(sources, self._translator, self._look, depths)
@@ -305,7 +310,7 @@ class Pictures:
         with _naming(job):
             self._advice.look_at(job.source, picture.size)
             picture = self._scaled(picture)
-            chosen = Depth(*depth(job.target, picture))
+            chosen = depth_to_write(job.target, picture)
             width, height = picture.size
             with shown(f"{job.name.name} {width}x{height}") as tell:
                 return paint(picture, self._translator, self._look, chosen, tell)
@@ -316,7 +321,7 @@ class Pictures:
     def _also(self, kind: str, before: Picture, after: Picture) -> Picture:
         assert self._back is not None
         source = after if kind == "cycled" else before.scaled(after.size)
-        return paint(source, self._back, Look(), Depth(after.pixels.dtype, after.range))
+        return paint(source, self._back, Look(), after.depth)
 
     def _noted(self, made: Iterable[Made], failed: list[str]) -> list[Made]:
         """Those that can be written, in their order and noted together.
@@ -344,7 +349,7 @@ class Pictures:
         try:
             for folder, pictures in made.pictures.items():
                 path = folder_of(self._settings) / folder / job.name
-                write_document(path, pictures, made.document, self._compression)
+                write_document(path, pictures, made.document, self._encoding)
                 self._mirror.deliver(path)
             self._mirror.drop(job.source)
         except UserError as error:

@@ -1,22 +1,26 @@
 """Settings of a conversion; what the checkpoint knows is not asked for."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
 from cyclegan.execution.settings import PrecisionChoice, Switch
+from cyclegan.images.encoding import Chroma
+from cyclegan.images.formats import NAMES
 from cyclegan.runtimes.settings import Provider, Runtime
 from cyclegan.strict import STRICT
 from cyclegan.tiling.settings import Tile
 
-Format = Literal["png", "jpg", "webp", "tif", "gif", "npy"]
 Way = Literal["AtoB", "BtoA", "both"]
-Chroma = Literal["444", "422", "420"]
 Also = Literal["cycled", "identity", "cycled,identity"]
 NormStatistics = Literal["trained", "image"]
+if TYPE_CHECKING:
+    Format = str
+else:  # the formats that can be written are those of the one table of them
+    Format = Literal[*NAMES]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -53,8 +57,7 @@ class ConvertSettings:
     load_size: PositiveInt | None = None
     """scale the shorter side to so many pixels; by default images keep their size"""
     format: Format | None = None
-    """png, jpg, webp, tif, gif or npy; by default the input's format (PNG for BMP, TIFF for
-    DICOM)"""
+    """format of the pictures; by default the input's (PNG for BMP, TIFF for DICOM)"""
     overwrite: bool = False
     """replace files that are there already"""
     batch_size: PositiveInt | None = None

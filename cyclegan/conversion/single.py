@@ -6,13 +6,18 @@ from pathlib import Path
 
 from cyclegan.conversion.files import plan
 from cyclegan.conversion.look import Look
-from cyclegan.conversion.painting import Depth, paint
+from cyclegan.conversion.painting import paint
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.sizes import scaled
 from cyclegan.conversion.translator import Translator
-from cyclegan.images.document import Document, open_document
-from cyclegan.images.picture import Picture
-from cyclegan.images.writing import Compression, check_holds, depth, write_document
+from cyclegan.images.document import (
+    check_holds,
+    depth_to_write,
+    open_document,
+    write_document,
+)
+from cyclegan.images.encoding import Encoding
+from cyclegan.images.picture import Document, Picture
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,11 @@ class Single:
         document = open_document(source, self.translator.generator.values)
         check_holds(job.target, document)
         pictures = self._painted(document, job.target)
-        write_document(job.target, pictures, document, Compression())
+        write_document(job.target, pictures, document, Encoding())
         return job.target
 
     def _painted(self, document: Document, target: Path) -> Iterator[Picture]:
         for picture in document.pictures:
             scaled_picture = picture.scaled(scaled(picture.size, self.load_size))
-            chosen = Depth(*depth(target, scaled_picture))
+            chosen = depth_to_write(target, scaled_picture)
             yield paint(scaled_picture, self.translator, self.look, chosen)

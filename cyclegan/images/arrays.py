@@ -1,12 +1,15 @@
-"""Numbers become pictures."""
+"""Numbers become pictures; files of NumPy's arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from cyclegan.errors import UserError
-from cyclegan.images.picture import RANGES, Array, Picture, Range
+from cyclegan.images.codec import Codec
+from cyclegan.images.encoding import Encoding
+from cyclegan.images.picture import RANGES, Array, Document, Picture, Range, Size
 from cyclegan.images.tags import Tags
 
 
@@ -133,3 +136,22 @@ _TURN: dict[int, Callable[[Array], Array]] = {
 def turned(pixels: Array, orientation: int) -> Array:
     """Upright, by EXIF's orientation."""
     return _TURN[orientation](pixels) if orientation in _TURN else pixels
+
+
+def _read(path: Path, values: Range | None) -> Document:
+    array = np.load(path, allow_pickle=False)
+    return Document([of_array(array, values, Tags(), Meaning(has_alpha=False))])
+
+
+def _size(path: Path) -> Size:
+    shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+    return int(shape[1]), int(shape[0])
+
+
+def _write(file: Path, pictures: Iterable[Picture], like: Document, how: Encoding) -> None:
+    pixels = next(iter(pictures)).pixels
+    with file.open("wb") as open_file:
+        np.save(open_file, pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
+NPY = Codec(_read, _write, lambda path: True, _size)

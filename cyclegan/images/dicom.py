@@ -7,12 +7,13 @@ import numpy as np
 
 from cyclegan.errors import UserError
 from cyclegan.images.arrays import Meaning, full_scale, of_array
-from cyclegan.images.picture import Array, Picture, Range
+from cyclegan.images.codec import Codec
+from cyclegan.images.picture import Array, Document, Range, Size
 from cyclegan.images.tags import Tags
 from cyclegan.packages import need
 
 
-def open_dicom(path: Path, *, pixels: bool = True) -> Any:
+def _open(path: Path, *, pixels: bool = True) -> Any:
     """The data set of a DICOM file. Raises UserError where the package for it is missing."""
     need("DICOM files", "scientific", "pydicom")
     import pydicom
@@ -20,12 +21,12 @@ def open_dicom(path: Path, *, pixels: bool = True) -> Any:
     return pydicom.dcmread(path, stop_before_pixels=not pixels)
 
 
-def read_slices(path: Path, values: Range | None) -> list[Picture]:
-    """The pictures of a file: in the file's own units, or as levels where it has such.
+def _read(path: Path, values: Range | None) -> Document:
+    """The slices of a file: in the file's own units, or as levels where it has such.
 
     Raises UserError where its values have no range and none is given.
     """
-    dataset = open_dicom(path)
+    dataset = _open(path)
     for name in [*_SCALE, *_WINDOW]:  # written without a value: as if it were not there
         if name in dataset and dataset[name].is_empty:
             del dataset[name]
@@ -40,7 +41,13 @@ def read_slices(path: Path, values: Range | None) -> list[Picture]:
     meaning = Meaning(has_alpha=False, white_is_low=kind == "MONOCHROME1")
     # Levels of 8 bits have their range; --range is for others in the folder, as with PNG.
     given = None if slices.dtype.itemsize == 1 else values
-    return [of_array(one, given, Tags(), meaning) for one in slices]
+    pictures = [of_array(one, given, Tags(), meaning) for one in slices]
+    return Document(pictures, len(pictures))
+
+
+def _size(path: Path) -> Size:
+    header = _open(path, pixels=False)
+    return int(header.Columns), int(header.Rows)
 
 
 def _colours(dataset: Any, kind: str) -> Array:
@@ -78,3 +85,5 @@ def _window(dataset: Any) -> str:
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _SCALE = {"RescaleSlope": 1, "RescaleIntercept": 0}
 _WINDOW = ("WindowCenter", "WindowWidth")
+
+DICOM = Codec(_read, is_deep=lambda path: True, size=_size)

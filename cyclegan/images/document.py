@@ -1,37 +1,23 @@
-"""A file of one picture, of many pages, or of frames that move."""
+"""Files of one picture, of many pages, or of frames that move: all their bits, read and written."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, ImageSequence
 
+from cyclegan.atomic import atomic_write
 from cyclegan.errors import UserError
-from cyclegan.images.arrays import Meaning, of_array, seen, turned
-from cyclegan.images.deep_png import is_deep_png, read_deep_png
-from cyclegan.images.dicom import read_slices
-from cyclegan.images.eight_bit import Size, UnreadableImageError, open_image, reason
-from cyclegan.images.formats import format_of
-from cyclegan.images.picture import RANGES, Array, Picture, Range
-from cyclegan.images.profiles import Native, on_screen, transforms
-from cyclegan.images.tags import Tags
-from cyclegan.images.tiff import read_pages, storage
-from cyclegan.tiff_pages import count_pages
-
-
-@dataclass(frozen=True)
-class Document:
-    """The pictures of a file, one after the other; read as they are asked for."""
-
-    pictures: Iterable[Picture]
-    count: int = 1
-    moving: dict[str, Any] = field(default_factory=dict)
-    """durations and repetitions of an animation; empty for pages"""
-    size: Size | None = None
-    """of its picture as it lies in the file, where the header says it; None of several"""
+from cyclegan.images.encoding import Encoding
+from cyclegan.images.formats import WRITTEN, ImageFormat, by_ending, format_of
+from cyclegan.images.picture import RANGES, Depth, Document, Picture, Range, Size
+from cyclegan.images.pillow import (
+    UnreadableImageError,
+    has_deep_mode,
+    read_by_pillow,
+    reading,
+    size_by_pillow,
+)
 
 
 def open_document(path: Path, values: tuple[float, float] | None = None) -> Document:
@@ -41,21 +27,10 @@ def open_document(path: Path, values: tuple[float, float] | None = None) -> Docu
     """
     with reading(path):
         given = None if values is None else Range(*values)
-        opened = _opener(path)(path, given)
+        format = format_of(path)
+        codec = format.codec() if format else None
+        opened = (codec and codec.read(path, given)) or read_by_pillow(path, given)
         return replace(opened, pictures=_checked(path, opened.pictures))
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Name the file in whatever a decoder raises."""
-    try:
-        yield
-    except UnreadableImageError:  # names it already
-        raise
-    except UserError as error:
-        raise UnreadableImageError(f"{path}: {error}") from None
-    except Exception as error:  # decoders raise nearly every kind
-        raise UnreadableImageError(f"{path}: {reason(path, error)}") from error
 
 
 def _checked(path: Path, pictures: Iterable[Picture]) -> Iterator[Picture]:
@@ -68,130 +43,107 @@ def _checked(path: Path, pictures: Iterable[Picture]) -> Iterator[Picture]:
         yield picture
 
 
-Opener = Callable[[Path, Range | None], Document]
+def is_deep(path: Path, channels: int) -> bool:
+    """Whether 8-bit grayscale or colour would lose what `path` holds; reads its header."""
+    if channels not in (1, 3):
+        return True
+    try:
+        format = format_of(path)
+        codec = format.codec() if format else None
+        return format is not None and (codec.is_deep if codec else has_deep_mode)(path)
+    except OSError:  # whoever reads it says what is wrong
+        return False
 
 
-def _opener(path: Path) -> Opener:
-    format = format_of(path)
-    return _OPENERS.get(format.name, _pillow) if format else _pillow
+def read_deep(path: Path, channels: int, values: tuple[float, float] | None) -> Picture:
+    """The first picture of a file with all its bits, upright; `values` are as in `open_document`.
+
+    Raises UnreadableImageError, naming the file and the reason.
+    """
+    for picture in open_document(path, values).pictures:
+        try:
+            return picture.with_channels(channels)
+        except UserError as error:
+            raise UnreadableImageError(f"{path}: {error}") from None
+    raise UnreadableImageError(f"{path}: holds no picture")
 
 
-# Pillow: all that has 8 bits, and one channel of 16 or of floats.
+def read_whole(path: Path) -> Size:
+    """The size of a deep file's first picture, all of which was decoded; whatever its values."""
+    for picture in open_document(path, (0.0, 1.0)).pictures:
+        return picture.size
+    raise UnreadableImageError(f"{path}: holds no picture")
 
 
-def _pillow(path: Path, values: Range | None) -> Document:
-    image = open_image(path)
-    count = count_pages(path) if image.format == "TIFF" else getattr(image, "n_frames", 1)
-    if count == 1 or image.format not in (*_PAGES, *_MOVE):
-        return Document(_frames(image, values), size=image.size)
-    if image.format in _PAGES:
-        return Document(_frames(image, values), count)
-    loop = {"loop": image.info["loop"]} if "loop" in image.info else {}
-    durations = [_duration(frame) for frame in ImageSequence.Iterator(image)]
-    image.seek(0)
-    count = len(durations)  # which need not be what the header claims
-    return Document(_frames(image, values), count, {"duration": durations, **loop})
+def size(path: Path) -> Size:
+    """Width and height of the upright picture, from the file's header alone.
+
+    Raises UnreadableImageError, naming the file and the reason.
+    """
+    with reading(path):
+        format = format_of(path)
+        codec = format.codec() if format else None
+        width, height = (codec and codec.size(path)) or size_by_pillow(path)
+        if not width or not height:
+            raise OSError(f"it is {width}x{height} pixels")
+        return width, height
 
 
-#: Formats of several pictures: not those of a second view (MPO), or of layers (PSD).
-_PAGES = frozenset({"TIFF", "DCX"})
-_MOVE = frozenset({"GIF", "WEBP", "PNG", "AVIF", "FLI"})
+def write_document(
+    path: Path, pictures: Iterable[Picture], like: Document, encoding: Encoding
+) -> None:
+    """Write the format that the name ends in; the file appears under its name whole or never.
+
+    `like` says how many pictures come, and how they move. Raises UserError where the format can't
+    hold them.
+    """
+    check_holds(path, like)
+    format = _written(path)
+    codec = format.codec()
+    assert codec is not None
+    assert codec.write is not None
+    with atomic_write(path) as unfinished:
+        codec.write(unfinished, _fitting(pictures, format, path), like, encoding)
 
 
-def _duration(frame: Image.Image) -> int:
-    """Milliseconds that a frame is shown."""
-    if frame.format == "WEBP":  # it is known when the frame is decoded
-        frame.load()
-    return int(frame.info.get("duration", 0) or 0)
+def check_holds(path: Path, document: Document) -> None:
+    """Raise UserError where the format that `path` ends in can't hold so many pictures."""
+    format = _written(path)
+    if document.count == 1 or format.pages or (document.moving and format.moves):
+        return
+    what = "frames" if document.moving else "pages"
+    able = [one for one in WRITTEN if (one.moves if document.moving else one.pages)]
+    *others, last = [one.endings[0][1:] for one in reversed(able)]
+    endings = f"{', '.join(others)} or {last}" if others else last
+    raise UserError(
+        f"{path}: {path.suffix[1:].upper()} holds one picture, this has {document.count} "
+        f"{what}: give --format {endings}"
+    )
 
 
-def _frames(image: Image.Image, values: Range | None) -> Iterator[Picture]:
-    with image:
-        several = image.format in (*_PAGES, *_MOVE)
-        for frame in ImageSequence.Iterator(image) if several else [image]:
-            frame.load()
-            yield _of_pillow(frame, values)
+def depth_to_write(path: Path, picture: Picture) -> Depth:
+    """The depth in which a picture is written to `path`: no fewer bits than it has, where the
+    format holds them."""
+    depths = _written(path).depths
+    if not depths or picture.pixels.dtype.name in depths:
+        return picture.depth
+    deepest = "uint8" if picture.pixels.dtype.itemsize == 1 else depths[-1]
+    return Depth(np.dtype(deepest), RANGES[deepest])
 
 
-def _of_pillow(image: Image.Image, values: Range | None) -> Picture:
-    tags = Tags.of(image)
-    upright = image
-    with suppress(Exception):  # as with Tags: damaged EXIF
-        if _is_turned(image):  # else it would be copied
-            upright = ImageOps.exif_transpose(image)
-            tags = tags.of_other_size()
-    if upright.mode == "F" or upright.mode.startswith("I"):
-        return of_array(np.asarray(upright), values, tags)
-    colour, alpha = _parted(upright)
-    tags = tags.fitting(colour.mode)
-    ways, native = transforms(tags.profile, colour.mode), None
-    if ways and ways[1]:
-        native = Native(np.asarray(colour), ways[1])
-        colour = ways[0](colour)
-    pixels = np.asarray(colour)
-    pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
-    return seen(Picture(pixels, RANGES["uint8"], alpha, tags, native=native), None)
+def _fitting(pictures: Iterable[Picture], format: ImageFormat, path: Path) -> Iterator[Picture]:
+    """The same. Raises UserError where one has more pixels a side than the format can hold."""
+    for picture in pictures:
+        if format.longest is not None and max(picture.size) > format.longest:
+            width, height = picture.size
+            raise UserError(
+                f"{path}: {width}x{height} is more than {path.suffix[1:].upper()} can hold "
+                f"({format.longest} a side): give --format png"
+            )
+        yield picture
 
 
-def _parted(image: Image.Image) -> tuple[Image.Image, Array | None]:
-    """The colours as L or RGB, and how opaque they are where that is said."""
-    if image.has_transparency_data:
-        with_alpha = image.convert("LA" if image.mode in ("L", "LA", "La", "1") else "RGBA")
-        plain = "L" if with_alpha.mode == "LA" else "RGB"
-        return with_alpha.convert(plain), np.asarray(with_alpha.getchannel("A"))
-    if image.mode in ("L", "RGB"):
-        return image, None
-    if image.mode in ("CMYK", "LAB"):
-        return on_screen(image, image.info.get("icc_profile")).convert("RGB"), None
-    return image.convert("L" if image.mode == "1" else "RGB"), None
-
-
-def _is_turned(image: Image.Image) -> bool:
-    return bool(image.getexif().get(_ORIENTATION, 1) != 1)
-
-
-_ORIENTATION = 0x0112
-
-
-# PNG with 16 bits a channel: Pillow would cut them to 8.
-
-
-def _png(path: Path, values: Range | None) -> Document:
-    return Document(_deep_frames(path, values)) if is_deep_png(path) else _pillow(path, values)
-
-
-def _deep_frames(path: Path, values: Range | None) -> Iterator[Picture]:
-    with open_image(path) as header:
-        tags = Tags.of(header)
-        orientation = header.getexif().get(_ORIENTATION, 1)
-    yield of_array(turned(read_deep_png(path), orientation), values, tags)
-
-
-# TIFF: what Pillow would cut or misread.
-
-
-def _tiff(path: Path, values: Range | None) -> Document:
-    if storage(path).pillows:
-        return _pillow(path, values)
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        count = len(file.pages)
-    return Document(read_pages(path, values, count), count)
-
-
-# Arrays and medical images.
-
-
-def _npy(path: Path, values: Range | None) -> Document:
-    array = np.load(path, allow_pickle=False)
-    return Document([of_array(array, values, Tags(), Meaning(has_alpha=False))])
-
-
-def _dicom(path: Path, values: Range | None) -> Document:
-    slices = read_slices(path, values)
-    return Document(slices, len(slices))
-
-
-#: The one table of what Pillow doesn't read, or not all of it.
-_OPENERS: dict[str, Opener] = {"PNG": _png, "TIFF": _tiff, "NPY": _npy, "DICOM": _dicom}
+def _written(path: Path) -> ImageFormat:
+    format = by_ending(path)
+    assert format is not None
+    return format

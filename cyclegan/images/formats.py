@@ -1,37 +1,127 @@
-"""The one table of image formats: their endings, how such files begin, what is written of them."""
+"""The one table of image formats: an entry is all that is known of one.
+
+What only asks for endings or media types loads no decoder: codecs are loaded when they are used.
+"""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cyclegan.images.tiff_pages import count_pages
+
+if TYPE_CHECKING:
+    from cyclegan.images.codec import Codec
 
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """A kind of image file that can be read."""
+    """A kind of image file that can be read, and perhaps written."""
 
     name: str
+    """in capitals Pillow's, where Pillow reads it"""
     endings: tuple[str, ...]
+    """the first is the one that is written"""
     begins: bytes | None = None
     """a pattern of a file's first bytes; None where only the ending tells"""
     instead: str | None = None
     """the ending that conversions are written with; None for the format itself"""
+    codec: Callable[[], "Codec | None"] = lambda: None
+    """how it is read and written; none where Pillow reads it"""
+    media: str | None = None
+    """media type, of a format that is uploaded and sent back"""
+    rare: tuple[str, ...] = ()
+    """endings that are read, but not those of uploads"""
+    depths: tuple[str, ...] = ("uint8",)
+    """types of values that are written, the deepest last; none for any"""
+    pages: bool = False
+    """whether several pictures in a file are pages; else only the first one counts"""
+    moves: bool = False
+    """whether they are the frames of an animation"""
+    canvas: bool = False
+    """whether the header says the size and number of all frames"""
+    count_pages: Callable[[Path, int | None], int] | None = None
+    """counts pages where the decoder takes long for it, up to one more than so many"""
     longest: int | None = None
     """pixels a side that it holds; None for any number"""
+
+    @property
+    def pillows(self) -> str:
+        """Pillow's name for it."""
+        return self.name.upper()
+
+
+def _png() -> "Codec":
+    from cyclegan.images.png import PNG
+
+    return PNG
+
+
+def _jpeg() -> "Codec":
+    from cyclegan.images.codec import JPEG
+
+    return JPEG
+
+
+def _webp() -> "Codec":
+    from cyclegan.images.codec import WEBP
+
+    return WEBP
+
+
+def _gif() -> "Codec":
+    from cyclegan.images.codec import GIF
+
+    return GIF
+
+
+def _tiff() -> "Codec":
+    from cyclegan.images.tiff import TIFF
+
+    return TIFF
+
+
+def _npy() -> "Codec":
+    from cyclegan.images.arrays import NPY
+
+    return NPY
+
+
+def _dicom() -> "Codec":
+    from cyclegan.images.dicom import DICOM
+
+    return DICOM
 
 
 _PNG, _TIF, _JPG = ".png", ".tif", ".jpg"
 FORMATS = (
-    ImageFormat("PNG", (_PNG, ".apng"), rb"\x89PNG\r\n\x1a\n"),
-    ImageFormat("JPEG", (_JPG, ".jpeg", ".jpe", ".jfif"), rb"\xff\xd8\xff", longest=65500),
-    ImageFormat("MPO", (".mpo",), None, _JPG),
-    ImageFormat("WEBP", (".webp",), rb"RIFF.{4}WEBP", longest=16383),
-    ImageFormat("GIF", (".gif",), rb"GIF8[79]a", longest=65535),
-    ImageFormat("BMP", (".bmp",), rb"BM.{4}\0{4}", _PNG),
+    ImageFormat(
+        "PNG", (_PNG,), rb"\x89PNG\r\n\x1a\n", codec=_png, media="image/png", rare=(".apng",),
+        depths=("uint8", "uint16"), moves=True, canvas=True,
+    ),
+    ImageFormat(
+        "JPEG", (_JPG, ".jpeg"), rb"\xff\xd8\xff", codec=_jpeg, media="image/jpeg",
+        rare=(".jpe", ".jfif"), longest=65500,
+    ),
+    ImageFormat("MPO", (".mpo",), None, _JPG),  # its other pictures are views of the first
+    ImageFormat(
+        "WebP", (".webp",), rb"RIFF.{4}WEBP", codec=_webp, media="image/webp",
+        moves=True, canvas=True, longest=16383,
+    ),
+    ImageFormat(
+        "GIF", (".gif",), rb"GIF8[79]a", codec=_gif, media="image/gif", moves=True, longest=65535
+    ),
+    ImageFormat("BMP", (".bmp",), rb"BM.{4}\0{4}", _PNG, media="image/bmp"),
     ImageFormat("DIB", (".dib",), None, _PNG),
-    ImageFormat("TIFF", (_TIF, ".tiff"), rb"II[*+]\0|MM\0[*+]"),
-    ImageFormat("NPY", (".npy",), rb"\x93NUMPY"),
-    ImageFormat("DICOM", (".dcm", ".dicom", ".dic", ".ima"), rb".{128}DICM", _TIF),
-    ImageFormat("AVIF", (".avif", ".avifs"), rb".{4}ftypavi[fs]", _PNG),
+    ImageFormat(
+        "TIFF", (_TIF, ".tiff"), rb"II[*+]\0|MM\0[*+]", codec=_tiff, media="image/tiff",
+        depths=(), pages=True, count_pages=count_pages,
+    ),
+    ImageFormat("NPY", (".npy",), rb"\x93NUMPY", codec=_npy, depths=()),
+    ImageFormat("DICOM", (".dcm", ".dicom", ".dic", ".ima"), rb".{128}DICM", _TIF, codec=_dicom),
+    ImageFormat("AVIF", (".avif", ".avifs"), rb".{4}ftypavi[fs]", _PNG, moves=True),
     ImageFormat("JPEG2000", (".jp2", ".jpx", ".jpf"), rb"\0\0\0\x0cjP  ", _PNG),
     ImageFormat("JPEG2000", (".j2k", ".j2c", ".jpc"), rb"\xff\x4f\xff\x51", _PNG),
     ImageFormat("PPM", (".ppm", ".pgm", ".pbm", ".pnm"), rb"P[1-6]\s+[#\d]", _PNG),
@@ -43,7 +133,7 @@ FORMATS = (
     ImageFormat("ICNS", (".icns",), rb"icns", _PNG),
     ImageFormat("DDS", (".dds",), rb"DDS ", _PNG),
     ImageFormat("PCX", (".pcx",), rb"\n[\0\x02\x03\x05]\x01", _PNG),
-    ImageFormat("DCX", (".dcx",), None, _TIF),
+    ImageFormat("DCX", (".dcx",), None, _TIF, pages=True),
     ImageFormat("SGI", (".sgi", ".bw", ".rgb", ".rgba"), rb"\x01\xda[\0\x01]", _PNG),
     ImageFormat("SUN", (".ras",), None, _PNG),
     ImageFormat("MSP", (".msp",), rb"DanM|LinS", _PNG),
@@ -53,12 +143,12 @@ FORMATS = (
     ImageFormat("FTEX", (".ftc", ".ftu"), None, _PNG),
     ImageFormat("GBR", (".gbr",), None, _PNG),
     ImageFormat("PIXAR", (".pxr",), None, _PNG),
-    ImageFormat("FLI", (".fli", ".flc"), None, _PNG),
+    ImageFormat("FLI", (".fli", ".flc"), None, _PNG, moves=True),
     ImageFormat("PCD", (".pcd",), None, _PNG),
     ImageFormat("TGA", (".tga", ".icb", ".vda", ".vst"), None, _PNG),
-)
+)  # fmt: skip
 #: What Pillow may decode: not EPS and PDF, which are programs, and nothing it only knows by name.
-PILLOWS = tuple(dict.fromkeys(one.name for one in FORMATS if one.name not in ("NPY", "DICOM")))
+PILLOWS = {one.pillows: one for one in reversed(FORMATS) if one.name not in ("NPY", "DICOM")}
 
 
 def by_ending(path: Path) -> ImageFormat | None:
@@ -70,7 +160,7 @@ def by_content(path: Path) -> ImageFormat | None:
     """The format that a file begins as. Raises OSError where it can't be read."""
     with path.open("rb") as file:
         beginning = file.read(_LONGEST_BEGINNING)
-    for pattern, format in _BEGINNINGS:
+    for pattern, format in _beginnings():
         if pattern.match(beginning):
             return format
     return None
@@ -100,19 +190,35 @@ def names_a_kind(ending: str) -> bool:
     return ending[1:].isalnum() and not ending[1:].isdigit()
 
 
-#: Endings of downloads that have not ended, and of what programs keep before they change a file.
-_NOT_WHOLE = ("~", ".part", ".partial", ".crdownload", ".download", ".tmp", ".bak", "_original")
-_LONGEST_BEGINNING = 132  # bytes
-_BY_ENDING = {ending: format for format in FORMATS for ending in format.endings}
-_BEGINNINGS = [(re.compile(one.begins, re.DOTALL), one) for one in FORMATS if one.begins]
-#: Endings of files that are taken for images.
-EXTENSIONS = frozenset(_BY_ENDING)
-
-
 def ending_to_write(path: Path) -> str:
     """The ending of what is written of a file: its own where that format can be written."""
     own = by_ending(path)
     format = own or by_content(path)
     if format is None:
-        return ".png"
+        return _PNG
     return format.instead or (path.suffix if own else format.endings[0])
+
+
+def spelt_as(path: Path, format: str) -> str:
+    """The ending of `format`, which is one of `NAMES`: that of `path`, where it is the same."""
+    asked = _BY_ENDING[f".{format}"]
+    return path.suffix if path.suffix.lower() in asked.endings else f".{format}"
+
+
+@cache
+def _beginnings() -> list[tuple[re.Pattern[bytes], ImageFormat]]:
+    return [(re.compile(one.begins, re.DOTALL), one) for one in FORMATS if one.begins]
+
+
+#: Endings of downloads that have not ended, and of what programs keep before they change a file.
+_NOT_WHOLE = ("~", ".part", ".partial", ".crdownload", ".download", ".tmp", ".bak", "_original")
+_LONGEST_BEGINNING = 132  # bytes
+_BY_ENDING = {ending: one for one in FORMATS for ending in (*one.endings, *one.rare)}
+#: Endings of files that are taken for images.
+EXTENSIONS = frozenset(_BY_ENDING)
+#: Formats that conversions can be written in, the endings of such files, and what `--format` takes.
+WRITTEN = tuple(one for one in FORMATS if one.instead is None)
+WRITABLE = frozenset(ending for one in WRITTEN for ending in (*one.endings, *one.rare))
+NAMES = tuple(one.endings[0][1:] for one in WRITTEN)
+#: By their endings the formats of files that are uploaded and sent back.
+UPLOADED = {ending: one for one in FORMATS if one.media for ending in one.endings}

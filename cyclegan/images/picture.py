@@ -1,5 +1,6 @@
 """One picture with all its bits, as the generators see it and as it was."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,11 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan.errors import UserError
-from cyclegan.images.eight_bit import Size
 from cyclegan.images.profiles import Native
 from cyclegan.images.tags import Tags
 
 Array = npt.NDArray[Any]
+Size = tuple[int, int]  # width, height
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,14 @@ RANGES = {"uint8": Range(0, 255), "uint16": Range(0, 65535), "int8": Range(-128,
 
 
 @dataclass(frozen=True)
+class Depth:
+    """The type of a picture's values, and their range."""
+
+    type: np.dtype[np.generic]
+    range: Range
+
+
+@dataclass(frozen=True)
 class Picture:
     """Pixels (H, W, C) as they are in the file, upright; C is 1, 3 or whatever a model takes."""
 
@@ -81,6 +90,11 @@ class Picture:
     def size(self) -> Size:
         """Width and height."""
         return self.pixels.shape[1], self.pixels.shape[0]
+
+    @property
+    def depth(self) -> Depth:
+        """Of its pixels."""
+        return Depth(self.pixels.dtype, self.range)
 
     def with_channels(self, channels: int) -> "Picture":
         """As grayscale (1) or colour (3) where it is the other one.
@@ -172,6 +186,18 @@ class Picture:
             held = np.nan_to_num(stayed, nan=self.range.low)
             stayed = range.of_model(self.range.to_model(held), made.dtype)
         return stayed if stayed.shape[1] == made.shape[2] else stayed[:, :1]
+
+
+@dataclass(frozen=True)
+class Document:
+    """The pictures of a file, one after the other; read as they are asked for."""
+
+    pictures: Iterable[Picture]
+    count: int = 1
+    moving: dict[str, Any] = field(default_factory=dict)
+    """durations and repetitions of an animation; empty for pages"""
+    size: Size | None = None
+    """of its picture as it lies in the file, where the header says it; None of several"""
 
 
 def as_deep(alpha: Array | None, dtype: np.dtype[np.generic]) -> Array | None:

@@ -8,6 +8,7 @@ from typing import Any
 from PIL import ExifTags, Image, ImageCms, JpegImagePlugin, TiffImagePlugin
 
 _ORIENTATION = ExifTags.Base.Orientation
+SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,12 @@ class Tags:
             "dpi": self.dpi,
         }
         return {name: value for name, value in given.items() if value}
+
+
+def orientation_of(image: Image.Image) -> int:
+    """EXIF's: 1 where the picture is upright."""
+    found: int = image.getexif().get(_ORIENTATION, 1)
+    return found
 
 
 def _exif(image: Image.Image) -> Image.Exif | None:

@@ -1,7 +1,8 @@
 """TIFF beyond Pillow: values of any depth and sign, and more channels than colours have."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,35 @@ from PIL import Image
 
 from cyclegan.errors import UserError
 from cyclegan.images.arrays import Meaning, full_scale, of_array, turned
-from cyclegan.images.eight_bit import open_image
-from cyclegan.images.picture import Array, Picture, Range
-from cyclegan.images.tags import ONLY_TIFF, WORDS, Tags, TiffTag
+from cyclegan.images.codec import Codec, as_pillow
+from cyclegan.images.encoding import Encoding
+from cyclegan.images.picture import Array, Document, Picture, Range, Size
+from cyclegan.images.tags import ONLY_TIFF, SIDEWAYS, WORDS, Tags, TiffTag
+
+
+def _read(path: Path, values: Range | None) -> Document | None:
+    if _storage(path).pillows:
+        return None
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        count = len(file.pages)
+    return Document(_read_pages(path, values, count), count)
+
+
+def _size(path: Path) -> Size | None:
+    if _storage(path).pillows:
+        return None
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        page: Any = file.pages[0]
+        size = int(page.imagewidth), int(page.imagelength)
+        return size[::-1] if page.tags.valueof(_ORIENTATION, 1) in SIDEWAYS else size
 
 
 @dataclass(frozen=True)
-class Storage:
+class _Storage:
     """How the first page of a TIFF holds its pixels."""
 
     deep: bool
@@ -25,7 +48,7 @@ class Storage:
     """whether Pillow reads it rightly"""
 
 
-def storage(path: Path) -> Storage:
+def _storage(path: Path) -> _Storage:
     """From the header; what tifffile can't read is left to Pillow, which has the words for it."""
     import tifffile
 
@@ -36,11 +59,11 @@ def storage(path: Path) -> Storage:
             pillows = all(not _is_deep(page) or _is_deep_gray(page) for page in pages)
             pillows &= all(int(page.compression) != _WEBP for page in pages)
     except Exception:  # both raise nearly every kind
-        return Storage(deep=False, pillows=True)
-    return Storage(deep, pillows and _opens(path))
+        return _Storage(deep=False, pillows=True)
+    return _Storage(deep, pillows and _opens(path))
 
 
-def read_pages(path: Path, values: Range | None, count: int) -> Iterator[Picture]:
+def _read_pages(path: Path, values: Range | None, count: int) -> Iterator[Picture]:
     """The first `count` pages. Raises UserError where one can't be read as gray or colour."""
     import tifffile
 
@@ -68,7 +91,7 @@ def _is_deep_gray(page: Any) -> bool:
 
 def _opens(path: Path) -> bool:
     try:
-        with open_image(path):
+        with Image.open(path, formats=("TIFF",)):
             return True
     except Exception:
         return False
@@ -206,3 +229,83 @@ def _dpi(tags: Mapping[int, TiffTag]) -> tuple[float, float] | None:
 
 
 _PROFILE, _UNIT, _DOTS = 34675, 296, (282, 283)
+
+
+def _write(file: Path, pictures: Iterable[Picture], like: Document, how: Encoding) -> None:
+    coming = iter(pictures)
+    first = next(coming)
+    shallow = first.pixels.dtype == np.uint8 or first.pixels.shape[2] == 1
+    plain = shallow and first.pixels.shape[2] in (1, 3) and not first.tags.tiff
+    if like.count == 1 and plain:  # with all of its EXIF
+        image = as_pillow(first)
+        tags = first.tags.fitting("L" if first.pixels.shape[2] == 1 else "RGB").saved()
+        if image.mode in _PILLOW_WRITES:
+            image.save(file, "TIFF", compression="tiff_deflate", **tags)
+            return
+    import tifffile
+
+    large = first.pixels.nbytes * like.count > _CLASSIC_TIFF
+    with tifffile.TiffWriter(file, bigtiff=large) as writer:
+        for picture in chain([first], coming):
+            _write_page(writer, picture)
+
+
+def _write_page(writer: Any, picture: Picture) -> None:
+    pixels, more = picture.pixels, _words(picture.tags)
+    colours = "rgb" if pixels.shape[2] == 3 else "minisblack"
+    tags = picture.tags.fitting("RGB" if colours == "rgb" else "L")
+    if picture.alpha is not None:
+        pixels = np.concatenate([pixels, picture.alpha[:, :, None]], axis=2)
+        more["extrasamples"] = ["unassalpha"]
+    if pixels.shape[2] > 1:
+        more["planarconfig"] = "contig"
+    writer.write(
+        pixels[:, :, 0] if pixels.shape[2] == 1 else pixels,
+        photometric=colours,
+        compression="zlib",
+        iccprofile=tags.profile,
+        metadata=None,
+        **more,
+    )
+
+
+def _dots(value: Any) -> Any:
+    """A resolution as a fraction or a number: some programs write SHORT or FLOAT."""
+    return value[0] if isinstance(value, tuple) and len(value) == 1 else value
+
+
+def _extra(code: int, tag: Any) -> tuple[int, Any, int, Any, bool]:
+    """A tag as tifffile writes it: texts as bytes, which may be more than ASCII."""
+    if tag.type != _ASCII:
+        return code, tag.type, tag.count, tag.value, True
+    text = str(tag.value).encode() + b"\0"
+    return code, "s", len(text), text, True
+
+
+_ASCII = 2  # a tag's type
+
+
+def _words(tags: Tags) -> dict[str, Any]:
+    exif: Mapping[int, Any] = tags.exif or {}
+    own = dict(tags.tiff)
+    dots = [own.pop(code, None) for code in (282, 283)]
+    unit = own.pop(296, None)
+    words = {tag: str(exif[tag]).encode() for tag in (271, 272, 306, 315, 33432) if tag in exif}
+    found = {
+        "description": str(exif[270]).encode() if 270 in exif else None,
+        "software": str(exif[305]).encode() if 305 in exif else False,
+        "extratags": [
+            *((tag, "s", len(text) + 1, text + b"\0", True) for tag, text in words.items()),
+            *(_extra(code, tag) for code, tag in own.items()),
+        ],
+    }
+    if all(dots) and unit:
+        resolution = [_dots(one.value) for one in dots if one]
+        return found | {"resolution": resolution, "resolutionunit": int(unit.value)}
+    return found | ({"resolution": tags.dpi, "resolutionunit": 2} if tags.dpi else {})
+
+
+_PILLOW_WRITES = frozenset({"L", "RGB", "LA", "RGBA", "I;16", "F"})
+_CLASSIC_TIFF = 2**31  # bytes; a larger file needs longer addresses
+
+TIFF = Codec(_read, _write, lambda path: _storage(path).deep, _size)

@@ -15,8 +15,8 @@ from fastapi import File, Form, HTTPException, Request, Response, UploadFile
 from pydantic import BaseModel, Field
 
 from cyclegan.errors import UserError
+from cyclegan.images.formats import UPLOADED
 from cyclegan.run import FolderDirection
-from cyclegan.serving.header import ENDINGS
 from cyclegan.serving.line import Line
 from cyclegan.serving.models import Model
 from cyclegan.serving.settings import ServeSettings
@@ -171,7 +171,7 @@ class Desk:
         """The upload as a file; of the name that came with it nothing is used but the ending."""
         given = Path(_printable(file.filename or "").replace("\\", "/")).name
         ending = Path(given).suffix
-        if ending.lower() not in ENDINGS:
+        if ending.lower() not in UPLOADED:
             raise HTTPException(415, _no_picture(ending, what))
         path = folder / f"{what}{ending}"
 
@@ -200,7 +200,7 @@ def _check_style(model: Model, style: UploadFile | None) -> None:
 def _no_picture(ending: str, what: str) -> str:
     if ending.lower() in VIDEO:
         return "a video, which is not converted here: cyclegan convert --input FILE does that"
-    return f"no {what}: its name should end in {', '.join(ENDINGS)}"
+    return f"no {what}: its name should end in {', '.join(UPLOADED)}"
 
 
 def _printable(text: str) -> str:
@@ -233,6 +233,6 @@ async def _sent(made: Path, stem: str) -> Response:
     name = quote(f"{stem}{made.suffix}".replace("/", "-"), safe="")
     return Response(
         await asyncio.to_thread(made.read_bytes),
-        media_type=ENDINGS[made.suffix.lower()],
+        media_type=UPLOADED[made.suffix.lower()].media,
         headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"},
     )

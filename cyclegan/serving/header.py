@@ -7,21 +7,12 @@ from pathlib import Path
 from PIL import Image, ImageSequence, PngImagePlugin, UnidentifiedImageError
 
 from cyclegan.errors import UserError
-from cyclegan.tiff_pages import count_pages
+from cyclegan.images.formats import PILLOWS, UPLOADED, ImageFormat
 
-#: Endings that are taken, with the media types of what is sent back.
-ENDINGS = {
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".webp": "image/webp",
-    ".gif": "image/gif",
-    ".bmp": "image/bmp",
-    ".tif": "image/tiff",
-    ".tiff": "image/tiff",
-}
-#: Decoders that an upload may reach; Pillow knows some that start other programs.
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+#: Kinds of pictures that an upload may be, as people call them.
+KINDS = tuple(dict.fromkeys(format.name for format in UPLOADED.values()))
+#: Decoders that it may reach; Pillow knows some that start other programs.
+_DECODERS = tuple(dict.fromkeys(format.pillows for format in UPLOADED.values()))
 _Size = tuple[int, int]  # width, height
 _SMALLEST = 64 * 64  # pixels that any frame counts as: a million tiny ones are work too
 
@@ -46,38 +37,43 @@ def count_pixels(path: Path, most: int, shorter: int | None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=_FORMATS) as image:
-                if image.format == "TIFF":
-                    _check_pages(path, most // _SMALLEST)
+            with Image.open(path, formats=_DECODERS) as image:
+                _check_pages(image, path, most // _SMALLEST)
                 return _count(_frames(image), most, shorter)
     except Image.DecompressionBombError:
         raise TooLargeError("it has far too many pixels: make it smaller") from None
     except MemoryError:
         raise TooLargeError("it takes too much memory to look at: make it smaller") from None
     except UnidentifiedImageError:
-        raise NoPictureError(
-            "no picture of a known kind (PNG, JPEG, WebP, GIF, BMP, TIFF)"
-        ) from None
+        raise NoPictureError(f"no picture of a known kind ({', '.join(KINDS)})") from None
     except UserError:
         raise
     except Exception:  # decoders raise nearly every kind
         raise NoPictureError("a damaged picture, or one far too large") from None
 
 
-def _check_pages(path: Path, most: int) -> None:
+def _check_pages(image: Image.Image, path: Path, most: int) -> None:
     """Raise TooLargeError for so many pages that the pixels of each need not be read."""
-    if count_pages(path, most) > most:
+    count_pages = _format(image).count_pages
+    if count_pages and count_pages(path, most) > most:
         raise TooLargeError(f"it has more than {most} pages: make several files of it")
 
 
 def _frames(image: Image.Image) -> Iterator[tuple[_Size, int]]:
     """Sizes of the frames or pages, and how many come of each; those that a header claims are not
     gone through."""
-    if image.format in ("TIFF", "GIF"):  # whose sizes differ
+    format = _format(image)
+    if not (format.pages or format.moves):
+        yield image.size, 1
+    elif format.canvas:
+        yield image.size, int(getattr(image, "n_frames", 1))
+    else:  # their sizes differ
         for frame in ImageSequence.Iterator(image):
             yield frame.size, 1
-    else:
-        yield image.size, 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+
+
+def _format(image: Image.Image) -> ImageFormat:
+    return PILLOWS[image.format or ""]
 
 
 def _count(frames: Iterable[tuple[_Size, int]], most: int, shorter: int | None) -> int:

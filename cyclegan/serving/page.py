@@ -6,7 +6,8 @@ from functools import cache
 from fastapi import Response
 from jinja2 import Environment, PackageLoader, Template
 
-from cyclegan.serving.header import ENDINGS
+from cyclegan.images.formats import UPLOADED
+from cyclegan.serving.header import KINDS
 from cyclegan.serving.settings import ServeSettings
 from cyclegan.video.endings import VIDEO
 
@@ -28,7 +29,8 @@ def page(settings: ServeSettings) -> Response:
     nonce = secrets.token_urlsafe(16)
     shown = _template().render(
         nonce=nonce,
-        endings=list(ENDINGS),
+        endings=list(UPLOADED),
+        kinds=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}",
         videos=sorted(VIDEO),
         megabytes=settings.max_megabytes,
         megapixels=settings.max_megapixels,

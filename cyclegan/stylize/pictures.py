@@ -9,14 +9,10 @@ from torch import Tensor
 
 from cyclegan.errors import UsageError, UserError, in_words
 from cyclegan.images import Size
-from cyclegan.images.document import Document, open_document
-from cyclegan.images.picture import Picture
-from cyclegan.images.writing import (
-    ALL_WRITABLE,
-    Compression,
-    depth,
-    write_document,
-)
+from cyclegan.images.document import depth_to_write, open_document, write_document
+from cyclegan.images.encoding import Encoding
+from cyclegan.images.formats import WRITABLE
+from cyclegan.images.picture import Document, Picture
 from cyclegan.stylize.settings import StylizeSettings
 
 FEWEST = 32  # pixels of a painting's shorter side
@@ -77,8 +73,8 @@ class Target:
 
     def check(self, settings: StylizeSettings) -> None:
         """Raise UserError where it can't be written, or should not be."""
-        if self.path.suffix.lower() not in ALL_WRITABLE:
-            endings = ", ".join(sorted(ALL_WRITABLE))
+        if self.path.suffix.lower() not in WRITABLE:
+            endings = ", ".join(sorted(WRITABLE))
             raise UsageError(f"--output {self.path}: give a file that ends in {endings}")
         if self.path.is_dir():
             raise UsageError(f"--output {self.path}: a folder: give a file")
@@ -99,10 +95,10 @@ class Target:
 
         It appears under its name whole or never.
         """
-        dtype, range = depth(self.path, like)
-        pixels = range.of_model(made[0].cpu().permute(1, 2, 0), dtype)
-        picture = like.repainted(pixels, range)
+        depth = depth_to_write(self.path, like)
+        pixels = depth.range.of_model(made[0].cpu().permute(1, 2, 0), depth.type)
+        picture = like.repainted(pixels, depth.range)
         try:
-            write_document(self.path, [picture], Document([picture]), Compression())
+            write_document(self.path, [picture], Document([picture]), Encoding())
         except OSError as error:
             raise UserError(f"{self.path}: can't be written ({in_words(error)})") from error

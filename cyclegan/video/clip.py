@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from cyclegan.errors import UserError
-from cyclegan.images.eight_bit import Size
-from cyclegan.images.picture import Array
+from cyclegan.images.picture import Array, Size
 from cyclegan.packages import need
 from cyclegan.video.colours import Colours
 from cyclegan.video.mastering import Mastering

@@ -16,7 +16,7 @@ from cyclegan.conversion import job, manifest, painting
 from cyclegan.conversion import pictures as pictures_module
 from cyclegan.conversion.job import convert
 from cyclegan.conversion.look import Look
-from cyclegan.conversion.painting import Depth, paint_together
+from cyclegan.conversion.painting import paint_together
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.translator import Translator
 from cyclegan.images.document import open_document
@@ -166,11 +166,11 @@ def test_only_eight_bits_go_to_the_device_and_come_back(tmp_path: Path) -> None:
     np.save(tmp_path / "deep.npy", np.asarray(smooth_image(1, (33, 21))).astype(np.uint16) * 257)
     for name, dtype in {"a.png": torch.uint8, "deep.npy": torch.float32}.items():
         (source,) = open_document(tmp_path / name).pictures
-        depth = Depth(source.pixels.dtype, source.range)
-        made = paint_together([source], translator, Look(), [depth])
+
+        made = paint_together([source], translator, Look(), [source.depth])
         assert made is not None
         assert made.made.dtype == dtype
-        expected = painting._in_blocks(source, translator, Look(), depth, lambda share: None)
+        expected = painting._in_blocks(source, translator, Look(), source.depth, lambda share: None)
         assert (made.picture(0).pixels == expected.pixels).all()
 
 

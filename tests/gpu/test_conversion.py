@@ -13,7 +13,7 @@ from PIL import Image
 from cyclegan.conversion import job
 from cyclegan.conversion.job import convert
 from cyclegan.conversion.look import Look
-from cyclegan.conversion.painting import Depth, paint_together
+from cyclegan.conversion.painting import paint_together
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.translator import Translator
 from cyclegan.features.table import FEATURES
@@ -71,7 +71,7 @@ def test_a_gpu_converts_as_the_cpu_does(
 def test_giving_a_gpu_pictures_does_not_wait_for_it(pictures: Path, waiting_raises: Block) -> None:
     translator = Translator.load(FILE, device="cuda")
     sources = [next(iter(open_document(pictures / f"{n:02}.png").pictures)) for n in range(8)]
-    depths = [Depth(source.pixels.dtype, source.range) for source in sources]
+    depths = [source.depth for source in sources]
 
     paint_together(sources, translator, Look(), depths)  # kernels are loaded, memory is pinned
     with waiting_raises():

@@ -9,9 +9,9 @@ import tifffile
 from PIL import Image
 
 from cyclegan import images
-from cyclegan.images.document import open_document
+from cyclegan.images.document import open_document, write_document
+from cyclegan.images.encoding import Encoding
 from cyclegan.images.picture import Picture
-from cyclegan.images.writing import Compression, write_document
 
 LEVELS = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535)}
 SHARES = np.random.default_rng(0).random((12, 16, 3))
@@ -153,7 +153,7 @@ def test_white_on_black_is_written_as_black_on_white(tmp_path: Path) -> None:
     pixels = stored("uint16", "miniswhite")
     tifffile.imwrite(tmp_path / "x.tif", pixels, photometric="miniswhite")
     document = open_document(tmp_path / "x.tif")
-    write_document(tmp_path / "y.tif", document.pictures, document, Compression())
+    write_document(tmp_path / "y.tif", document.pictures, document, Encoding())
     with Image.open(tmp_path / "y.tif") as made:
         assert (np.asarray(made) == 65535 - pixels).all()
 
@@ -199,6 +199,6 @@ def test_texts_and_numbers_as_other_programs_write_them(tmp_path: Path) -> None:
     tags = [(42112, "s", len(words), words, True), (282, "H", 1, 300, True)]
     tifffile.imwrite(path, stored("uint16", "minisblack"), extratags=tags, metadata=None)
     document = open_document(path)
-    write_document(out, document.pictures, document, Compression())
+    write_document(out, document.pictures, document, Encoding())
     with tifffile.TiffFile(out) as file:
         assert "café" in file.pages[0].tags[42112].value

@@ -1,0 +1,184 @@
+"""What Pillow reads: all that has 8 bits, and one channel of 16 or of floats."""
+
+import ctypes
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import (
+    EpsImagePlugin,
+    Image,
+    ImageOps,
+    ImageSequence,
+    PngImagePlugin,
+    UnidentifiedImageError,
+    _imaging,
+)
+
+from cyclegan.errors import UserError
+from cyclegan.images.arrays import of_array, seen
+from cyclegan.images.formats import PILLOWS
+from cyclegan.images.picture import RANGES, Array, Document, Picture, Range, Size
+from cyclegan.images.profiles import Native, on_screen, transforms
+from cyclegan.images.tags import SIDEWAYS, Tags, orientation_of
+
+
+class UnreadableImageError(UserError):
+    """A file that is no image, or not a whole one."""
+
+
+def open_image(path: Path) -> Image.Image:
+    """Open a file of one of the formats that are read here, whatever it is called."""
+    return Image.open(path, formats=_decoders())
+
+
+@cache
+def _decoders() -> tuple[str, ...]:
+    """Those that this Pillow was built with."""
+    Image.init()
+    return tuple(name for name in PILLOWS if name in Image.OPEN)
+
+
+def read_by_pillow(path: Path, values: Range | None) -> Document:
+    """All pictures of a file. Raises what decoders raise."""
+    image = open_image(path)
+    format = PILLOWS[image.format or ""]
+    several = format.pages or format.moves
+    count_pages = format.count_pages
+    count = count_pages(path, None) if count_pages else getattr(image, "n_frames", 1)
+    if count == 1 or not several:
+        return Document(_frames(image, values, several=several), size=image.size)
+    if format.pages:
+        return Document(_frames(image, values, several=True), count)
+    loop = {"loop": image.info["loop"]} if "loop" in image.info else {}
+    durations = [_duration(frame) for frame in ImageSequence.Iterator(image)]
+    image.seek(0)
+    moving = {"duration": durations, **loop}
+    # As many as there are, which need not be what the header claims.
+    return Document(_frames(image, values, several=True), len(durations), moving)
+
+
+def size_by_pillow(path: Path) -> Size:
+    """Width and height of the upright picture, from the file's header alone."""
+    with open_image(path) as image:
+        return image.size[::-1] if lies_sideways(image) else image.size
+
+
+def lies_sideways(image: Image.Image) -> bool:
+    """Whether EXIF swaps width and height; Pillow gives the size of a TIFF upright already."""
+    return image.format != "TIFF" and orientation_of(image) in SIDEWAYS
+
+
+def has_deep_mode(path: Path) -> bool:
+    """Whether 8-bit grayscale or colour would lose what a file holds; False where it is damaged."""
+    try:
+        with open_image(path) as image:
+            return image.mode == "F" or image.mode.startswith("I")
+    except Exception:  # whoever reads it says what is wrong
+        return False
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Name the file in whatever a decoder raises."""
+    try:
+        yield
+    except UnreadableImageError:  # names it already
+        raise
+    except UserError as error:
+        raise UnreadableImageError(f"{path}: {error}") from None
+    except Exception as error:  # decoders raise nearly every kind
+        raise UnreadableImageError(f"{path}: {reason(path, error)}") from error
+
+
+def reason(path: Path, error: Exception) -> str:
+    """What is wrong with a file that a decoder would not take."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, PermissionError | IsADirectoryError):
+        return error.strerror or "cannot be opened"
+    if isinstance(error, Image.DecompressionBombError):
+        return "too many pixels (a decompression bomb?): scale it down first"
+    if path.is_file() and path.stat().st_size == 0:
+        return "empty file"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image of a known kind"
+    return f"damaged image ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+
+
+def _duration(frame: Image.Image) -> int:
+    """Milliseconds that a frame is shown."""
+    if frame.format == "WEBP":  # it is known when the frame is decoded
+        frame.load()
+    return int(frame.info.get("duration", 0) or 0)
+
+
+def _frames(image: Image.Image, values: Range | None, *, several: bool) -> Iterator[Picture]:
+    with image:
+        for frame in ImageSequence.Iterator(image) if several else [image]:
+            frame.load()
+            yield _of_pillow(frame, values)
+
+
+def _of_pillow(image: Image.Image, values: Range | None) -> Picture:
+    tags = Tags.of(image)
+    upright = image
+    with suppress(Exception):  # as with Tags: damaged EXIF
+        if orientation_of(image) != 1:  # else it would be copied
+            upright = ImageOps.exif_transpose(image)
+            tags = tags.of_other_size()
+    if upright.mode == "F" or upright.mode.startswith("I"):
+        return of_array(np.asarray(upright), values, tags)
+    colour, alpha = _parted(upright)
+    tags = tags.fitting(colour.mode)
+    ways, native = transforms(tags.profile, colour.mode), None
+    if ways and ways[1]:
+        native = Native(np.asarray(colour), ways[1])
+        colour = ways[0](colour)
+    pixels = np.asarray(colour)
+    pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
+    return seen(Picture(pixels, RANGES["uint8"], alpha, tags, native=native), None)
+
+
+def _parted(image: Image.Image) -> tuple[Image.Image, Array | None]:
+    """The colours as L or RGB, and how opaque they are where that is said."""
+    if image.has_transparency_data:
+        with_alpha = image.convert("LA" if image.mode in ("L", "LA", "La", "1") else "RGBA")
+        plain = "L" if with_alpha.mode == "LA" else "RGB"
+        return with_alpha.convert(plain), np.asarray(with_alpha.getchannel("A"))
+    if image.mode in ("L", "RGB"):
+        return image, None
+    if image.mode in ("CMYK", "LAB"):
+        return on_screen(image, image.info.get("icc_profile")).convert("RGB"), None
+    return image.convert("L" if image.mode == "1" else "RGB"), None
+
+
+def _quiet_decoders() -> None:
+    """Let the libraries that read images say nothing to the terminal: what is wrong with a file is
+    said in a line of ours. What they log can still be had by a handler of one's own.
+
+    For the whole process: a stream can't be turned off for one thread.
+    """
+    for name in ("PIL", "tifffile", "pydicom"):
+        logger = logging.getLogger(name)
+        logger.addHandler(logging.NullHandler())
+        logger.propagate = False
+        warnings.filterwarnings("ignore", module=rf"{name}\b")
+    warnings.filterwarnings("ignore", module=r"cyclegan\.images")  # that they lay at our door
+    # Large pictures are what people convert; only what Pillow calls an attack stays an error.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    try:
+        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
+    except (AttributeError, OSError):  # a Pillow without libtiff, or one that has it built in
+        return
+
+
+_quiet_decoders()
+# An EPS, whatever it is called, would start Ghostscript.
+EpsImagePlugin.gs_binary = False
+# Text is not kept, but the picture beside it is; so much is unpacked at most, as for all of it.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
