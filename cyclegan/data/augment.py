@@ -1,9 +1,10 @@
-"""Crops, flips and further augmentation, by albumentations."""
+"""Crops, flips and further augmentation, by albumentations or torchvision."""
 
 import inspect
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 # Must stand before the import: albumentations looks for updates on the network when imported.
@@ -11,7 +12,9 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import albumentations
 import numpy as np
+import torch
 from PIL import Image
+from torch import nn
 
 from cyclegan.data.cache import Pixels
 from cyclegan.data.preprocess import PREPROCESS
@@ -71,10 +74,11 @@ class Augmentation:
 def _probed(further: Mapping[str, Any], side: int, channels: int) -> albumentations.BasicTransform:
     """Build one transform of the preset and try it on an image like this run's."""
     name = str(further.get("name"))
-    arguments = {key: value for key, value in further.items() if key != "name"}
-    transform = _build(name, arguments)
+    arguments = {key: value for key, value in further.items() if key not in ("name", "library")}
+    library = _library(name, str(further.get("library", "albumentations")))
+    transform = _build(library, name, arguments)
     # Always applied, and not square: what happens now and then must be seen now.
-    certain = _build(name, arguments | {"p": 1.0})
+    certain = _build(library, name, arguments | {"p": 1.0})
     shape = (side, side + 4, channels)
     probe: Pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     if channels not in (1, 3):  # such images come as shares of their range
@@ -85,7 +89,8 @@ def _probed(further: Mapping[str, Any], side: int, channels: int) -> albumentati
         raise UsageError(
             f"[[data.augment]] {name}: fails on images of {channels} channels ({_line(error)})"
         ) from error
-    if result.dtype != probe.dtype or result.shape[:2] != probe.shape[:2]:
+    kept = result.shape[:2] == probe.shape[:2] and result.size == probe.size
+    if result.dtype != probe.dtype or not kept:
         raise UsageError(
             f"[[data.augment]] {name}: turns {probe.dtype} images of {probe.shape} into "
             f"{result.dtype} of {result.shape}; choose one that keeps size and type"
@@ -93,14 +98,37 @@ def _probed(further: Mapping[str, Any], side: int, channels: int) -> albumentati
     return transform
 
 
-def _build(name: str, arguments: Mapping[str, Any]) -> albumentations.BasicTransform:
-    cls = _TRANSFORMS.get(name)
+@dataclass(frozen=True)
+class _Library:
+    """Where transforms come from."""
+
+    title: str
+    """its name and version"""
+    transforms: Mapping[str, type]
+    takes: Callable[[type], set[str]]
+    """the arguments of a transform"""
+    make: Callable[[type, Mapping[str, Any]], albumentations.BasicTransform]
+
+
+def _library(name: str, library: str) -> _Library:
+    if library not in _LIBRARIES:
+        raise UsageError(
+            f"[[data.augment]] {name}: library = {library!r}: there are "
+            f"{' and '.join(_LIBRARIES)}{nearest(library, _LIBRARIES)}"
+        )
+    return _LIBRARIES[library]()
+
+
+def _build(
+    library: _Library, name: str, arguments: Mapping[str, Any]
+) -> albumentations.BasicTransform:
+    cls = library.transforms.get(name)
     if cls is None:
         raise UsageError(
-            f"[[data.augment]] name = {name!r}: no transform of single images in albumentations "
-            f"{albumentations.__version__}{nearest(name, _TRANSFORMS)}"
+            f"[[data.augment]] name = {name!r}: no transform of single images in {library.title}"
+            f"{nearest(name, library.transforms)}"
         )
-    known = set(inspect.signature(cls.__init__).parameters) - {"self"}
+    known = library.takes(cls)
     for key in arguments:
         if key not in known:
             raise UsageError(
@@ -110,23 +138,70 @@ def _build(name: str, arguments: Mapping[str, Any]) -> albumentations.BasicTrans
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            return cls(**{key: _tuples(value) for key, value in arguments.items()})
+            return library.make(cls, {key: _tuples(value) for key, value in arguments.items()})
     except (ValueError, TypeError, UserWarning) as error:
         raise UsageError(f"[[data.augment]] {name}: {_line(error)}") from error
 
 
 def _tuples(value: Any) -> Any:
-    """TOML has lists where albumentations takes tuples."""
+    """TOML has lists where the libraries take tuples."""
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 def _line(error: BaseException) -> str:
-    return in_one_line(str(error))
+    return in_one_line(str(error)) or type(error).__name__
 
 
-_TRANSFORMS: dict[str, type[albumentations.BasicTransform]] = {
-    name: cls
-    for name, cls in vars(albumentations).items()
-    if inspect.isclass(cls)
-    and issubclass(cls, albumentations.ImageOnlyTransform | albumentations.DualTransform)
+def _arguments(cls: type) -> set[str]:
+    return set(inspect.signature(cls).parameters)
+
+
+def _albumentations() -> _Library:
+    transforms = {
+        name: cls
+        for name, cls in vars(albumentations).items()
+        if inspect.isclass(cls)
+        and issubclass(cls, albumentations.ImageOnlyTransform | albumentations.DualTransform)
+    }
+    title = f"albumentations {albumentations.__version__}"
+    return _Library(title, transforms, _arguments, lambda cls, given: cls(**given))
+
+
+def _torchvision() -> _Library:
+    import torchvision
+    from torchvision.transforms import v2
+
+    transforms = {
+        name: cls
+        for name, cls in vars(v2).items()
+        if inspect.isclass(cls) and issubclass(cls, v2.Transform)
+    }
+    title = f"torchvision.transforms.v2 {torchvision.__version__}"
+    return _Library(title, transforms, lambda cls: _arguments(cls) | {"p"}, _of_torchvision)
+
+
+class _Torchvision(albumentations.ImageOnlyTransform):  # type: ignore[misc]
+    """A transform of torchvision among those of albumentations, from whose seed its own follows."""
+
+    def __init__(self, transform: nn.Module, p: float) -> None:
+        super().__init__(p=p)
+        self._transform = transform
+
+    def apply(self, img: Pixels, **unused: Any) -> Pixels:
+        image = torch.from_numpy(np.ascontiguousarray(img.transpose(2, 0, 1)))
+        with torch.random.fork_rng(devices=[]):  # its random numbers are the process's
+            torch.default_generator.manual_seed(self.py_random.getrandbits(63))
+            changed: torch.Tensor = self._transform(image)
+        return np.ascontiguousarray(changed.numpy().transpose(1, 2, 0))
+
+
+def _of_torchvision(cls: type, arguments: Mapping[str, Any]) -> _Torchvision:
+    """Any of them is applied in a share `p` of the cases, by its own coin or by this one."""
+    own = arguments if "p" in _arguments(cls) else {k: v for k, v in arguments.items() if k != "p"}
+    return _Torchvision(cls(**own), 1.0 if own is arguments else arguments.get("p", 1.0))
+
+
+_LIBRARIES: Mapping[str, Callable[[], _Library]] = {
+    "albumentations": _albumentations,
+    "torchvision": _torchvision,
 }

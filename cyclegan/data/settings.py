@@ -54,7 +54,8 @@ class DataSettings:
     """keep decoded, scaled images: ram until the run ends, disk between runs (~/.cache/cyclegan),
     auto in ram where a quarter of the free memory holds them"""
     augment: Annotated[tuple[dict[str, Any], ...], tyro.conf.Suppress] = ()
-    """further transforms of albumentations, given in the preset as [[data.augment]]"""
+    """further transforms, given in the preset as [[data.augment]]: a name of albumentations, or of
+    torchvision.transforms.v2 with library = "torchvision", and its arguments"""
 
     @property
     def scaled_to(self) -> int | None:

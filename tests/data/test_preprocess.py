@@ -1,7 +1,12 @@
 """The five modes against the classic's own computation, written out with Pillow."""
 
+import pickle
+from dataclasses import replace
+
+import albumentations
 import numpy as np
 import pytest
+import torch
 from conftest import smooth_image
 from PIL import Image
 
@@ -11,6 +16,7 @@ from cyclegan.data.settings import DataSettings
 from cyclegan.errors import UsageError
 
 BICUBIC = Image.Resampling.BICUBIC
+OTHERS = {"library": "torchvision"}
 
 
 def augmented(augmentation: Augmentation, image: Image.Image, seed: int) -> np.ndarray:
@@ -109,6 +115,53 @@ def test_further_transforms_by_name(channels: int) -> None:
     assert brighter.mean() > augmented(Augmentation(plain, channels), image, 7).mean() + 10
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_transforms_of_torchvision_follow_from_the_seed_too(channels: int) -> None:
+    """In any order among the others, in a share of the cases, and in any process."""
+    further = (
+        {"name": "GaussNoise", "p": 0.5},
+        OTHERS | {"name": "GaussianNoise", "mean": -0.2, "p": 0.5},
+        OTHERS | {"name": "RandomErasing", "p": 0.5},
+    )
+    settings = DataSettings(load_size=64, crop_size=64, flip=False, augment=further[1:2])
+    shape, before = (64, 64, channels), torch.get_rng_state()
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    if channels == 4:
+        pixels = (pixels / 255).astype(np.float32)
+    darker = Augmentation(settings, channels)
+    results = [darker(pixels, seed) for seed in range(40)]
+    unchanged = sum(np.array_equal(result, pixels) for result in results)
+    assert 10 <= unchanged <= 30
+    assert all(0.5 < result.mean() / pixels.mean() < 1.01 for result in results)
+    assert len({result.tobytes() for result in results}) > 5
+    mixed = Augmentation(replace(settings, augment=further), channels)
+    again = pickle.loads(pickle.dumps(mixed))
+    for seed in range(8):
+        torch.rand(seed)
+        assert mixed(pixels, seed).tobytes() == again(pixels, seed).tobytes()
+    torch.set_rng_state(before)
+    mixed(pixels, 1)
+    assert torch.equal(torch.get_rng_state(), before), "the training's own numbers go on as before"
+
+
+def test_albumentations_own_pictures() -> None:
+    """To the bit what its own pipeline makes with the same seed."""
+    augment = ({"name": "ColorJitter", "brightness": [0.8, 1.2], "p": 0.5}, {"name": "GaussNoise"})
+    augmentation = Augmentation(DataSettings(load_size=64, crop_size=40, augment=augment), 3)
+    theirs = albumentations.Compose(
+        [
+            albumentations.RandomCrop(40, 40),
+            albumentations.HorizontalFlip(p=0.5),
+            albumentations.ColorJitter(brightness=(0.8, 1.2), p=0.5),
+            albumentations.GaussNoise(),
+        ]
+    )
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    for seed in range(6):
+        theirs.set_random_seed(seed)
+        assert np.array_equal(augmentation(pixels, seed), theirs(image=pixels)["image"])
+
+
 @pytest.mark.parametrize(
     ("further", "words"),
     [
@@ -121,6 +174,16 @@ def test_further_transforms_by_name(channels: int) -> None:
         ({"name": "ToFloat", "p": 0.01}, ["ToFloat", "float32"]),
         ({"name": "Transpose", "p": 0.01}, ["Transpose", "size"]),
         ({}, ["no transform"]),
+        ({"name": "ColorJitter", "library": "torch"}, ["albumentations and torchvision"]),
+        (OTHERS | {"name": "ColourJitter"}, ["torchvision.transforms.v2", "meant ColorJitter"]),
+        (OTHERS | {"name": "GaussNoise"}, ["perhaps you meant GaussianNoise"]),
+        (OTHERS | {"name": "ColorJitter", "hu": 0.1}, ["no argument 'hu', perhaps you meant hue"]),
+        (OTHERS | {"name": "ColorJitter", "hue": 3.0}, ["ColorJitter", "hue"]),
+        (OTHERS | {"name": "ColorJitter", "p": 3}, ["ColorJitter", "p"]),
+        (OTHERS | {"name": "GaussianBlur"}, ["kernel_size"]),
+        (OTHERS | {"name": "RandomCrop", "size": 8, "p": 0.01}, ["RandomCrop", "size"]),
+        (OTHERS | {"name": "MixUp"}, ["MixUp", "fails on images of 3 channels"]),
+        (OTHERS | {"name": "Transform"}, ["fails", "NotImplementedError"]),
     ],
 )
 def test_wrong_transforms_are_errors_before_training(further: dict, words: list[str]) -> None:
