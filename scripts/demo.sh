@@ -20,7 +20,7 @@ train() { # NAME FLAGS...: from where it stands, if it was begun
 .venv/bin/cyclegan data sample $data
 echo "1 of 2: from nothing, some minutes, to see the training itself"
 train fresh options/quick.toml --n_epochs 1 --n_epochs_decay 1
-echo "2 of 2: some minutes more for weights that were trained before (options/README.md says how)"
+echo "2 of 2: some minutes more for weights that were trained before (docs/presets.md says how)"
 train demo options/painted.toml --init_weights datasets/painted.pt --lr 0.0001 --crops_per_image 12 --n_epochs 1 --n_epochs_decay 0
 for name in fresh demo; do
   .venv/bin/cyclegan convert --name $name --input $data/testA --output results/$name \

@@ -152,7 +152,7 @@ def test_the_table_of_extras_is_that_of_the_package() -> None:
         if name not in ("test", "check")
     }
     heading = "| extra | brings | for |\n|---|---|---|\n"
-    table = (ROOT / "README.md").read_text().partition(heading)[2].partition("\n\n")[0]
+    table = (ROOT / "docs" / "install.md").read_text().partition(heading)[2].partition("\n\n")[0]
     rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
     shown = {name.strip("`"): set(brought.split(", ")) for name, brought, _ in rows}
     assert shown == extras

@@ -23,7 +23,7 @@ from cyclegan.stylize.settings import StylizeSettings
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+DOCS = [*sorted((ROOT / "docs").glob("*.md")), *ROOT.glob("*/README.md")]
 
 
 def blocks_of(text: str) -> list[tuple[str, str]]:
@@ -86,10 +86,11 @@ def test_the_new_loss_term_trains(
     tiny: dict[str, dict[str, object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The example is taken as it stands: the file, and its line in the table."""
-    source = next(block for _, block in BLOCKS if "cyclegan/losses/luminance.py" in block)
+    text = (ROOT / "docs" / "contributing.md").read_text()
+    source = next(block for _, block in blocks_of(text) if "cyclegan/losses/luminance.py" in block)
     module = types.ModuleType("luminance")
     exec(compile(source, "luminance.py", "exec"), module.__dict__)
-    assert '"luminance": Term(luminance),' in TEXT
+    assert '"luminance": Term(luminance),' in text
     monkeypatch.setitem(TERMS, "luminance", Term(module.luminance))
     command = parse_run(
         ["--weights", "luminance", "2.0"], from_table(tiny, "x"), prog="cyclegan", about=""
@@ -107,7 +108,7 @@ def test_linked_pictures_exist() -> None:
     assert all((ROOT / link).is_file() for link in links)
 
 
-@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_docs_link_to_exists(path: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text())
     assert all((path.parent / link).exists() for link in links)
@@ -115,6 +116,12 @@ def test_what_docs_link_to_exists(path: Path) -> None:
 
 def test_docs_show_commands() -> None:
     assert LONGER
+
+
+def test_the_readme_is_read_in_five_minutes() -> None:
+    """And leads to every longer text."""
+    assert len(TEXT.split()) <= 1300
+    assert all(f"docs/{path.name}" in TEXT for path in (ROOT / "docs").glob("*.md"))
 
 
 def test_every_command_says_what_a_stop_leaves() -> None:
