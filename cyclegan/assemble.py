@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import tomli_w
 import torch
 
 from cyclegan import classic
 from cyclegan.atomic import atomic_write
-from cyclegan.checkpoint import Checkpoint
+from cyclegan.checkpoint import BestRow, Checkpoint
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.cache import open_cache
 from cyclegan.data.datasets import DATASETS
@@ -38,15 +37,15 @@ from cyclegan.loggers.jsonl import seconds_spent
 from cyclegan.loggers.table import make_loggers
 from cyclegan.losses.objective import check_terms
 from cyclegan.position import Position
-from cyclegan.quality.watch import QualityWatch
+from cyclegan.quality.watch import Best, QualityWatch
 from cyclegan.recipes import RECIPES
 from cyclegan.recipes.cyclegan import DISCRIMINATORS
 from cyclegan.recipes.materials import Materials
-from cyclegan.resume import best_of, check_size, take_up
+from cyclegan.resume import check_size, take_up
 from cyclegan.run_folder import RunFolder
 from cyclegan.settings import Settings, changes, from_table
 from cyclegan.training.captured import step_of
-from cyclegan.training.diary import Display
+from cyclegan.training.diary import LOGGED, Display
 from cyclegan.training.lock import only_trainer
 from cyclegan.training.loop import Training
 from cyclegan.training.loop import train as run_loop
@@ -105,7 +104,7 @@ def train(
         RunFolder(settings.run.folder).remove_unfinished()
         try:
             training = _training(settings, recipe, feed, device, start, chosen)
-            best = {} if resume is None else resume.best
+            best = None if resume is None else resume.best
             return run_loop(replace(training, quality=_quality(settings, recipe, best)), start)
         finally:
             feed.close()
@@ -179,7 +178,7 @@ def _training(
     )
 
 
-def _quality(settings: Settings, recipe: Recipe, best: Mapping[str, Any]) -> QualityWatch | None:
+def _quality(settings: Settings, recipe: Recipe, best: BestRow | None) -> QualityWatch | None:
     """What measures while training; pictures that can't be compared are no reason to refuse it."""
     if not settings.quality.eval_freq:
         return None
@@ -189,7 +188,7 @@ def _quality(settings: Settings, recipe: Recipe, best: Mapping[str, Any]) -> Qua
     except UserError as error:
         log.warning("%s: the quality is not measured while training", error)
         return None
-    known = best_of(best, scorer.unconverted)
+    known = Best.of_row(best, scorer.unconverted)
     return QualityWatch(settings.quality, lambda: scorer(recipe.convert), known)
 
 
@@ -314,6 +313,7 @@ def _journey(
         settings.guessing,
         {key: str(new) for key, _, new in changes(Settings(), settings) if key not in own},
         {"device": describe(device), "execution": execution.describe()} | versions(),
+        known=LOGGED,
     )
 
 

@@ -31,6 +31,22 @@ class DamagedError(UserError):
     """A file that is not, or not any more, what was saved."""
 
 
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Tensors = dict[str, Tensor]
+
+
+class BestRow(TypedDict):
+    """The best quality that was measured so far."""
+
+    merit: NotRequired[float]
+    kid: NotRequired[float]
+    """of runs that knew no progress"""
+    images: Count
+    """that the run had seen"""
+    since: NotRequired[Count]
+    """measurements after it"""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """What the file holds, as tensors and plain builtins only."""
@@ -48,12 +64,8 @@ class Checkpoint:
     """how it was computed; empty in files of the first versions"""
     digests: dict[str, str] = field(default_factory=dict)
     """of each network's weights, by group and name; made when it is saved"""
-    best: dict[str, Any] = field(default_factory=dict)
-    """the best quality that was measured so far; empty where none was"""
-
-
-Count = Annotated[int, Field(ge=0, lt=2**53)]
-Tensors = dict[str, Tensor]
+    best: BestRow | None = None
+    """None where none was measured"""
 
 
 class _Position(TypedDict):
@@ -83,14 +95,6 @@ class _State(TypedDict):
     random: NotRequired[_Random]
 
 
-class _Best(TypedDict):
-    merit: NotRequired[float]
-    kid: NotRequired[float]
-    """of runs that knew no progress"""
-    images: Count
-    since: NotRequired[Count]
-
-
 @with_config(ConfigDict(strict=True, arbitrary_types_allowed=True))
 class _Content(TypedDict):
     """What `save` writes; what a later version adds is not looked at."""
@@ -103,7 +107,7 @@ class _Content(TypedDict):
     versions: dict[str, str]
     execution: NotRequired[dict[str, JsonValue]]
     digests: NotRequired[dict[str, str]]
-    best: NotRequired[_Best | Annotated[Tensors, Field(max_length=0)]]
+    best: NotRequired[BestRow | Annotated[Tensors, Field(max_length=0)]]
 
 
 CONTENT = TypeAdapter(_Content)
@@ -140,7 +144,7 @@ def save(checkpoint: Checkpoint, run: Path, epoch: str = LATEST, keep: int = 0) 
         "data": checkpoint.data,
         "versions": checkpoint.versions,
         "execution": checkpoint.execution,
-        "best": checkpoint.best,
+        "best": checkpoint.best or {},
         "digests": {
             f"{group}/{name}": digest(weights)
             for group in GROUPS
@@ -201,7 +205,7 @@ def from_plain(content: Any, path: Path) -> Checkpoint:
         content["versions"],
         content.get("execution", {}),
         content.get("digests", {}),
-        content.get("best", {}),
+        content.get("best") or None,
     )
 
 

@@ -1,29 +1,15 @@
 """A run goes on: what a checkpoint holds, in what its settings build."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.device import ran_out_of_memory
 from cyclegan.errors import UserError, in_one_line
-from cyclegan.quality.watch import Best
 from cyclegan.run_folder import RunFolder
 from cyclegan.settings import Settings
 from cyclegan.training.state import TrainingState
-
-
-def best_of(best: Mapping[str, Any], unconverted: float) -> Best | None:
-    """The best quality that a run had measured, if it had any.
-
-    Where only its KID is known, that beside the KID of the `unconverted` pictures is its progress.
-    """
-    if not best:
-        return None
-    merit = best["merit"] if "merit" in best else 1 - best["kid"] / max(unconverted, 1e-9)
-    return Best(merit, best["images"], best.get("since", 0))
 
 
 def check_size(settings: Settings, resume: Checkpoint) -> None:

@@ -37,7 +37,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Who may import whom, by the first part of the name below `cyclegan`; lower never imports higher.
 RANKS = {
     "__version__": 0, "errors": 0, "strict": 0, "spelling": 0, "position": 0, "kinds": 0,
-    "translation": 0, "atomic": 0, "run_folder": 1,
+    "translation": 0, "atomic": 0, "run_folder": 1, "logged": 0,
     "classic_flags": 0, "packages": 0, "text": 0, "leftovers": 0,
     "plain": 0, "durations": 0, "contents": 1, "wrapped": 1,
     "archive": 1, "images": 1, "run": 1, "device": 1, "progress": 1, "download": 1,

@@ -13,7 +13,8 @@ from cyclegan.conversion import weights
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
 from cyclegan.position import Position
-from cyclegan.resume import best_of, check_size, take_up
+from cyclegan.quality.watch import Best
+from cyclegan.resume import check_size, take_up
 from cyclegan.settings import Settings, from_table
 
 
@@ -25,7 +26,7 @@ def resume(path: Path, settings: Settings) -> None:
     execution = assemble.execution_from_table(saved.execution)
     recipe = assemble.make_recipe(settings, execution, torch.device("cpu"))
     take_up(recipe.state, saved, torch.device("cpu"), path)
-    best_of(saved.best, 0.1)
+    Best.of_row(saved.best, 0.1)
 
 
 def convert(path: Path, settings: Settings) -> None:

@@ -20,6 +20,7 @@ from cyclegan.runtimes import metadata
 from cyclegan.runtimes.texts import unpack
 from cyclegan.serving import models
 from cyclegan.settings import Settings, load_preset
+from cyclegan.training.diary import LOGGED
 
 HUGE = "1" + 400 * "0"
 LONG = 5000 * "9"
@@ -156,7 +157,7 @@ def test_rows_that_are_lost_are_told(
     lost = f"{log}: ends at 7 images, the checkpoint is from 12: about 5 rows are lost"
     assert lost in caplog.text
     caplog.clear()
-    write_report(folder)
+    write_report(folder, LOGGED)
     assert f"{log}: 1 damaged rows" in caplog.text
 
 

@@ -40,7 +40,8 @@ def run(args: Sequence[str]) -> int:
         sys.stdout.write(f"table: {write_table(run.path)}\n")
         return 0
     from cyclegan.loggers.report.logger import write_report
+    from cyclegan.training.diary import LOGGED
 
-    path = write_report(run.path)
+    path = write_report(run.path, LOGGED)
     sys.stdout.write(f"look at it: {path.resolve().as_uri()}\n")
     return 0

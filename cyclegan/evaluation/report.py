@@ -26,6 +26,7 @@ from cyclegan.metrics.fid import ENOUGH
 from cyclegan.metrics.kid import Kid, Progress
 from cyclegan.run_folder import RunFolder
 from cyclegan.settings import load_preset
+from cyclegan.training.diary import LOGGED
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ def _show_with_curves(tables: Sequence[dict[str, Any]], folder: Path) -> bool:
     known = evaluations_of_run.add(folder, tables)
     try:
         journey = journeys.load(folder)
-        write_report(folder)
+        write_report(folder, LOGGED)
     except UserError as error:  # a run that was moved, or whose logs are gone, is measured too
         log.warning("%s: the figures are in %s only", error, RunFolder(folder).evaluations.name)
         return False

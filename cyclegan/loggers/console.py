@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cyclegan.durations import spoken
+from cyclegan.logged import Catalogue, Curve
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.record import Logger, Record
 from cyclegan.loggers.settings import LoggerSettings
@@ -75,9 +76,9 @@ class ConsoleLogger(Logger):
 
     def record(self, record: Record) -> None:
         self._losses = [
-            f"{_short(name)} {value:.3f}"
-            for name, value in record.values.items()
-            if not name.startswith(_NO_LOSSES)
+            f"{curve.short} {value:.3f}"
+            for curve, value in _curves(record, self._journey.known)
+            if curve.logged.brief
         ]
         if not self._console.is_terminal:
             measured = record.values.get("images_per_second", 0.0)
@@ -137,6 +138,10 @@ class ConsoleLogger(Logger):
         self._console.print(line, markup=False, soft_wrap=not self._console.is_terminal)
 
 
+def _curves(record: Record, known: Catalogue) -> Iterator[tuple[Curve, float]]:
+    return ((Curve.of(name, known), value) for name, value in record.values.items())
+
+
 def _figures(speed: float) -> str:
     """The format that leaves a slow speed two figures, and a usual one two decimals."""
     return ".2f" if speed >= 0.1 else ".2g"
@@ -159,20 +164,3 @@ _LINES_OF_LOSSES = 2
 _FIRST_STEPS = 3
 _REMEMBERED = 600  # places, one a second: at least ten minutes
 _MONTH = 30 * 86400.0
-
-#: What a line of the console has no room for.
-_NO_LOSSES = (
-    *("learning_rate", "images_per_second", "waiting_for_images", "memory_gib"),
-    *("diversity", "light_agreement", "quality", "progress_error", "kid_error"),
-)
-
-
-def _short(name: str) -> str:
-    """adversarial_a_to_b -> adversarial A>B, discriminator_a -> discriminator A."""
-    for ending, sides in _SIDES.items():
-        if name.endswith(ending):
-            return f"{name.removesuffix(ending)} {sides}".replace("_", " ")
-    return name.replace("_", " ")
-
-
-_SIDES = {"_a_to_b": "A>B", "_b_to_a": "B>A", "_a": "A", "_b": "B"}

@@ -4,9 +4,11 @@ A chart holds the curves that a person reads together; the Visdom page and the r
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+
+from cyclegan.logged import Catalogue, Curve
 
 POINTS = 5000  # of all curves of a chart together
 SMOOTHING = 0.9  # of the smoothed value that stays when a new one comes
@@ -51,6 +53,10 @@ class Chart:
     title: str
     scale: float = 1.0
     smooths: bool = True
+    order: int = 0
+    """on a page"""
+    labels: dict[str, str] = field(default_factory=dict)
+    """of the names that are called otherwise in a legend"""
     names: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     _smoothers: dict[str, "_Smoother"] = field(default_factory=dict)
@@ -84,10 +90,11 @@ class Chart:
     def traces(self) -> list[Trace]:
         """The lines of the chart: for each name the raw one, and the smoothed one over it."""
         colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(self.names)}
+        labels = {name: self.labels.get(name, name) for name in self.names}
         if not self.smooths:
-            return [Trace(label(name), colours[name]) for name in self.names]
-        faint = [Trace(f"{label(name)}, raw", colours[name], faint=True) for name in self.names]
-        return faint + [Trace(label(name), colours[name]) for name in self.names]
+            return [Trace(label, colours[name]) for name, label in labels.items()]
+        faint = [Trace(f"{label}, raw", colours[name], True) for name, label in labels.items()]
+        return faint + [Trace(label, colours[name]) for name, label in labels.items()]
 
     def values(self, row: Row) -> list[float]:
         """The values of `row` in the order of the traces, NaN where it has none."""
@@ -100,32 +107,36 @@ class Chart:
 class Charts:
     """All charts of a run, in the order in which they are shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: Catalogue) -> None:
+        self._known = known
+        self._curves: dict[str, Curve] = {}
         self._charts: dict[str, Chart] = {}
 
     def add(self, images: int, values: Mapping[str, float]) -> dict[str, Change]:
         """Take a record; say what it did to the charts that it touched."""
-        changes = {}
-        for key, names in _grouped(values).items():
-            if key not in self._charts:
-                self._charts[key] = Chart(_title(key), _SCALES.get(key, 1.0), key not in _PLAIN)
-            changes[key] = self._charts[key].add(images, {name: values[name] for name in names})
-        return changes
+        groups: dict[str, dict[str, float]] = {}
+        for name, value in values.items():
+            curve = self._curve(name)
+            if curve.logged.drawn:
+                groups.setdefault(curve.chart, {})[name] = value
+        return {key: self._charts[key].add(images, group) for key, group in groups.items()}
+
+    def _curve(self, name: str) -> Curve:
+        """Make room for a value where its name is new."""
+        if name not in self._curves:
+            curve = self._curves[name] = Curve.of(name, self._known)
+            leader = curve.leader
+            if curve.logged.drawn:
+                new = Chart(curve.title, leader.scale, leader.smooth, leader.order)
+                self._charts.setdefault(curve.chart, new).labels[name] = curve.label
+        return self._curves[name]
 
     def __getitem__(self, key: str) -> Chart:
         return self._charts[key]
 
     def in_order(self) -> list[str]:
-        """The charts' keys: the losses of every run first, the others as they came."""
-        first = [key for key in _FIRST if key in self._charts]
-        return first + [key for key in self._charts if key not in _FIRST]
-
-
-def label(name: str) -> str:
-    """A curve's name as a person reads it."""
-    return _LABELS.get(name) or name.replace("_a_to_b", " A→B").replace("_b_to_a", " B→A").replace(
-        "_", " "
-    )
+        """Return the charts' keys in the order that their values ask for, then as they came."""
+        return sorted(self._charts, key=lambda key: self._charts[key].order)
 
 
 class _Smoother:
@@ -141,57 +152,4 @@ class _Smoother:
         return self._sum / self._weight if self._weight else math.nan
 
 
-_LABELS = {
-    "adversarial_a_to_b": "generator A→B",
-    "discriminator_b": "discriminator B",
-    "adversarial_b_to_a": "generator B→A",
-    "discriminator_a": "discriminator A",
-    "quality_best": "best.pt",
-}
-
-#: Charts that hold what does not share a stem, by the names in them.
-_GROUPS = {
-    "adversarial_a_to_b": "adversarial_a_to_b",
-    "discriminator_b": "adversarial_a_to_b",
-    "adversarial_b_to_a": "adversarial_b_to_a",
-    "discriminator_a": "adversarial_b_to_a",
-    "kid_best": "kid",
-    "quality_best": "progress",
-}
-
-_FIRST = ("adversarial_a_to_b", "adversarial_b_to_a", "cycle", "identity")
-_TITLES = {
-    "adversarial_a_to_b": "adversarial A→B",
-    "adversarial_b_to_a": "adversarial B→A",
-    "cycle": "cycle consistency",
-    "progress": "progress of held-out conversions (1: like the target, 0: nothing done)",
-    "ssim": "content kept by held-out conversions (SSIM of luminance)",
-    "kid": "KID of held-out conversions (lower is better)",
-    "diversity": "diversity of held-out fakes (0: all alike)",
-    "light_agreement": "light kept (below 0: inverted)",
-    "learning_rate": "learning rate, millionths",
-    "images_per_second": "images per second",
-    "waiting_for_images": "waiting for images, % of the time",
-    "memory_gib": "memory, GiB",
-}
-_PLAIN = (
-    *("progress", "ssim", "kid", "learning_rate", "memory_gib", "diversity", "light_agreement"),
-)
-#: How sure values are: health looks at it, a curve of its own says nothing.
-_NO_CURVES = ("quality", "quality_error", "kid_error", "progress_error")
 _COLOURS = ("#2f6db3", "#d9722c", "#2a9d5c", "#8e5ea2", "#b0413e", "#5b6770")
-_SCALES = {"learning_rate": 1e6, "waiting_for_images": 100.0}
-
-
-def _grouped(values: Iterable[str]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
-    for name in values:
-        if name.startswith(_NO_CURVES) and name not in _GROUPS:
-            continue
-        stem = name.removesuffix("_a_to_b").removesuffix("_b_to_a")
-        groups.setdefault(_GROUPS.get(name, stem), []).append(name)
-    return groups
-
-
-def _title(key: str) -> str:
-    return _TITLES.get(key, label(key))

@@ -8,8 +8,9 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from statistics import fmean
+from types import MappingProxyType
 
-from cyclegan.loggers.curves import label
+from cyclegan.logged import Catalogue, Curve
 from cyclegan.loggers.record import Record
 
 LONG = 50  # records that a state must last to be called long
@@ -29,8 +30,10 @@ class Recent:
         guessing: float | None = None,
         records: Iterable[Record] = (),
         planned: int | None = None,
+        known: Catalogue = MappingProxyType({}),
     ) -> None:
         self.guessing = guessing
+        self._known = known
         self._planned = planned
         self._records: deque[Record] = deque(maxlen=LONG)
         self._measured: deque[Record] = deque(maxlen=MEASURED)
@@ -42,6 +45,10 @@ class Recent:
         self._records.append(record)
         if "quality" in record.values:
             self._measured.append(record)
+
+    def label(self, name: str) -> str:
+        """What a person calls a logged value."""
+        return Curve.of(name, self._known).label
 
     def __len__(self) -> int:
         return len(self._records)
@@ -94,7 +101,7 @@ def not_a_number(recent: Recent) -> Iterator[str]:
     images, names = recent.broken()
     if names:
         yield (
-            f"{', '.join(label(name) for name in names)}: NaN or infinite after {images:,} images. "
+            f"{', '.join(map(recent.label, names))}: NaN or infinite after {images:,} images. "
             "Training has stopped; go on with --continue_train and a smaller --lr."
         )
 
@@ -104,8 +111,9 @@ def discriminator_wins(recent: Recent) -> Iterator[str]:
     for name, mean in _discriminators(recent):
         if recent.guessing is not None and mean < 0.1 * recent.guessing:
             yield (
-                f"The {label(name)} has been winning for long (loss {mean:.3f}): its generator "
-                "learns little from it. More images or augmentation help, or a smaller --ndf."
+                f"The {recent.label(name)} has been winning for long (loss {mean:.3f}): its "
+                "generator learns little from it. More images or augmentation help, or a smaller "
+                "--ndf."
             )
 
 
@@ -114,7 +122,7 @@ def discriminator_loses(recent: Recent) -> Iterator[str]:
     for name, mean in _discriminators(recent):
         if recent.guessing is not None and mean > 1.05 * recent.guessing:
             yield (
-                f"The {label(name)} has been losing for long (loss {mean:.3f}, guessing is "
+                f"The {recent.label(name)} has been losing for long (loss {mean:.3f}, guessing is "
                 f"{recent.guessing:.2f}): the pictures may drift. A smaller --lr helps."
             )
 
@@ -242,4 +250,4 @@ def _below(level: float) -> Callable[[float, float], bool]:
 
 
 def _arrow(name: str) -> str:
-    return label(name).split(" ")[-1]
+    return Curve.of(name, {}).label.split(" ")[-1]

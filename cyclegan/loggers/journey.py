@@ -8,6 +8,7 @@ from pydantic import PositiveInt, TypeAdapter, ValidationError
 
 from cyclegan.atomic import atomic_write
 from cyclegan.errors import UserError
+from cyclegan.logged import Catalogue
 from cyclegan.loggers.record import Logger
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.plain import DamagedTextError, from_json
@@ -34,6 +35,8 @@ class Journey:
     """device and versions"""
     reached: Position | None = None
     """where its newest checkpoint was taken; None before the first one"""
+    known: Catalogue = field(default_factory=dict)
+    """what is known of the values that it logs; it is not saved"""
     finished: bool = False
     """whether it came to its end: to the last epoch, or to where patience ended"""
 
@@ -52,7 +55,7 @@ class Journey:
     def save(self) -> None:
         """Write it into the run's folder, for reports that are made without training."""
         with atomic_write(RunFolder(self.folder).journey) as unfinished:
-            unfinished.write_bytes(_ADAPTER.dump_json(self, indent=1, exclude={"folder"}))
+            unfinished.write_bytes(_ADAPTER.dump_json(self, indent=1, exclude={"folder", "known"}))
 
 
 class JourneyLogger(Logger):
@@ -70,8 +73,11 @@ def finish(folder: Path) -> None:
     replace(load(folder), finished=True).save()
 
 
-def load(folder: Path) -> Journey:
-    """Read the journey of the run in `folder`. Raises UserError, naming the file."""
+def load(folder: Path, known: Catalogue | None = None) -> Journey:
+    """Read the journey of the run in `folder`, whose values are `known` so.
+
+    Raises UserError, naming the file.
+    """
     path = RunFolder(folder).journey
     try:
         table = from_json(path.read_bytes())
@@ -88,7 +94,7 @@ def load(folder: Path) -> Journey:
         raise UserError(
             f"{path}: damaged ({reason}); cyclegan train --continue_train writes it anew"
         ) from None
-    return replace(read, name=folder.name)
+    return replace(read, name=folder.name, known=known or {})
 
 
 _ADAPTER = TypeAdapter(Journey)

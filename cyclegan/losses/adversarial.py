@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cyclegan.logged import Logged
 from cyclegan.losses.patches import Patches
 from cyclegan.losses.penalties import Penalty
 from cyclegan.losses.perceptual.look import Perceptual
@@ -49,6 +50,9 @@ def _mean(scores: Tensor) -> Tensor:
 def _negated_mean(scores: Tensor) -> Tensor:
     return -scores.mean()
 
+
+#: A discriminator's loss as it is logged, beside that of the generator which it judges.
+DISCRIMINATOR = Logged("discriminator", group="adversarial")
 
 #: The one table of objectives (`--gan_mode`).
 ADVERSARIAL: dict[GanMode, Adversarial] = {

@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from cyclegan.logged import Logged
 from cyclegan.losses.adversarial import Judge, adversarial
 from cyclegan.losses.cycle import cycle
 from cyclegan.losses.identity import identity
@@ -25,12 +26,17 @@ class Term:
     """a picture"""
     looks: bool = False
     """whether it looks through the judge's frozen network"""
+    shown: Logged | None = None
+    """as loggers show it; by default under its name"""
 
 
 TERMS: dict[str, Term] = {
-    "adversarial": Term(adversarial),
-    "cycle": Term(cycle, "cycled"),
-    "identity": Term(identity, "identity"),
+    "adversarial": Term(
+        adversarial,
+        shown=Logged("adversarial", "generator", title="adversarial", by_way=True, order=0),
+    ),
+    "cycle": Term(cycle, "cycled", shown=Logged("cycle", title="cycle consistency", order=1)),
+    "identity": Term(identity, "identity", shown=Logged("identity", order=2)),
     "lowpass_cycle": Term(lowpass_cycle, "cycled"),
     "consistency": Term(consistency),
     "patch_nce": Term(patch_nce),

@@ -3,6 +3,14 @@
 import torch
 from torch import Tensor
 
+from cyclegan.logged import Logged
+
+DIVERSITY = Logged(
+    "diversity", title="diversity of held-out fakes (0: all alike)", smooth=False, brief=False
+)
+LIGHT_AGREEMENT = Logged(
+    "light_agreement", title="light kept (below 0: inverted)", smooth=False, brief=False
+)
 _REC_601 = (0.299, 0.587, 0.114)
 
 

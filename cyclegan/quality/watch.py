@@ -3,16 +3,34 @@
 import math
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
+from cyclegan.checkpoint import BestRow
+from cyclegan.logged import Logged
 from cyclegan.losses.settings import Direction
 from cyclegan.metrics.kid import Kid, Progress
 from cyclegan.position import Position
 from cyclegan.quality.settings import QualitySettings
 
 SHARE = 0.03  # of the time that measuring may take
+
+PROGRESS = Logged(
+    "progress",
+    title="progress of held-out conversions (1: like the target, 0: nothing done)",
+    smooth=False,
+)
+SSIM = Logged(
+    "ssim", title="content kept by held-out conversions (SSIM of luminance)", smooth=False
+)
+KID = Logged("kid", title="KID of held-out conversions (lower is better)", smooth=False)
+MERIT = Logged("quality", drawn=False, brief=False)
+PROGRESS_ERROR, KID_ERROR, MERIT_ERROR = (
+    Logged(f"{name}_error", drawn=False, brief=False) for name in ("progress", "kid", "quality")
+)
+BEST_MERIT = Logged("quality_best", "best.pt", group="progress", brief=False)
+KID_BEST = Logged("kid_best", group="kid")  # of earlier versions, which knew no progress
+QUALITY = (PROGRESS, PROGRESS_ERROR, SSIM, KID, KID_ERROR, MERIT, MERIT_ERROR, BEST_MERIT, KID_BEST)
 
 
 @dataclass(frozen=True)
@@ -53,9 +71,21 @@ class Best:
     since: int = 0
     """measurements after it"""
 
-    def table(self) -> dict[str, Any]:
-        """As plain builtins."""
-        return asdict(self)
+    def row(self) -> BestRow:
+        """Return it as checkpoints hold it."""
+        return BestRow(merit=self.merit, images=self.images, since=self.since)
+
+    @classmethod
+    def of_row(cls, row: BestRow | None, unconverted: float) -> "Best | None":
+        """Read what a checkpoint holds; None where nothing was measured.
+
+        Where only its KID is known, that beside the KID of the `unconverted` pictures is its
+        progress.
+        """
+        if row is None:
+            return None
+        merit = row["merit"] if "merit" in row else 1 - row["kid"] / max(unconverted, 1e-9)
+        return cls(merit, row["images"], row.get("since", 0))
 
 
 @dataclass(frozen=True)
@@ -109,7 +139,11 @@ class QualityWatch:
             self.best = Best(now.value, position.images)
         else:
             self.best = Best(self.best.merit, self.best.images, self.best.since + 1)
-        whole = {"quality": now.value, "quality_error": now.error, "quality_best": self.best.merit}
+        whole = {
+            MERIT.name: now.value,
+            MERIT_ERROR.name: now.error,
+            BEST_MERIT.name: self.best.merit,
+        }
         return Look(_named(scores) | whole, better)
 
     @property
@@ -123,9 +157,9 @@ def _named(scores: Mapping[Direction, Score]) -> dict[str, float]:
     """As they are logged."""
     found = {}
     for direction, score in scores.items():
-        found[f"progress_{direction}"] = score.progress.value
-        found[f"progress_error_{direction}"] = score.progress.error
-        found[f"ssim_{direction}"] = score.ssim
-        found[f"kid_{direction}"] = score.kid.value
-        found[f"kid_error_{direction}"] = score.kid.error
+        found[PROGRESS.of(direction)] = score.progress.value
+        found[PROGRESS_ERROR.of(direction)] = score.progress.error
+        found[SSIM.of(direction)] = score.ssim
+        found[KID.of(direction)] = score.kid.value
+        found[KID_ERROR.of(direction)] = score.kid.error
     return found

@@ -11,16 +11,35 @@ import torch
 
 from cyclegan.data.feed import Batch
 from cyclegan.device import memory_in_use
+from cyclegan.logged import Logged, catalogue
 from cyclegan.loggers.grid import picture_grid
 from cyclegan.loggers.record import Logger, Record
 from cyclegan.loggers.settings import LoggerSettings
-from cyclegan.metrics.signs import diversity, light_agreement
+from cyclegan.losses.adversarial import DISCRIMINATOR
+from cyclegan.losses.terms import TERMS
+from cyclegan.metrics.signs import DIVERSITY, LIGHT_AGREEMENT, diversity, light_agreement
 from cyclegan.position import Position
+from cyclegan.quality.watch import QUALITY
 from cyclegan.training.pace import Pace
 from cyclegan.training.phase import Translations
 from cyclegan.training.step import StepResult
 
 log = logging.getLogger(__name__)
+
+RATE = Logged(
+    "learning_rate", title="learning rate, millionths", scale=1e6, smooth=False, brief=False
+)
+SPEED = Logged("images_per_second", brief=False)
+WAITING = Logged(
+    "waiting_for_images", title="waiting for images, % of the time", scale=100.0, brief=False
+)
+MEMORY = Logged("memory_gib", title="memory, GiB", smooth=False, brief=False)
+
+#: All that a training logs and says more of than its name, each declared where it is made.
+LOGGED = catalogue(
+    *(term.shown for term in TERMS.values() if term.shown is not None),
+    *(DISCRIMINATOR, RATE, SPEED, WAITING, MEMORY, DIVERSITY, LIGHT_AGREEMENT, *QUALITY),
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +101,7 @@ class Diary:
         if position.passed(before, self._display.settings.display_freq):
             self._show(position, result)
         if position.passed(before, self._display.settings.print_freq):
-            self._record(position, result, {"learning_rate": rate} | self._measured(position))
+            self._record(position, result, {RATE.name: rate} | self._measured(position))
 
     def add(self, values: Mapping[str, float]) -> None:
         """Values that the next record shall hold too."""
@@ -119,9 +138,9 @@ class Diary:
         now = time.monotonic()
         elapsed = max(now - self._last, 1e-9)
         measured = {
-            "images_per_second": (position.images - self._images) / elapsed,
-            "waiting_for_images": min(1.0, self._waited / elapsed),
-            "memory_gib": memory_in_use(self._device),
+            SPEED.name: (position.images - self._images) / elapsed,
+            WAITING.name: min(1.0, self._waited / elapsed),
+            MEMORY.name: memory_in_use(self._device),
         }
         self._last, self._images, self._waited = now, position.images, 0.0
         return measured
@@ -162,7 +181,7 @@ def _signs(shown: Translations) -> dict[str, float]:
     """What the held-out pictures say about the generators' health."""
     signs = {}
     for direction, made in shown.items():
-        signs[f"light_agreement_{direction}"] = light_agreement(made.source, made.fake)
+        signs[LIGHT_AGREEMENT.of(direction)] = light_agreement(made.source, made.fake)
         if len(made.source) > 1:
-            signs[f"diversity_{direction}"] = diversity(made.source, made.fake)
+            signs[DIVERSITY.of(direction)] = diversity(made.source, made.fake)
     return signs

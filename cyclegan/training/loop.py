@@ -75,7 +75,7 @@ class Training:
             {"A": len(images.a.paths), "B": len(images.b.paths)},
             dict(self.versions),
             self.execution.table(),
-            best=self.quality.best.table() if self.quality and self.quality.best else {},
+            best=self.quality.best.row() if self.quality and self.quality.best else None,
         )
 
 

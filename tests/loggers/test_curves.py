@@ -4,7 +4,10 @@ import math
 
 import pytest
 
-from cyclegan.loggers.curves import POINTS, Change, Charts, label
+from cyclegan.logged import Curve, Logged, catalogue
+from cyclegan.loggers.curves import POINTS, Change, Charts
+from cyclegan.losses.terms import TERMS
+from cyclegan.training.diary import LOGGED
 
 LOSSES = (
     *("adversarial_a_to_b", "cycle_a_to_b", "identity_a_to_b"),
@@ -14,7 +17,7 @@ LOSSES = (
 
 
 def test_losses_that_are_read_together_share_a_chart() -> None:
-    charts = Charts()
+    charts = Charts(LOGGED)
     values = dict.fromkeys((*LOSSES, "luminance_a_to_b", "kid_a_to_b", "learning_rate"), 1.0)
     charts.add(1, values)
     charts.add(2, {"anything": 1.0})
@@ -32,7 +35,7 @@ def test_losses_that_are_read_together_share_a_chart() -> None:
 
 
 def test_smoothing_starts_at_the_first_value_and_follows_slowly() -> None:
-    charts = Charts()
+    charts = Charts(LOGGED)
     for images, value in enumerate([4.0] * 10 + [0.0]):
         charts.add(images, {"x": value})
     smooth = [row.smooth["x"] for row in charts["x"].rows]
@@ -42,7 +45,7 @@ def test_smoothing_starts_at_the_first_value_and_follows_slowly() -> None:
 
 
 def test_a_value_that_is_no_number_does_not_spoil_what_follows() -> None:
-    charts = Charts()
+    charts = Charts(LOGGED)
     for images, value in enumerate([2.0, math.nan, 2.0]):
         charts.add(images, {"x": value})
     assert [row.smooth["x"] for row in charts["x"].rows] == pytest.approx([2.0, 2.0, 2.0])
@@ -51,7 +54,7 @@ def test_a_value_that_is_no_number_does_not_spoil_what_follows() -> None:
 @pytest.mark.parametrize("names", [("x",), ("x_a_to_b", "x_b_to_a"), ("x", "x_a_to_b", "x_b_to_a")])
 @pytest.mark.parametrize("count", [100, 2500, 2501, 100_000])
 def test_a_chart_never_grows_beyond_its_points(names: tuple[str, ...], count: int) -> None:
-    charts = Charts()
+    charts = Charts(LOGGED)
     for images in range(1, count + 1):
         charts.add(images, dict.fromkeys(names, float(images)))
         assert len(charts["x"].rows) * 2 * len(names) <= POINTS
@@ -63,7 +66,7 @@ def test_a_chart_never_grows_beyond_its_points(names: tuple[str, ...], count: in
 
 
 def test_changes_say_what_a_page_has_to_do() -> None:
-    charts = Charts()
+    charts = Charts(LOGGED)
     assert charts.add(1, {"x_a_to_b": 1.0}) == {"x": Change.REDRAWN}
     assert charts.add(2, {"x_a_to_b": 1.0}) == {"x": Change.APPENDED}
     assert charts.add(3, {"x_b_to_a": 1.0, "y": 1.0}) == {
@@ -74,13 +77,51 @@ def test_changes_say_what_a_page_has_to_do() -> None:
 
 
 def test_names_as_a_person_reads_them() -> None:
-    assert label("cycle_a_to_b") == "cycle A→B"
-    assert label("discriminator_b") == "discriminator B"
-    assert label("images_per_second") == "images per second"
+    labels = {name: Curve.of(name, LOGGED).label for name in NAMES}
+    assert labels == NAMES
+    assert Curve.of("adversarial_a_to_b", LOGGED).short == "adversarial A>B"
+
+
+NAMES = {
+    "cycle_a_to_b": "cycle A→B",
+    "adversarial_b_to_a": "generator B→A",
+    "discriminator_b": "discriminator B",
+    "images_per_second": "images per second",
+    "quality_best": "best.pt",
+    "luminance_a": "luminance A",
+}
+
+
+def test_a_value_is_shown_as_it_says_of_itself() -> None:
+    """Nobody else needs to know its name: not the charts, the console, or the report."""
+    known = catalogue(
+        Logged("tint", "colour cast", "colour cast, %", scale=100.0, smooth=False, order=0),
+        Logged("tint_best", "best", group="tint"),
+        Logged("tint_error", drawn=False),
+        Logged("edge", by_way=True),
+        Logged("edge_judge", group="edge"),
+    )
+    charts = Charts(known)
+    names = ("x", "tint_a_to_b", "tint_best", "tint_error", "edge_a_to_b", "edge_judge_b")
+    charts.add(1, dict.fromkeys(names, 0.5))
+    shown = {charts[key].title: charts[key] for key in charts.in_order()}
+    assert list(shown) == ["colour cast, %", "x", "edge A→B"]
+    tint = shown["colour cast, %"]
+    assert [trace.label for trace in tint.traces()] == ["colour cast A→B", "best"]
+    assert tint.rows[0].raw == {"tint_a_to_b": 50.0, "tint_best": 50.0}
+    assert charts["edge_a_to_b"].names == ["edge_a_to_b", "edge_judge_b"]
+
+
+def test_what_a_training_logs_is_declared_once() -> None:
+    """A declaration that nothing is logged by, or that hides another, is a mistake."""
+    declared = [term.shown for term in TERMS.values() if term.shown is not None]
+    assert {term.shown.name for term in TERMS.values() if term.shown} <= TERMS.keys()
+    assert len(LOGGED) == len({*declared, *LOGGED.values()})
+    assert {one.group for one in LOGGED.values() if one.group} <= LOGGED.keys()
 
 
 def test_a_name_that_comes_while_rows_are_left_out_is_not_forgotten() -> None:
-    charts = Charts()
+    charts = Charts(LOGGED)
     for images in range(POINTS):
         charts.add(images, {"x_a_to_b": 1.0})
     changes = []

@@ -12,7 +12,6 @@ from cyclegan import Translator, assemble, checkpoint
 from cyclegan.evaluation import domain, score
 from cyclegan.metrics.kid import Kid, Progress
 from cyclegan.quality.watch import Best, Score
-from cyclegan.resume import best_of
 from cyclegan.settings import Settings, from_table
 
 NO_BETTER = Score(Kid(0.5, 0.1), Progress(0.5, 0.1), 0.9)
@@ -113,6 +112,8 @@ def test_two_large_test_pictures_are_measured_by_squares(
 
 
 def test_an_earlier_runs_best_is_known_by_its_kid() -> None:
-    assert best_of({}, 0.2) is None
-    assert best_of({"kid": 0.15, "images": 4, "since": 1}, 0.2) == Best(pytest.approx(0.25), 4, 1)
-    assert best_of({"merit": 0.5, "images": 4}, 0.2) == Best(0.5, 4)
+    assert Best.of_row(None, 0.2) is None
+    assert Best.of_row({"kid": 0.15, "images": 4, "since": 1}, 0.2) == Best(
+        pytest.approx(0.25), 4, 1
+    )
+    assert Best.of_row({"merit": 0.5, "images": 4}, 0.2) == Best(0.5, 4)

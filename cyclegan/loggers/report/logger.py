@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from cyclegan.logged import Catalogue
 from cyclegan.loggers import journey as journeys
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import read_records, tell_damaged
@@ -38,10 +39,13 @@ class ReportLogger(Logger):
         self._report.write(self._path)
 
 
-def write_report(folder: Path) -> Path:
-    """Write the report of a run from its files; return its path. Raises UserError."""
+def write_report(folder: Path, known: Catalogue) -> Path:
+    """Write the report of a run from its files, by what is `known` of its values; return its path.
+
+    Raises UserError.
+    """
     tell_damaged(RunFolder(folder).losses)
-    report = _gathered(journeys.load(folder))
+    report = _gathered(journeys.load(folder, known))
     path = RunFolder(folder).report
     report.write(path)
     return path

@@ -27,8 +27,8 @@ class Report:
 
     def __init__(self, journey: Journey) -> None:
         self._journey = journey
-        self._charts = Charts()
-        self._recent = Recent(journey.guessing, planned=journey.images)
+        self._charts = Charts(journey.known)
+        self._recent = Recent(journey.guessing, planned=journey.images, known=journey.known)
         self._reached = journey.start
         self._seconds = 0.0
         self._grids: list[dict[str, str]] = []

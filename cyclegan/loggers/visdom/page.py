@@ -49,8 +49,8 @@ class Page:
     def __init__(self, client: Any, journey: Journey) -> None:
         self._client = client
         self._journey = journey
-        self._charts = Charts()
-        self._recent = Recent(journey.guessing, planned=journey.images)
+        self._charts = Charts(journey.known)
+        self._recent = Recent(journey.guessing, planned=journey.images, known=journey.known)
         self._newest = -1
         self._reached = journey.start
         self._seconds = 0.0

@@ -1,0 +1,92 @@
+"""What a logged value says of itself where it is made: its label, its chart and its scale."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A value that is logged under its name, with a direction or a domain behind it if it has one.
+
+    Of a value that nobody declared its name says all.
+    """
+
+    name: str
+    label: str = ""
+    """in a legend; by default the name"""
+    title: str = ""
+    """of its chart; by default the label"""
+    group: str = ""
+    """name of the value whose chart it shares; by default it has one of its own"""
+    scale: float = 1.0
+    """what it is drawn times"""
+    smooth: bool = True
+    """whether it is drawn smoothed too, as it jumps"""
+    by_way: bool = False
+    """whether each direction has a chart of its own"""
+    order: int = 9
+    """of its chart on a page; among equals the first that came"""
+    drawn: bool = True
+    """whether it is a curve: how sure others are, says nothing as one"""
+    brief: bool = True
+    """whether it is worth its room on a console's line"""
+
+    def of(self, side: str) -> str:
+        """Return the name for a direction, such as 'a_to_b', or for a domain, 'a' or 'b'."""
+        return f"{self.name}_{side}"
+
+    @property
+    def words(self) -> str:
+        """The name as people write it."""
+        return self.name.replace("_", " ")
+
+
+Catalogue = Mapping[str, Logged]
+"""Logged values by their names."""
+
+
+def catalogue(*values: Logged) -> dict[str, Logged]:
+    """Put declared values into one table."""
+    return {value.name: value for value in values}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A logged value, of one direction or domain if it has several, as loggers show it."""
+
+    logged: Logged
+    leader: Logged
+    """the value whose chart it is in; often itself"""
+    label: str
+    """as a legend has it"""
+    short: str
+    """the same in ASCII, as a terminal may know no more"""
+    chart: str
+    """the key of its chart"""
+    title: str
+    """of its chart"""
+
+    @classmethod
+    def of(cls, name: str, known: Catalogue) -> "Curve":
+        """Find out what `name` stands for."""
+        side = next((side for side in _SIDES if name.endswith(f"_{side}")), "")
+        stem = name.removesuffix(f"_{side}") if side else name
+        logged = known.get(stem, Logged(stem))
+        leader = known.get(logged.group or stem, Logged(logged.group or stem))
+        if leader.by_way:
+            apart = _JUDGED.get(side, side)
+        else:  # the two directions share a chart, two domains don't
+            apart = side if side in _JUDGED and leader == logged else ""
+        return cls(
+            logged,
+            leader,
+            f"{logged.label or logged.words} {_SIDES.get(side, '')}".rstrip(),
+            f"{logged.words} {_SIDES.get(side, '')}".rstrip().replace("→", ">"),
+            leader.of(apart) if apart else leader.name,
+            f"{leader.title or leader.label or leader.words} {_SIDES.get(apart, '')}".rstrip(),
+        )
+
+
+_SIDES = {"a_to_b": "A→B", "b_to_a": "B→A", "a": "A", "b": "B"}
+#: Whose fakes are judged where images of a domain are.
+_JUDGED = {"a": "b_to_a", "b": "a_to_b"}
