@@ -5,20 +5,27 @@ import logging
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from cyclegan.errors import UserError
 from cyclegan.evaluation.direction import Evaluation, Measured
-from cyclegan.evaluation.quality import Likeness
+from cyclegan.evaluation.quality import Kept, Likeness, Style
 from cyclegan.evaluation.yardstick import Target
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.loggers import evaluations as evaluations_of_run
 from cyclegan.loggers import journey as journeys
+from cyclegan.loggers.evaluations import (
+    DirectionRow,
+    EstimateRow,
+    EvaluationRow,
+    FidRow,
+    KeptRow,
+    SetsRow,
+    StyleRow,
+)
 from cyclegan.loggers.report.logger import write_report
 from cyclegan.loggers.visdom.client import RefusedError, connect
 from cyclegan.loggers.visdom.page import draw
@@ -34,7 +41,10 @@ log = logging.getLogger(__name__)
 def tell_folders(found: Likeness, network: FeatureNetwork, *, as_json: bool) -> None:
     """Print the figures of two folders."""
     if as_json:
-        sys.stdout.write(json.dumps(_header(network) | _of_sets(found)) + "\n")
+        sys.stdout.write(
+            json.dumps({"network": network.name, "resize": network.resize, **_of_sets(found)})
+            + "\n"
+        )
         return
     table = Table("", f"{found.images} pictures to {found.real_images} real ones")
     for name, text in _rows_of_sets(found).items():
@@ -46,7 +56,7 @@ def tell_run(
     evaluations: Sequence[Evaluation], network: FeatureNetwork, folder: Path, *, as_json: bool
 ) -> None:
     """Print the figures of a run's checkpoints, and show them with its curves."""
-    tables = [_table(evaluation, network) for evaluation in evaluations]
+    tables = [_row(evaluation, network) for evaluation in evaluations]
     shown = _show_with_curves(tables, folder)
     if as_json:
         whole = tables[0] if len(tables) == 1 else {"checkpoints": tables}
@@ -85,7 +95,7 @@ def _curve(evaluations: Sequence[Evaluation]) -> Table:
     return table
 
 
-def _show_with_curves(tables: Sequence[dict[str, Any]], folder: Path) -> bool:
+def _show_with_curves(tables: Sequence[EvaluationRow], folder: Path) -> bool:
     """In the run's report, and in its Visdom environment if a server answers: whether it could."""
     known = evaluations_of_run.add(folder, tables)
     try:
@@ -106,40 +116,61 @@ def _show_with_curves(tables: Sequence[dict[str, Any]], folder: Path) -> bool:
     return True
 
 
-def _table(evaluation: Evaluation, network: FeatureNetwork) -> dict[str, Any]:
-    """As plain builtins."""
-    named = {"AtoB": "A_to_B", "BtoA": "B_to_A"}
-    return (
-        _header(network)
-        | {"epoch": evaluation.epoch, "images_seen": evaluation.images, "side": evaluation.side}
-        | {"crops": evaluation.crops}
-        | {named[name]: _of_direction(one) for name, one in evaluation.directions.items()}
+def _row(evaluation: Evaluation, network: FeatureNetwork) -> EvaluationRow:
+    return EvaluationRow(
+        network=network.name,
+        resize=network.resize,
+        epoch=evaluation.epoch,
+        images_seen=evaluation.images,
+        side=evaluation.side,
+        crops=evaluation.crops,
+        A_to_B=_of_direction(evaluation.directions["AtoB"]),
+        B_to_A=_of_direction(evaluation.directions["BtoA"]),
     )
 
 
-def _header(network: FeatureNetwork) -> dict[str, Any]:
-    return {"network": network.name, "resize": network.resize}
-
-
-def _of_sets(found: Likeness) -> dict[str, Any]:
-    return {
-        "images": found.images,
-        "real_images": found.real_images,
-        "kid": asdict(found.kid),
-        "fid": asdict(found.fid),
-        **asdict(found.manifold),
-    }
-
-
-def _of_direction(one: Measured) -> dict[str, Any]:
-    kept = asdict(one.kept)
-    return (
-        _of_sets(one.likeness)
-        | {"target": one.target}
-        | {"unconverted_kid": asdict(one.unconverted), "progress": asdict(one.progress)}
-        | {"style": one.style and asdict(one.style) | {"ratio": one.style.ratio}}
-        | {"content": kept.pop("content") | kept}
+def _of_sets(found: Likeness) -> SetsRow:
+    fid, manifold = found.fid, found.manifold
+    return SetsRow(
+        images=found.images,
+        real_images=found.real_images,
+        kid=_estimate(found.kid),
+        fid=FidRow(value=fid.value, extrapolated=fid.extrapolated, enough=fid.enough),
+        precision=manifold.precision,
+        recall=manifold.recall,
     )
+
+
+def _of_direction(one: Measured) -> DirectionRow:
+    return DirectionRow(
+        **_of_sets(one.likeness),
+        target=one.target,
+        unconverted_kid=_estimate(one.unconverted),
+        progress=_estimate(one.progress),
+        style=None if one.style is None else _of_style(one.style),
+        content=_of_kept(one.kept),
+    )
+
+
+def _of_style(style: Style) -> StyleRow:
+    return StyleRow(converted=style.converted, unconverted=style.unconverted, ratio=style.ratio)
+
+
+def _of_kept(kept: Kept) -> KeptRow:
+    content = kept.content
+    return KeptRow(
+        ssim=content.ssim,
+        feature_distance=content.feature_distance,
+        structure_distance=content.structure_distance,
+        cycle=kept.cycle,
+        identity=kept.identity,
+        copies=kept.copies,
+        diversity=kept.diversity,
+    )
+
+
+def _estimate(found: Kid | Progress) -> EstimateRow:
+    return EstimateRow(value=found.value, error=found.error)
 
 
 def rows(one: Measured) -> dict[str, str]:

@@ -3,10 +3,13 @@
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
 
 from cyclegan.atomic import atomic_write
 from cyclegan.loggers.curves import Chart
@@ -16,10 +19,78 @@ from cyclegan.run_folder import RunFolder
 log = logging.getLogger(__name__)
 WINDOW = "evaluation"  # what its Visdom windows' names begin with
 
-Table = Mapping[str, Any]
+
+class EstimateRow(TypedDict):
+    """A figure and its standard error."""
+
+    value: float
+    error: float
 
 
-def read(folder: Path) -> list[Table]:
+class FidRow(TypedDict):
+    """FID as measured, for endless images, and whether there were enough."""
+
+    value: float
+    extrapolated: float
+    enough: bool
+
+
+class StyleRow(TypedDict):
+    """Distances of style to twins."""
+
+    converted: float
+    unconverted: float
+    ratio: float
+
+
+class KeptRow(TypedDict):
+    """What pictures keep of their inputs."""
+
+    ssim: float
+    feature_distance: NotRequired[float]
+    structure_distance: NotRequired[float]
+    cycle: NotRequired[float]
+    identity: NotRequired[float | None]
+    copies: NotRequired[float]
+    diversity: NotRequired[float]
+
+
+class SetsRow(TypedDict):
+    """Two sets of pictures compared."""
+
+    images: NotRequired[int]
+    real_images: NotRequired[int]
+    kid: EstimateRow
+    fid: NotRequired[FidRow]
+    precision: NotRequired[float]
+    recall: NotRequired[float]
+
+
+class DirectionRow(SetsRow):
+    """One direction of a checkpoint; earlier versions knew less of it."""
+
+    target: NotRequired[str]
+    unconverted_kid: NotRequired[EstimateRow]
+    progress: NotRequired[EstimateRow]
+    style: NotRequired[StyleRow | None]
+    content: KeptRow
+
+
+@with_config(ConfigDict(strict=True))
+class EvaluationRow(TypedDict):
+    """What was measured of one checkpoint: an entry of `evaluation.json`, and of `--json`."""
+
+    network: str
+    resize: NotRequired[str]
+    epoch: str
+    images_seen: int
+    side: int
+    crops: NotRequired[int]
+    A_to_B: DirectionRow
+    B_to_A: DirectionRow
+
+
+def read(folder: Path) -> list[EvaluationRow]:
     """All evaluations of a run, in the order of training; damaged ones are told and left out."""
     path = RunFolder(folder).evaluations
     try:
@@ -35,14 +106,14 @@ def read(folder: Path) -> list[Table]:
     return whole
 
 
-def add(folder: Path, tables: Iterable[Table]) -> list[Table]:
+def add(folder: Path, tables: Iterable[EvaluationRow]) -> list[EvaluationRow]:
     """Keep `tables` with those there are, in place of the same checkpoint's by the same network.
 
     A damaged file stays beside the new one, under another name.
     """
     path = RunFolder(folder).evaluations
     known = {_key(table): table for table in [*read(folder), *tables]}
-    ordered = sorted(known.values(), key=lambda table: int(table["images_seen"]))
+    ordered = sorted(known.values(), key=lambda table: table["images_seen"])
     with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(ordered, indent=1))
         if path.exists() and not _is_sound(path):
@@ -59,19 +130,17 @@ def _is_sound(path: Path) -> bool:
 
 
 def _is_whole(table: Any) -> bool:
-    """Whether all that is shown of a table is in it."""
     try:
-        (
-            _key(table),
-            _row(table),
-            [float(of(table[way])) for of in _CURVES.values() for way in ("A_to_B", "B_to_A")],
-        )
-    except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
+        _ROW.validate_python(table)
+    except ValidationError:
         return False
     return True
 
 
-def panel(tables: Iterable[Table]) -> str:
+_ROW = TypeAdapter(EvaluationRow)
+
+
+def panel(tables: Iterable[EvaluationRow]) -> str:
     """A row for each checkpoint, as a small piece of HTML; empty where there are none."""
     rows = [_row(table) for table in tables]
     if not rows:
@@ -87,9 +156,9 @@ def panel(tables: Iterable[Table]) -> str:
     return f"<table style='font-size:13px'><tr>{head}</tr>{body}</table>"
 
 
-def charts(tables: Iterable[Table]) -> list[Chart]:
+def charts(tables: Iterable[EvaluationRow]) -> list[Chart]:
     """Progress, KID and kept structure, where alike measures saw more than one checkpoint."""
-    groups: dict[tuple[str, int, int], list[Table]] = {}
+    groups: dict[tuple[str, int, int], list[EvaluationRow]] = {}
     for table in tables:  # figures of other networks or sizes can't be compared
         groups.setdefault(_measure(table), []).append(table)
     return [
@@ -100,47 +169,48 @@ def charts(tables: Iterable[Table]) -> list[Chart]:
     ]
 
 
-def _chart(title: str, tables: list[Table], of: Callable[[Table], float]) -> Chart:
+def _chart(title: str, tables: list[EvaluationRow], of: Callable[[DirectionRow], float]) -> Chart:
     chart = Chart(f"{title}, {tables[0]['side']} px, by {tables[0]['network']}", smooths=False)
-    by_images = {int(table["images_seen"]): table for table in tables}
+    by_images = {table["images_seen"]: table for table in tables}
     for images, table in by_images.items():
         chart.add(images, {"A→B": of(table["A_to_B"]), "B→A": of(table["B_to_A"])})
     return chart
 
 
-def _share(measured: Table, key: str = "value") -> float:
-    """Progress, or its error; earlier versions did not know it."""
-    return float(measured["progress"][key]) if "progress" in measured else math.nan
+def _progress(measured: DirectionRow) -> float:
+    """Return NaN for what earlier versions measured, which did not know it."""
+    return measured["progress"]["value"] if "progress" in measured else math.nan
 
 
-_CURVES: dict[str, Callable[[Table], float]] = {
-    "progress of the test images": _share,
+_CURVES: dict[str, Callable[[DirectionRow], float]] = {
+    "progress of the test images": _progress,
     "KID of the test images": lambda measured: measured["kid"]["value"],
     "SSIM of luminance kept": lambda measured: measured["content"]["ssim"],
 }
 
 
-def _measure(table: Table) -> tuple[str, int, int]:
+def _measure(table: EvaluationRow) -> tuple[str, int, int]:
     """What figures must share to be compared."""
-    return str(table["network"]), int(table["side"]), int(table.get("crops", 0))
+    return table["network"], table["side"], table.get("crops", 0)
 
 
-def _key(table: Table) -> tuple[str, tuple[str, int, int]]:
-    return str(table["epoch"]), _measure(table)
+def _key(table: EvaluationRow) -> tuple[str, tuple[str, int, int]]:
+    return table["epoch"], _measure(table)
 
 
-def _told(measured: Table) -> str:
-    value = _share(measured)
-    return f"{value:.2f} ± {_share(measured, 'error'):.2f}" if math.isfinite(value) else "-"
+def _told(measured: DirectionRow) -> str:
+    if not math.isfinite(_progress(measured)):
+        return "-"
+    return f"{measured['progress']['value']:.2f} ± {measured['progress']['error']:.2f}"
 
 
-def _row(table: Table) -> list[str]:
+def _row(table: EvaluationRow) -> list[str]:
     directions = [table["A_to_B"], table["B_to_A"]]
     return [
-        str(table["epoch"]),
+        table["epoch"],
         f"{table['images_seen']:,}",
         *(_told(one) for one in directions),
         *(f"{one['kid']['value']:.4f} ± {one['kid']['error']:.4f}" for one in directions),
         *(f"{one['content']['ssim']:.3f}" for one in directions),
-        str(table["network"]),
+        table["network"],
     ]
