@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import pytest
 
 import cyclegan
+from cyclegan.atomic import UNFINISHED
 from cyclegan.data.datasets import DATASETS
 from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.settings import DatasetMode, PreprocessMode
@@ -26,6 +27,7 @@ from cyclegan.losses.perceptual.styles import STYLES
 from cyclegan.losses.settings import GanMode
 from cyclegan.recipes import RECIPES
 from cyclegan.run import Model
+from cyclegan.run_folder import RunFolder
 from cyclegan.training.schedule import POLICIES
 from cyclegan.training.settings import LrPolicy
 from cyclegan.video.encoders import ENCODERS
@@ -130,6 +132,19 @@ def test_public_things_have_docstrings(path: Path) -> None:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             assert ast.get_docstring(node), node.name
+
+
+def test_the_names_in_a_run_folder_have_one_owner() -> None:
+    """Whoever wants a file of a run asks `RunFolder`; a logger may be called like its file."""
+    run = RunFolder(Path("run"))
+    kept = (run.lock, run.settings, run.journey, run.losses, run.table, run.report, run.evaluations)
+    names = {path.name for path in (*kept, run.wandb_id, run.latest)} | {UNFINISHED}
+    owners = {f"cyclegan.{name}" for name in ("run_folder", "atomic", "loggers.table")}
+    for path in FILES:
+        if module_name(path) not in owners:
+            nodes = ast.walk(ast.parse(path.read_text()))
+            texts = {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+            assert not names & texts, path
 
 
 def test_exported_names() -> None:
