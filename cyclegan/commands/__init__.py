@@ -3,22 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cyclegan.commands import (
-    benchmark,
-    compare,
-    convert,
-    dashboard,
-    data,
-    evaluate,
-    export,
-    report,
-    runs,
-    serve,
-    settings,
-    study,
-    stylize,
-    train,
-)
+from cyclegan.commands import benchmark, jobs, runs, settings, train
 
 
 @dataclass(frozen=True)
@@ -34,18 +19,24 @@ class Command:
 #: The one table of commands.
 COMMANDS = {
     "train": Command(train.HELP, train.run),
-    "runs": Command(runs.HELP, runs.run),
-    "report": Command(report.HELP, report.run),
-    "convert": Command(convert.HELP, convert.run, convert.AFTER_STOP),
-    "stylize": Command(stylize.HELP, stylize.run),
-    "serve": Command(serve.HELP, serve.run),
-    "export": Command(export.HELP, export.run),
-    "evaluate": Command(evaluate.HELP, evaluate.run),
-    "compare": Command(compare.HELP, compare.run),
-    "study": Command(study.HELP, study.run, study.AFTER_STOP),
-    "dashboard": Command(dashboard.HELP, dashboard.run),
-    "data sample": Command(data.SAMPLE, data.sample, data.SAMPLE_AFTER_STOP),
-    "data check": Command(data.CHECK, data.check),
+    "runs": Command(runs.RUNS, runs.runs),
+    "report": Command(runs.REPORT, runs.report),
+    "convert": Command(
+        jobs.CONVERT, jobs.convert, "what is finished stays; the same command goes on with the rest"
+    ),
+    "stylize": Command(jobs.STYLIZE, jobs.stylize),
+    "serve": Command(jobs.SERVE, jobs.serve),
+    "export": Command(jobs.EXPORT, jobs.export),
+    "evaluate": Command(jobs.EVALUATE, jobs.evaluate),
+    "compare": Command(jobs.COMPARE, jobs.compare),
+    "study": Command(
+        jobs.STUDY, jobs.study, "what is measured stays; the same command goes on with the rest"
+    ),
+    "dashboard": Command(jobs.DASHBOARD, jobs.dashboard),
+    "data sample": Command(
+        jobs.SAMPLE, jobs.data_sample, "what is written stays; the same command makes the rest"
+    ),
+    "data check": Command(jobs.CHECK, jobs.data_check),
     "benchmark train": Command(benchmark.TRAIN, benchmark.train),
     "benchmark load": Command(benchmark.LOAD, benchmark.load),
     "benchmark convert": Command(benchmark.CONVERT, benchmark.convert),

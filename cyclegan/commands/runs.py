@@ -1,10 +1,11 @@
-"""`cyclegan runs`."""
+"""`cyclegan runs` and `cyclegan report`."""
 
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 from rich.console import Console
@@ -13,10 +14,11 @@ from rich.table import Table
 
 from cyclegan.errors import UserError
 from cyclegan.flags import parse
-from cyclegan.run import RunSettings
+from cyclegan.run import RunSettings, check_name
+from cyclegan.run_folder import RunFolder
 from cyclegan.runs import RunSummary, list_runs
 
-HELP = "list the runs: running, finished or stopped, how far, how good"
+RUNS = "list the runs: running, finished or stopped, how far, how good"
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,18 @@ class RunsCommand:
     """print JSON, for programs"""
 
 
-def run(args: Sequence[str]) -> int:
+def runs(args: Sequence[str]) -> int:
     """Print the list; return the exit code. Raises UserError."""
-    command = parse(args, RunsCommand, prog="cyclegan runs", about=HELP)
+    command = parse(args, RunsCommand, prog="cyclegan runs", about=RUNS)
     if not command.checkpoints_dir.is_dir():
         raise UserError(
             f"--checkpoints_dir {command.checkpoints_dir}: no such folder; cyclegan train makes it"
         )
-    runs = list_runs(command.checkpoints_dir)
+    found = list_runs(command.checkpoints_dir)
     if command.json:
-        sys.stdout.write(json.dumps([_fields(one) for one in runs]) + "\n")
-    elif runs:
-        _print(runs)
+        sys.stdout.write(json.dumps([_fields(one) for one in found]) + "\n")
+    elif found:
+        _print(found)
     else:
         sys.stdout.write(f"{command.checkpoints_dir}: no runs yet (cyclegan train starts one)\n")
     return 0
@@ -62,3 +64,37 @@ _WIDE = 400  # columns: the longest name of a folder has 255
 
 def _fields(one: RunSummary) -> dict[str, object]:
     return asdict(one) | {"progress": one.progress}
+
+
+REPORT = "write a page about a run that needs no server; --csv: a table of what it logged"
+
+
+@dataclass(frozen=True)
+class ReportCommand:
+    """What the report command is given."""
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """name of the run"""
+    checkpoints_dir: Path = RunSettings().checkpoints_dir
+    """folder that holds the runs"""
+    csv: tyro.conf.FlagCreatePairsOff[bool] = False
+    """write losses.csv instead, for spreadsheets: a row for each record, a column for each name"""
+
+
+def report(args: Sequence[str]) -> int:
+    """Write the page, or the table; return the exit code. Raises UserError."""
+    command = parse(args, ReportCommand, prog="cyclegan report", about=REPORT)
+    check_name(command.name)
+    folder = RunFolder(command.checkpoints_dir / command.name)
+    folder.check()
+    if command.csv:
+        from cyclegan.loggers.jsonl import write_table
+
+        sys.stdout.write(f"table: {write_table(folder.path)}\n")
+        return 0
+    from cyclegan.loggers.report.logger import write_report
+    from cyclegan.training.diary import LOGGED
+
+    path = write_report(folder.path, LOGGED)
+    sys.stdout.write(f"look at it: {path.resolve().as_uri()}\n")
+    return 0
