@@ -9,7 +9,7 @@ from conftest import smooth_image
 
 from cyclegan import images
 from cyclegan.contents import PROGRAMS
-from cyclegan.export.table import FORMATS
+from cyclegan.export.formats import FORMATS
 from cyclegan.images.formats import EXTENSIONS, UPLOADED
 from cyclegan.run_folder import RunFolder
 from cyclegan.runtimes.table import RUNTIMES

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from cyclegan import Translator, classic, cli
 from cyclegan.errors import UserError
+from cyclegan.export.formats import FORMATS
 from cyclegan.export.settings import FormatName
-from cyclegan.export.table import FORMATS
 from cyclegan.generators.settings import ResnetSettings
 from cyclegan.layers.convolution import Convolution, TransposedConvolution
 from cyclegan.wrapped import known

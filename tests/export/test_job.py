@@ -15,9 +15,9 @@ from PIL import Image
 
 from cyclegan import Translator, classic, cli
 from cyclegan.errors import UsageError, UserError
-from cyclegan.export import parity
+from cyclegan.export import job
+from cyclegan.export.formats import FORMATS
 from cyclegan.export.settings import ExportSettings, FormatName
-from cyclegan.export.table import FORMATS
 from cyclegan.packages import install
 from cyclegan.runtimes.metadata import from_texts
 
@@ -292,7 +292,7 @@ def test_a_file_that_converts_otherwise_is_not_kept(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "x.torchscript"
-    monkeypatch.setattr(parity, "LIMIT", -1.0)
+    monkeypatch.setattr(job, "LARGEST_DIFFERENCE", -1.0)
     args = ["--name", "instance", "--checkpoints_dir", str(runs), "--output", str(path)]
     with pytest.raises(UserError, match="of 255 levels, more than -1"):
         cli.run(["export", "--format", "torchscript", *args])

@@ -12,8 +12,8 @@ from torch import Tensor
 from cyclegan import checkpoint, cli
 from cyclegan.data.feed import Batch
 from cyclegan.errors import UsageError, UserError
+from cyclegan.export.formats import FORMATS
 from cyclegan.export.settings import FormatName
-from cyclegan.export.table import FORMATS
 from cyclegan.fusion.settings import FusionName
 from cyclegan.fusion.table import FUSIONS
 from cyclegan.settings import Settings, from_table

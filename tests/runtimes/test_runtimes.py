@@ -19,7 +19,7 @@ from PIL import Image
 from cyclegan import Translator, cli
 from cyclegan.conversion import memory
 from cyclegan.errors import UsageError, UserError
-from cyclegan.export.table import FORMATS
+from cyclegan.export.formats import FORMATS
 from cyclegan.packages import install
 from cyclegan.runtimes.onnx import PROVIDERS
 from cyclegan.runtimes.settings import Provider, Runtime

@@ -13,7 +13,7 @@ from exporting import Export
 from cyclegan import Translator, classic, cli
 from cyclegan.contents import PROGRAMS, SAFE, ending_of
 from cyclegan.errors import UsageError, UserError
-from cyclegan.export.table import FORMATS
+from cyclegan.export.formats import FORMATS
 from cyclegan.features.table import feature_network
 from cyclegan.flags import parse
 from cyclegan.runtimes.metadata import Metadata

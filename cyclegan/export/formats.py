@@ -1,0 +1,98 @@
+"""Export formats by the names that `--format` takes; those that torch writes by itself."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from cyclegan import checkpoint
+from cyclegan.classic import Architecture
+from cyclegan.errors import UserError
+from cyclegan.export import onnx, openvino
+from cyclegan.export.network import Exportable, program, traced
+from cyclegan.export.settings import FormatName
+from cyclegan.generators import GENERATORS
+from cyclegan.generators.settings import ResnetSettings
+from cyclegan.packages import need
+from cyclegan.runtimes.metadata import Metadata
+from cyclegan.runtimes.texts import pack
+
+Quantize = Callable[[Path, Path, Sequence[Tensor], Metadata], None]
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """One kind of file. `convert` reads it back by its ending."""
+
+    ending: str
+    write: Callable[[Exportable, Path], None]
+    quantize: Quantize | None = None
+    """from the float32 file, another that computes in 8 bits; None where there is no such"""
+
+
+def _write_torchscript(given: Exportable, path: Path) -> None:
+    """Write a program for C++ and phones, and for old versions of torch."""
+    traced(given).save(str(path), _extra_files=pack(given.metadata.texts()))
+
+
+def _write_torch_export(given: Exportable, path: Path) -> None:
+    """Write the graph for torch itself, its compilers and ExecuTorch."""
+    torch.export.save(program(given), path, extra_files=pack(given.metadata.texts()))
+
+
+def _write_safetensors(given: Exportable, path: Path) -> None:
+    """Write the weights, which hold no code whoever made them, and what they belong to."""
+    generator = given.metadata.architecture.generator.netG
+    if generator not in GENERATORS:
+        raise UserError(
+            f"--format safetensors: holds weights alone, and a {generator} model needs its styles: "
+            "give another --format"
+        )
+    need("--format safetensors", "safetensors", "safetensors")
+    from safetensors.torch import save
+
+    weights = {name: tensor.contiguous() for name, tensor in given.network.state_dict().items()}
+    metadata = replace(given.metadata, digest=checkpoint.digest(weights))
+    path.write_bytes(save(weights, metadata=metadata.texts()))  # its own files are private
+
+
+def _write_classic(given: Exportable, path: Path) -> None:
+    """Write the state dict alone. Raises UserError where the classic scripts can't build it."""
+    other = _unknown(given.metadata.architecture)
+    if other:
+        raise UserError(
+            f"--format classic: the classic scripts can't build this generator ({other}): give "
+            "another --format"
+        )
+    # torch reads the older layout in every version, the newer one from 1.6.
+    torch.save(given.network.state_dict(), path, _use_new_zipfile_serialization=False)
+
+
+def _unknown(architecture: Architecture) -> str | None:
+    """What of the generator is not the classic's, if anything."""
+    generator = architecture.generator
+    if not isinstance(generator, ResnetSettings):
+        return generator.netG
+    if architecture.norm == "instance_affine":
+        return "norms with scales and shifts"
+    if generator.n_blocks not in (6, 9):
+        return f"{generator.n_blocks} blocks, not 6 or 9"
+    ways = {
+        f"--upsampling {generator.upsampling}": generator.upsampling != "transposed",
+        f"--downsampling {generator.downsampling}": generator.downsampling != "strided",
+        "--residual": generator.residual,
+    }
+    return next((way for way, differs in ways.items() if differs), None)
+
+
+#: The one table of formats.
+FORMATS: Mapping[FormatName, ExportFormat] = {
+    "onnx": ExportFormat(".onnx", onnx.write, onnx.quantize),
+    "torchscript": ExportFormat(".torchscript", _write_torchscript),
+    "torch-export": ExportFormat(".pt2", _write_torch_export),
+    "classic": ExportFormat(".pth", _write_classic),
+    "safetensors": ExportFormat(".safetensors", _write_safetensors),
+    "openvino": ExportFormat(".xml", openvino.write, openvino.quantize),
+}
