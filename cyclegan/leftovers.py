@@ -2,13 +2,14 @@
 
 import atexit
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from cyclegan.locks import lock
 
 YOUNG = 60.0  # seconds in which a hidden folder may not have been locked yet
 
@@ -23,13 +24,10 @@ def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
     remove_folders(prefix, place)
     # Hidden until it is locked: whatever is seen unlocked is nobody's any more.
     made = Path(tempfile.mkdtemp(prefix=f".new-{prefix}", dir=place))
-    # The system lets go of the lock with the process, however that ends.
-    lock = os.open(made, os.O_RDONLY)
-    with contextlib.suppress(OSError):  # not every file system locks folders
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    folder = made.rename(place / made.name.removeprefix(".new-"))
     with contextlib.ExitStack() as stack:
-        stack.callback(os.close, lock)
+        with contextlib.suppress(OSError):  # not every file system locks folders
+            stack.callback(os.close, _locked(made))
+        folder = made.rename(place / made.name.removeprefix(".new-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         atexit.register(stack.close)  # where this is never left
         stack.callback(atexit.unregister, stack.close)
@@ -49,9 +47,21 @@ def remove_folders(prefix: str, parent: Path | None = None) -> None:
 
 def _remove_unlocked(folder: Path) -> None:
     with contextlib.suppress(OSError):  # another user's, or in use
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        handle = _locked(folder)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder)
         finally:
-            os.close(lock)
+            os.close(handle)
+
+
+def _locked(folder: Path) -> int:
+    """Lock a folder as long as what is returned is open. Raises OSError where that can't be."""
+    flags = (getattr(os, name, 0) for name in ("O_DIRECTORY", "O_NOFOLLOW"))  # not on Windows
+    handle = os.open(folder, os.O_RDONLY | sum(flags))
+    try:
+        if not lock(handle):
+            raise BlockingIOError(f"{folder}: another process uses it")
+    except OSError:
+        os.close(handle)
+        raise
+    return handle

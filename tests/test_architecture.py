@@ -41,7 +41,7 @@ RANKS = {
     "__version__": 0, "errors": 0, "strict": 0, "spelling": 0, "position": 0, "kinds": 0,
     "translation": 0, "atomic": 0, "run_folder": 1, "logged": 0,
     "classic_flags": 0, "packages": 0, "text": 0, "leftovers": 0,
-    "plain": 0, "durations": 0, "contents": 1, "wrapped": 1,
+    "plain": 0, "durations": 0, "locks": 0, "contents": 1, "wrapped": 1,
     "archive": 1, "images": 1, "run": 1, "device": 1, "progress": 1, "download": 1,
     "layers": 2, "generators": 3, "discriminators": 3, "losses": 3, "data": 3, "loggers": 3,
     "metrics": 3, "execution": 3, "features": 3, "quality": 5, "fusion": 6,

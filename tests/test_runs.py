@@ -10,15 +10,18 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from cyclegan import assemble, checkpoint, cli
 from cyclegan.errors import UserError
+from cyclegan.locks import lock
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.record import Record
 from cyclegan.loggers.table import LOGGERS, LoggerKind
@@ -115,6 +118,50 @@ def test_a_run_that_goes_on_is_not_finished_any_more(tiny_settings: Settings) ->
         )
         assert told.stdout == "True\n"
     assert not is_trained(folder)
+
+
+TRAINING = """
+import os, pathlib, signal, sys
+from cyclegan.training.lock import only_trainer
+with only_trainer(pathlib.Path(sys.argv[1])):
+    loading = os.fork()
+    if loading:
+        print(loading, flush=True)
+    signal.pause()
+"""
+
+
+def test_a_killed_trainer_lets_go_of_its_run_though_its_loading_processes_live(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-c", TRAINING, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        loading = int(process.stdout.readline())
+        try:
+            assert is_trained(tmp_path)
+            with (
+                pytest.raises(UserError, match="another process is training this run"),
+                only_trainer(tmp_path),
+            ):
+                pass
+            process.kill()
+            process.wait()
+            assert psutil.pid_exists(loading)
+            assert not is_trained(tmp_path)
+            with only_trainer(tmp_path):
+                assert is_trained(tmp_path)
+        finally:
+            os.kill(loading, signal.SIGKILL)
+
+
+def test_whoever_lists_runs_refuses_no_trainer(tmp_path: Path) -> None:
+    """Asking holds the lock for a moment."""
+    file = (tmp_path / ".lock").open("w+b")
+    assert lock(file, shared=True)
+    threading.Timer(0.1, file.close).start()
+    with only_trainer(tmp_path):
+        assert file.closed
 
 
 def log(folder: Path, *records: dict[str, float]) -> Path:

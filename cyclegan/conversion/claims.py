@@ -1,6 +1,5 @@
 """Several processes may convert into one folder: each output is made by one of them at a time."""
 
-import fcntl
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import IO
 
 from cyclegan.conversion.files import Job
 from cyclegan.errors import UserError, in_words
+from cyclegan.locks import lock, unlock
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Claims:
     def release(self, job: Job) -> None:
         """Let others make it, or see that it is there."""
         with suppress(OSError):  # not every file system has locks
-            fcntl.lockf(self.file, fcntl.LOCK_UN, 1, _place(job.name))
+            unlock(self.file, at=_place(job.name))
 
     @contextmanager
     def alone(self, name: str) -> Iterator[None]:
@@ -72,14 +72,10 @@ class Claims:
                 yield job
 
     def _lock(self, job: Job, *, wait: bool = False) -> bool:
-        way = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
         try:
-            fcntl.lockf(self.file, way, 1, _place(job.name))
-        except (BlockingIOError, PermissionError):
-            return False
+            return lock(self.file, wait=wait, at=_place(job.name))
         except OSError:  # as above
             return True
-        return True
 
 
 @contextmanager
@@ -104,7 +100,7 @@ def _present(path: Path) -> IO[bytes]:
     while True:
         file = path.open("a+b")
         try:
-            fcntl.lockf(file, fcntl.LOCK_SH, 1, 0)
+            lock(file, shared=True, wait=True, at=0)
         except OSError:
             return file  # as above
         with suppress(FileNotFoundError):
@@ -114,9 +110,9 @@ def _present(path: Path) -> IO[bytes]:
 
 
 def _remove_unless_shared(file: IO[bytes], path: Path) -> None:
-    with suppress(OSError):  # another process goes on
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 0)
-        path.unlink(missing_ok=True)
+    with suppress(OSError):  # as above
+        if lock(file, at=0):
+            path.unlink(missing_ok=True)
 
 
 def _place(name: Path) -> int:

@@ -1,6 +1,5 @@
 """`manifest.jsonl` in the output folder: what was made of what, by which model and options."""
 
-import fcntl
 import json
 import logging
 import os
@@ -13,6 +12,7 @@ from typing import IO
 from pydantic import TypeAdapter, ValidationError
 
 from cyclegan.execution.execution import Precision
+from cyclegan.locks import lock
 from cyclegan.plain import json_lines
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def append(folder: Path, *entries: Entry) -> None:
     lines = "".join(f"{_line(entry)}\n" for entry in entries)
     with (folder / NAME).open("a+b") as file:
         with suppress(OSError):  # not every file system has locks; let go of when closed
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file, wait=True)
         file.write(f"{'' if _ends_whole(file) else chr(10)}{lines}".encode())
 
 

@@ -5,7 +5,6 @@ same names, sizes and times, so that all that is decided by names, sizes and tim
 A few pictures at a time are fetched, and delivered.
 """
 
-import fcntl
 import logging
 import os
 import re
@@ -77,16 +76,19 @@ class Folder:
 
         The system lets go of the lock with the process, however that ends.
         """
-        handle = os.open(self.local, os.O_RDONLY)
+        import filelock
+
+        held = filelock.FileLock(self.local.with_suffix(".lock"), timeout=0)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-        except BlockingIOError:
+            held.acquire()
+        except filelock.Timeout:
             raise UserError(
                 f"{self.url}: another process converts from it or to it: wait until it has ended"
             ) from None
+        try:
+            yield
         finally:
-            os.close(handle)
+            held.release()
 
     def mirror(self) -> int:
         """Make what stands for each file here, and remove what stands for none any more.

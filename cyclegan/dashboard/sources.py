@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import shutil
@@ -11,6 +10,8 @@ import sys
 import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+
+import filelock
 
 from cyclegan.dashboard.packages import Package
 from cyclegan.dashboard.page import Page, place
@@ -113,21 +114,12 @@ def _take(page: Page, static: Path, name: str) -> None:
 async def _alone(dashboard: Path) -> AsyncIterator[Path]:
     """A folder to fetch into that no other process uses and that an earlier one may have left."""
     folder = dashboard / "fetching"
-    with (dashboard / ".fetching.lock").open("w") as file:
-        while not _locked(file.fileno()):
-            await asyncio.sleep(0.5)
+    lock = filelock.AsyncFileLock(dashboard / ".fetching.lock", run_in_executor=False)
+    async with lock:
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _locked(number: int) -> bool:
-    try:
-        fcntl.lockf(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,6 @@
 """Connections to clients: how many there are, and how long they may take to ask."""
 
 import asyncio
-import resource
 from collections import Counter
 from collections.abc import Iterable
 
@@ -86,5 +85,9 @@ def _make_room(connections: Iterable[Connection]) -> None:
 
 def _most() -> int:
     """A third of the files that may be open: uploads are files too, and some come at once."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return _MOST
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _MOST if files == resource.RLIM_INFINITY else min(_MOST, files // 3)

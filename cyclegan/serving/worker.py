@@ -4,7 +4,6 @@ What crashes or runs out of memory in one takes nobody along, and it can be stop
 """
 
 import logging
-import resource
 import signal
 import threading
 from collections.abc import Callable
@@ -134,7 +133,10 @@ def work(
 ) -> None:
     """Say that it is ready, and answer tasks until nobody is left to ask."""
     if memory is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        with suppress(ImportError):  # Windows can't hold it to that
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     import_module(module)
     models = make_models()
     with suppress(EOFError, OSError):

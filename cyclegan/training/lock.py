@@ -1,52 +1,43 @@
 """One process trains a run at a time."""
 
-import fcntl
-import struct
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cyclegan.errors import UserError
+from cyclegan.locks import lock
 from cyclegan.run_folder import RunFolder
+
+# Seconds in which whoever asks whether a run is trained has let go of it again.
+_PATIENCE = 0.5
 
 
 @contextmanager
 def only_trainer(folder: Path) -> Iterator[None]:
     """Hold the run in `folder`. Raises UserError where another process trains it.
 
-    The system lets go of it with the process, however that ends. Locks of this kind (lockf) are
-    not inherited, so that loading processes which outlive a killed trainer do not hold the run.
+    The system lets go of it with the process, however that ends, and loading processes which
+    outlive a killed trainer do not hold the run.
     """
-    with RunFolder(folder).lock.open("w") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(
-                f"{folder}: another process is training this run: wait until it has ended"
-            ) from None
+    import filelock
+
+    held = filelock.FileLock(RunFolder(folder).lock, timeout=_PATIENCE)
+    try:
+        held.acquire()
+    except filelock.Timeout:
+        raise UserError(
+            f"{folder}: another process is training this run: wait until it has ended"
+        ) from None
+    try:
         yield
+    finally:
+        held.release()
 
 
 def is_trained(folder: Path) -> bool:
-    """Whether another process trains the run in `folder`.
-
-    It asks who holds the lock and takes none itself, so that a training that begins just then is
-    not refused. A process never asks about its own run: closing the file would let go of it.
-    """
+    """Whether a process trains the run in `folder`, as far as this system can tell."""
     try:
         with RunFolder(folder).lock.open("rb") as file:
-            answer = fcntl.fcntl(file, fcntl.F_GETLK, _ASKED)
-    except FileNotFoundError:
+            return not lock(file, shared=True)
+    except OSError:  # never trained, or no locks there
         return False
-    kind: int = struct.unpack(_LAYOUT, answer)[_KIND]
-    return kind != fcntl.F_UNLCK
-
-
-# The system's struct flock, for a lock on the whole file: kind and origin, then start, length and
-# owner; macOS has the first two last.
-_LAYOUT, _KIND = ("qqihh", 3) if sys.platform == "darwin" else ("hhqqi4x", 0)
-_WANTED = (fcntl.F_WRLCK, 0)
-_ASKED = struct.pack(
-    _LAYOUT, *((0, 0, 0, *_WANTED) if sys.platform == "darwin" else (*_WANTED, 0, 0, 0))
-)
