@@ -78,7 +78,7 @@ class Folder:
         """
         import filelock
 
-        held = filelock.FileLock(self.local.with_suffix(".lock"), timeout=0)
+        held = filelock.FileLock(self.local.with_suffix(".filelock"), timeout=0)
         try:
             held.acquire()
         except filelock.Timeout:
