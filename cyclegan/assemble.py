@@ -16,7 +16,6 @@ from cyclegan.atomic import atomic_write
 from cyclegan.checkpoint import BestRow, Checkpoint
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.cache import open_cache
-from cyclegan.data.datasets import DATASETS
 from cyclegan.data.feed import Batch, Feed
 from cyclegan.data.folders import folder_of_test_images, list_images
 from cyclegan.data.held_out import held_out
@@ -24,7 +23,7 @@ from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.settings import DataSettings
 from cyclegan.data.shared import told_shared
 from cyclegan.data.sizes import check_sizes
-from cyclegan.data.unpaired import Domain
+from cyclegan.data.unpaired import DATASETS, Domain
 from cyclegan.device import choose_device, describe, limit_met, tune
 from cyclegan.errors import UserError
 from cyclegan.evaluation.score import make_scorer

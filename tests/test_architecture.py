@@ -11,9 +11,9 @@ import pytest
 
 import cyclegan
 from cyclegan.atomic import UNFINISHED
-from cyclegan.data.datasets import DATASETS
 from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.settings import DatasetMode, PreprocessMode
+from cyclegan.data.unpaired import DATASETS
 from cyclegan.features.settings import FeatureName, LayeredName
 from cyclegan.features.table import BLANK, FEATURES, LAYERED
 from cyclegan.fusion.settings import FusionName

@@ -33,7 +33,7 @@ from cyclegan.conversion.translator import Translator
 from cyclegan.device import choose_device
 from cyclegan.execution.execution import Execution
 from cyclegan.leftovers import temporary_folder
-from cyclegan.metrics.difference import mean_absolute_difference
+from cyclegan.metrics import mean_absolute_difference
 from cyclegan.progress import waiting
 
 AT_ONCE = 10  # images a pair

@@ -11,6 +11,7 @@ from torch import Tensor
 from cyclegan import images
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.cache import Cache, Pixels
+from cyclegan.data.settings import DatasetMode
 from cyclegan.errors import UserError
 
 
@@ -102,3 +103,6 @@ class UnpairedImages:
         sequence = np.random.SeedSequence((self._seed, place.epoch, place.index, domain))
         seed, draw = sequence.generate_state(2, np.uint32)
         return int(seed), int(draw)
+
+
+DATASETS: dict[DatasetMode, type[UnpairedImages]] = {"unaligned": UnpairedImages}

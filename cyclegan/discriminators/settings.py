@@ -87,7 +87,7 @@ class MultiscaleSettings:
 
     def build(self, input_nc: int, norm: Norm) -> "nn.Module":
         """Return the network, its weights as torch draws them by default."""
-        from cyclegan.discriminators.multiscale import MultiscaleDiscriminator
+        from cyclegan.discriminators.patch import MultiscaleDiscriminator
 
         network = MultiscaleDiscriminator(
             input_nc, self.ndf, self.n_layers_D, self.n_scales, norm=norm
@@ -115,7 +115,7 @@ class PixelSettings:
 
     def build(self, input_nc: int, norm: Norm) -> "nn.Module":
         """Return the network, its weights as torch draws them by default."""
-        from cyclegan.discriminators.pixel import PixelDiscriminator
+        from cyclegan.discriminators.patch import PixelDiscriminator
 
         network = PixelDiscriminator(input_nc, self.ndf, norm=norm)
         return _normalized(network, spectral=self.spectral_norm)
@@ -155,6 +155,6 @@ class ProjectedSettings:
 
 
 def _normalized(network: "nn.Module", *, spectral: bool) -> "nn.Module":
-    from cyclegan.layers.spectral import with_spectral_norm
+    from cyclegan.layers.normalization import with_spectral_norm
 
     return with_spectral_norm(network) if spectral else network

@@ -16,9 +16,9 @@ from cyclegan.evaluation.quality import (
 )
 from cyclegan.evaluation.yardstick import Target, Way
 from cyclegan.features.network import FeatureNetwork
+from cyclegan.metrics.collapse import diversity
 from cyclegan.metrics.content import copies
 from cyclegan.metrics.kid import Kid, Progress, progress
-from cyclegan.metrics.signs import diversity
 from cyclegan.run import FolderDirection
 from cyclegan.translation import Convert
 

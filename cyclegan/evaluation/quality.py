@@ -12,10 +12,10 @@ from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import layered_network
 from cyclegan.losses.perceptual.styles import gram
 from cyclegan.metrics import content
+from cyclegan.metrics.collapse import PrecisionRecall, precision_recall
 from cyclegan.metrics.content import Content
 from cyclegan.metrics.fid import Fid, fid
 from cyclegan.metrics.kid import Comparison, Kid, compare
-from cyclegan.metrics.manifold import PrecisionRecall, precision_recall
 
 FEWEST = 4  # pictures of a set
 STYLE_LAYERS = ("block0", "block2", "block4", "block10")

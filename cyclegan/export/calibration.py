@@ -17,7 +17,7 @@ from cyclegan.data.folders import list_images
 from cyclegan.execution.execution import Execution
 from cyclegan.export.settings import ExportSettings
 from cyclegan.images import read, to_tensor
-from cyclegan.metrics.difference import mean_absolute_difference
+from cyclegan.metrics import mean_absolute_difference
 
 MEASURED = 4  # images
 PAIRS = 5

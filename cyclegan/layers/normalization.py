@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
+from torch.nn.utils.parametrizations import spectral_norm
 
 from cyclegan.layers.padding import is_channels_last
 from cyclegan.layers.settings import Norm
@@ -127,3 +128,15 @@ NORMS: dict[Norm, Callable[[int], nn.Module]] = {
 def convolution_has_bias(norm: Norm) -> bool:
     """Whether convolutions before this norm carry a bias: as in the classic, only for instance."""
     return norm in ("instance", "instance_affine")
+
+
+def with_spectral_norm(network: nn.Module) -> nn.Module:
+    """Let every convolution's weights be divided by their largest singular value, in place.
+
+    Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks". Returns the
+    network.
+    """
+    for module in list(network.modules()):
+        if isinstance(module, nn.Conv2d):
+            spectral_norm(module)
+    return network

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from cyclegan.metrics.signs import luminance
+from cyclegan.metrics.collapse import luminance
 
 COPY = 2 / 255  # mean difference in parts of the range below which a picture is its input
 

@@ -1,24 +1,56 @@
 """The application: which address leads where, and how mistakes are told."""
 
 import logging
+import secrets
 from collections.abc import Callable, Coroutine
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from jinja2 import Environment, PackageLoader, Template
 
 from cyclegan import __version__
 from cyclegan.dashboard.address import is_loopback
 from cyclegan.errors import UserError
+from cyclegan.images.formats import UPLOADED
 from cyclegan.serving.admission import Admission
 from cyclegan.serving.desk import Desk, ModelOffered, Place
 from cyclegan.serving.guard import KnownHosts, told
-from cyclegan.serving.header import NoPictureError, TooLargeError
-from cyclegan.serving.page import page
+from cyclegan.serving.header import KINDS, NoPictureError, TooLargeError
 from cyclegan.serving.settings import ServeSettings
 from cyclegan.serving.tasks import BrokenModelError
 from cyclegan.serving.worker import DiedError, TooLongError
+from cyclegan.video.endings import VIDEO
+
+_POLICY = (
+    "default-src 'none'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; img-src data: blob:; "
+    "connect-src 'self'; media-src blob:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+@cache
+def _template() -> Template:
+    loader = PackageLoader("cyclegan.serving", "")
+    return Environment(loader=loader, autoescape=True).get_template("page.html.j2")
+
+
+def page(settings: ServeSettings) -> Response:
+    """The page; only scripts and styles that stand in it are run."""
+    nonce = secrets.token_urlsafe(16)
+    shown = _template().render(
+        nonce=nonce,
+        endings=list(UPLOADED),
+        kinds=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}",
+        videos=sorted(VIDEO),
+        megabytes=settings.max_megabytes,
+        megapixels=settings.max_megapixels,
+    )
+    headers = {"Content-Security-Policy": _POLICY.format(nonce)}
+    return Response(shown, media_type="text/html", headers=headers)
+
 
 log = logging.getLogger(__name__)
 ABOUT = """Converts pictures with trained generators.

@@ -17,7 +17,7 @@ from cyclegan.loggers.record import Logger, Record
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.losses.adversarial import DISCRIMINATOR
 from cyclegan.losses.terms import TERMS
-from cyclegan.metrics.signs import DIVERSITY, LIGHT_AGREEMENT, diversity, light_agreement
+from cyclegan.metrics.collapse import DIVERSITY, LIGHT_AGREEMENT, diversity, light_agreement
 from cyclegan.position import Position
 from cyclegan.quality.watch import QUALITY
 from cyclegan.training.pace import Pace

@@ -16,7 +16,7 @@ from dashboard.serving import ask, dashboard, pin_small_scripts, small_scripts, 
 from visdom_server import free_port
 
 from cyclegan.dashboard import login
-from cyclegan.dashboard.names import PlainNames
+from cyclegan.dashboard.application import PlainNames
 from cyclegan.dashboard.origins import Origins
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.loggers.visdom.client import UnwelcomeError, connect

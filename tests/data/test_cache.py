@@ -15,8 +15,7 @@ from conftest import smooth_image
 
 from cyclegan import assemble, images
 from cyclegan.data import cache, cache_folder
-from cyclegan.data.cache import open_cache
-from cyclegan.data.estimate import bytes_of_scaled
+from cyclegan.data.cache import bytes_of_scaled, open_cache
 from cyclegan.data.feed import Feed
 from cyclegan.data.settings import DataSettings, PreprocessMode
 from cyclegan.settings import Settings

@@ -10,7 +10,7 @@ from cyclegan.data.folders import folder_of_test_images
 from cyclegan.data.held_out import held_out
 from cyclegan.data.settings import DataSettings
 from cyclegan.errors import UserError
-from cyclegan.metrics.signs import diversity, light_agreement
+from cyclegan.metrics.collapse import diversity, light_agreement
 from cyclegan.settings import Settings
 
 SETTINGS = DataSettings(load_size=28, crop_size=24)

@@ -13,7 +13,7 @@ from cyclegan.fusion.encoder import Encoder
 from cyclegan.fusion.network import FusionNetwork, Painted, colors_of, recolored
 from cyclegan.fusion.settings import FusionName, FusionSettings
 from cyclegan.fusion.table import FUSIONS
-from cyclegan.metrics.signs import luminance
+from cyclegan.metrics.collapse import luminance
 
 
 def network(fusion: FusionName = "adain", *, match_colors: bool = False) -> FusionNetwork:

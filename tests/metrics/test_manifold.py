@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cyclegan.metrics.manifold import precision_recall
+from cyclegan.metrics.collapse import precision_recall
 
 
 def test_the_same_set_is_precise_and_covered() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from cyclegan.losses.perceptual.look import Perceptual
 from cyclegan.losses.perceptual.settings import PerceptualSettings
 from cyclegan.losses.perceptual.transfer import StyleTransfer
-from cyclegan.metrics.signs import luminance
+from cyclegan.metrics.collapse import luminance
 from cyclegan.stylize.optimise import METHODS, Best, Levels, Watch, optimise
 from cyclegan.stylize.painting import Painting, resized
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from cyclegan.metrics.signs import luminance
+from cyclegan.metrics.collapse import luminance
 
 # Of differences in colour alone: brushes leave edges of light, networks leave specks of colour.
 _COLOUR = 5.0
