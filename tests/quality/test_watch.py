@@ -110,8 +110,7 @@ def test_it_gives_up_after_so_many_without_a_better_one() -> None:
 
 def test_a_resumed_run_knows_its_best() -> None:
     best = Best(0.2, 40, since=1)
-    quality = QualityWatch(
-        QualitySettings(patience=2), lambda: {"a_to_b": score(0.19)}, Best(**best.table())
-    )
+    known = Best.of_row(best.row(), unconverted=1.0)
+    quality = QualityWatch(QualitySettings(patience=2), lambda: {"a_to_b": score(0.19)}, known)
     assert not quality.look(Position(images=50)).better
     assert quality.gives_up
