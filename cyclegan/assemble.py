@@ -2,7 +2,7 @@
 
 import logging
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -11,7 +11,6 @@ from pathlib import Path
 import tomli_w
 import torch
 
-from cyclegan import classic
 from cyclegan.atomic import atomic_write
 from cyclegan.checkpoint import BestRow, Checkpoint
 from cyclegan.data.augment import Augmentation
@@ -30,26 +29,23 @@ from cyclegan.evaluation.score import make_scorer
 from cyclegan.execution.choice import Chosen, Work, choose
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_from_table
-from cyclegan.initial import Initial, initial_weights
+from cyclegan.initial import initial_weights, take_in
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import seconds_spent
 from cyclegan.loggers.table import make_loggers
 from cyclegan.losses.objective import check_terms
 from cyclegan.position import Position
 from cyclegan.quality.watch import Best, QualityWatch
-from cyclegan.recipes import RECIPES
-from cyclegan.recipes.cyclegan import DISCRIMINATORS
 from cyclegan.recipes.materials import Materials
 from cyclegan.resume import check_size, take_up
 from cyclegan.run_folder import RunFolder
-from cyclegan.settings import Settings, changes, from_table
+from cyclegan.settings import Settings, changes, from_record
 from cyclegan.training.captured import step_of
 from cyclegan.training.diary import LOGGED, Display
 from cyclegan.training.lock import only_trainer
 from cyclegan.training.loop import Training
 from cyclegan.training.loop import train as run_loop
 from cyclegan.training.phase import Recipe
-from cyclegan.training.state import TrainingState
 
 log = logging.getLogger(__name__)
 
@@ -80,20 +76,21 @@ def train(
     a new run from; programs among them are opened only with `trust_code`. Raises UserError, in one
     line, for whatever a person can put right.
     """
-    check_terms(settings.losses.weights)  # whatever the model: another one may not look at them
+    check_terms(settings.recipe.losses.weights)
     if resume is not None:
         check_size(settings, resume)
     device = choose_device(settings.run.device)
     tune_for(settings, device)
     torch.manual_seed(settings.run.seed)
     given = {} if init_weights is None else initial_weights(init_weights, trust_code=trust_code)
-    settings = _with_warmup(settings, given)
+    if given:
+        settings = replace(settings, recipe=settings.recipe.starting_from([*given]))
     feed = _feed(settings, device)
     chosen = _execution(settings, device, len(feed), resume)
     recipe = make_recipe(settings, chosen.execution, device, feed.images.b.paths)
     start = Position(epoch=settings.training.epoch_count)
     if given:
-        _take_in(recipe.state, given, settings.training.discriminator_warmup)
+        take_in(recipe, given)
     if resume is not None:
         take_up(recipe.state, resume, device, RunFolder(settings.run.folder).latest)
         start = resume.position
@@ -116,20 +113,9 @@ def make_recipe(
 
     Draws the initial weights from torch's global generator. Raises UserError.
     """
-    materials = Materials(
-        settings.networks,
-        settings.generator,
-        settings.discriminator,
-        settings.losses,
-        settings.perceptual,
-        settings.training,
-        execution,
-        settings.run.seed,
-        device,
-        settings.fusion,
-        targets,
-    )
-    return RECIPES[settings.run.model](materials)
+    channels, training, seed = settings.networks, settings.training, settings.run.seed
+    materials = Materials(channels, training, execution, seed, device, targets)
+    return settings.recipe.build(materials)
 
 
 def tune_for(settings: Settings, device: torch.device) -> None:
@@ -197,7 +183,7 @@ def _execution(
     """The execution that a run went on with so far, or a new one where something changed."""
     if resume is not None and resume.execution:
         before = execution_from_table(resume.execution)
-        same = from_table(resume.settings, "the checkpoint").execution == settings.execution
+        same = from_record(resume.settings, "the checkpoint").execution == settings.execution
         if same and before.device == device.type:
             if before.threads:
                 torch.set_num_threads(before.threads)
@@ -212,23 +198,16 @@ def _execution(
     return chosen
 
 
-#: Steps in which discriminators that start fresh learn alone, beside generators that do not.
-WARMUP = 1000
-
-
 def work_of(settings: Settings, images: int) -> Work:
     """What a run of `images` an epoch asks of a device."""
-    data, networks, training = settings.data, settings.networks, settings.training
+    data, training = settings.data, settings.training
     with torch.random.fork_rng(devices=[]):  # it is built on the CPU
-        generator = settings.generator.build(networks.input_nc, networks.output_nc, networks.norm)
+        probe = settings.recipe.probe(settings.networks, data.batch_size, data.crop_size)
     epochs = max(0, training.last_epoch - training.epoch_count + 1)
-    return Work(
-        generator,
-        (data.batch_size, networks.input_nc, data.crop_size, data.crop_size),
+    return replace(
+        probe,
         steps=epochs * -(-images // data.batch_size),
         same_size=PREPROCESS[data.preprocess].crops,
-        per_sample=networks.norm != "batch" and not settings.generator.dropout,
-        widest=settings.generator.widest,
     )
 
 
@@ -250,9 +229,8 @@ def _feed(settings: Settings, device: torch.device) -> Feed:
     check_sizes(
         [*a.paths, *b.paths],
         data,
-        smallest_side=max(8, settings.discriminator.smallest_side),
-        # The gradient penalty mixes real and converted images pixel by pixel.
-        alike=data.batch_size > 1 or settings.losses.gan_mode == "wgangp",
+        smallest_side=settings.recipe.smallest_side,
+        alike=data.batch_size > 1 or settings.recipe.same_sizes,
     )
     seed, serial = settings.run.seed, data.serial_batches
     images = DATASETS[data.dataset_mode](
@@ -309,7 +287,7 @@ def _journey(
         settings.training.last_epoch,
         images_per_epoch,
         settings.data.crop_size,
-        settings.guessing,
+        settings.recipe.guessing,
         {key: str(new) for key, _, new in changes(Settings(), settings) if key not in own},
         {"device": describe(device), "execution": execution.describe()} | versions(),
         known=LOGGED,
@@ -353,35 +331,3 @@ def _tell_data(saved: dict[str, int], feed: Feed) -> None:
     now = {"A": len(feed.images.a.paths), "B": len(feed.images.b.paths)}
     if saved != now:
         log.warning("the data set changed since the checkpoint: images %s -> %s", saved, now)
-
-
-def _with_warmup(settings: Settings, given: Mapping[str, Initial]) -> Settings:
-    """The settings with the warm-up of discriminators that a run from `given` needs, if any.
-
-    What starts fresh would teach trained generators nonsense in its first steps.
-    """
-    judged = settings.run.traits.adversarial and settings.training.discriminator_warmup is None
-    if not given or not judged or set(DISCRIMINATORS) <= given.keys():
-        return settings
-    return replace(settings, training=replace(settings.training, discriminator_warmup=WARMUP))
-
-
-def _take_in(state: TrainingState, given: Mapping[str, Initial], warmup: int | None) -> None:
-    """Load what there is, and tell what starts fresh. Raises UserError where nothing fits."""
-    taken = [name for name in state.networks if name in given]
-    source = next(iter(given.values())).path
-    if not taken:
-        raise UserError(
-            f"{source}: holds {', '.join(given)}, and this run trains {', '.join(state.networks)}"
-        )
-    for name in taken:
-        classic.load_into(state.networks[name], given[name].weights, given[name].path)
-    fresh = [name for name in state.networks if name not in given]
-    if fresh:
-        log.warning(
-            "%s: holds %s; %s start fresh%s",
-            source,
-            ", ".join(taken),
-            ", ".join(fresh),
-            f", and for {warmup} steps the discriminators learn alone" if warmup else "",
-        )

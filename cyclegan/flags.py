@@ -14,7 +14,16 @@ import tyro
 
 from cyclegan import classic_flags
 from cyclegan.errors import UsageError
-from cyclegan.settings import KINDS, Settings, load_preset, of_kind, presets
+from cyclegan.recipes import RECIPES
+from cyclegan.settings import (
+    KINDS,
+    Settings,
+    flags_of,
+    goes_with,
+    load_preset,
+    models_with,
+    presets,
+)
 from cyclegan.spelling import nearest
 
 T = TypeVar("T")
@@ -66,6 +75,16 @@ def preset_of(args: Sequence[str]) -> Path | None:
     return Path(first or files[0]) if first or files else None
 
 
+def defaults_of(args: Sequence[str]) -> Settings:
+    """What the flags among the arguments are laid over: their preset, or the defaults.
+
+    A preset that names no model is one of the --model among them. Raises UsageError.
+    """
+    preset = preset_of(args)
+    model = Glance(["model"]).parse_known_args(args)[0].model
+    return Settings() if preset is None else load_preset(preset, model)
+
+
 def _no_preset(word: str) -> str:
     """What is wrong with a word that stands where only a preset can."""
     if word in presets():
@@ -85,14 +104,16 @@ def parse_run(args: Sequence[str], defaults: Settings, *, prog: str, about: str)
         check=lambda args: parse_run(args, defaults, prog=prog, about=about).settings.check(),
     )
     _refuse_csv(args, prog)
-    kinds, rest = Glance([key for key, _ in KINDS.values()]).parse_known_args(args)
-    parts = {part.name: getattr(defaults, part.name) for part in fields(Settings)}
+    kinds, rest = Glance(["model", *(key for key, _ in KINDS.values())]).parse_known_args(args)
+    default = defaults if kinds.model is None else defaults.of_model(kinds.model, "--model")
     for part, (key, _) in KINDS.items():
         if getattr(kinds, key) is not None:
-            parts[part] = of_kind(part, getattr(kinds, key), parts[part], f"--{key}")
-    default = Settings(**parts)
+            default = default.of_kind(part, getattr(kinds, key), f"--{key}")
     _refuse_other_kinds(rest, default)
+    _refuse_other_models(rest, default)
     start = RunCommand(settings=default)
+    models = ", ".join(f"{name} ({kind.settings.__doc__})" for name, kind in RECIPES.items())
+    about = f"{about}; --model is one of {models}"
     command = parse(rest, RunCommand, prog=prog, about=about, default=start)
     if command.preset != preset_of(args):
         raise UsageError(_no_preset(str(command.preset)))
@@ -165,9 +186,7 @@ def _mistakes(args: Sequence[str], check: Callable[[Sequence[str]], object]) -> 
 
 
 def _check_run(args: Sequence[str]) -> None:
-    preset = preset_of(args)
-    defaults = Settings() if preset is None else load_preset(preset)
-    parse_run(args, defaults, prog="cyclegan train", about="").settings.check()
+    parse_run(args, defaults_of(args), prog="cyclegan train", about="").settings.check()
 
 
 def _check_conversion(args: Sequence[str]) -> None:
@@ -204,7 +223,10 @@ def _refuse_csv(args: Sequence[str], prog: str) -> None:
 def _refuse_other_kinds(args: Sequence[str], settings: Settings) -> None:
     """A flag of another generator or discriminator than the chosen one says whose it is."""
     for part, (key, kinds) in KINDS.items():
-        own = {item.name for item in fields(getattr(settings, part))}
+        chosen = getattr(settings.recipe, part, None)
+        if chosen is None:
+            continue  # another model's
+        own = {item.name for item in fields(chosen)}
         for name, kind in kinds.items():
             for item in fields(kind.settings):
                 typed = any(_is_flag(arg, item.name) for arg in args)
@@ -212,12 +234,29 @@ def _refuse_other_kinds(args: Sequence[str], settings: Settings) -> None:
                     raise UsageError(f"--{item.name} goes with --{key} {name}")
 
 
+def _refuse_other_models(args: Sequence[str], settings: Settings) -> None:
+    """A flag of another recipe than the chosen one says whose it is."""
+    model = settings.recipe.model
+    for kind in RECIPES.values():
+        for _, key in flags_of(kind.settings()):
+            models = models_with(key)
+            if model not in models and any(_is_flag(arg, key) for arg in args):
+                raise UsageError(f"--{key} {goes_with(models, model)}")
+
+
 def _is_flag(arg: str, name: str) -> bool:
-    return arg.partition("=")[0] in _spellings(name)
+    return arg.partition("=")[0] in (*_spellings(name), *_negated(name))
 
 
 def _spellings(name: str) -> list[str]:
     return sorted({f"--{name}", f"--{name.replace('_', '-')}"})
+
+
+def _negated(name: str) -> list[str]:
+    """How a switch is typed that is to be off."""
+    return [
+        spelling.replace("--", f"--no{sign}", 1) for sign in "_-" for spelling in _spellings(name)
+    ]
 
 
 def _one_line(box: str) -> str:

@@ -1,6 +1,7 @@
 """The weights that a new run starts from."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from cyclegan import checkpoint, classic, wrapped
 from cyclegan.errors import UserError
 from cyclegan.run_folder import RunFolder
 from cyclegan.runtimes.tensors import read_tensors
+from cyclegan.training.phase import Phase, Recipe
 from cyclegan.wrapped import NETWORKS
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,3 +74,32 @@ def _named(content: Any, path: Path) -> dict[str, Mapping[str, Tensor]]:
             )
         named[ours] = weights
     return named
+
+
+def take_in(recipe: Recipe, given: Mapping[str, Initial]) -> None:
+    """Load what there is, and tell what starts fresh. Raises UserError where nothing fits."""
+    networks = recipe.state.networks
+    taken = [name for name in networks if name in given]
+    source = next(iter(given.values())).path
+    if not taken:
+        raise UserError(
+            f"{source}: holds {', '.join(given)}, and this run trains {', '.join(networks)}"
+        )
+    for name in taken:
+        classic.load_into(networks[name], given[name].weights, given[name].path)
+    fresh = [name for name in networks if name not in given]
+    if fresh:
+        log.warning(
+            "%s: holds %s; %s start fresh%s",
+            source,
+            ", ".join(taken),
+            ", ".join(fresh),
+            _learning_alone(recipe.phases),
+        )
+
+
+def _learning_alone(phases: Sequence[Phase]) -> str:
+    """What learns before the rest does, and for how many steps."""
+    warmup = max(phase.begins for phase in phases)
+    first = " and ".join(phase.name for phase in phases if not phase.begins)
+    return f", and for {warmup} steps the {first} learn alone" if warmup else ""

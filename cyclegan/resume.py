@@ -17,11 +17,8 @@ def check_size(settings: Settings, resume: Checkpoint) -> None:
 
     What a file says of its networks may be anything; its weights are no larger than the file.
     """
-    networks, traits = settings.networks, settings.run.traits
-    a, b, norm = networks.input_nc, networks.output_nc, networks.norm
     with torch.device("meta"):
-        built = [] if traits.given_style else [settings.generator.build(a, b, norm)]
-        built += [settings.discriminator.build(b, norm)] if traits.adversarial else []
+        built = settings.recipe.networks_of(settings.networks)
     needed = sum(weights.nbytes for network in built for weights in network.parameters())
     held = sum(
         weights.nbytes

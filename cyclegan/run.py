@@ -1,6 +1,5 @@
 """Settings of a run as a whole."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,29 +10,6 @@ from cyclegan.errors import UsageError
 from cyclegan.strict import STRICT
 
 FolderDirection = Literal["AtoB", "BtoA"]
-Model = Literal["cycle_gan", "one_painting", "fusion"]
-
-
-@dataclass(frozen=True)
-class Traits:
-    """What of a model must be known before, or without, building it."""
-
-    adversarial: bool = False
-    """whether discriminators judge what it makes"""
-    both_ways: bool = False
-    """whether it converts back, too"""
-    given_style: bool = False
-    """whether each conversion has to come with a picture whose style it takes on"""
-    fixed: tuple[str, ...] = ()
-    """dotted keys of settings that its runs can't change, besides those that no run can"""
-
-
-#: The one table of what models are like; what is trained in each is in the table of recipes.
-MODELS: Mapping[Model, Traits] = {
-    "cycle_gan": Traits(adversarial=True, both_ways=True),
-    "one_painting": Traits(),
-    "fusion": Traits(given_style=True, fixed=("perceptual.loss_features",)),
-}
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -44,9 +20,6 @@ class RunSettings:
     """name of the run, and of its folder in checkpoints_dir"""
     checkpoints_dir: Path = Path("checkpoints")
     """folder that holds the runs"""
-    model: Model = "cycle_gan"
-    """what is trained: cycle_gan is two generators and two discriminators, one_painting a
-    generator that learns one picture's style, fusion a network that takes on any picture's"""
     direction: FolderDirection = "AtoB"
     """AtoB, or BtoA to let the folders change places"""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -55,11 +28,6 @@ class RunSettings:
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
     stop_exit_code: Annotated[int, Field(ge=0, le=255)] = 143
     """exit code of a training that SIGTERM stopped, once all of it is saved"""
-
-    @property
-    def traits(self) -> Traits:
-        """What its model is like."""
-        return MODELS[self.model]
 
     @property
     def folder(self) -> Path:

@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, field, fields, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, field, fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,21 +13,18 @@ from pydantic.dataclasses import dataclass
 
 from cyclegan import plain
 from cyclegan.data.settings import DataSettings, is_there
-from cyclegan.discriminators import DISCRIMINATORS, DiscriminatorSettings
-from cyclegan.discriminators.settings import BasicSettings
+from cyclegan.discriminators import DISCRIMINATORS
 from cyclegan.errors import UsageError, UserError, in_one_line
 from cyclegan.execution.settings import ExecutionSettings
-from cyclegan.fusion.settings import FusionSettings
-from cyclegan.generators import GENERATORS, GeneratorSettings
-from cyclegan.generators.settings import ResnetSettings
+from cyclegan.generators import GENERATORS
 from cyclegan.kinds import Kind
-from cyclegan.layers.settings import NetworkSettings
+from cyclegan.layers.settings import ChannelSettings
 from cyclegan.loggers.settings import LoggerSettings
-from cyclegan.losses.perceptual.settings import PerceptualSettings
-from cyclegan.losses.settings import LossSettings
 from cyclegan.plain import DamagedTextError, from_toml
 from cyclegan.quality.settings import QualitySettings
-from cyclegan.run import MODELS, Model, RunSettings
+from cyclegan.recipes import RECIPES, RecipeSettings
+from cyclegan.recipes.cyclegan.settings import CycleGANSettings
+from cyclegan.run import RunSettings
 from cyclegan.spelling import nearest
 from cyclegan.strict import STRICT
 from cyclegan.text import read_text, without_bytes
@@ -35,25 +33,19 @@ from cyclegan.training.settings import TrainingSettings
 
 @dataclass(frozen=True, config=STRICT)
 class Settings:
-    """All settings of a run, grouped by the part that each belongs to."""
+    """All settings of a run, grouped by the part that each belongs to.
+
+    In a preset the recipe's parts are tables beside the others, and its name is `model` of [run].
+    """
 
     run: RunSettings = field(default_factory=RunSettings)
     data: DataSettings = field(default_factory=DataSettings)
-    networks: NetworkSettings = field(default_factory=NetworkSettings)
-    generator: GeneratorSettings = field(default_factory=ResnetSettings)
-    discriminator: DiscriminatorSettings = field(default_factory=BasicSettings)
-    losses: LossSettings = field(default_factory=LossSettings)
-    perceptual: PerceptualSettings = field(default_factory=PerceptualSettings)
-    fusion: FusionSettings = field(default_factory=FusionSettings)
+    networks: ChannelSettings = field(default_factory=ChannelSettings)
+    recipe: RecipeSettings = field(default_factory=CycleGANSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     execution: ExecutionSettings = field(default_factory=ExecutionSettings)
     quality: QualitySettings = field(default_factory=QualitySettings)
     loggers: LoggerSettings = field(default_factory=LoggerSettings)
-
-    @property
-    def guessing(self) -> float | None:
-        """A discriminator's loss when it can only guess; None where there is no such level."""
-        return self.losses.guessing if self.run.traits.adversarial else None
 
     def check(self) -> None:
         """Raise UsageError where settings contradict each other."""
@@ -64,37 +56,19 @@ class Settings:
         self.data.check()
         self.execution.check()
         self.loggers.check()
-        self._check_channels()
-        if self.run.direction == "BtoA" and not self.run.traits.both_ways:
+        self.networks.check()
+        if self.run.direction == "BtoA" and not self.recipe.both_ways:
+            able = (name for name, kind in RECIPES.items() if kind.settings.both_ways)
             raise UsageError(
-                f"--direction BtoA goes with --model cycle_gan: {self.run.model} has no way back"
+                f"--direction BtoA goes with --model {' or '.join(able)}: {self.recipe.model} "
+                "has no way back"
             )
-        smallest = max(8, self.discriminator.smallest_side)
-        if self.data.crop_size < smallest:
+        self.recipe.check(self.networks, self.data.crop_size)
+        if self.data.crop_size < self.recipe.smallest_side:
             raise UsageError(
-                f"--crop_size {self.data.crop_size} is too small for --netD "
-                f"{self.discriminator.netD}, which needs {smallest} pixels"
+                f"--crop_size {self.data.crop_size} is too small for --model "
+                f"{self.recipe.model}, which needs {self.recipe.smallest_side} pixels"
             )
-
-    def _check_channels(self) -> None:
-        channels = (self.networks.input_nc, self.networks.output_nc)
-        for number in channels:
-            if number not in (1, 3):
-                raise UsageError(f"--input_nc and --output_nc are 1 or 3, not {number}")
-        if channels[0] == channels[1]:
-            return
-        if self.generator.residual:
-            raise UsageError(
-                f"--residual adds to the image: --input_nc {channels[0]} and --output_nc "
-                f"{channels[1]} have to be the same"
-            )
-        for flag in ("lambda_identity", "lambda_consistency"):
-            weight = getattr(self.losses, flag)
-            if weight:
-                raise UsageError(
-                    f"--{flag} {weight:g}: this loss is undefined between --input_nc "
-                    f"{channels[0]} and --output_nc {channels[1]}; give --{flag} 0"
-                )
 
     def anchored(self) -> "Settings":
         """Return the same with absolute paths, which hold in any working folder."""
@@ -110,18 +84,31 @@ class Settings:
         return self._with_paths(lambda path: _led(path, before, folder)).anchored()
 
     def _with_paths(self, change: Callable[[Path], Path]) -> "Settings":
-        changed = {}
-        for part in fields(self):
-            values = getattr(self, part.name)
-            held = {one.name: getattr(values, one.name) for one in fields(values)}
-            paths = {key: change(value) for key, value in held.items() if isinstance(value, Path)}
-            changed[part.name] = replace(values, **paths)
-        return replace(self, **changed)
+        changed: Settings = _changed(self, change)
+        return changed
 
     def table(self) -> dict[str, Any]:
         """The settings as plain builtins, grouped by part; what is not set is left out."""
         plain = RootModel[Settings](self).model_dump(mode="json", exclude_none=True)
-        return cast(dict[str, Any], plain)
+        return _by_table(plain)
+
+    def of_model(self, model: str, source: str) -> "Settings":
+        """Return those of another model, with what both know as it is here.
+
+        Raises UsageError, naming `source` and the models there are.
+        """
+        if model == self.recipe.model:
+            return self
+        table = self.table()
+        return from_record(table | {"run": table["run"] | {"model": model}}, source)
+
+    def of_kind(self, part: str, name: str, source: str) -> "Settings":
+        """Return the same with another kind of a part of its recipe. Raises UsageError."""
+        if not hasattr(self.recipe, part):
+            key, _ = KINDS[part]
+            raise UsageError(f"{source} {goes_with(_models_with(part, key), self.recipe.model)}")
+        kind = of_kind(part, name, getattr(self.recipe, part), source)
+        return replace(self, recipe=replace(cast(Any, self.recipe), **{part: kind}))
 
 
 #: Parts of several kinds: the key that names the kind, and the table of kinds.
@@ -133,7 +120,7 @@ KINDS: dict[str, tuple[str, Mapping[str, Kind]]] = {
 #: Keys of earlier versions, which files may still hold, and nothing goes by any more.
 RETIRED = ("loggers.csv",)
 
-#: What can't change once a run has begun; a part, or one key of a part.
+#: What can't change once a run has begun; a part, or one key of a part. Recipes add theirs.
 FIXED = (
     "run.model",
     "run.direction",
@@ -143,27 +130,26 @@ FIXED = (
     "data.load_size",
     "data.crop_size",
     "networks",
-    "generator",
-    "discriminator",
-    "fusion",
-    "training.pool_size",
     "training.epoch_count",
 )
 
 
-def from_table(table: Mapping[str, Any], source: str) -> Settings:
+def from_table(table: Mapping[str, Any], source: str, model: str | None = None) -> Settings:
     """Build settings from plain builtins grouped by part, defaults for what is left out.
 
-    Raises UsageError, naming `source`, the key, what is accepted and the nearest match.
+    `model` is the one that a table which names none is for. Keys of other models are passed over
+    where they say what is the default there. Raises UsageError, naming `source`, the key, what is
+    accepted and the nearest match.
     """
-    parts = {part.name: part.type for part in fields(Settings)}
-    for name in table:
-        if name not in parts:
-            raise UsageError(
-                f"{source}: no part [{name}]{nearest(name, parts)}; there are {', '.join(parts)}"
-            )
-    values = {name: _part(name, given, source) for name, given in table.items()}
-    return Settings(**values)
+    return _read(table, source, model, recorded=False)
+
+
+def from_record(table: Mapping[str, Any], source: str) -> Settings:
+    """Build settings from what a run wrote: there, keys of other models are passed over.
+
+    Earlier versions wrote those of all models. Raises UsageError as `from_table` does.
+    """
+    return _read(table, source, None, recorded=True)
 
 
 def presets() -> dict[str, Path]:
@@ -171,14 +157,24 @@ def presets() -> dict[str, Path]:
     return {path.stem: path for path in sorted(Path(__file__).with_name("options").glob("*.toml"))}
 
 
-def load_preset(preset: Path | str) -> Settings:
+def load_preset(preset: Path | str, model: str | None = None) -> Settings:
     """Read a preset: one that comes with the package by its name, any TOML file by its path.
 
-    Raises UsageError, naming the file and the key.
+    `model` is the one that a preset which names none is for. Raises UsageError, naming the file
+    and the key.
     """
     path = presets().get(str(preset), Path(preset))
+    return from_table(_toml(path), str(path), model)
+
+
+def load_record(path: Path) -> Settings:
+    """Read the settings that a run keeps in its folder. Raises UsageError."""
+    return from_record(_toml(path), str(path))
+
+
+def _toml(path: Path) -> dict[str, Any]:
     try:
-        table = from_toml(without_bytes(read_text(path)))
+        return from_toml(without_bytes(read_text(path)))
     except FileNotFoundError:
         beside = sorted(str(other) for other in path.parent.glob("*.toml"))
         meant = nearest(str(path), beside) or nearest(path.stem, presets())
@@ -192,7 +188,6 @@ def load_preset(preset: Path | str) -> Settings:
         raise UsageError(
             f"{path}: not TOML ({error}): correct it; cyclegan settings shows what can stand in it"
         ) from None
-    return from_table(table, str(path))
 
 
 def of_kind(part: str, name: str, current: Any, source: str) -> Any:
@@ -209,45 +204,178 @@ def of_kind(part: str, name: str, current: Any, source: str) -> Any:
 
 
 def changes(old: Settings, new: Settings) -> Iterator[tuple[str, Any, Any]]:
-    """Dotted key, old and new value of every setting that differs."""
-    before, after = _flat(old), _flat(new)
+    """Dotted key, old and new value of every setting that differs.
+
+    Of another model, keys that it does not have are left out.
+    """
+    before, after = _flat(old.of_model(new.recipe.model, "")), _flat(new)
+    before["run.model"] = old.recipe.model
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) != after.get(key):
             yield key, before.get(key), after.get(key)
 
 
-def is_fixed(key: str, model: Model) -> bool:
-    """Whether a dotted key can't change once a run of `model` has begun."""
-    keys = (*FIXED, *MODELS[model].fixed)
+def is_fixed(key: str, recipe: RecipeSettings) -> bool:
+    """Whether a dotted key can't change once a run of this recipe has begun."""
+    keys = (*FIXED, *recipe.fixed)
     return any(key == fixed or key.startswith(f"{fixed}.") for fixed in keys)
 
 
-def _part(name: str, given: Any, source: str) -> Any:
-    """Lay the values of one part over its defaults, those of its kind if it has several."""
-    where = f"{source}: [{name}]"
-    if not isinstance(given, Mapping):
-        raise UsageError(f"{where} is a table of keys and values, not {given!r}")
-    start = getattr(Settings(), name)
-    values = {key: value for key, value in given.items() if f"{name}.{key}" not in RETIRED}
-    if name in KINDS and KINDS[name][0] in values:
-        start = of_kind(name, str(values.pop(KINDS[name][0])), start, source)
+def flags_of(recipe: RecipeSettings) -> Iterator[tuple[str, str]]:
+    """The part and the key of every setting of a recipe, of all kinds of its parts."""
+    for part in fields(cast(Any, recipe)):
+        name, value = part.name, getattr(recipe, part.name)
+        if not is_dataclass(value):
+            yield "run", name
+            continue
+        kinds = [kind.settings for kind in KINDS[name][1].values()] if name in KINDS else [value]
+        yield from {(name, key.name): None for kind in kinds for key in fields(kind)}
+
+
+def models_with(key: str) -> list[str]:
+    """The models that have a setting called so."""
+    return [name for name, keys in _keys_of_models().items() if key in {own for _, own in keys}]
+
+
+@cache
+def _keys_of_models() -> dict[str, set[tuple[str, str]]]:
+    return {name: {*flags_of(kind.settings())} for name, kind in RECIPES.items()}
+
+
+def _models_with(part: str, key: str) -> list[str]:
+    return [name for name, keys in _keys_of_models().items() if (part, key) in keys]
+
+
+def goes_with(models: Sequence[str], model: str) -> str:
+    """Whose something is that the model of that name can't take."""
+    return f"goes with --model {' or '.join(models)}, not {model}"
+
+
+def _read(table: Mapping[str, Any], source: str, model: str | None, *, recorded: bool) -> Settings:
+    for name, given in table.items():
+        if not isinstance(given, Mapping):
+            raise UsageError(f"{source}: [{name}] is a table of keys and values, not {given!r}")
+    named = table.get("run", {}).get("model", model)
+    start = Settings().recipe if named is None else _recipe(named, source)
+    for part, (key, _) in KINDS.items():
+        if hasattr(start, part) and key in table.get(part, {}):
+            kind = of_kind(part, str(table[part][key]), getattr(start, part), source)
+            start = replace(cast(Any, start), **{part: kind})
+    settings = Settings(recipe=start)
+    kept = {
+        name: dict(_own(settings, name, given, source, recorded=recorded))
+        for name, given in table.items()
+    }
+    laid: Settings = _laid(settings, kept, source)
+    return replace(laid, recipe=_laid(start, kept, source))
+
+
+def _recipe(model: Any, source: str) -> RecipeSettings:
+    """The default settings of a recipe. Raises UsageError, naming those there are."""
+    if model not in RECIPES:
+        raise UsageError(
+            f"{source}: model {model!r}: unknown{nearest(str(model), RECIPES)}; "
+            f"there are {', '.join(RECIPES)}"
+        )
+    recipe: RecipeSettings = RECIPES[model].settings()
+    return recipe
+
+
+def _own(
+    settings: Settings, name: str, given: Mapping[str, Any], source: str, *, recorded: bool
+) -> Iterator[tuple[str, Any]]:
+    """The keys and values of one table that are this model's, but for what names a kind."""
+    model, where = settings.recipe.model, f"{source}: [{name}]"
+    known = [key.name for part in _parts(settings, name) for key in fields(part)]
+    if not known and name not in {part for keys in _keys_of_models().values() for part, _ in keys}:
+        parts = settings.table()
+        raise UsageError(
+            f"{source}: no part [{name}]{nearest(name, parts)}; there are {', '.join(parts)}"
+        )
+    for key, value in given.items():
+        others = _models_with(name, key)
+        if (name, key) in _NAMING and model in others:
+            continue  # its recipe and the kinds of its parts are chosen already
+        if f"{name}.{key}" in RETIRED:
+            continue
+        if key in known:
+            yield key, value
+        elif others and model not in others:
+            if not recorded and value != _default(others[0], name, key):
+                raise UsageError(f"{where} {key} {goes_with(others, model)}")
+        else:
+            raise UsageError(
+                f"{where} {key}: no such key{nearest(key, known)}; there are {', '.join(known)}"
+            )
+
+
+def _parts(settings: Settings, name: str) -> list[Any]:
+    """The parts whose values stand in the table of that name: all models', and the recipe's."""
+    held = [getattr(of, name, None) for of in (settings, settings.recipe) if name != "recipe"]
+    return [part for part in held if is_dataclass(part)]
+
+
+#: Parts and keys whose values are names of kinds.
+_NAMING = {("run", "model")} | {(part, key) for part, (key, _) in KINDS.items()}
+
+
+@cache
+def _defaults(model: str) -> dict[str, Any]:
+    return Settings(recipe=RECIPES[model].settings()).table()
+
+
+def _default(model: str, name: str, key: str) -> Any:
+    return _defaults(model)[name].get(key)
+
+
+def _laid(of: Any, table: Mapping[str, Mapping[str, Any]], source: str) -> Any:
+    """The same with the values that a table has for each of its parts."""
+    changed = {}
+    for name in table.keys() & {part.name for part in fields(of)}:
+        part = getattr(of, name)
+        own = {key.name for key in fields(part)}
+        values = {key: value for key, value in table[name].items() if key in own}
+        changed[name] = _part(part, values, f"{source}: [{name}]")
+    return replace(of, **changed)
+
+
+def _part(start: Any, values: dict[str, Any], where: str) -> Any:
+    """Lay the values of one part over what it is."""
     try:
         plain.check(values)
         # By way of JSON: there a strict reader still takes a string for a path.
         merged = json.dumps(asdict(start) | values, default=str)
         return TypeAdapter(type(start)).validate_json(merged)
     except ValidationError as error:
-        raise UsageError(f"{where} {_first_problem(error, asdict(start))}") from None
+        raise UsageError(f"{where} {_first_problem(error)}") from None
     except (TypeError, ValueError, RecursionError) as error:  # what JSON can't hold
         raise UsageError(f"{where}: {in_one_line(str(error))}") from None
 
 
-def _first_problem(error: ValidationError, known: Mapping[str, Any]) -> str:
+def _first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     key = ".".join(str(place) for place in problem["loc"])
-    if problem["type"] == "unexpected_keyword_argument":
-        return f"{key}: no such key{nearest(key, known)}; there are {', '.join(known)}"
     return f"{key} = {problem['input']!r}: {problem['msg'].lower()}"
+
+
+def _changed(part: Any, change: Callable[[Path], Path]) -> Any:
+    """A tree of settings with every path in it changed."""
+    if isinstance(part, Path):
+        return change(part)
+    if not is_dataclass(part):
+        return part
+    held = {one.name: getattr(part, one.name) for one in fields(part)}
+    return replace(cast(Any, part), **{name: _changed(one, change) for name, one in held.items()})
+
+
+def _by_table(nested: dict[str, Any]) -> dict[str, Any]:
+    """Nested values as a preset groups them: the recipe's parts stand beside the others."""
+    nested["run"]["model"] = nested["recipe"].pop("model")
+    grouped: dict[str, Any] = {}
+    for name, values in nested.items():
+        for table, inner in values.items() if name == "recipe" else [(name, values)]:
+            grouped[table] = grouped.get(table, {}) | inner
+    return grouped
 
 
 def _anchored(path: Path) -> Path:
@@ -266,6 +394,6 @@ def _led(path: Path, before: Path, now: Path) -> Path:
 def _flat(settings: Settings) -> dict[str, Any]:
     return {
         f"{part}.{key}": value
-        for part, values in asdict(cast(Any, settings)).items()
+        for part, values in _by_table(asdict(cast(Any, settings))).items()
         for key, value in values.items()
     }

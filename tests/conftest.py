@@ -49,6 +49,11 @@ def build_recipe(
     return make_recipe(settings, execution or Execution(), device or torch.device("cpu"), targets)
 
 
+def with_parts(settings: Settings, **parts: object) -> Settings:
+    """The same settings with other parts of the recipe."""
+    return replace(settings, recipe=replace(settings.recipe, **parts))
+
+
 @pytest.fixture
 def dataroot(tmp_path: Path) -> Path:
     """trainA with 6 pictures, trainB with 4, testA with 3."""

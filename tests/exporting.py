@@ -32,11 +32,12 @@ Export = Callable[[str, FormatName], Path]
 def save_run(folder: Path, generator: dict, networks: dict, **more: dict) -> Path:
     """A checkpoint of two generators whose layers all matter; nothing was trained."""
     settings = from_table({"generator": generator, "networks": networks} | more, "test")
-    a, b, norm = (getattr(settings.networks, key) for key in ("input_nc", "output_nc", "norm"))
+    a, b = settings.networks.input_nc, settings.networks.output_nc
+    norm = settings.recipe.networks.norm
     torch.manual_seed(0)
     both = {
-        "generator_a_to_b": settings.generator.build(a, b, norm),
-        "generator_b_to_a": settings.generator.build(b, a, norm),
+        "generator_a_to_b": settings.recipe.generator.build(a, b, norm),
+        "generator_b_to_a": settings.recipe.generator.build(b, a, norm),
     }
     for network in both.values():
         for name, values in network.state_dict().items():

@@ -16,13 +16,12 @@ from cyclegan.classic_flags import RULES, rewrite
 from cyclegan.commands import train as train_command
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.device import choose_device
-from cyclegan.discriminators import DISCRIMINATORS
 from cyclegan.errors import UsageError, UserError, in_one_line
 from cyclegan.flags import RunCommand, parse, parse_run, preset_of, refuse_classic
-from cyclegan.generators import GENERATORS
 from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.recipes import RECIPES
 from cyclegan.run import RunSettings
-from cyclegan.settings import Settings, load_preset
+from cyclegan.settings import Settings, flags_of, load_preset
 
 # The classic's flags (its train and test options), with a value of theirs where they take one.
 CLASSIC = {
@@ -45,8 +44,8 @@ CLASSIC = {
 
 # Where a flag that works ends up, and as what.
 WORKING = {
-    "batch_size": ("data", 4), "beta1": ("training", 0.4), "checkpoints_dir": ("run", Path("c")),
-    "crop_size": ("data", 128), "dataroot": ("data", Path("d")),
+    "batch_size": ("data", 4), "beta1": ("training", 0.4), "checkpoints_dir": ("run", "c"),
+    "crop_size": ("data", 128), "dataroot": ("data", "d"),
     "dataset_mode": ("data", "unaligned"), "direction": ("run", "BtoA"),
     "display_env": ("loggers", "main"), "display_freq": ("loggers", 200),
     "display_port": ("loggers", 8000), "display_server": ("loggers", "http://host"),
@@ -85,17 +84,17 @@ def test_classic_flags_of_training_work_or_name_their_replacement(name: str) -> 
     settings = train(*args).settings
     if name in WORKING:
         part, value = WORKING[name]
-        assert getattr(getattr(settings, part), name) == value
-        assert value != getattr(getattr(Settings(), part), name) or name in (
+        assert settings.table()[part][name] == value
+        assert value != Settings().table()[part].get(name) or name in (
             "dataset_mode",
             "model",
         )
     else:
         others = {
             "continue_train": train(*args).continue_train,
-            "n_layers_D": getattr(settings.discriminator, "n_layers_D", None) == 4,
-            "netG": settings.generator.n_blocks == 6,
-            "no_dropout": settings.generator.dropout is False,
+            "n_layers_D": getattr(settings.recipe.discriminator, "n_layers_D", None) == 4,
+            "netG": settings.recipe.generator.n_blocks == 6,
+            "no_dropout": settings.recipe.generator.dropout is False,
             "no_flip": settings.data.flip is False,
             "no_html": settings.loggers.html is False,
             "use_wandb": settings.loggers.use_wandb is True,
@@ -123,10 +122,10 @@ def test_no_flag_that_conversion_takes_is_refused() -> None:
 
 
 def test_replacements_are_flags_that_exist() -> None:
-    parts = [getattr(Settings(), part.name) for part in fields(Settings)]
-    kinds = [kind.settings for table in (GENERATORS, DISCRIMINATORS) for kind in table.values()]
-    owners = [*parts, *kinds, RunCommand, ConvertSettings]
-    known = {item.name for owner in owners for item in fields(owner)} | {"no_visdom"}
+    owners = [*(getattr(Settings(), part.name) for part in fields(Settings)), RunCommand]
+    known = {item.name for owner in [*owners, ConvertSettings] for item in fields(owner)}
+    known |= {key for kind in RECIPES.values() for _, key in flags_of(kind.settings())}
+    known |= {"no_visdom"}
     gone = {"eval"}  # named as the classic's own, to say which pictures are meant
     rules = [rule for table in RULES.values() for each in table.values() for rule in each]
     for rule in rules:
@@ -175,7 +174,8 @@ def test_typed_flags_lie_over_the_preset(tmp_path: Path) -> None:
     command = parse_run(
         [str(tmp_path / "p.toml"), "--ngf", "4"], preset, prog="cyclegan train", about=""
     )
-    assert (command.settings.generator.n_blocks, command.settings.generator.ngf) == (6, 4)
+    generator = command.settings.recipe.generator
+    assert (generator.n_blocks, generator.ngf) == (6, 4)
     assert command.preset == tmp_path / "p.toml"
 
 
@@ -205,7 +205,7 @@ def test_overview(capsys: pytest.CaptureFixture[str]) -> None:
 def test_settings_prints_a_preset(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert cli.run(["settings", "--ngf", "12"]) == 0
     (tmp_path / "mine.toml").write_text(capsys.readouterr().out)
-    assert load_preset(tmp_path / "mine.toml").generator.ngf == 12
+    assert load_preset(tmp_path / "mine.toml").recipe.generator.ngf == 12
     with pytest.raises(UsageError, match="--list stands alone: leave --ngf out"):
         cli.run(["settings", "--list", "--ngf", "12"])
 

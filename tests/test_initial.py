@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import GOLDEN
+from conftest import GOLDEN, with_parts
 
 from cyclegan import assemble, checkpoint, cli
-from cyclegan.assemble import WARMUP
 from cyclegan.errors import UserError
+from cyclegan.recipes.cyclegan.settings import WARMUP, AdversarialSettings
 from cyclegan.settings import Settings, from_table
 
 GENERATOR = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
@@ -65,7 +65,8 @@ def test_the_discriminators_learn_alone_first(
     epochs: int, taught: int, settings: Settings, alone: Path
 ) -> None:
     """For 6 steps, which are an epoch."""
-    length = replace(settings.training, n_epochs=epochs, n_epochs_decay=0, discriminator_warmup=6)
+    settings = with_parts(settings, training=AdversarialSettings(3, discriminator_warmup=6))
+    length = replace(settings.training, n_epochs=epochs, n_epochs_decay=0)
     assert assemble.train(replace(settings, training=length), init_weights=alone) is None
     saved = checkpoint.load(settings.run.folder / "latest.pt").state
     steps = {
@@ -92,8 +93,7 @@ def test_a_whole_checkpoint_needs_no_warmup(tiny_settings: Settings) -> None:
 
 def test_going_on_amid_the_warmup_gives_the_same(settings: Settings, alone: Path) -> None:
     """Stopped after the first epoch of 6 steps, of 9 in which the generators wait."""
-    long = replace(settings.training, discriminator_warmup=9)
-    whole = replace(settings, training=long)
+    whole = with_parts(settings, training=AdversarialSettings(3, discriminator_warmup=9))
     assert assemble.train(whole, init_weights=alone) is None
     half = checkpoint.load(whole.run.folder / "epoch_1.pt")
     expected = networks(whole.run.folder)

@@ -123,7 +123,7 @@ def test_evaluations_are_kept_beside_the_new_ones(
 @pytest.mark.parametrize("key", ["generator", "values", "input_nc", "norm", "direction"])
 def test_what_exported_files_say_of_themselves(kind: str, key: str) -> None:
     settings = Settings()
-    architecture = metadata.Architecture(settings.generator, 3, 3, "instance")
+    architecture = metadata.Architecture(settings.recipe.generator, 3, 3, "instance")
     texts = metadata.Metadata(architecture).texts()
     assert metadata.from_texts(texts, Path("x.onnx"))
     texts[f"cyclegan.{key}"] = BAD[kind].decode(errors="replace")

@@ -14,11 +14,11 @@ from cyclegan.comparison.settings import CompareSettings
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.export.settings import ExportSettings
-from cyclegan.flags import parse, parse_run, preset_of
+from cyclegan.flags import defaults_of, parse, parse_run
 from cyclegan.losses.terms import TERMS, Term
 from cyclegan.run import RunSettings
 from cyclegan.serving.settings import ServeSettings
-from cyclegan.settings import Settings, from_table, load_preset
+from cyclegan.settings import from_table
 from cyclegan.stylize.settings import StylizeSettings
 
 ROOT = Path(__file__).parents[1]
@@ -60,9 +60,7 @@ def test_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> 
     if name == "settings":
         assert cli.run([name, *rest[: rest.index(">") if ">" in rest else None]]) == 0
     if name in ("train", "benchmark train", "benchmark load"):
-        preset = preset_of(rest)
-        defaults = load_preset(preset) if preset else Settings()
-        parse_run(rest, defaults, prog="cyclegan", about="").settings.check()
+        parse_run(rest, defaults_of(rest), prog="cyclegan", about="").settings.check()
     others = {
         "convert": ConvertSettings,
         "evaluate": EvaluateSettings,
@@ -95,7 +93,7 @@ def test_the_new_loss_term_trains(
     command = parse_run(
         ["--weights", "luminance", "2.0"], from_table(tiny, "x"), prog="cyclegan", about=""
     )
-    assert command.settings.losses.weights == {"luminance": 2.0}
+    assert command.settings.recipe.losses.weights == {"luminance": 2.0}
     torch.manual_seed(0)
     assert assemble.train(command.settings) is None
     log = (command.settings.run.folder / "losses.jsonl").read_text()

@@ -2,15 +2,25 @@
 
 import tomllib
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
 import pytest
 import tomli_w
 
 from cyclegan.errors import UsageError
 from cyclegan.recipes import RECIPES
-from cyclegan.run import MODELS, Model
-from cyclegan.settings import Settings, changes, from_table, is_fixed, load_preset, of_kind, presets
+from cyclegan.settings import (
+    Settings,
+    changes,
+    flags_of,
+    from_record,
+    from_table,
+    is_fixed,
+    load_preset,
+    load_record,
+    of_kind,
+    presets,
+)
 
 PRESETS = sorted((Path(__file__).parents[1] / "options").glob("*.toml"))
 
@@ -19,11 +29,11 @@ def test_defaults_are_the_classics() -> None:
     settings = Settings()
     settings.check()
     assert (settings.data.load_size, settings.data.crop_size) == (286, 256)
-    assert (settings.generator.ngf, settings.generator.n_blocks) == (64, 9)
+    assert (settings.recipe.generator.ngf, settings.recipe.generator.n_blocks) == (64, 9)
     assert settings.training.lr == 0.0002
-    assert settings.losses.lambda_identity == 0.5
-    assert settings.networks.norm == "instance"
-    assert not settings.generator.dropout
+    assert settings.recipe.losses.lambda_identity == 0.5
+    assert settings.recipe.networks.norm == "instance"
+    assert not settings.recipe.generator.dropout
 
 
 def test_there_are_presets() -> None:
@@ -43,8 +53,8 @@ def test_presets_are_valid_short_and_say_how_to_use_them(path: Path) -> None:
 
 def test_the_authors_identity_weights() -> None:
     by_name = {path.stem: load_preset(path) for path in PRESETS}
-    assert by_name["photo2vangogh"].losses.lambda_identity == 0.5
-    assert by_name["horse2zebra"].losses.lambda_identity == 0
+    assert by_name["photo2vangogh"].recipe.losses.lambda_identity == 0.5
+    assert by_name["horse2zebra"].recipe.losses.lambda_identity == 0
 
 
 def test_a_table_comes_back_the_same(tiny: dict) -> None:
@@ -107,16 +117,16 @@ def test_only_an_image_with_as_many_channels_can_be_added_to() -> None:
 
 def test_names_of_the_classic_stand_for_sizes() -> None:
     settings = from_table({"generator": {"netG": "resnet_6blocks", "ngf": 8}}, "x")
-    assert settings.generator.netG == "resnet"
-    assert (settings.generator.n_blocks, settings.generator.ngf) == (6, 8)
+    assert settings.recipe.generator.netG == "resnet"
+    assert (settings.recipe.generator.n_blocks, settings.recipe.generator.ngf) == (6, 8)
 
 
 def test_another_kind_keeps_what_both_know() -> None:
     small = load_preset(PRESETS[0].parent / "small.toml")
-    deeper = of_kind("generator", "resnet_9blocks", small.generator, "x")
-    assert (deeper.n_blocks, deeper.ngf) == (9, small.generator.ngf)
-    pixel = of_kind("discriminator", "pixel", small.discriminator, "x")
-    assert (pixel.netD, pixel.ndf) == ("pixel", small.discriminator.ndf)
+    deeper = of_kind("generator", "resnet_9blocks", small.recipe.generator, "x")
+    assert (deeper.n_blocks, deeper.ngf) == (9, small.recipe.generator.ngf)
+    pixel = of_kind("discriminator", "pixel", small.recipe.discriminator, "x")
+    assert (pixel.netD, pixel.ndf) == ("pixel", small.recipe.discriminator.ndf)
 
 
 def test_changes_name_keys() -> None:
@@ -125,21 +135,101 @@ def test_changes_name_keys() -> None:
         ("generator.ngf", 64, 32),
         ("training.lr", 0.0002, 0.1),
     ]
-    assert is_fixed("generator.ngf", "cycle_gan")
-    assert is_fixed("run.seed", "cycle_gan")
-    assert not is_fixed("training.lr", "cycle_gan")
-    assert not is_fixed("data.dataroot", "cycle_gan")
-    assert not is_fixed("run.device", "cycle_gan")
-    assert not is_fixed("perceptual.loss_features", "one_painting")
-    assert is_fixed("perceptual.loss_features", "fusion")
+    recipe = Settings().recipe
+    for key in ("generator.ngf", "networks.norm", "training.pool_size", "run.seed", "run.model"):
+        assert is_fixed(key, recipe)
+    for key in ("training.lr", "data.dataroot", "run.device"):
+        assert not is_fixed(key, recipe)
+    assert not is_fixed("perceptual.loss_features", of_model("one_painting").recipe)
+    assert is_fixed("perceptual.loss_features", of_model("fusion").recipe)
 
 
-def test_every_model_has_its_recipe_and_its_traits() -> None:
-    assert set(MODELS) == set(RECIPES) == set(get_args(Model))
+def of_model(model: str, **parts: dict) -> Settings:
+    return from_table({"run": {"model": model}, **parts}, "my.toml")
+
+
+@pytest.mark.parametrize("model", RECIPES)
+def test_a_recipe_names_itself_and_says_what_it_is(model: str) -> None:
+    kind = RECIPES[model].settings
+    assert kind().model == model
+    assert kind.__doc__
+    assert of_model(model).table()["run"]["model"] == model
+    assert isinstance(of_model(model).recipe, kind)
+
+
+@pytest.mark.parametrize("model", RECIPES)
+def test_each_key_stands_once(model: str) -> None:
+    """A preset's table may hold keys of the recipe beside those of all models, never twice."""
+    settings = of_model(model)
+    for name, key in flags_of(settings.recipe):
+        shared = getattr(settings, name) if name in ("run", "networks", "training") else None
+        assert not hasattr(shared, key), (name, key)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (
+            {"run": {"model": "one_painting"}, "losses": {"lambda_nce": 3.0}},
+            "my.toml: [losses] lambda_nce goes with --model cycle_gan, not one_painting",
+        ),
+        (
+            {"run": {"model": "fusion"}, "networks": {"norm": "batch"}},
+            "my.toml: [networks] norm goes with --model cycle_gan or one_painting, not fusion",
+        ),
+        (
+            {"fusion": {"match_colors": True}},
+            "my.toml: [fusion] match_colors goes with --model fusion, not cycle_gan",
+        ),
+        (
+            {"run": {"model": "fusion"}, "discriminator": {"netD": "multiscale"}},
+            "my.toml: [discriminator] netD goes with --model cycle_gan, not fusion",
+        ),
+        (
+            {"run": {"model": "fussion"}},
+            "my.toml: model 'fussion': unknown, perhaps you meant fusion; there are cycle_gan, "
+            "one_painting, fusion",
+        ),
+    ],
+)
+def test_a_preset_that_names_another_models_key_says_whose_it_is(table: dict, words: str) -> None:
+    with pytest.raises(UsageError) as error:
+        from_table(table, "my.toml")
+    assert str(error.value) == words
+
+
+def earlier(model: str, **changed: Any) -> dict[str, Any]:
+    """The tables that versions before wrote for a run: those of all models, with all keys."""
+    table: dict[str, Any] = {}
+    for other in [*RECIPES, model]:
+        for name, values in of_model(other).table().items():
+            table[name] = table.get(name, {}) | values
+    return table | {name: table[name] | values for name, values in changed.items()}
+
+
+@pytest.mark.parametrize("model", RECIPES)
+def test_what_earlier_versions_wrote_is_read(model: str, tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(tomli_w.dumps(earlier(model)))
+    assert load_preset(path) == load_record(path) == of_model(model)
+
+
+def test_what_a_run_recorded_of_other_models_is_passed_over() -> None:
+    """Whatever it says: they were taken without a word, and did nothing."""
+    table = earlier("one_painting", losses={"lambda_nce": 3.0}, discriminator={"netD": "pixel"})
+    assert from_record(table, "latest.pt") == of_model("one_painting")
+    with pytest.raises(UsageError, match="goes with --model cycle_gan, not one_painting"):
+        from_table(table, "settings.toml")
+
+
+def test_another_model_keeps_what_both_know() -> None:
+    parts = {"losses": {"lambda_style": 3.0, "lambda_A": 2.0}, "training": {"lr": 0.1}}
+    painting = from_table(parts, "x").of_model("one_painting", "--model")
+    assert painting == of_model("one_painting", losses={"lambda_style": 3.0}, training={"lr": 0.1})
 
 
 def test_only_discriminators_have_a_level_of_guessing() -> None:
-    levels = {model: from_table({"run": {"model": model}}, "test").guessing for model in MODELS}
+    levels = {model: of_model(model).recipe.guessing for model in RECIPES}
     assert levels == {"cycle_gan": 0.25, "one_painting": None, "fusion": None}
 
 

@@ -288,7 +288,7 @@ def _conversion(bench: Bench) -> Figures:
 def _fresh_run(folder: Path, bench: Bench) -> Path:
     """A run whose generator has learnt nothing: it takes as long."""
     settings = bench.training(1)
-    made = settings.generator.build(3, 3, settings.networks.norm)
+    made = settings.recipe.networks_of(settings.networks)[0]
     state = {"networks": {"generator_a_to_b": made.state_dict()}}
     (folder / "run").mkdir()
     return checkpoint.save(Checkpoint(settings.table(), state, Position()), folder / "run")

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from cyclegan.benchmark.settings import BenchmarkSettings, DeviceBenchmarkSettings
 from cyclegan.errors import UsageError
-from cyclegan.flags import Glance, parse, parse_run, preset_of
+from cyclegan.flags import Glance, defaults_of, parse, parse_run
 from cyclegan.progress import waiting
-from cyclegan.settings import Settings, load_preset
+from cyclegan.settings import Settings
 
 TRAIN = "measure training here: time, memory, plan"
 LOAD = "measure loading here: decoding, scaling, the cache"
@@ -70,9 +70,7 @@ def _own(args: Sequence[str]) -> tuple[BenchmarkSettings, list[str]]:
 
 def _of_run(args: Sequence[str], name: str, about: str) -> tuple[BenchmarkSettings, Settings]:
     benchmark, rest = _own(args)
-    preset = preset_of(rest)
-    defaults = Settings() if preset is None else load_preset(preset)
     about = f"{about}; takes --pairs N, --json and the flags of train"
-    command = parse_run(rest, defaults, prog=f"cyclegan benchmark {name}", about=about)
+    command = parse_run(rest, defaults_of(rest), prog=f"cyclegan benchmark {name}", about=about)
     command.settings.check()
     return benchmark, command.settings

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 
 from cyclegan.errors import UsageError
-from cyclegan.flags import Glance, parse_run, preset_of
-from cyclegan.settings import Settings, load_preset, presets
+from cyclegan.flags import Glance, defaults_of, parse_run
+from cyclegan.settings import presets
 from cyclegan.text import read_text
 
 HELP = "print the resolved settings as a TOML preset; --list: the presets there are"
@@ -19,10 +19,7 @@ def run(args: Sequence[str]) -> int:
             raise UsageError(f"--list stands alone: leave {rest[0]} out")
         sys.stdout.write(_listed())
         return 0
-    preset = preset_of(args)
-    defaults = Settings() if preset is None else load_preset(preset)
-    about = HELP
-    command = parse_run(args, defaults, prog="cyclegan settings", about=about)
+    command = parse_run(args, defaults_of(args), prog="cyclegan settings", about=HELP)
     command.settings.check()
     import tomli_w
 

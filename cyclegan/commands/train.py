@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from cyclegan.errors import UsageError, UserError
-from cyclegan.flags import Glance, RunCommand, parse_run, preset_of
+from cyclegan.flags import Glance, RunCommand, defaults_of, parse_run
 from cyclegan.packages import need
 from cyclegan.run import RunSettings
 from cyclegan.run_folder import RunFolder
-from cyclegan.settings import Settings, changes, from_table, is_fixed, load_preset
+from cyclegan.settings import Settings, changes, from_record, is_fixed, load_record
 from cyclegan.training.interrupt import CompilerInterrupted, Interrupted, StopRequest
 
 HELP = "train two generators and two discriminators on two folders"
@@ -49,8 +49,7 @@ def _is_further_process(environment: Mapping[str, str]) -> bool:
 
 def _run(args: Sequence[str]) -> int:
     glance, _ = Glance(["name", "checkpoints_dir"], ["continue_train"]).parse_known_args(args)
-    preset = preset_of(args)
-    defaults = Settings() if preset is None else load_preset(preset)
+    defaults = defaults_of(args)
     if glance.continue_train:
         return _resume(args, glance.checkpoints_dir, glance.name, defaults)
     command = _parse_train(args, defaults)
@@ -72,7 +71,7 @@ def _begin(command: RunCommand) -> int:
     ended_by = assemble.train(
         command.settings, init_weights=command.init_weights, trust_code=command.trust_code
     )
-    return _end(ended_by, command.settings.run)
+    return _end(ended_by, command.settings)
 
 
 def _resume(
@@ -94,7 +93,7 @@ def _go_on(args: Sequence[str], folder: Path) -> int:
     from cyclegan.recovery import recover
 
     saved, path = recover(folder), RunFolder(folder).latest
-    kept = from_table(saved.settings, str(path))
+    kept = from_record(saved.settings, str(path))
     old = _at(kept, folder)
     command = _parse_train(args, old)
     command.settings.check()
@@ -110,7 +109,7 @@ def _go_on(args: Sequence[str], folder: Path) -> int:
         raise UserError(
             f"{lost}: not there, and the run was trained on it: give {flag} with where it is now"
         )
-    return _end(assemble.train(command.settings, resume=saved), command.settings.run)
+    return _end(assemble.train(command.settings, resume=saved), command.settings)
 
 
 def _watched(command: RunCommand) -> AbstractContextManager[None]:
@@ -129,7 +128,7 @@ def _watched(command: RunCommand) -> AbstractContextManager[None]:
 def _remembered(path: Path, defaults: Settings) -> Settings:
     """The settings beside the checkpoint, to read flags by until it is loaded."""
     try:
-        found = load_preset(path)
+        found = load_record(path)
     except UsageError:  # missing or damaged: the checkpoint holds them too
         found = defaults
     return _at(found, path.parent)
@@ -153,7 +152,7 @@ def _tell_changes(old: Settings, new: Settings, path: Path) -> None:
     """Say what differs from the checkpoint. Raises UsageError where a run can't change it."""
     for key, before, after in changes(old, new):
         flag = f"--{key.rpartition('.')[2]}"
-        if is_fixed(key, old.run.model):
+        if is_fixed(key, old.recipe):
             raise UsageError(
                 f"{flag} {after}: {path} was trained with {before}, which a run can't change: "
                 "leave the flag out, or start a new run with another --name"
@@ -189,11 +188,12 @@ def _stopped(interrupted: Interrupted, run: RunSettings | None = None) -> int:
     return _exit_code(interrupted.number, run or RunSettings())
 
 
-def _end(ended_by: int | None, run: RunSettings) -> int:
+def _end(ended_by: int | None, settings: Settings) -> int:
     """Say how the run ended; return the exit code."""
+    run = settings.run
     if ended_by is not None:
         return _saved(ended_by, run)
-    style = " --style FILE" if run.traits.given_style else ""
+    style = " --style FILE" if settings.recipe.given_style else ""
     sys.stdout.write(
         f"trained: {run.folder}\nconvert with: "
         f"cyclegan convert {_flags(run)} --input DIR{style} --output DIR\n"

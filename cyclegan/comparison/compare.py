@@ -26,7 +26,7 @@ from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import make_yardstick
 from cyclegan.features.table import feature_network
 from cyclegan.progress import tracked
-from cyclegan.settings import Settings, from_table
+from cyclegan.settings import Settings, from_record
 
 QUALITY = 92  # of JPEG
 
@@ -76,7 +76,7 @@ def _open(given: str, settings: CompareSettings) -> _Run:
     if not path.is_file():
         path = checkpoint.path_of(path if path.is_dir() else named, settings.epoch)
     saved = checkpoint.load(path, mapped=True)
-    trained = from_table(saved.settings, str(path)).found_from(path.parent)
+    trained = from_record(saved.settings, str(path)).found_from(path.parent)
     translator = Translator.load(path, direction=settings.direction, device=settings.device)
     return _Run(trained.run.name if Path(given) == path else given, path, trained, translator)
 

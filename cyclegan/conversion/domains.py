@@ -12,7 +12,7 @@ from cyclegan.data.folders import folder_of_test_images, place_of_test_images
 from cyclegan.data.settings import DataSettings
 from cyclegan.errors import UserError
 from cyclegan.run import FolderDirection, check_name
-from cyclegan.settings import Settings, from_table
+from cyclegan.settings import Settings, from_record
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def _sides(settings: ConvertSettings) -> Sides | None:
     source, target = data.folder("A"), data.folder("B")
     if direction == "BtoA":
         source, target = target, source
-    return Sides(direction, source, target, trained.run.traits.both_ways)
+    return Sides(direction, source, target, trained.recipe.both_ways)
 
 
 def _trained(settings: ConvertSettings) -> Settings | None:
@@ -115,7 +115,7 @@ def _trained(settings: ConvertSettings) -> Settings | None:
         path = checkpoint.path_of(path, settings.epoch)
     if path.suffix != ".pt":
         return None
-    trained = from_table(checkpoint.load(path, mapped=True).settings, str(path))
+    trained = from_record(checkpoint.load(path, mapped=True).settings, str(path))
     return trained.found_from(path.parent)
 
 

@@ -22,7 +22,6 @@ from cyclegan.conversion.reference import compare
 from cyclegan.conversion.remote import Here, mirrored
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.sizes import SizeAdvice, pixels_of_two_sizes
-from cyclegan.conversion.styles import Styles
 from cyclegan.conversion.translator import Translator, choose_way
 from cyclegan.conversion.weights import Generator
 from cyclegan.device import tune
@@ -30,6 +29,7 @@ from cyclegan.errors import UsageError, UserError, in_words, printable
 from cyclegan.execution.settings import Switch
 from cyclegan.packages import need
 from cyclegan.progress import progress_bar, waiting
+from cyclegan.recipes.styles import Styles
 from cyclegan.run import FolderDirection, check_name
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from cyclegan.conversion import inputs, memory, weights
 from cyclegan.conversion.settings import NormStatistics
-from cyclegan.conversion.styles import NO_STYLES, Styles
 from cyclegan.conversion.weights import Generator
 from cyclegan.device import choose_device, ran_out_of_memory
 from cyclegan.errors import UsageError, UserError
@@ -20,6 +19,7 @@ from cyclegan.execution.choice import choose_for_conversion
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.settings import PrecisionChoice, Switch
 from cyclegan.images.picture import Array
+from cyclegan.recipes.styles import NO_STYLES, Styles
 from cyclegan.run import FolderDirection
 from cyclegan.runtimes.settings import Provider, Runtime
 from cyclegan.tiling.means import Block, Means, Tell, silent

@@ -1,6 +1,6 @@
 """A checkpoint, a file of the classic scripts or an exported one becomes one generator."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,16 @@ from cyclegan import checkpoint, classic
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.contents import ending_of
 from cyclegan.conversion.settings import NormStatistics
-from cyclegan.conversion.styles import NO_STYLES, Styles
 from cyclegan.errors import UsageError, UserError
-from cyclegan.fusion.build import Blueprint
-from cyclegan.fusion.network import FusionNetwork
-from cyclegan.generators import palette
+from cyclegan.recipes.materials import Converter, Saved
+from cyclegan.recipes.styles import NO_STYLES, Styles
 from cyclegan.run import FolderDirection
 from cyclegan.runtimes import safetensors
 from cyclegan.runtimes.opened import Session
 from cyclegan.runtimes.settings import Provider, Runtime
 from cyclegan.runtimes.table import Choice, choose, parts
-from cyclegan.settings import from_table
-from cyclegan.wrapped import NETWORKS, Weights
+from cyclegan.settings import from_record
+from cyclegan.wrapped import NETWORKS
 
 
 @dataclass(frozen=True)
@@ -83,36 +81,34 @@ def load(
     takes the generator of the other direction. `direction` counts by the folders of the training
     data; None is the direction that was trained. `runtime` opens exported files, auto goes by their
     content; onnxruntime computes by `provider`. `style_mix` names paintings of a model of several,
-    with their shares; a fusion model takes its style from `styles`. Files that are programs are
-    opened only with `trust_code`. Raises UserError where the file can't be used.
+    with their shares; `styles` are pictures for a model whose style is given. Files that are
+    programs are opened only with `trust_code`. Raises UserError where the file can't be used.
     """
     if classic.is_folder(path) and back:
         direction, back = ("AtoB" if direction == "BtoA" else "BtoA"), False
     path = file_of(path, epoch, direction)
     choice = choose(path, runtime, provider, trust_code=trust_code)
+    styles = replace(styles, mix=style_mix)
     if choice is not None:
         _check_one(path, back=back)
-        _check_mix(path, style_mix)
         styles.refuse(path)
         return _exported(path, direction, choice)
-    found = _weights(path, direction, style_mix, average=average, back=back)
-    classic.check_fit(found.architecture.build, found.weights, path)
+    found = _weights(path, direction, styles, average=average, back=back)
+    architecture = found.converter.architecture
+    classic.check_fit(architecture.build, found.converter.weights, path)
     # Weights are drawn and then replaced, in a quarter of the time that it takes not to draw them:
     # for the meta device torch loads sympy first.
     with torch.random.fork_rng(devices=()):
-        network = found.architecture.build()
-    classic.load_into(network, found.weights, path)
+        network = architecture.build()
+    classic.load_into(network, found.converter.weights, path)
     network.eval().requires_grad_(False)
-    digest = checkpoint.digest(found.weights)
-    if isinstance(network, FusionNetwork):
-        channels = found.architecture.output_nc
-        network = styles.paint(network, found.painting_size, channels, path).eval()
+    digest = checkpoint.digest(found.converter.weights)
+    if found.converter.finish is not None:
+        network = found.converter.finish(network).eval()
         digest = checkpoint.digest(network.state_dict())
-    else:
-        styles.refuse(path)
     return Generator(
         network,
-        found.architecture,
+        architecture,
         f"{path}",
         digest,
         found.values,
@@ -161,12 +157,9 @@ def advice(generator: Generator, statistics: NormStatistics) -> str | None:
 
 @dataclass(frozen=True)
 class _Weights:
-    architecture: classic.Architecture
-    weights: Weights
+    converter: Converter
     values: tuple[float, float] | None = None
     direction: FolderDirection | None = None
-    painting_size: int = 0
-    """pixels that pictures of a style are scaled down to"""
     trained_side: int | None = None
     """as of a Generator"""
 
@@ -174,7 +167,7 @@ class _Weights:
 def _weights(
     path: Path,
     direction: FolderDirection | None,
-    style_mix: str | None,
+    styles: Styles,
     *,
     average: bool,
     back: bool,
@@ -182,49 +175,44 @@ def _weights(
     if ending_of(path) == ".safetensors":
         metadata, weights = safetensors.read(path)
         if metadata is None:
-            return _foreign(weights, path, direction, style_mix, back=back)
+            return _foreign(weights, path, direction, styles, back=back)
         _check_one(path, back=back)
-        _check_mix(path, style_mix)
+        styles.refuse(path)
         _check_direction(metadata.direction, direction, path)
-        return _Weights(metadata.architecture, weights, metadata.values, metadata.direction)
+        held = Converter(metadata.architecture, weights)
+        return _Weights(held, metadata.values, metadata.direction)
     content = checkpoint.load_plain(path, mapped=True)  # a generator is a tenth of a checkpoint
     if checkpoint.is_checkpoint(content):
         saved = checkpoint.from_plain(content, path)
         if not saved.digests:  # of the first versions: the whole file tells whether it is damaged
             saved = checkpoint.load(path)
-        return _of_checkpoint(saved, path, direction, style_mix, average=average, back=back)
-    return _foreign(checkpoint.load_plain(path), path, direction, style_mix, back=back)
+        return _of_checkpoint(saved, path, direction, styles, average=average, back=back)
+    return _foreign(checkpoint.load_plain(path), path, direction, styles, back=back)
 
 
 def _foreign(
     content: Any,
     path: Path,
     direction: FolderDirection | None,
-    style_mix: str | None,
+    styles: Styles,
     *,
     back: bool,
 ) -> _Weights:
     """A generator of other scripts, however it is wrapped."""
-    _check_mix(path, style_mix)
+    styles.refuse(path)
     forth = (direction != "BtoA") != back
     ours = NETWORKS["G_A" if forth else "G_B"]
     weights, named = classic.generator_of(content, path, ours)
     if not named:
         _check_one(path, back=back)
     told: FolderDirection | None = (direction or "AtoB") if named else None
-    return _Weights(classic.infer_architecture(weights, path), weights, direction=told)
+    held = Converter(classic.infer_architecture(weights, path), weights)
+    return _Weights(held, direction=told)
 
 
 def _check_one(path: Path, *, back: bool) -> None:
     if back:
         raise UsageError(f"--also needs the other generator: {path} holds one; give --name RUN")
-
-
-def _check_mix(path: Path, style_mix: str | None) -> None:
-    if style_mix is not None:
-        raise UsageError(
-            f"--style_mix {style_mix}: {path} knows one style; a run of several paintings can mix"
-        )
 
 
 def _exported(path: Path, direction: FolderDirection | None, choice: Choice) -> Generator:
@@ -259,12 +247,12 @@ def _of_checkpoint(
     saved: Checkpoint,
     path: Path,
     direction: FolderDirection | None,
-    style_mix: str | None,
+    styles: Styles,
     *,
     average: bool,
     back: bool,
 ) -> _Weights:
-    settings = from_table(saved.settings, str(path))
+    settings = from_record(saved.settings, str(path))
     trained = settings.run.direction
     forth = (direction in (None, trained)) != back
     name = "generator_a_to_b" if forth else "generator_b_to_a"
@@ -278,21 +266,11 @@ def _of_checkpoint(
     digest = saved.digests.get(f"{group}/{name}")
     if digest and digest != checkpoint.digest(networks[name]):
         raise UserError(f"{path}: damaged: the weights of {name} are not those that were saved")
-    weights, norm = networks[name], settings.networks.norm
-    if palette.NAME in networks:
-        weights, norm = palette.mixed(weights, networks[palette.NAME], style_mix), "instance_affine"
-    else:
-        _check_mix(path, style_mix)
     channels = (settings.networks.input_nc, settings.networks.output_nc)
-    a, b = channels if name == "generator_a_to_b" else channels[::-1]
-    generator = settings.generator
-    if settings.run.traits.given_style:
-        generator = Blueprint.of(settings.fusion, settings.perceptual.loss_features, weights)
+    wanted = Saved(networks, name, channels if forth else channels[::-1], path)
     return _Weights(
-        classic.Architecture(generator, a, b, norm),
-        weights,
+        settings.recipe.converter(wanted, styles),
         settings.data.range,
         direction or trained,
-        settings.losses.painting_size,
         settings.data.scaled_to,
     )

@@ -24,7 +24,7 @@ from cyclegan.features.table import feature_network
 from cyclegan.progress import progress_bar, tracked, waiting
 from cyclegan.run import FolderDirection, check_name
 from cyclegan.run_folder import RunFolder
-from cyclegan.settings import from_table
+from cyclegan.settings import from_record
 from cyclegan.translation import Convert
 
 
@@ -74,12 +74,12 @@ def evaluate_run(
     folder = settings.checkpoints_dir / name
     paths = _paths(folder, settings.epoch)
     first = next(iter(paths.values()))
-    trained = from_table(checkpoint.load(first, mapped=True).settings, str(first))
+    trained = from_record(checkpoint.load(first, mapped=True).settings, str(first))
     trained = trained.found_from(folder)
-    if not trained.run.traits.both_ways:
+    if not trained.recipe.both_ways:
         raise UsageError(
-            f"--name {name}: a run of --model {trained.run.model} converts one way only, and both "
-            f"are measured: its losses are in {RunFolder(folder).report}, and --real DIR "
+            f"--name {name}: a run of --model {trained.recipe.model} converts one way only, and "
+            f"both are measured: its losses are in {RunFolder(folder).report}, and --real DIR "
             "--fake DIR compares folders"
         )
     content = (

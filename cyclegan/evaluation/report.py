@@ -32,7 +32,7 @@ from cyclegan.loggers.visdom.page import draw
 from cyclegan.metrics.fid import ENOUGH
 from cyclegan.metrics.kid import Kid, Progress
 from cyclegan.run_folder import RunFolder
-from cyclegan.settings import load_preset
+from cyclegan.settings import load_record
 from cyclegan.training.diary import LOGGED
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ def _show_with_curves(tables: Sequence[EvaluationRow], folder: Path) -> bool:
     except UserError as error:  # a run that was moved, or whose logs are gone, is measured too
         log.warning("%s: the figures are in %s only", error, RunFolder(folder).evaluations.name)
         return False
-    settings = load_preset(RunFolder(folder).settings).loggers
+    settings = load_record(RunFolder(folder).settings).loggers
     if settings.visdom:
         with suppress(OSError, RefusedError, UserError):  # nobody answers, or nobody can be asked
             client = connect(settings, settings.display_env or journey.name)

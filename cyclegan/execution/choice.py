@@ -12,13 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan.device import free_memory, ran_out_of_memory, random_numbers_kept, wait_for
+from cyclegan.errors import UsageError
 from cyclegan.execution.compiler import compiler_works
 from cyclegan.execution.execution import Execution, Precision
 from cyclegan.execution.settings import ExecutionSettings, PrecisionChoice, Switch
 from cyclegan.layers.settings import Recompute
 
-#: A step's generator passes: two translations, two cycles, two identities, and the rest.
-PASSES = 6.5
 #: Elements of the largest map from which on keeping all of them is the memory's larger part.
 LARGE = 1 << 21
 
@@ -41,18 +40,23 @@ COMPILING = {"cpu": Compiling(120.0, 30.0, 0.08), "cuda": Compiling(60.0, 20.0, 
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be computed: one generator, the shape of a batch, and how often."""
+    """What is to be computed: a network that takes most of a step, a batch, and how often."""
 
-    generator: nn.Module
+    network: nn.Module
+    """images (N, C, H, W) in [-1, 1] -> the same"""
     shape: tuple[int, int, int, int]
     """(N, C, H, W) of a step's batch"""
-    steps: int
-    same_size: bool
-    """whether all batches but an epoch's last have this shape"""
+    passes: float
+    """of the network, there and back, that a step takes as long as"""
     per_sample: bool
     """whether an image's result depends on no other: no BatchNorm, no dropout"""
     widest: int
     """channels of the largest map"""
+    adapts: bool = True
+    """whether it can be computed in another type or layout, compiled, and several calls as one"""
+    steps: int = 0
+    same_size: bool = False
+    """whether all batches but an epoch's last have this shape"""
 
 
 @dataclass(frozen=True)
@@ -61,13 +65,13 @@ class Chosen:
 
     execution: Execution
     seconds_per_step: float
-    """estimated from passes of the generator; 0 where nothing was measured"""
+    """estimated from passes of the network; 0 where nothing was measured"""
 
 
 def choose(settings: ExecutionSettings, work: Work, device: torch.device) -> Chosen:
     """Choose for this device and this work; takes a few seconds at the most.
 
-    Leaves torch's random numbers and the generator as they are; sets torch's number of threads.
+    Leaves torch's random numbers and the network as they are; sets torch's number of threads.
     What needs more memory than there is has lost. Raises MemoryError where everything does.
     """
     threads = settings.threads or torch.get_num_threads()
@@ -81,9 +85,11 @@ def choose(settings: ExecutionSettings, work: Work, device: torch.device) -> Cho
 def _measured(
     settings: ExecutionSettings, work: Work, device: torch.device, threads: int
 ) -> Chosen:
+    if not work.adapts:
+        return _as_it_is(settings, work, device, threads)
     of_kind = _on_a_gpu if device.type == "cuda" else _by_measuring
     base, one = of_kind(settings, work, device, threads)
-    step = one * PASSES
+    step = one * work.passes
     if not (_compiles(settings, base, work, step) and compiler_works(device)):
         return Chosen(base, step)
     # The compiler itself computes again what is cheap.
@@ -98,7 +104,7 @@ def _on_a_gpu(
 
     Passes would compare how long launches take: what is compiled into CUDA graphs has next to none.
     """
-    fewer = _native(work.generator, device)
+    fewer = _native(work.network, device)
     precision = fewer if settings.precision == "auto" else settings.precision
     base = replace(
         _base(work, device, threads, precision),
@@ -119,10 +125,27 @@ def _by_measuring(
         channels_last=channels_last,
         recompute=_recompute(settings, work),
     )
-    one = _first_pass(base, work, device)
-    if device.type == "cpu" and _may_choose_threads(settings) and one < _QUICK and threads > 1:
-        base, one = _fewer_threads(base, work, device, one)
+    base, one = _with_threads(settings, base, work, device)
     return replace(base, batched=_batches(settings, base, work, device, one)), one
+
+
+def _as_it_is(
+    settings: ExecutionSettings, work: Work, device: torch.device, threads: int
+) -> Chosen:
+    """In float32, eagerly and call by call; only the threads are to choose.
+
+    Raises UsageError where something else is asked for.
+    """
+    asked = {"precision": settings.precision, "compile": settings.compile}
+    asked |= {"batching": settings.batching, "checkpointing": settings.checkpointing}
+    for flag, value in asked.items():
+        if value not in ("auto", "off", "fp32"):
+            raise UsageError(
+                f"--{flag} {value}: this model is computed in float32 and eagerly, in one way "
+                "only: leave the flag out"
+            )
+    base, one = _with_threads(settings, Execution(device.type, threads, fused=True), work, device)
+    return Chosen(base, one * work.passes)
 
 
 def _base(work: Work, device: torch.device, threads: int, precision: Precision) -> Execution:
@@ -211,7 +234,7 @@ def _precision(
 
 
 def _pass(execution: Execution, work: Work, device: torch.device, times: int) -> float:
-    """Seconds of `times` batches through a copy of the generator at once, there and back.
+    """Seconds of `times` batches through a copy of the network at once, there and back.
 
     For ever where they need more memory than there is.
     """
@@ -228,7 +251,7 @@ def _pass(execution: Execution, work: Work, device: torch.device, times: int) ->
 
 def _timed(execution: Execution, work: Work, device: torch.device, times: int) -> float:
     eager = replace(execution, compiled=False)
-    network = copy.deepcopy(work.generator).to(device).requires_grad_()
+    network = copy.deepcopy(work.network).to(device).requires_grad_()
     call = eager.prepare(network)
     n, channels, height, width = work.shape
     images = torch.rand(n * times, channels, height, width, device=device) * 2 - 1
@@ -252,6 +275,16 @@ def _batched_on_a_gpu(settings: ExecutionSettings, work: Work) -> bool:
     n, _, height, width = work.shape
     few = n * height * width <= _FILLS
     return settings.batching == "on" or (settings.batching == "auto" and few)
+
+
+def _with_threads(
+    settings: ExecutionSettings, base: Execution, work: Work, device: torch.device
+) -> tuple[Execution, float]:
+    """With the number of threads that is best, and the seconds of a pass."""
+    one = _first_pass(base, work, device)
+    if device.type == "cpu" and _may_choose_threads(settings) and one < _QUICK and base.threads > 1:
+        return _fewer_threads(base, work, device, one)
+    return base, one
 
 
 def _fewer_threads(
@@ -297,7 +330,7 @@ def _recompute_by_memory(
     """The least that lets a step fit into what is free."""
     if settings.checkpointing != "auto":
         return "full" if settings.checkpointing == "on" else "off"
-    weights = sum(p.numel() for p in work.generator.parameters())
+    weights = sum(p.numel() for p in work.network.parameters())
     # Two generators, and less than that for two discriminators: weights, gradients and moments.
     room = _FILLED * free_memory(device) - 3 * 16 * weights
     needed = kept_for_gradients(base, work) * (3.5 if base.batched else 2.5)  # graphs of one part
@@ -305,8 +338,8 @@ def _recompute_by_memory(
 
 
 def kept_for_gradients(execution: Execution, work: Work) -> int:
-    """Bytes that a pass of the generator keeps; counted without computing anything."""
-    network = copy.deepcopy(work.generator).to("meta").requires_grad_()
+    """Bytes that a pass of the network keeps; counted without computing anything."""
+    network = copy.deepcopy(work.network).to("meta").requires_grad_()
     call = replace(execution, compiled=False, recompute="off").prepare(network)
     own = {p.untyped_storage()._cdata for p in network.parameters()}
     kept: dict[int, torch.UntypedStorage] = {}

@@ -13,7 +13,6 @@ from rich.console import Console
 
 from cyclegan import checkpoint
 from cyclegan.conversion import weights
-from cyclegan.conversion.styles import Styles
 from cyclegan.conversion.translator import Translator
 from cyclegan.conversion.weights import Generator
 from cyclegan.errors import UsageError, UserError
@@ -24,6 +23,7 @@ from cyclegan.export.network import Exportable, exportable
 from cyclegan.export.settings import ExportSettings
 from cyclegan.leftovers import temporary_folder
 from cyclegan.progress import progress_bar, waiting
+from cyclegan.recipes.styles import Styles
 from cyclegan.runtimes.opened import first_line
 from cyclegan.runtimes.table import parts
 

@@ -53,9 +53,6 @@ class LossSettings:
     """weight of a cycle that compares images as that network sees them"""
     lambda_tv: NonNegativeFloat = 0.0
     """weight of the output's total variation: neighbouring pixels should be alike"""
-    painting_size: PositiveInt = 256
-    """pixels that the shorter side of a painting is scaled down to before its style is looked at;
-    strokes are learned at the size that they have there"""
     weights: dict[str, float] = field(default_factory=dict)
     """weights of further loss terms by their names in the table, the same in both directions"""
 
@@ -86,6 +83,23 @@ class LossSettings:
             "total_variation": self.lambda_tv,
         }
         return {name: weight for name, weight in (weights | self.weights).items() if weight}
+
+
+@dataclass(frozen=True, config=STRICT)
+class StyleLossSettings:
+    """What is minimised where content and style say it all, and with which weights."""
+
+    lambda_content: NonNegativeFloat = 0.0
+    """weight of the content loss: input and output, seen by a network that recognises things"""
+    lambda_style: NonNegativeFloat = 0.0
+    """weight of the style loss: the output and the painting, seen by that network"""
+    lambda_tv: NonNegativeFloat = 0.0
+    """weight of the output's total variation: neighbouring pixels should be alike"""
+    painting_size: PositiveInt = 256
+    """pixels that the shorter side of a painting is scaled down to before its style is looked at;
+    strokes are learned at the size that they have there"""
+    weights: dict[str, float] = field(default_factory=dict)
+    """weights of further loss terms by their names in the table"""
 
 
 #: Both halves of the loss at the score that calls real and fake equally likely.

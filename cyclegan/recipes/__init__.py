@@ -1,16 +1,98 @@
-"""The one table of recipes (`--model`): what is trained together."""
+"""Recipes by the names that `--model` takes: what is trained together, each a whole part."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Union
 
-from cyclegan.recipes.cyclegan import build as build_cyclegan
-from cyclegan.recipes.fusion import build as build_fusion
-from cyclegan.recipes.materials import Materials
-from cyclegan.recipes.one_painting import build as build_one_painting
-from cyclegan.run import Model
-from cyclegan.training.phase import Recipe
+from cyclegan.kinds import Kind
+from cyclegan.recipes.cyclegan.settings import CycleGANSettings
+from cyclegan.recipes.fusion.settings import FusionSettings
+from cyclegan.recipes.one_painting.settings import OnePaintingSettings
 
-RECIPES: Mapping[Model, Callable[[Materials], Recipe]] = {
-    "cycle_gan": build_cyclegan,
-    "one_painting": build_one_painting,
-    "fusion": build_fusion,
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+    from cyclegan.execution.choice import Work
+    from cyclegan.layers.settings import ChannelSettings
+    from cyclegan.recipes.materials import Converter, Materials, Saved
+    from cyclegan.recipes.styles import Styles
+    from cyclegan.training.phase import Recipe
+
+#: The one table of recipes.
+RECIPES = {
+    "cycle_gan": Kind(CycleGANSettings),
+    "one_painting": Kind(OnePaintingSettings),
+    "fusion": Kind(FusionSettings),
 }
+
+if TYPE_CHECKING:
+
+    class WeightedTerms(Protocol):
+        """Settings of losses."""
+
+        @property
+        def weights(self) -> Mapping[str, float]:
+            """Of further loss terms by their names."""
+
+    class RecipeSettings(Protocol):
+        """Settings of a recipe: what must be known before it is built, and what builds it.
+
+        Its parts are dataclasses, each a table of a preset that has the field's name.
+        """
+
+        both_ways: ClassVar[bool]
+        """whether it converts back, too"""
+        given_style: ClassVar[bool]
+        """whether each conversion has to come with a picture whose style it takes on"""
+        fixed: ClassVar[tuple[str, ...]]
+        """dotted keys that its runs can't change, besides those that no run can"""
+        described: ClassVar[Mapping[str, Any]]
+        """classes that describe its networks in exported files, by their netG"""
+
+        @property
+        def model(self) -> str: ...
+        @property
+        def losses(self) -> WeightedTerms: ...
+        @property
+        def guessing(self) -> float | None:
+            """A discriminator's loss when it can only guess; None where there is no such level."""
+
+        @property
+        def same_sizes(self) -> bool:
+            """Whether images of both domains have to be of one size."""
+
+        @property
+        def smallest_side(self) -> int:
+            """Pixels a side that images have at least."""
+
+        @property
+        def frozen_networks(self) -> Mapping[str, str]:
+            """The trained networks that it learns by, by the key that names each."""
+
+        def check(self, channels: ChannelSettings, crop_size: int) -> None:
+            """Raise UsageError where settings contradict each other."""
+
+        def starting_from(self, names: Sequence[str]) -> "RecipeSettings":
+            """The settings of a run that starts from networks of these names."""
+
+        def networks_of(self, channels: ChannelSettings) -> Sequence[nn.Module]:
+            """Networks that a checkpoint holds at least, by which its size is checked."""
+
+        def probe(self, channels: ChannelSettings, batch_size: int, side: int) -> Work:
+            """What an execution is chosen by: the network that takes most of a step."""
+
+        def build(self, materials: Materials) -> Recipe:
+            """Draws the initial weights from torch's global generator. Raises UserError."""
+
+        def converter(self, saved: Saved, styles: Styles) -> Converter:
+            """One network of a checkpoint, by what is wanted of its style. Raises UserError."""
+
+else:
+    RecipeSettings = Union[tuple({kind.settings for kind in RECIPES.values()})]  # noqa: UP007
+
+
+def recipe_named(name: object) -> type[RecipeSettings]:
+    """The settings class of a recipe; of the default one where there is none of that name."""
+    found: type[RecipeSettings] = RECIPES.get(str(name), RECIPES["cycle_gan"]).settings
+    return found

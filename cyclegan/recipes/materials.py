@@ -1,34 +1,54 @@
-"""What a recipe is made of."""
+"""What a recipe is made of, and what it makes of a checkpoint."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
-from cyclegan.discriminators import DiscriminatorSettings
+from cyclegan.classic import Architecture
 from cyclegan.execution.execution import Execution
-from cyclegan.fusion.settings import FusionSettings
-from cyclegan.generators import GeneratorSettings
-from cyclegan.layers.settings import NetworkSettings
-from cyclegan.losses.perceptual.settings import PerceptualSettings
-from cyclegan.losses.settings import LossSettings
+from cyclegan.layers.settings import ChannelSettings
 from cyclegan.training.settings import TrainingSettings
+from cyclegan.wrapped import Weights
 
 
 @dataclass(frozen=True)
 class Materials:
-    """Settings of the parts, how they are computed, and the pictures to be like."""
+    """What all recipes are given to train, besides their own settings."""
 
-    networks: NetworkSettings
-    generator: GeneratorSettings
-    discriminator: DiscriminatorSettings
-    losses: LossSettings
-    perceptual: PerceptualSettings
+    channels: ChannelSettings
     training: TrainingSettings
     execution: Execution
     seed: int
     device: torch.device
-    fusion: FusionSettings = field(default_factory=FusionSettings)
     targets: Sequence[Path] = ()
     """files of domain B, for recipes that look at whole pictures before the first step"""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The networks of a checkpoint, and which of them is wanted."""
+
+    networks: Mapping[str, Weights]
+    name: str
+    channels: tuple[int, int]
+    """that the wanted one takes and gives"""
+    path: Path
+    """of the checkpoint, to name it"""
+
+    @property
+    def weights(self) -> Weights:
+        """Those of the network that is wanted."""
+        return self.networks[self.name]
+
+
+@dataclass(frozen=True)
+class Converter:
+    """The network of a checkpoint that converts."""
+
+    architecture: Architecture
+    weights: Weights
+    finish: Callable[[nn.Module], nn.Module] | None = None
+    """what is made of it once its weights are loaded, such as one that has its styles"""

@@ -11,10 +11,10 @@ from pydantic import TypeAdapter
 from cyclegan import plain
 from cyclegan.classic import Architecture
 from cyclegan.errors import UserError, in_one_line
-from cyclegan.fusion.build import Blueprint
 from cyclegan.generators import GENERATORS
 from cyclegan.layers.settings import Norm
 from cyclegan.plain import from_json
+from cyclegan.recipes import RECIPES
 from cyclegan.run import FolderDirection
 
 FORMAT = "1"
@@ -100,7 +100,11 @@ def required(texts: Mapping[str, str], path: Path) -> Metadata:
     return metadata
 
 
-_SETTINGS = {name: kind.settings for name, kind in GENERATORS.items()} | {"fusion": Blueprint}
+_SETTINGS = {name: kind.settings for name, kind in GENERATORS.items()} | {
+    name: described
+    for recipe in RECIPES.values()
+    for name, described in recipe.settings.described.items()
+}
 _NORM: TypeAdapter[Norm] = TypeAdapter(Norm)
 _DIRECTION: TypeAdapter[FolderDirection | None] = TypeAdapter(FolderDirection | None)
 _VALUES: TypeAdapter[tuple[float, float] | None] = TypeAdapter(tuple[float, float] | None)

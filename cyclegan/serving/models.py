@@ -8,7 +8,8 @@ from typing import Any
 from cyclegan.data.layout import domain_names
 from cyclegan.errors import UsageError, UserError
 from cyclegan.plain import DamagedTextError, from_toml
-from cyclegan.run import MODELS, FolderDirection, Traits, check_name
+from cyclegan.recipes import RecipeSettings, recipe_named
+from cyclegan.run import FolderDirection, check_name
 from cyclegan.run_folder import RunFolder
 from cyclegan.serving.settings import ServeSettings
 
@@ -72,7 +73,7 @@ def _required(run: Path) -> list[Model]:
 def _of_run(run: Path) -> list[Model]:
     settings = _settings(run)
     ways = tuple(_names_of_directions(settings).items())
-    given_style = _traits(settings).given_style
+    given_style = _recipe(settings).given_style
     return [
         Model(f"{run.name}{EPOCHS[epoch]}", run, epoch, ways, given_style) for epoch in _epochs(run)
     ]
@@ -92,16 +93,15 @@ def _settings(run: Path) -> dict[str, Any]:
     return {name: table for name, table in tables.items() if isinstance(table, dict)}
 
 
-def _traits(settings: Mapping[str, Any]) -> Traits:
-    model: Any = str(settings.get("run", {}).get("model"))
-    return MODELS.get(model, MODELS["cycle_gan"])
+def _recipe(settings: Mapping[str, Any]) -> type[RecipeSettings]:
+    return recipe_named(settings.get("run", {}).get("model"))
 
 
 def _names_of_directions(settings: Mapping[str, Any]) -> dict[FolderDirection, str]:
     """By what the folders that were trained on are called."""
     if not settings:
         return BOTH
-    if not _traits(settings).both_ways:
+    if not _recipe(settings).both_ways:
         return {}
     trained: Any = settings.get("run", {}).get("direction", "AtoB")
     data: Any = settings.get("data", {})

@@ -66,9 +66,9 @@ class Models:
         state: tuple[int, int] | None,
         style: Path | None,
     ) -> "Translator":
-        from cyclegan.conversion.styles import Styles
         from cyclegan.conversion.translator import Translator
         from cyclegan.device import tune
+        from cyclegan.recipes.styles import Styles
 
         translator = Translator.load(
             file,
@@ -111,7 +111,7 @@ class Convert:
         """Raises UserError."""
         from cyclegan.conversion.look import Look
         from cyclegan.conversion.single import Single
-        from cyclegan.fusion.pictures import open_style
+        from cyclegan.recipes.styles import open_style
 
         if self.style is not None:  # what is wrong with it is not the model's fault
             open_style(self.style, _STYLE)

@@ -24,7 +24,6 @@ from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import Yardstick, make_yardstick, open_domains
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import feature_network
-from cyclegan.losses.objective import Objective
 from cyclegan.plain import DamagedTextError, from_json
 from cyclegan.progress import part, progress_bar, waiting
 from cyclegan.quality.watch import Score
@@ -66,16 +65,11 @@ def _preset(name: str, settings: StudySettings) -> Settings:
     """A preset as the study trains it. Raises UsageError where it can't be judged."""
     given = load_preset(name)
     given.check()
-    if not given.run.traits.both_ways:
+    if not given.recipe.both_ways:
         raise UsageError(
-            f"{name}: --model {given.run.model} converts one way only, and a study measures both"
+            f"{name}: --model {given.recipe.model} converts one way only, and a study measures both"
         )
-    looks = any(Objective(given.losses.term_weights(way)).looks for way in ("a_to_b", "b_to_a"))
-    trains_with = {
-        "projection": getattr(given.discriminator, "projection", None),
-        "loss_features": given.perceptual.loss_features if looks else None,
-    }
-    for key, network in trains_with.items():
+    for key, network in given.recipe.frozen_networks.items():
         if network == settings.features:
             raise UsageError(
                 f"{name}: {key} = {network!r}: what judges may not train: another network "

@@ -36,11 +36,6 @@ class TrainingSettings:
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """average the generators' weights over the steps, and convert with that: share that a step
     keeps of the average, for example 0.998; 0: none"""
-    pool_size: NonNegativeInt = 50
-    """converted images that are kept for the discriminators"""
-    discriminator_warmup: NonNegativeInt | None = None
-    """steps at the start in which only the discriminators learn; by default 1000 where
-    --init_weights brings generators without them, else 0"""
     save_latest_freq: NonNegativeInt = 5000
     """images between two saves of latest.pt; 0: at the end of each epoch instead"""
     save_latest_minutes: NonNegativeFloat = 10.0

@@ -8,6 +8,7 @@ from itertools import count
 
 import pytest
 import torch
+from conftest import with_parts
 from torch import Tensor, nn
 
 from cyclegan.assemble import _execution, work_of
@@ -39,8 +40,9 @@ def test_flags_are_obeyed(tiny_settings: Settings) -> None:
 
 
 def test_images_that_depend_on_each_other_are_not_put_together(tiny_settings: Settings) -> None:
-    batch = replace(tiny_settings, networks=replace(tiny_settings.networks, norm="batch"))
-    dropout = replace(tiny_settings, generator=replace(tiny_settings.generator, dropout=True))
+    recipe = tiny_settings.recipe
+    batch = with_parts(tiny_settings, networks=replace(recipe.networks, norm="batch"))
+    dropout = with_parts(tiny_settings, generator=replace(recipe.generator, dropout=True))
     for settings in (batch, dropout):
         chosen = choose(ExecutionSettings(compile="off"), work_of(settings, 6), CPU).execution
         assert not chosen.batched
@@ -50,11 +52,11 @@ def test_images_that_depend_on_each_other_are_not_put_together(tiny_settings: Se
 def test_choosing_changes_neither_weights_nor_random_numbers(tiny_settings: Settings) -> None:
     state = torch.get_rng_state()
     work = work_of(tiny_settings, 6)
-    before = [p.clone() for p in work.generator.parameters()]
+    before = [p.clone() for p in work.network.parameters()]
     choose(ExecutionSettings(compile="off"), work, CPU)
     assert torch.equal(torch.get_rng_state(), state)
-    assert all(torch.equal(*pair) for pair in zip(before, work.generator.parameters(), strict=True))
-    assert all(p.grad is None for p in work.generator.parameters())
+    assert all(torch.equal(*pair) for pair in zip(before, work.network.parameters(), strict=True))
+    assert all(p.grad is None for p in work.network.parameters())
 
 
 def test_compiling_is_for_runs_that_win_the_time_back(
@@ -150,14 +152,14 @@ def test_a_gpu_computes_in_what_its_tensor_cores_multiply(
     gpu.capability = capability
     chosen = choose(ExecutionSettings(), large, GPU).execution
     assert (chosen.precision, chosen.channels_last) == (precision, channels_last)
-    converting = choose_for_conversion(large.generator, 3, "auto", "off", 0, GPU)
+    converting = choose_for_conversion(large.network, 3, "auto", "off", 0, GPU)
     assert converting.precision == precision
 
 
 def test_a_gpu_is_measured_with_what_will_run(gpu: StandIn, large: Work) -> None:
     chosen = choose(ExecutionSettings(compile="off"), large, GPU)
     assert gpu.measured == [(chosen.execution, large)]
-    assert chosen.seconds_per_step == gpu.seconds * choice.PASSES
+    assert chosen.seconds_per_step == gpu.seconds * large.passes
 
 
 def test_float32_has_tensor_cores_from_ampere_on(gpu: StandIn, large: Work) -> None:
@@ -230,7 +232,7 @@ def test_pictures_that_are_measured_are_not_black(tiny_settings: Settings) -> No
             seen.append(images)
             return images * self.weight
 
-    work = replace(work_of(tiny_settings, 6), generator=Seeing())
+    work = replace(work_of(tiny_settings, 6), network=Seeing())
     choose(ExecutionSettings(compile="off"), work, CPU)
     assert all(images.float().std() > 0.3 for images in seen)
 
@@ -276,7 +278,7 @@ def test_what_needs_too_much_memory_has_lost(tiny_settings: Settings) -> None:
         lambda images: images.dtype == torch.bfloat16,
         lambda images: images.is_contiguous(memory_format=torch.channels_last),
     ):
-        greedy = replace(work, generator=Greedy(too_much))
+        greedy = replace(work, network=Greedy(too_much))
         chosen = choose(ExecutionSettings(compile="off"), greedy, CPU).execution
         images = torch.zeros(work.shape[0] * (1 + chosen.batched), *work.shape[1:])
         assert not too_much(chosen.cast(images))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import build_recipe
+from conftest import build_recipe, with_parts
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -67,8 +67,8 @@ def assert_equal(fast: dict[str, Tensor], plain: dict[str, Tensor]) -> None:
 def test_a_step_has_the_plain_gradients(
     tiny_settings: Settings, way: str, batch: int, gan_mode: str
 ) -> None:
-    losses = replace(tiny_settings.losses, gan_mode=gan_mode)
-    settings = replace(tiny_settings, losses=losses)
+    losses = replace(tiny_settings.recipe.losses, gan_mode=gan_mode)
+    settings = with_parts(tiny_settings, losses=losses)
     plain = gradients(settings, Execution(), images(batch))
     fast = gradients(settings, WAYS[way], images(batch))
     assert_equal(fast, plain)
@@ -99,7 +99,7 @@ def test_accumulated_batches_count_as_one(tiny_settings: Settings) -> None:
 
 
 def test_a_lazy_identity_has_its_turns_and_its_weight(tiny_settings: Settings) -> None:
-    lazy = replace(tiny_settings, losses=replace(tiny_settings.losses, identity_every=3))
+    lazy = with_parts(tiny_settings, losses=replace(tiny_settings.recipe.losses, identity_every=3))
     batch = Batch(images(1).a.float(), images(1).b.float())
     every = build_recipe(tiny_settings, FAST)
     third = build_recipe(lazy, FAST)
@@ -162,8 +162,8 @@ def test_half_precision_is_near_and_pixels_are_whole(tiny_settings: Settings) ->
 
 def test_resize_convolutions_are_trained_compiled_too(tiny_settings: Settings) -> None:
     """In bfloat16 and channels last, where torch's padding has no gradient that is compiled."""
-    generator = replace(tiny_settings.generator, upsampling="resize")
-    settings = replace(tiny_settings, generator=generator)
+    generator = replace(tiny_settings.recipe.generator, upsampling="resize")
+    settings = with_parts(tiny_settings, generator=generator)
     batch = Batch(images(1).a.float(), images(1).b.float())
     losses = {}
     for compiled in (False, True):
@@ -179,12 +179,12 @@ def test_it_is_kept_as_plain_values() -> None:
 
 
 def test_the_identity_fades(tiny_settings: Settings) -> None:
-    losses = replace(tiny_settings.losses, identity_steps=4)
+    losses = replace(tiny_settings.recipe.losses, identity_steps=4)
     images = torch.rand(1, 3, 24, 24) * 2 - 1
     named = []
     for step in (0, 2, 4, 9):
         torch.manual_seed(0)
-        fresh = build_recipe(replace(tiny_settings, losses=losses))
+        fresh = build_recipe(with_parts(tiny_settings, losses=losses))
         result = run_step(fresh.phases, fresh.state, [Batch(images, images)], number=step)
         named.append(result.losses.get("identity_a_to_b"))
     assert named[1].item() == pytest.approx(named[0].item() / 2, rel=1e-5)

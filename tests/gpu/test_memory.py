@@ -51,7 +51,7 @@ def test_converting(
     little: None, tiny_settings: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """In bands, which need less; and where that is ruled out, in one line."""
-    made = tiny_settings.generator.build(3, 3, "instance")
+    made = tiny_settings.recipe.generator.build(3, 3, "instance")
     saved = Checkpoint(
         tiny_settings.table(), {"networks": {"generator_a_to_b": made.state_dict()}}, Position()
     )

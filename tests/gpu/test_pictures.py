@@ -43,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings, networks = from_table(table, "test"), {}
     for number, way in enumerate(("generator_a_to_b", "generator_b_to_a")):
         torch.manual_seed(number)
-        networks[way] = settings.generator.build(3, 3, "instance").state_dict()
+        networks[way] = settings.recipe.generator.build(3, 3, "instance").state_dict()
     (folder / "run").mkdir()
     saved = Checkpoint(settings.table(), {"networks": networks}, Position())
     return checkpoint.save(saved, folder / "run").parent

@@ -10,12 +10,17 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan import checkpoint, cli
+from cyclegan.assemble import work_of
 from cyclegan.data.feed import Batch
 from cyclegan.errors import UsageError, UserError
+from cyclegan.execution.choice import choose
+from cyclegan.execution.execution import Execution
+from cyclegan.execution.settings import ExecutionSettings
 from cyclegan.export.formats import FORMATS
 from cyclegan.export.settings import FormatName
-from cyclegan.fusion.settings import FusionName
-from cyclegan.fusion.table import FUSIONS
+from cyclegan.recipes.fusion.fusions import FUSIONS
+from cyclegan.recipes.fusion.network import FusionNetwork
+from cyclegan.recipes.fusion.settings import FusionName
 from cyclegan.settings import Settings, from_table
 from cyclegan.training.step import run_step
 
@@ -130,6 +135,19 @@ def test_content_and_style_both_need_a_weight() -> None:
     for name in ("lambda_content", "lambda_style"):
         with pytest.raises(UsageError, match="both are needed"):
             build_recipe(settings_of(**{name: 0.0}))
+
+
+def test_its_execution_is_chosen_by_its_own_network() -> None:
+    """Which is computed in float32 and eagerly: nothing else is chosen, foretold or promised."""
+    work = work_of(settings_of(), 10**9)
+    assert any(isinstance(module, FusionNetwork) for module in work.network.modules())
+    assert work.shape == (1, 3, 36, 36)
+    chosen = choose(ExecutionSettings(), work, torch.device("cpu"))
+    way = chosen.execution
+    assert way == Execution("cpu", way.threads, fused=True)
+    assert chosen.seconds_per_step > 0
+    with pytest.raises(UsageError, match="--precision bf16: this model is computed in float32"):
+        choose(ExecutionSettings(precision="bf16"), work, torch.device("cpu"))
 
 
 def convert(root: Path, out: Path, *flags: str) -> int:

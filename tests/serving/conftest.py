@@ -10,8 +10,8 @@ from serving.asking import Server, served
 from cyclegan import checkpoint
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.features.table import LAYERED
-from cyclegan.fusion.build import fusion_network
 from cyclegan.position import Position
+from cyclegan.recipes.fusion.network import fusion_network
 from cyclegan.settings import Settings, from_table
 
 
@@ -28,7 +28,7 @@ def write_run(folder: Path, name: str, epoch: str = "latest", seed: int = 0) -> 
     networks = {}
     for way, number in (("generator_a_to_b", seed), ("generator_b_to_a", seed + 1)):
         torch.manual_seed(number)
-        networks[way] = settings.generator.build(3, 3, "instance").state_dict()
+        networks[way] = settings.recipe.generator.build(3, 3, "instance").state_dict()
     saved = Checkpoint(settings.table(), {"networks": networks}, Position())
     checkpoint.save(saved, run, epoch)
     (run / "settings.toml").write_text('[data]\ndomain_A = "some/photos"\ndomain_B = "paintings"\n')
@@ -44,7 +44,7 @@ def write_fusion(folder: Path, name: str) -> Path:
     }
     settings: Settings = from_table(table, "x")
     torch.manual_seed(0)
-    network = fusion_network(LAYERED["plain"](None), settings.fusion, 3)
+    network = fusion_network(LAYERED["plain"](None), settings.recipe.fusion, 3)
     networks = {"generator_a_to_b": network.state_dict()}
     run = settings.run.folder
     run.mkdir(parents=True)

@@ -76,9 +76,14 @@ def _batches(settings: Settings, device: torch.device) -> Sequence[Batch]:
 
 def with_turns(settings: Settings) -> Settings:
     """With all that differs from step to step: pools, averages, an identity every second step."""
+    recipe = settings.recipe
     return replace(
         settings,
         data=replace(settings.data, batch_size=2),
-        losses=replace(settings.losses, identity_every=2),
-        training=replace(settings.training, pool_size=3, ema_decay=0.9),
+        recipe=replace(
+            recipe,
+            losses=replace(recipe.losses, identity_every=2),
+            training=replace(recipe.training, pool_size=3),
+        ),
+        training=replace(settings.training, ema_decay=0.9),
     )

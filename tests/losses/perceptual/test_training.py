@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import build_recipe
+from conftest import build_recipe, with_parts
 from feature_weights import save_vgg
 from torch import Tensor
 
@@ -56,7 +55,7 @@ def test_off_by_default_nothing_is_loaded(
     monkeypatch.setattr("cyclegan.features.table.layered_network", never)
     assert not any(name.startswith(NAMES) for name in one_step(tiny_settings).losses)
     with pytest.raises(AssertionError):
-        one_step(replace(tiny_settings, losses=LossSettings(lambda_style=1.0)))
+        one_step(with_parts(tiny_settings, losses=LossSettings(lambda_style=1.0)))
 
 
 def test_the_other_terms_are_the_same_with_and_without(
@@ -133,9 +132,9 @@ def test_what_a_person_gives_reaches_the_network(
 def test_as_flags() -> None:
     flags = "--lambda_style 2 --style_layers conv1 conv3 --loss_features plain --lambda_tv=0.5"
     settings = parse_run(flags.split(), Settings(), prog="cyclegan train", about="").settings
-    assert settings.perceptual.style_layers == ("conv1", "conv3")
-    assert settings.losses.term_weights("a_to_b")["style"] == 2
-    assert settings.losses.term_weights("b_to_a")["total_variation"] == 0.5
+    assert settings.recipe.perceptual.style_layers == ("conv1", "conv3")
+    assert settings.recipe.losses.term_weights("a_to_b")["style"] == 2
+    assert settings.recipe.losses.term_weights("b_to_a")["total_variation"] == 0.5
 
 
 def test_a_translation_s_pictures_are_looked_at_once_each() -> None:

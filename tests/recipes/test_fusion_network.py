@@ -7,13 +7,17 @@ from conftest import smooth_image
 from torch import Tensor
 
 from cyclegan.features.table import LAYERED
-from cyclegan.fusion.build import fusion_network
-from cyclegan.fusion.decoder import Decoder
-from cyclegan.fusion.encoder import Encoder
-from cyclegan.fusion.network import FusionNetwork, Painted, colors_of, recolored
-from cyclegan.fusion.settings import FusionName, FusionSettings
-from cyclegan.fusion.table import FUSIONS
 from cyclegan.metrics.collapse import luminance
+from cyclegan.recipes.fusion.autoencoder import Decoder, Encoder
+from cyclegan.recipes.fusion.fusions import FUSIONS
+from cyclegan.recipes.fusion.network import (
+    FusionNetwork,
+    StyledNetwork,
+    colors_of,
+    fusion_network,
+    recolored,
+)
+from cyclegan.recipes.fusion.settings import FusionName, FusionNetworkSettings
 
 
 def network(fusion: FusionName = "adain", *, match_colors: bool = False) -> FusionNetwork:
@@ -197,7 +201,7 @@ def test_matched_colours_are_float32_under_autocast() -> None:
 
 def test_without_matching_the_decoder_has_the_last_word() -> None:
     """As checkpoints from before have it."""
-    settings = FusionSettings(fusion_layer="conv1", decoder_width=4)
+    settings = FusionNetworkSettings(fusion_layer="conv1", decoder_width=4)
     torch.manual_seed(0)
     whole = fusion_network(LAYERED["plain"](None), settings, 3)
     image, style = painting(0), painting(1)
@@ -212,7 +216,7 @@ def test_a_painted_network_is_the_network_with_its_styles(
 ) -> None:
     whole = network(fusion, match_colors=match_colors)
     image, styles = pictures(0), [pictures(1, 9, 20), pictures(2)]
-    painted = Painted(whole, styles, [2, 1]).eval()
+    painted = StyledNetwork(whole, styles, [2, 1]).eval()
     torch.testing.assert_close(painted(image), whole(image, styles, [2, 1]))
     rounded = painted(image.bfloat16())
     assert rounded.dtype == torch.float32  # pixels are made in full

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cyclegan.fusion.table import FUSIONS
+from cyclegan.recipes.fusion.fusions import FUSIONS
 
 
 def maps(seed: int, *shape: int) -> Tensor:

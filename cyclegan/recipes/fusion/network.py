@@ -1,14 +1,18 @@
 """The network that gives any picture any other one's style."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cyclegan.fusion.decoder import Decoder
-from cyclegan.fusion.encoder import Encoder
+from cyclegan.features.layered import LayeredNetwork
+from cyclegan.features.settings import LayeredName
+from cyclegan.features.table import BLANK
+from cyclegan.recipes.fusion.autoencoder import Decoder, Encoder
+from cyclegan.recipes.fusion.fusions import FUSIONS
+from cyclegan.recipes.fusion.settings import FusionNetworkSettings
 
 _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114  # of light, Rec. 601
 # Light, blue less light and red less light, of red, green and blue; and the way back.
@@ -16,6 +20,13 @@ _APART = ((_RED, _GREEN, _BLUE), (-_RED, -_GREEN, 1 - _BLUE), (1 - _RED, -_GREEN
 _TOGETHER = ((1.0, 0.0, 1.0), (1.0, -_BLUE / _GREEN, -_RED / _GREEN), (1.0, 1.0, 0.0))
 _TINY = 1e-4  # variance that is added: in a flat picture there is nothing to stretch
 _ROUNDS = 8  # what is cut at the range's ends changes the statistics
+
+#: Where content and style are joined, unless another layer is asked for.
+LAYERS: Mapping[str, str] = {
+    "vgg19": "relu4_1",  # Huang and Belongie 2017, section 5
+    "efficientnet-lite0": "block2",  # later ones have lost the colours
+    "plain": "conv3",
+}
 
 #: How much of the fused maps is taken: a number in [0, 1], or one for each place, (N, 1, H, W).
 Share = float | Tensor
@@ -94,7 +105,31 @@ class FusionNetwork(nn.Module):
         return functional.pad(images, margins, mode="replicate") if any(margins) else images
 
 
-class Painted(nn.Module):
+def fusion_network(
+    features: LayeredNetwork, settings: FusionNetworkSettings, output_nc: int
+) -> FusionNetwork:
+    """The network on the layers of `features`; decoder and fusion module are drawn by torch.
+
+    Raises UsageError where there is no such layer.
+    """
+    wanted = settings.fusion_layer or LAYERS[features.name]
+    (layer,) = features.chosen((wanted,), "fusion_layer")
+    encoder = Encoder(features, layer)
+    fusion = FUSIONS[settings.fusion](encoder.channels)
+    matched = settings.match_colors and output_nc == 3
+    width = settings.decoder_width
+    decoder = Decoder(encoder.channels, encoder.scale, output_nc, width, bounded=not matched)
+    return FusionNetwork(encoder, fusion, decoder, match_colors=matched)
+
+
+def blank_network(
+    features: LayeredName, settings: FusionNetworkSettings, output_nc: int, *, prepared: bool
+) -> FusionNetwork:
+    """The network on layers whose weights are not loaded; `prepared` as of a `Blueprint`."""
+    return fusion_network(BLANK[features](prepared), settings, output_nc)
+
+
+class StyledNetwork(nn.Module):
     """A fusion network with its styles given: images (N, 3, H, W) -> the same, in [-1, 1].
 
     The styles' maps and statistics are made once.

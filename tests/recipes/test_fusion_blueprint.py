@@ -9,8 +9,9 @@ from torch import Tensor
 from cyclegan.errors import UsageError
 from cyclegan.features.settings import LayeredName
 from cyclegan.features.table import LAYERED
-from cyclegan.fusion.build import Blueprint, fusion_network
-from cyclegan.fusion.settings import FusionSettings
+from cyclegan.recipes.fusion.network import fusion_network
+from cyclegan.recipes.fusion.recipe import blueprint_of
+from cyclegan.recipes.fusion.settings import FusionNetworkSettings
 from tests.feature_weights import save_vgg
 
 
@@ -29,11 +30,11 @@ def test_the_others_do_too(name: LayeredName) -> None:
 
 def twins(name: LayeredName, layer: str, file: Path | None) -> tuple[Tensor, Tensor]:
     """What a network makes of a picture, and what one makes that was built of its weights alone."""
-    settings = FusionSettings("attention", layer, 4)
+    settings = FusionNetworkSettings("attention", layer, 4)
     made = fusion_network(LAYERED[name](file), settings, 3).eval()
     weights = made.state_dict()
     with torch.device("meta"):
-        again = Blueprint.of(settings, name, weights).build(3, 3, "none")
+        again = blueprint_of(settings, name, weights).build(3, 3, "none")
     again.to_empty(device="cpu").eval()
     again.load_state_dict(weights)
     image, style = torch.rand(2, 1, 3, 32, 32)
@@ -42,4 +43,4 @@ def twins(name: LayeredName, layer: str, file: Path | None) -> tuple[Tensor, Ten
 
 def test_an_unknown_layer_is_named_with_those_there_are() -> None:
     with pytest.raises(UsageError, match="--fusion_layer conv9: plain has no such layer"):
-        fusion_network(LAYERED["plain"](None), FusionSettings(fusion_layer="conv9"), 3)
+        fusion_network(LAYERED["plain"](None), FusionNetworkSettings(fusion_layer="conv9"), 3)

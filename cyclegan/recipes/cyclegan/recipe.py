@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 
+from cyclegan.classic import Architecture
 from cyclegan.data.feed import Batch
-from cyclegan.discriminators import DiscriminatorSettings
+from cyclegan.execution.choice import Work
 from cyclegan.execution.execution import Execution
-from cyclegan.generators import GeneratorSettings
 from cyclegan.layers.initialization import initialize
-from cyclegan.layers.settings import NetworkSettings
+from cyclegan.layers.settings import ChannelSettings
 from cyclegan.losses.adversarial import ADVERSARIAL, Judge
 from cyclegan.losses.augmentation import augmentation
 from cyclegan.losses.objective import Objective
@@ -24,7 +24,8 @@ from cyclegan.losses.penalties import Penalty, gradient_penalty, zero_centred_pe
 from cyclegan.losses.perceptual.look import Perceptual
 from cyclegan.losses.perceptual.settings import PerceptualSettings
 from cyclegan.losses.settings import Direction, LossSettings
-from cyclegan.recipes.materials import Materials
+from cyclegan.recipes.cyclegan.settings import DISCRIMINATORS, CycleGANSettings
+from cyclegan.recipes.materials import Converter, Materials, Saved
 from cyclegan.training.averages import Averages
 from cyclegan.training.optimizers import adam
 from cyclegan.training.phase import Part, Phase, Recipe, Translations
@@ -35,8 +36,8 @@ from cyclegan.translation import Convert, Translation, translate
 GENERATORS = ("generator_a_to_b", "generator_b_to_a")
 #: What makes a generator's maps comparable, where a loss asks for it.
 HEADS = ("heads_a_to_b", "heads_b_to_a")
-# The discriminator of B first: the pools draw in this order, as in the classic.
-DISCRIMINATORS = ("discriminator_b", "discriminator_a")
+#: A step's generator passes: two translations, two cycles, two identities, and the rest.
+PASSES = 6.5
 
 
 @dataclass(frozen=True)
@@ -133,27 +134,45 @@ def _part(direction: Direction, losses: dict[str, Tensor], made: Translation) ->
     return Part(named, {direction: made.detach()})
 
 
-def build(materials: Materials) -> Recipe:
+def probe(settings: CycleGANSettings, channels: ChannelSettings, batch: int, side: int) -> Work:
+    """One generator, by whose passes a step is measured."""
+    generator, norm = settings.generator, settings.networks.norm
+    return Work(
+        generator.build(channels.input_nc, channels.output_nc, norm),
+        (batch, channels.input_nc, side, side),
+        PASSES,
+        per_sample=norm != "batch" and not generator.dropout,
+        widest=generator.widest,
+    )
+
+
+def converter(settings: CycleGANSettings, saved: Saved) -> Converter:
+    """The generator that is wanted, as it was trained."""
+    norm = settings.networks.norm
+    return Converter(Architecture(settings.generator, *saved.channels, norm), saved.weights)
+
+
+def build(settings: CycleGANSettings, materials: Materials) -> Recipe:
     """Make the four networks, their optimizers and pools, and the phases of a step.
 
     Draws the initial weights from torch's global generator.
     """
-    losses, training, device = materials.losses, materials.training, materials.device
+    losses, training, device = settings.losses, materials.training, materials.device
     execution = materials.execution
-    made = _networks(materials.networks, materials.generator, materials.discriminator)
+    made = _networks(settings, materials.channels)
     if "patch_nce" in losses.term_weights("a_to_b"):
         made |= {name: _heads(made[of]) for name, of in zip(HEADS, GENERATORS, strict=True)}
     for network in made.values():
         network.to(device).train()
     calls = {name: execution.prepare(network) for name, network in made.items()}
     pools = {
-        name: ImagePool(training.pool_size, seed=materials.seed + number)
+        name: ImagePool(settings.training.pool_size, seed=materials.seed + number)
         for number, name in enumerate(DISCRIMINATORS)
     }
 
     averages = _averages(made, training.ema_decay)
     objectives = _objectives(losses)
-    seen = _perceptual(objectives.values(), materials.perceptual, device)
+    seen = _perceptual(objectives.values(), settings.perceptual, device)
     recipe = CycleGAN(
         made,
         calls,
@@ -176,7 +195,7 @@ def build(materials: Materials) -> Recipe:
         "generators": recipe.generator_parts,
         "discriminators": recipe.discriminator_parts,
     }
-    begins = {"generators": training.discriminator_warmup or 0, "discriminators": 0}
+    begins = {"generators": settings.training.discriminator_warmup or 0, "discriminators": 0}
     phases = tuple(
         Phase(
             name, optimizers[name], trained[name], parts[name], begins[name], recipe.identity_share
@@ -190,12 +209,13 @@ def build(materials: Materials) -> Recipe:
     return Recipe(state, phases, recipe.preview, recipe.convert)
 
 
-def _networks(
-    networks: NetworkSettings,
-    generator: GeneratorSettings,
-    discriminator: DiscriminatorSettings,
-) -> dict[str, nn.Module]:
-    a, b, norm = networks.input_nc, networks.output_nc, networks.norm
+def _networks(settings: CycleGANSettings, channels: ChannelSettings) -> dict[str, nn.Module]:
+    generator, discriminator, networks = (
+        settings.generator,
+        settings.discriminator,
+        settings.networks,
+    )
+    a, b, norm = channels.input_nc, channels.output_nc, networks.norm
     made = {
         "generator_a_to_b": generator.build(a, b, norm),
         "generator_b_to_a": generator.build(b, a, norm),

@@ -41,7 +41,7 @@ class Palette(nn.Module):
         return {name.replace(_AT, "."): rows[painting] for name, rows in self.rows.items()}
 
 
-class Painted(nn.Module):
+class PaletteGenerator(nn.Module):
     """A generator that paints like one painting of a palette."""
 
     def __init__(self, generator: nn.Module, palette: Palette, painting: int) -> None:

@@ -9,19 +9,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.amp import GradScaler
 
-from cyclegan import images
+from cyclegan.classic import Architecture
 from cyclegan.data.feed import Batch
-from cyclegan.errors import UsageError, UserError
-from cyclegan.generators.palette import NAME, Painted, Palette
+from cyclegan.errors import UsageError
+from cyclegan.execution.choice import Work
 from cyclegan.layers.initialization import initialize
+from cyclegan.layers.settings import ChannelSettings
 from cyclegan.losses.perceptual.look import Maps, Perceptual
 from cyclegan.losses.perceptual.transfer import StyleTransfer
-from cyclegan.losses.settings import Direction, LossSettings
-from cyclegan.recipes.materials import Materials
+from cyclegan.losses.settings import Direction, StyleLossSettings
+from cyclegan.recipes.materials import Converter, Materials, Saved
+from cyclegan.recipes.one_painting.palette import NAME, Palette, PaletteGenerator, mixed
+from cyclegan.recipes.one_painting.settings import OnePaintingSettings
+from cyclegan.recipes.styles import Styles, open_style
 from cyclegan.training.averages import Averages
 from cyclegan.training.optimizers import adam
 from cyclegan.training.phase import Part, Phase, Recipe, Translations
@@ -83,16 +86,40 @@ class OnePainting:
         return shown
 
 
-def build(materials: Materials) -> Recipe:
+def probe(settings: OnePaintingSettings, channels: ChannelSettings, batch: int, side: int) -> Work:
+    """The generator, by whose passes a step is measured."""
+    generator, norm = settings.generator, settings.networks.norm
+    return Work(
+        generator.build(channels.input_nc, channels.output_nc, norm),
+        (batch, channels.input_nc, side, side),
+        passes=1 + settings.perceptual.share,
+        per_sample=norm != "batch" and not generator.dropout,
+        widest=generator.widest,
+    )
+
+
+def converter(settings: OnePaintingSettings, saved: Saved, styles: Styles) -> Converter:
+    """The generator; one of several paintings paints as `styles` mixes them."""
+    styles.refuse_files(saved.path)
+    if NAME in saved.networks:
+        weights = mixed(saved.weights, saved.networks[NAME], styles.mix)
+        architecture = Architecture(settings.generator, *saved.channels, "instance_affine")
+        return Converter(architecture, weights)
+    styles.refuse_mix(saved.path)
+    norm = settings.networks.norm
+    return Converter(Architecture(settings.generator, *saved.channels, norm), saved.weights)
+
+
+def build(settings: OnePaintingSettings, materials: Materials) -> Recipe:
     """Make the generator, its optimizer and the one phase of a step.
 
     Draws the initial weights from torch's global generator. Raises UserError where a painting
     can't be used, or nothing says what is wanted of the pictures.
     """
     device, execution, training = materials.device, materials.execution, materials.training
-    perceptual = Perceptual.build(materials.perceptual, device)
-    transfer = _transfer(perceptual, materials.losses)
-    made = _networks(materials)
+    perceptual = Perceptual.build(settings.perceptual, device)
+    transfer = _transfer(perceptual, settings.losses)
+    made = _networks(settings, materials)
     for network in made.values():
         network.to(device).train()
     averages = Averages()
@@ -103,7 +130,7 @@ def build(materials: Materials) -> Recipe:
     shown = made | averages.networks
     paintings = [
         Painting(
-            perceptual.style_of(_opened(path, materials.losses.painting_size, perceptual, device)),
+            perceptual.style_of(_opened(path, settings, perceptual).to(device)),
             execution.prepare(_painter(made, number)),
             eager.prepare(_painter(shown, number)),
         )
@@ -119,11 +146,12 @@ def build(materials: Materials) -> Recipe:
     return Recipe(state, (phase,), recipe.preview, recipe.convert)
 
 
-def _networks(materials: Materials) -> dict[str, nn.Module]:
+def _networks(settings: OnePaintingSettings, materials: Materials) -> dict[str, nn.Module]:
     """The generator, and where there are several paintings their palette."""
-    networks, several = materials.networks, len(materials.targets) > 1
+    networks, several = settings.networks, len(materials.targets) > 1
     norm = "instance_affine" if several else networks.norm
-    network = materials.generator.build(networks.input_nc, networks.output_nc, norm)
+    channels = materials.channels
+    network = settings.generator.build(channels.input_nc, channels.output_nc, norm)
     initialize(network, networks.init_type, networks.init_gain)
     made: dict[str, nn.Module] = {GENERATOR: network}
     if several:
@@ -135,10 +163,10 @@ def _painter(networks: dict[str, nn.Module], number: int) -> nn.Module:
     palette = networks.get(NAME)
     if not isinstance(palette, Palette):
         return networks[GENERATOR]
-    return Painted(networks[GENERATOR], palette, number)
+    return PaletteGenerator(networks[GENERATOR], palette, number)
 
 
-def _transfer(perceptual: Perceptual, losses: LossSettings) -> StyleTransfer:
+def _transfer(perceptual: Perceptual, losses: StyleLossSettings) -> StyleTransfer:
     if not losses.lambda_style:
         raise UsageError(
             "--lambda_style 0: nothing would be painted; the preset one_painting has weights"
@@ -146,18 +174,7 @@ def _transfer(perceptual: Perceptual, losses: LossSettings) -> StyleTransfer:
     return StyleTransfer(perceptual, losses.lambda_content, losses.lambda_style, losses.lambda_tv)
 
 
-def _opened(path: Path, side: int, perceptual: Perceptual, device: torch.device) -> Tensor:
-    """(1, 3, H, W) in [-1, 1], the shorter side so many pixels; never enlarged.
-
-    Raises UserError where it is too small for the layers that are looked at.
-    """
-    image = images.read(path, 3)
-    share = min(1.0, side / min(image.size))
-    width, height = (max(1, round(length * share)) for length in image.size)
-    if min(width, height) < perceptual.smallest:
-        raise UserError(
-            f"--style {path}: {width}x{height} pixels are too few, {perceptual.smallest} a side "
-            "are needed: give a larger picture, or earlier --style_layers"
-        )
-    scaled = image.resize((width, height), Image.Resampling.BICUBIC)
-    return images.to_tensor(scaled)[None].to(device)
+def _opened(path: Path, settings: OnePaintingSettings, perceptual: Perceptual) -> Tensor:
+    """(1, 3, H, W) in [-1, 1]. Raises UserError where the layers that are looked at need more."""
+    remedy = "a larger picture, or earlier --style_layers"
+    return open_style(path, settings.losses.painting_size, 3, perceptual.smallest, remedy)

@@ -1,7 +1,7 @@
 """Fusion: a decoder, and a fusion module, that give any photograph any painting's style at once."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,16 +9,25 @@ import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
 
+from cyclegan.classic import Architecture
 from cyclegan.data.feed import Batch
 from cyclegan.errors import UsageError
+from cyclegan.execution.choice import Work
+from cyclegan.features.settings import LayeredName
 from cyclegan.features.table import LAYERED
-from cyclegan.fusion.build import fusion_network
-from cyclegan.fusion.network import FusionNetwork
-from cyclegan.fusion.pictures import open_style
+from cyclegan.layers.settings import ChannelSettings
 from cyclegan.losses.perceptual.look import Perceptual
 from cyclegan.losses.perceptual.transfer import StyleTransfer
-from cyclegan.losses.settings import Direction, LossSettings
-from cyclegan.recipes.materials import Materials
+from cyclegan.losses.settings import Direction, StyleLossSettings
+from cyclegan.recipes.fusion.network import (
+    FusionNetwork,
+    StyledNetwork,
+    blank_network,
+    fusion_network,
+)
+from cyclegan.recipes.fusion.settings import Blueprint, FusionNetworkSettings, FusionSettings
+from cyclegan.recipes.materials import Converter, Materials, Saved
+from cyclegan.recipes.styles import Styles, open_style
 from cyclegan.training.averages import Averages
 from cyclegan.training.optimizers import adam
 from cyclegan.training.phase import Part, Phase, Recipe, Translations
@@ -67,15 +76,68 @@ class Fusion:
         return made
 
 
-def build(materials: Materials) -> Recipe:
+def probe(settings: FusionSettings, channels: ChannelSettings, batch: int, side: int) -> Work:
+    """The network with the pictures as styles too; its encoder's weights don't matter."""
+    network = blank_network(
+        settings.perceptual.loss_features, settings.fusion, channels.output_nc, prepared=False
+    )
+    return Work(
+        _OwnStyle(network),
+        (batch, channels.input_nc, side, side),
+        passes=1 + settings.perceptual.share,
+        per_sample=True,
+        widest=settings.fusion.widest,
+        adapts=False,
+    )
+
+
+class _OwnStyle(nn.Module):
+    """Each image in its own style: as much to compute as in another one's."""
+
+    def __init__(self, network: FusionNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) in [-1, 1] -> the same."""
+        made: Tensor = self.network(images, [images])
+        return made
+
+
+def converter(settings: FusionSettings, saved: Saved, styles: Styles) -> Converter:
+    """The network, which paints in `styles` once it is loaded."""
+    styles.refuse_mix(saved.path)
+    side, channels = settings.losses.painting_size, saved.channels[1]
+
+    def painted(network: nn.Module) -> nn.Module:
+        assert isinstance(network, FusionNetwork)
+        return StyledNetwork(network, *styles.open(side, channels, saved.path))
+
+    blueprint = blueprint_of(settings.fusion, settings.perceptual.loss_features, saved.weights)
+    return Converter(Architecture(blueprint, *saved.channels, "instance"), saved.weights, painted)
+
+
+def blueprint_of(
+    settings: FusionNetworkSettings, features: LayeredName, weights: Mapping[str, Tensor]
+) -> Blueprint:
+    """Of the network with these weights."""
+    # The entry's scales and shifts have a first dimension of 1.
+    first = next(each for each in weights.values() if each.ndim == 4 and each.shape[0] > 1)
+    prepared = first.shape[2:] == (1, 1)
+    with torch.device("meta"):
+        network = blank_network(features, settings, 3, prepared=prepared)
+    return Blueprint(settings, features, prepared, network.encoder.scale)
+
+
+def build(settings: FusionSettings, materials: Materials) -> Recipe:
     """Make the network, the optimizer of what is trained of it, and the one phase of a step.
 
     Weights are drawn from torch's global generator, as its layers do. Raises UserError where the
     feature network's weights can't be had: a checkpoint holds them, and another network's won't do.
     """
-    device, training, perceptual = materials.device, materials.training, materials.perceptual
+    device, training, perceptual = materials.device, materials.training, settings.perceptual
     features = LAYERED[perceptual.loss_features](perceptual.feature_weights)
-    network = fusion_network(features, materials.fusion, materials.networks.output_nc)
+    network = fusion_network(features, settings.fusion, materials.channels.output_nc)
     network.to(device).train()
     averages, shown = Averages(), network
     if training.ema_decay:
@@ -84,10 +146,10 @@ def build(materials: Materials) -> Recipe:
     recipe = Fusion(
         network,
         shown,
-        _transfer(Perceptual.build(perceptual, device), materials.losses),
+        _transfer(Perceptual.build(perceptual, device), settings.losses),
         device,
         materials.targets,
-        materials.losses.painting_size,
+        settings.losses.painting_size,
     )
     trained: list[nn.Module] = [network.fusion, network.decoder]
     optimizer = adam(trained, training, fused=materials.execution.fused)
@@ -97,7 +159,7 @@ def build(materials: Materials) -> Recipe:
     return Recipe(state, (phase,), recipe.preview, recipe.convert)
 
 
-def _transfer(perceptual: Perceptual, losses: LossSettings) -> StyleTransfer:
+def _transfer(perceptual: Perceptual, losses: StyleLossSettings) -> StyleTransfer:
     if not (losses.lambda_content and losses.lambda_style):
         raise UsageError(
             f"--lambda_content {losses.lambda_content:g} --lambda_style {losses.lambda_style:g}: "

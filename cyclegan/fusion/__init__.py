@@ -1,1 +1,0 @@
-"""Arbitrary style transfer: encoders, a fusion module of one table, and a decoder."""

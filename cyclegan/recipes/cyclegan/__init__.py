@@ -1,0 +1,1 @@
+"""CycleGAN: two generators and two discriminators, trained against each other."""

@@ -1,0 +1,1 @@
+"""Fusion: a network that takes on any picture's style."""

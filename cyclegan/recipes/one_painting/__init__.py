@@ -1,0 +1,1 @@
+"""One painting: a generator that learns one picture's style, or those of several."""
