@@ -1,9 +1,11 @@
 """The house rules: imports point one way, tables are complete, names are exported."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -34,22 +36,13 @@ from cyclegan.video.endings import WRITABLE_VIDEO
 PACKAGE = Path(cyclegan.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# Who may import whom, by the first part of the name below `cyclegan`; lower never imports higher.
+ARCHITECTURE = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+#: Of each package, or module beside them: by the table in docs/architecture.md.
 RANKS = {
-    "__version__": 0, "errors": 0, "strict": 0, "spelling": 0, "position": 0, "kinds": 0,
-    "translation": 0, "atomic": 0, "run_folder": 1, "logged": 0,
-    "classic_flags": 0, "packages": 0, "text": 0, "leftovers": 0,
-    "plain": 0, "durations": 0, "locks": 0, "contents": 1, "wrapped": 1,
-    "archive": 1, "images": 1, "run": 1, "device": 1, "progress": 1, "download": 1,
-    "layers": 2, "generators": 3, "discriminators": 3, "losses": 3, "data": 3, "loggers": 3,
-    "metrics": 3, "execution": 3, "features": 3, "quality": 5,
-    "checkpoint": 2, "recipes.settings": 3.5, "settings": 4, "tiling": 4, "classic": 5,
-    "training": 6,
-    "recovery": 6, "resume": 6, "runs": 7, "runtimes": 6, "video": 2, "recipes": 7, "initial": 7,
-    "conversion": 8, "evaluation": 8, "comparison": 8, "assemble": 8, "dashboard": 8,
-    "stylize": 8, "benchmark": 9, "export": 9, "flags": 9, "serving": 9, "commands": 10, "cli": 11,
-    "study": 9, "__main__": 12, "__init__": 12,
-}  # fmt: skip
+    name: int(rank)
+    for rank, names in re.findall(r"^\| (\d+) \| (.*) \|$", ARCHITECTURE, re.MULTILINE)
+    for name in re.findall(r"`(\w+)`", names)
+}
 
 
 def module_name(path: Path) -> str:
@@ -57,47 +50,78 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 2 else parts)
 
 
-def imports(path: Path) -> set[str]:
-    """Modules of the package that a file imports; names imported from packages count as modules.
+MODULES = {module_name(file) for file in FILES}
 
-    A part's settings import what they describe where it is built: that is not counted, nor are
-    names for the type checker alone.
+
+def imports(path: Path) -> set[str]:
+    """Modules of the package that a file imports, wherever in it that stands.
+
+    What only the type checker imports is not counted: nothing runs it.
     """
     found = set()
-    for node in walk_without(ast.parse(path.read_text()), {"build", "probe", "converter"}):
+    for node in walk_what_runs(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         if isinstance(node, ast.ImportFrom) and node.module:
-            below = {f"{node.module}.{alias.name}" for alias in node.names}
-            known = {module_name(file) for file in FILES} | {"cyclegan.__version__"}
-            found |= (below & known) or {node.module}
-    return found
+            assert node.level == 0, "imports are absolute"
+            named = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= named & MODULES
+            if named - MODULES - {"cyclegan.__version__"}:  # what the module itself defines
+                found.add(node.module)
+    ours = {name for name in found if name.split(".")[0] == "cyclegan"}
+    return {"cyclegan.__init__" if name == "cyclegan" else name for name in ours}
 
 
-def walk_without(node: ast.AST, functions: set[str]) -> Iterator[ast.AST]:
+def walk_what_runs(node: ast.AST) -> Iterator[ast.AST]:
     yield node
     for child in ast.iter_child_nodes(node):
-        built = isinstance(child, ast.FunctionDef) and child.name in functions
-        types = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
-        if not (built or types):
-            yield from walk_without(child, functions)
+        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+            yield from walk_what_runs(child)
 
 
-def rank(module: str) -> int:
-    parts = module.split(".")
-    if parts[1:2] == ["recipes"] and parts[-1] in ("recipes", "settings"):
-        return RANKS["recipes.settings"]
-    if len(parts) > 2 and parts[-1] == "settings" and parts[1] != "commands":
-        return 2  # a part's settings: below every part, so that the root settings can hold them
-    return RANKS[parts[1] if len(parts) > 1 else "__init__"]
+def package(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_every_package_has_one_rank_and_a_place_on_the_map() -> None:
+    assert sorted(RANKS) == sorted({package(module) for module in MODULES})
+    ranked = re.findall(r"^\| \d+ \| (.*) \|$", ARCHITECTURE, re.MULTILINE)
+    assert len(re.findall("`", "".join(ranked))) == 2 * len(RANKS), "none twice"
+    the_map = ARCHITECTURE.partition("## The map")[2].partition("## Ranks")[0]
+    folders = {package(module_name(path)) for path in FILES if path.parent != PACKAGE}
+    rows = re.findall(r"^\| (`.*`) \| .+ \|$", the_map, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", "".join(rows))) == folders
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_imports_point_downwards(path: Path) -> None:
-    here = module_name(path)
+    here = package(module_name(path))
     for target in imports(path):
-        if target.split(".")[0] == "cyclegan" and here != "cyclegan.__init__":
-            assert rank(target) <= rank(here), f"{here} imports {target}"
+        there = package(target)
+        assert there == here or RANKS[there] < RANKS[here], (
+            f"{module_name(path)} (rank {RANKS[here]}) imports {target} (rank {RANKS[there]}): "
+            "the ranks are in docs/architecture.md"
+        )
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Not even where the import stands in a function; but settings know what they build."""
+    graph = {module_name(path): imports(path) for path in FILES}
+    for module in graph:
+        folder, _, name = module.rpartition(".")
+        if name == "settings":
+            built = {other for other in graph[module] if other.startswith(f"{folder}.")}
+            graph[module] -= built if folder != "cyclegan" else set()
+    assert not list(cycles(graph))
+    graph["cyclegan.errors"] = graph["cyclegan.errors"] | {"cyclegan.cli"}
+    assert list(cycles(graph)), "one would be found"
+
+
+def cycles(graph: dict[str, set[str]]) -> Iterator[list[str]]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        yield error.args[1]
 
 
 @pytest.mark.parametrize("name", ["training/step.py", "training/loop.py", "training/phase.py"])

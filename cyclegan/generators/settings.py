@@ -4,14 +4,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic.dataclasses import dataclass
 
-from cyclegan.layers.settings import Depth, Norm, Width
+from cyclegan.layers.settings import Depth, Downsampling, Norm, Upsampling, Width
 from cyclegan.strict import STRICT
 
 if TYPE_CHECKING:
     from torch import nn
-
-Upsampling = Literal["transposed", "resize", "antialiased"]
-Downsampling = Literal["strided", "blurred", "antialiased"]
 
 # A convolution's input, its output and the normalised copy. Measured; a test holds it to peaks.
 FULL_MAPS = 4.2

@@ -16,6 +16,8 @@ Halvings = Annotated[int, Field(ge=1, le=16)]
 Norm = Literal["instance", "instance_affine", "batch", "none"]
 Recompute = Literal["off", "light", "full"]
 InitType = Literal["normal", "xavier", "kaiming", "orthogonal"]
+Upsampling = Literal["transposed", "resize", "antialiased"]
+Downsampling = Literal["strided", "blurred", "antialiased"]
 
 
 @dataclass(frozen=True, config=STRICT)

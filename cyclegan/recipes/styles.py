@@ -9,7 +9,6 @@ from torch import Tensor
 
 from cyclegan import images
 from cyclegan.errors import UsageError, UserError
-from cyclegan.recipes import RECIPES
 
 _SMALLEST = 16  # pixels a side: in less there is no style to see
 
@@ -58,10 +57,8 @@ class Styles:
     def refuse_files(self, model: Path) -> None:
         """Raise UsageError where pictures are given: `model` can't take on their style."""
         if self.files or self.weights:
-            able = (name for name, kind in RECIPES.items() if kind.settings.given_style)
             raise UsageError(
-                f"--style: {model} has its style from training or export; only a model "
-                f"of --model {' or '.join(able)} takes one now: leave --style out"
+                f"--style: {model} has its style from training or export: leave --style out"
             )
 
     def refuse_mix(self, model: Path) -> None:
