@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 
 @dataclass(frozen=True)
-class Rule:
+class FlagRule:
     """What becomes of a flag with certain values: what is typed instead, and why."""
 
     why: str
@@ -22,11 +22,11 @@ class Rule:
     itself, it only goes with others"""
 
 
-Rules = Mapping[str, tuple[Rule, ...]]
+Rules = Mapping[str, tuple[FlagRule, ...]]
 
 
 @dataclass(frozen=True)
-class Change:
+class FlagChange:
     """A flag as it was typed, and what is to be told of it."""
 
     typed: tuple[str, ...]
@@ -38,7 +38,7 @@ class Rewritten:
     """A command line in this program's flags."""
 
     args: list[str] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: list[FlagChange] = field(default_factory=list)
     refused: bool = False
     """whether any of the flags can't stay as it was typed"""
 
@@ -62,17 +62,17 @@ def rewrite(args: Sequence[str], rules: Rules) -> Rewritten:
     flags = list(_flags(args))
     typed = {flag.name: flag.value for flag in flags if flag.name}
     done: list[str] = []
-    changes: list[Change] = []
+    changes: list[FlagChange] = []
     refused = False
     for flag in flags:
         rule = next((rule for rule in rules.get(flag.name, ()) if _fits(rule, flag, typed)), None)
         if rule is not None:
             done += _instead(rule, flag.value, typed)
-            changes.append(Change(flag.words, rule.why))
+            changes.append(FlagChange(flag.words, rule.why))
             refused = refused or not rule.beside
         elif flag.old:
             done += [f"--{flag.name}", *([flag.value] if flag.value else [])]
-            changes.append(Change(flag.words, f"is --{flag.name} here"))
+            changes.append(FlagChange(flag.words, f"is --{flag.name} here"))
             refused = True
         else:
             done += flag.words
@@ -108,14 +108,14 @@ def _flag(words: tuple[str, ...]) -> _Flag:
     return _Flag(name, name != typed, value or "".join(words[1:own]), words[:own], words[own:])
 
 
-def _fits(rule: Rule, flag: _Flag, typed: Mapping[str, str]) -> bool:
+def _fits(rule: FlagRule, flag: _Flag, typed: Mapping[str, str]) -> bool:
     others = [f"{name}={value}" for name, value in typed.items()]
     return re.fullmatch(rule.value, flag.value) is not None and all(
         any(re.fullmatch(pattern, other) for other in others) for pattern in rule.beside
     )
 
 
-def _instead(rule: Rule, value: str, typed: Mapping[str, str]) -> list[str]:
+def _instead(rule: FlagRule, value: str, typed: Mapping[str, str]) -> list[str]:
     found = re.fullmatch(rule.value, value)
     groups = found.groups(default="") if found else ()
     return [word.format(value, *groups, **typed) for word in rule.to.split()]
@@ -155,67 +155,67 @@ SWITCHES = frozenset(
 )
 
 
-def _gone(why: str, to: str = "") -> tuple[Rule, ...]:
-    return (Rule(why, to),)
+def _gone(why: str, to: str = "") -> tuple[FlagRule, ...]:
+    return (FlagRule(why, to),)
 
 
-def _each(why: str, names: str) -> dict[str, tuple[Rule, ...]]:
+def _each(why: str, names: str) -> dict[str, tuple[FlagRule, ...]]:
     return {name: _gone(why) for name in names.split()}
 
 
 _DEVICE = (
-    Rule("the CPU is --device cpu", "--device cpu", "-1.*"),
-    Rule("the first GPU is found by itself", "", "0?"),
-    Rule("--device names the GPU", "--device cuda:{0}", r"\d+"),
-    Rule("one GPU computes a run: the first, found by itself", "", r"0,[\d,]*"),
-    Rule("one GPU computes a run", "--device cuda:{1}", r"(\d+),[\d,]*"),
-    Rule("--device names what computes: auto, cpu, cuda, cuda:1"),
+    FlagRule("the CPU is --device cpu", "--device cpu", "-1.*"),
+    FlagRule("the first GPU is found by itself", "", "0?"),
+    FlagRule("--device names the GPU", "--device cuda:{0}", r"\d+"),
+    FlagRule("one GPU computes a run: the first, found by itself", "", r"0,[\d,]*"),
+    FlagRule("one GPU computes a run", "--device cuda:{1}", r"(\d+),[\d,]*"),
+    FlagRule("--device names what computes: auto, cpu, cuda, cuda:1"),
 )
 _PAIRS = "pairs, and pix2pix that learns from them, are not part of this package"
 _UNPAIRED = f"{_PAIRS}: it trains on two folders, trainA and trainB, in any order"
 _UNET = "the U-Nets are pix2pix's, not part of this package: resnet_9blocks is the default"
 _ONE_WINDOW = "windows have names and a fixed layout; --no_visdom switches Visdom off"
-_ALL_USED = Rule("all images are used", "", "inf")
+_ALL_USED = FlagRule("all images are used", "", "inf")
 
 TRAIN: Rules = {
     "align_data": _gone(_UNPAIRED),
     "aspect_ratio": _gone("belongs to convert, which keeps the input's size; --load_size scales"),
-    "dataset_mode": (Rule("unaligned is the only mode", "", "aligned|single|colorization"),),
+    "dataset_mode": (FlagRule("unaligned is the only mode", "", "aligned|single|colorization"),),
     "display_id": (
-        Rule("--no_visdom switches Visdom off", "--no_visdom", "0|-1"),
-        Rule(_ONE_WINDOW),
+        FlagRule("--no_visdom switches Visdom off", "--no_visdom", "0|-1"),
+        FlagRule(_ONE_WINDOW),
     ),
     "display_ncols": _gone(_ONE_WINDOW),
     "display_winsize": _gone("pictures are shown at their own size"),
     "epoch": _gone(
         "--continue_train goes on from the latest checkpoint; --init_weights FILE from any"
     ),
-    "epoch_count": (Rule("the checkpoint knows its epoch", beside=("continue_train=.*",)),),
+    "epoch_count": (FlagRule("the checkpoint knows its epoch", beside=("continue_train=.*",)),),
     "eval": _gone("belongs to convert, which always is in eval mode"),
     "gpu_ids": _DEVICE,
     "lambda_L1": _gone("a loss of pairs: they are not part of this package"),
     "load_iter": _gone("--init_weights FILE starts from any checkpoint"),
     "lr_policy": (
-        Rule("linear, the default, was called so", "", "lambda"),
-        Rule("step, cosine, constant and linear, the default, are here", "", "plateau"),
+        FlagRule("linear, the default, was called so", "", "lambda"),
+        FlagRule("step, cosine, constant and linear, the default, are here", "", "plateau"),
     ),
     "max_dataset_size": (_ALL_USED,),
     "model": (
-        Rule("cycle_gan, the default, is its name", "", "cyclegan|CycleGAN|cycleGAN"),
-        Rule(_UNPAIRED, "", "pix2pix|colorization|pix2pixHD"),
-        Rule("belongs to convert: cycle_gan, the default, is what trains", "", "test"),
-        Rule("not part of this package: --lambda_nce weighs CUT's loss", "", "cut|sincut|CUT"),
+        FlagRule("cycle_gan, the default, is its name", "", "cyclegan|CycleGAN|cycleGAN"),
+        FlagRule(_UNPAIRED, "", "pix2pix|colorization|pix2pixHD"),
+        FlagRule("belongs to convert: cycle_gan, the default, is what trains", "", "test"),
+        FlagRule("not part of this package: --lambda_nce weighs CUT's loss", "", "cut|sincut|CUT"),
     ),
     "model_suffix": _gone(
         "files need no renaming; --init_weights DIR takes the classic's four files"
     ),
-    "netG": (Rule(_UNET, "", "unet_.*"),),
+    "netG": (FlagRule(_UNET, "", "unet_.*"),),
     "no_lsgan": _gone("--gan_mode vanilla is its name", "--gan_mode vanilla"),
-    "norm": (Rule("one GPU computes a run: batch is enough", "--norm batch", "syncbatch"),),
+    "norm": (FlagRule("one GPU computes a run: batch is enough", "--norm batch", "syncbatch"),),
     "num_test": _gone("belongs to convert"),
     "phase": _gone("--domain_A DIR and --domain_B DIR name any two folders"),
     "preprocess": (
-        Rule(
+        FlagRule(
             "resize_and_crop does it, with --crop_size as large as --load_size",
             "--preprocess resize_and_crop",
             "resize",
@@ -252,42 +252,42 @@ CONVERT: Rules = {
     "aspect_ratio": _gone("the input's aspect is kept; --load_size scales"),
     "crop_size": _gone(_WHOLE),
     "dataroot": (
-        Rule("--model test reads one folder: --input", "--input {0}", beside=(_ONE_FOLDER,)),
-        Rule(
+        FlagRule("--model test reads one folder: --input", "--input {0}", beside=(_ONE_FOLDER,)),
+        FlagRule(
             "--input names any folder", "--input {0}/{phase}B", beside=(_NOT_TEST, "direction=BtoA")
         ),
-        Rule("--input names any folder", "--input {0}/{phase}A", beside=(_NOT_TEST,)),
+        FlagRule("--input names any folder", "--input {0}/{phase}A", beside=(_NOT_TEST,)),
     ),
     "dataset_mode": (
-        Rule(_PAIRS, "", "aligned|colorization"),
-        Rule("--input names one folder, --direction both converts both"),
+        FlagRule(_PAIRS, "", "aligned|colorization"),
+        FlagRule("--input names one folder, --direction both converts both"),
     ),
     "display_winsize": _gone("the page shows pictures as large as the window allows"),
     "eval": _gone("always on; --norm_statistics image gives the classic's pictures without --eval"),
     "gpu_ids": _DEVICE,
     "load_iter": _gone("--epoch N picks a checkpoint"),
-    "load_size": (Rule("images keep their size", beside=("preprocess=(none|crop)",)),),
+    "load_size": (FlagRule("images keep their size", beside=("preprocess=(none|crop)",)),),
     "max_dataset_size": (
         _ALL_USED,
-        Rule("--num_test N converts at most N images", "--num_test {0}"),
+        FlagRule("--num_test N converts at most N images", "--num_test {0}"),
     ),
     "model": (
-        Rule(f"{_PAIRS}: CycleGAN's and CUT's generators are", "", "pix2pix|colorization"),
-        Rule("--input names its one folder", "", "test|one_direction_test"),
-        Rule(f"{_KNOWN}; --direction both converts both ways, as test.py did"),
+        FlagRule(f"{_PAIRS}: CycleGAN's and CUT's generators are", "", "pix2pix|colorization"),
+        FlagRule("--input names its one folder", "", "test|one_direction_test"),
+        FlagRule(f"{_KNOWN}; --direction both converts both ways, as test.py did"),
     ),
     "model_suffix": (
-        Rule("--direction picks the generator", "--direction AtoB", "_A"),
-        Rule("--direction picks the generator", "--direction BtoA", "_B"),
-        Rule("--direction AtoB or BtoA picks the generator; --weights takes any file"),
+        FlagRule("--direction picks the generator", "--direction AtoB", "_A"),
+        FlagRule("--direction picks the generator", "--direction BtoA", "_B"),
+        FlagRule("--direction AtoB or BtoA picks the generator; --weights takes any file"),
     ),
-    "netG": (Rule(_UNET.partition(":")[0], "", "unet_.*"), Rule(_KNOWN)),
+    "netG": (FlagRule(_UNET.partition(":")[0], "", "unet_.*"), FlagRule(_KNOWN)),
     "no_flip": _gone("nothing is flipped when converting"),
     "ntest": _gone("--num_test N converts at most N images, all by default"),
     "num_threads": _gone("not needed for converting"),
     "phase": (
-        Rule("test images are converted by default", "", "test"),
-        Rule("--input DIR names the images themselves, for example DIR/trainA"),
+        FlagRule("test images are converted by default", "", "test"),
+        FlagRule("--input DIR names the images themselves, for example DIR/trainA"),
     ),
     "preprocess": _gone(_WHOLE),
     "results_dir": _gone("--output DIR says where the pictures go", "--output {0}"),

@@ -175,6 +175,35 @@ def test_the_names_in_a_run_folder_have_one_owner() -> None:
             assert not names & texts, path
 
 
+#: Names that still mean two things: none may come, all should go.
+TWICE = {
+    "Best", "Convert", "Depth", "Encode", "Encoder", "Format", "Levels", "Look", "Model",
+    "Objective", "Opened", "Page", "Painted", "Painting", "Picture", "Pictures", "Pixels", "Place",
+    "Step", "Task", "Tile", "Way",
+}  # fmt: skip
+
+
+def defined(path: Path) -> Iterator[str]:
+    """Public classes of a file, and its other names for types; variables of types are none."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign) and not isinstance(node.value, ast.Call):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            yield from (name for name in names if re.fullmatch("[A-Z]+[a-z][A-Za-z]*", name))
+
+
+def test_a_public_class_name_exists_once() -> None:
+    owners: dict[str, list[str]] = {}
+    for path in FILES:
+        for name in defined(path):
+            if not name.startswith("_"):
+                owners.setdefault(name, []).append(module_name(path))
+    assert len(owners) > 100
+    twice = {name: places for name, places in owners.items() if len(places) > 1}
+    assert not {name: places for name, places in twice.items() if name not in TWICE}
+
+
 def test_exported_names() -> None:
     assert cyclegan.__all__ == ["Settings", "Translator", "UserError", "load_preset"]
     for name in cyclegan.__all__:

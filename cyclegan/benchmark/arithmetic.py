@@ -12,7 +12,7 @@ from cyclegan.execution.execution import TYPES, Execution
 
 
 @dataclass(frozen=True)
-class Arithmetic:
+class MeasuredArithmetic:
     """Of one call."""
 
     multiply_adds: float
@@ -32,13 +32,13 @@ class Arithmetic:
 
 def measure_arithmetic(
     plain: Callable[[], object], seconds: float, chosen: Execution, device: torch.device
-) -> Arithmetic:
+) -> MeasuredArithmetic:
     """Count what `plain` computes; `seconds` is what the chosen execution takes for it."""
     counter = FlopCounterMode(display=False)
     with counter:
         plain()
     count = counter.get_total_flops() / 2
-    return Arithmetic(count, count / seconds, _peak_rate(chosen, device))
+    return MeasuredArithmetic(count, count / seconds, _peak_rate(chosen, device))
 
 
 def _peak_rate(execution: Execution, device: torch.device) -> float:

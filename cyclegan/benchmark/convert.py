@@ -17,7 +17,7 @@ from cyclegan import images
 from cyclegan.benchmark.arithmetic import measure_arithmetic
 from cyclegan.benchmark.memory import answer, measure_memory, resident_peak
 from cyclegan.benchmark.pairs import measure
-from cyclegan.benchmark.report import Report
+from cyclegan.benchmark.report import BenchmarkReport
 from cyclegan.benchmark.settings import BenchmarkSettings
 from cyclegan.conversion.claims import claims
 from cyclegan.conversion.domains import with_input
@@ -75,7 +75,7 @@ def run(settings: ConvertSettings, benchmark: BenchmarkSettings) -> int:
         "pictures_per_second": rate,
         **asdict(arithmetic),
     }
-    Report(
+    BenchmarkReport(
         f"{plain.execution.describe()}; read, convert, write one after the other",
         f"{chosen.execution.describe()}; reading and writing beside",
         {f"{AT_ONCE} images": times},

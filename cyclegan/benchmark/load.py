@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from cyclegan.benchmark.pairs import Pairs, measure
-from cyclegan.benchmark.report import Report
+from cyclegan.benchmark.report import BenchmarkReport
 from cyclegan.benchmark.settings import BenchmarkSettings
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.cache import open_cache
@@ -46,7 +46,9 @@ def run(settings: Settings, benchmark: BenchmarkSettings) -> int:
         for name, pairs in times.items()
     ]
     chosen = f"draft decoding and --cache {_mode(data)}, {len(paths)} images in one process"
-    report = Report("open, convert, bicubic resize", chosen, times, lines=lines, figures=figures)
+    report = BenchmarkReport(
+        "open, convert, bicubic resize", chosen, times, lines=lines, figures=figures
+    )
     report.show(json_only=benchmark.json)
     return 0
 

@@ -15,7 +15,7 @@ from cyclegan.progress import tracked
 
 
 @dataclass(frozen=True)
-class Memory:
+class PeakMemory:
     """Peak bytes of a process that does nothing else."""
 
     plain: int
@@ -23,14 +23,14 @@ class Memory:
     ratio: float
 
 
-def measure_memory(module: str, plain: Mapping[str, Any], chosen: Mapping[str, Any]) -> Memory:
+def measure_memory(module: str, plain: Mapping[str, Any], chosen: Mapping[str, Any]) -> PeakMemory:
     """Give both tables to `main` of a module of this package, each in a child process.
 
     Raises UserError where one fails.
     """
     ways = tracked((plain, chosen), "measuring memory", "ways")
     first, second = (_peak_in_a_child(module, given) for given in ways)
-    return Memory(first, second, second / first)
+    return PeakMemory(first, second, second / first)
 
 
 def answer(task: Callable[[dict[str, Any]], int]) -> None:

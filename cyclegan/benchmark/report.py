@@ -9,12 +9,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cyclegan.benchmark.memory import Memory
+from cyclegan.benchmark.memory import PeakMemory
 from cyclegan.benchmark.pairs import Pairs
 
 
 @dataclass(frozen=True)
-class Report:
+class BenchmarkReport:
     """What was measured."""
 
     plain: str
@@ -22,7 +22,7 @@ class Report:
     chosen: str
     times: Mapping[str, Pairs]
     """by what was done"""
-    memory: Memory | None = None
+    memory: PeakMemory | None = None
     lines: Sequence[str] = ()
     """further sentences for people"""
     figures: Mapping[str, Any] = field(default_factory=dict)
@@ -59,5 +59,5 @@ def _row(pairs: Pairs) -> tuple[str, str, str]:
     )
 
 
-def _bytes(memory: Memory) -> tuple[str, str, str]:
+def _bytes(memory: PeakMemory) -> tuple[str, str, str]:
     return gib(memory.plain), gib(memory.chosen), f"{memory.ratio:.2f}"

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from cyclegan.assemble import make_recipe, tune_for, work_of
-from cyclegan.benchmark.arithmetic import Arithmetic, measure_arithmetic
+from cyclegan.benchmark.arithmetic import MeasuredArithmetic, measure_arithmetic
 from cyclegan.benchmark.memory import answer, measure_memory, resident_peak
 from cyclegan.benchmark.pairs import Pairs, measure
-from cyclegan.benchmark.report import Report, gib
+from cyclegan.benchmark.report import BenchmarkReport, gib
 from cyclegan.benchmark.settings import BenchmarkSettings
 from cyclegan.data.feed import Batch
 from cyclegan.data.folders import list_images
@@ -60,7 +60,9 @@ def run(settings: Settings, benchmark: BenchmarkSettings) -> int:
         else "give --dataroot DIR to learn how long the planned run will take"
     )
     lines = (arithmetic.describe("a step"), planned)
-    report = Report(plain.describe(), chosen.describe(), {"a step": times}, memory, lines, figures)
+    report = BenchmarkReport(
+        plain.describe(), chosen.describe(), {"a step": times}, memory, lines, figures
+    )
     report.show(json_only=benchmark.json)
     return 0
 
@@ -98,7 +100,7 @@ def step_of(settings: Settings, execution: Execution, device: torch.device) -> S
 
 def arithmetic_of(
     plain: Step, seconds: float, settings: Settings, chosen: Execution, device: torch.device
-) -> Arithmetic:
+) -> MeasuredArithmetic:
     """Of a step that takes so many seconds in the chosen way; `plain` counts what it computes."""
 
     def counted() -> None:

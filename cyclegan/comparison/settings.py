@@ -11,7 +11,7 @@ from cyclegan.errors import UsageError
 from cyclegan.run import FolderDirection
 from cyclegan.strict import STRICT
 
-Runs = Annotated[
+RunNames = Annotated[
     tuple[str, ...],
     tyro.conf.Positional,
     tyro.conf.arg(metavar="RUN RUN ...", help_behavior_hint=""),
@@ -22,7 +22,7 @@ Runs = Annotated[
 class CompareSettings:
     """Which runs are compared, and on what."""
 
-    runs: Runs
+    runs: RunNames
     """two runs or more: names, or their files or folders"""
     input: Path | None = None
     """folder of images to convert; by default the test images that the first run has beside its

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 Pane = dict[str, Any]
-Environments = Mapping[str, Mapping[str, Pane]]
+_Environments = Mapping[str, Mapping[str, Pane]]
 
 #: One for each environment; what there is more of comes from all around the wheel.
 _COLOURS = ("#2f6db3", "#d9722c", "#2a9d5c", "#8e5ea2", "#b0413e", "#5b6770")
@@ -19,14 +19,14 @@ _MARGINS = {"l": 50, "r": 12, "t": 44, "b": 64}
 _ENTRY = 19
 
 
-def overlay(environments: Environments) -> list[Pane]:
+def overlay(environments: _Environments) -> list[Pane]:
     """What a page shows that compares `environments`, in the order of the first one's windows."""
     colours = dict(zip(environments, _palette(len(environments)), strict=True))
     panes = [_key(colours), *_charts(environments, colours), *_newest_pictures(environments)]
     return [pane | {"i": number} for number, pane in enumerate(panes)]
 
 
-def _charts(environments: Environments, colours: Mapping[str, str]) -> Iterator[Pane]:
+def _charts(environments: _Environments, colours: Mapping[str, str]) -> Iterator[Pane]:
     """Those that two of the environments have at least, known by their titles."""
     groups: dict[str, dict[str, Pane]] = {}
     for name, windows in environments.items():
@@ -73,7 +73,7 @@ def _chart(title: str, lines: list[Pane], layout: Pane) -> Pane:
     return _pane(f"overlay of {title}", title, "plot", content, _WIDTH, height)
 
 
-def _newest_pictures(environments: Environments) -> Iterator[Pane]:
+def _newest_pictures(environments: _Environments) -> Iterator[Pane]:
     """The newest picture of each history, beside those of the other environments."""
     for name, windows in environments.items():
         for pane in sorted(windows.values(), key=_place):

@@ -14,7 +14,7 @@ PREFIX = "cyclegan-images-"
 TOLD = ".told"  # made by the first process that says why nothing more is kept
 _OLD = 3600.0  # seconds after which no process still writes a file
 
-Folder = tuple[Path, Callable[[], None]]
+_Folder = tuple[Path, Callable[[], None]]
 
 
 def user_folder(what: str = "images") -> Path:
@@ -23,7 +23,7 @@ def user_folder(what: str = "images") -> Path:
     return Path(base) / "cyclegan" / what
 
 
-def lasting_folder() -> Folder:
+def lasting_folder() -> _Folder:
     """The user's folder, and nothing to do at the end. Raises OSError where it can't be written."""
     folder = user_folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -37,14 +37,14 @@ def lasting_folder() -> Folder:
     return folder, lambda: None
 
 
-def run_folder() -> Folder:
+def run_folder() -> _Folder:
     """A folder of this run, and what removes it. Raises OSError where none can be made."""
     stack = contextlib.ExitStack()
     return stack.enter_context(temporary_folder(PREFIX)), stack.close
 
 
 #: The one table of places (`--cache`).
-FOLDERS: dict[CacheMode, Callable[[], Folder]] = {"ram": run_folder, "disk": lasting_folder}
+FOLDERS: dict[CacheMode, Callable[[], _Folder]] = {"ram": run_folder, "disk": lasting_folder}
 
 
 def _age(path: Path) -> float:

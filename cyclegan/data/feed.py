@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from cyclegan.data.processes import DeadlyTaskError, LoadingProcesses
-from cyclegan.data.unpaired import Picture, Place, UnpairedImages
+from cyclegan.data.unpaired import LoadedImage, SamplePlace, UnpairedImages
 from cyclegan.errors import UserError, in_one_line
 
-Places = Sequence[Place]
+SamplePlaces = Sequence[SamplePlace]
 
 
 class LoadingError(UserError):
@@ -82,7 +82,7 @@ class Feed:
         self._serial = serial
         self._load = _Load(images)
         self._pins = pins
-        self._processes: LoadingProcesses[Places, Batch | Failure] | None = None
+        self._processes: LoadingProcesses[SamplePlaces, Batch | Failure] | None = None
         if workers:
             self._processes = LoadingProcesses(self._load, workers, _share_cores)
 
@@ -90,14 +90,14 @@ class Feed:
         """Images of each domain in an epoch."""
         return len(self.images)
 
-    def order(self, epoch: int) -> list[Place]:
+    def order(self, epoch: int) -> list[SamplePlace]:
         """The places of an epoch, counted from 1, shuffled by seed and epoch unless serial."""
         length = len(self.images)
         if self._serial:
-            return [Place(epoch, index) for index in range(length)]
+            return [SamplePlace(epoch, index) for index in range(length)]
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
         order = torch.randperm(length, generator=generator).tolist()
-        return [Place(epoch, index) for index in order]
+        return [SamplePlace(epoch, index) for index in order]
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, counted from 1, without its first `skip` images.
@@ -110,7 +110,7 @@ class Feed:
                 raise LoadingError(batch.text)
             yield batch.pin_memory() if self._pins else batch
 
-    def _loaded(self, groups: Iterable[Places]) -> Iterator[Batch | Failure]:
+    def _loaded(self, groups: Iterable[SamplePlaces]) -> Iterator[Batch | Failure]:
         if self._processes is None:
             yield from map(self._load, groups)
             return
@@ -141,7 +141,7 @@ class _Load:
 
     images: UnpairedImages
 
-    def __call__(self, places: Places) -> Batch | Failure:
+    def __call__(self, places: SamplePlaces) -> Batch | Failure:
         try:
             return _collate([self.images[place] for place in places])
         except UserError as error:
@@ -157,7 +157,7 @@ def _share_cores() -> None:
     torch.set_num_threads(1)
 
 
-def _collate(pairs: Sequence[tuple[Picture, Picture]]) -> Batch | Failure:
+def _collate(pairs: Sequence[tuple[LoadedImage, LoadedImage]]) -> Batch | Failure:
     a, b = zip(*pairs, strict=True)
     sizes = {tuple(picture.image.shape[1:]) for picture in (*a, *b)}
     if len(pairs) > 1 and len(sizes) > 1:

@@ -14,7 +14,7 @@ from cyclegan import images
 from cyclegan.data.strokes import paint
 from cyclegan.progress import progress_bar
 
-Pixels = NDArray[np.uint8]
+_Pixels = NDArray[np.uint8]
 
 _SHIPPED = Path(__file__).parent / "photographs"
 _PAINTINGS = 24  # for fusion: in palettes all around the circle of hues
@@ -119,7 +119,7 @@ def _pictures() -> Iterator[_Picture]:
         yield _Picture(f"paintings/{number:02}.png", of, seed=300 + number, hue=hue)
 
 
-def _in_light(photo: Pixels, light: str) -> Pixels:
+def _in_light(photo: _Pixels, light: str) -> _Pixels:
     """Change the light of a photograph (H, W, 3)."""
     if not light:
         return photo
@@ -129,7 +129,7 @@ def _in_light(photo: Pixels, light: str) -> Pixels:
     return np.asarray((rgb * 255).clip(0, 255).round(), dtype=np.uint8)
 
 
-def _turned(painting: Pixels, hue: int) -> Pixels:
+def _turned(painting: _Pixels, hue: int) -> _Pixels:
     if not hue:
         return painting
     turned = cv2.cvtColor(painting, cv2.COLOR_RGB2HSV_FULL)  # 256 hues

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
-Floats = NDArray[np.float32]
+_Pixels = NDArray[np.uint8]
+_Floats = NDArray[np.float32]
 
 #: Van Gogh's paints in sRGB: Prussian blue, ultramarine, cobalt, sky blue, lilac; emerald,
 #: viridian, olive; chrome yellow, Naples yellow, ochre, sienna, vermilion, umber, cream.
@@ -27,7 +27,7 @@ _FRACTION = 4  # bits below a pixel that OpenCV draws by
 _DOUBT = 0.35  # weight of the whirls where the picture is flat, against edges
 
 
-def paint(photo: Pixels, seed: int = 0) -> Pixels:
+def paint(photo: _Pixels, seed: int = 0) -> _Pixels:
     """Return the photograph (H, W, 3) as a painting of its size; the same seed, the same.
 
     Strokes follow the edges, and whirls where the picture is flat: broad ones everywhere, finer
@@ -60,7 +60,7 @@ class _Stroke:
     height: float
     """of the paint"""
 
-    def draw(self, canvas: Pixels, relief: Floats) -> None:
+    def draw(self, canvas: _Pixels, relief: _Floats) -> None:
         """Lay it down on both, round on top where it is broad enough."""
         how = (cv2.LINE_AA, _FRACTION)
         cv2.polylines(canvas, [self.points], False, self.colour, self.width, *how)
@@ -74,15 +74,15 @@ class _Stroke:
 class _Easel:
     """What strokes are made from."""
 
-    photo: Floats
+    photo: _Floats
     """(H, W, 3), Lab"""
-    palette: Floats
+    palette: _Floats
     """(N, 3), Lab"""
-    flow: Floats
+    flow: _Floats
     """(H, W, 2) rows and columns of unit length"""
     chance: np.random.Generator
 
-    def strokes(self, width: float, canvas: Pixels, wanted: float) -> Iterator[_Stroke]:
+    def strokes(self, width: float, canvas: _Pixels, wanted: float) -> Iterator[_Stroke]:
         """Yield a brush's strokes in random order; an error in Lab of `wanted` calls for one."""
         starts = self._starts(width)
         rows, columns = starts.T.astype(int)
@@ -99,7 +99,7 @@ class _Easel:
         for path, length, colour, height in zip(points, lengths, colours, heights, strict=True):
             yield _Stroke(path[: length + 1], colour.tolist(), thickness, float(height))
 
-    def mixed(self, colours: Floats) -> Floats:
+    def mixed(self, colours: _Floats) -> _Floats:
         """Pull colours (..., 3) to the nearest paint, at times the second; light mostly stays."""
         flat = colours.reshape(-1, 3)
         away = (flat[:, None] - self.palette) * np.array((0.6, 1, 1))
@@ -109,7 +109,7 @@ class _Easel:
         mixed = flat + (paints - flat) * np.array((0.25, 0.65, 0.65))
         return np.asarray(mixed.reshape(colours.shape), dtype=np.float32)
 
-    def _starts(self, width: float) -> Floats:
+    def _starts(self, width: float) -> _Floats:
         """Places (N, 2) on a jittered grid, in random order."""
         step = 0.62 * width
         height, across = self.photo.shape[:2]
@@ -118,7 +118,7 @@ class _Easel:
         places = places.clip(0, (height - 1, across - 1))
         return self.chance.permutation(places).astype(np.float32)
 
-    def _paths(self, starts: Floats, width: float) -> Floats:
+    def _paths(self, starts: _Floats, width: float) -> _Floats:
         """Follow the flow from all starts at once: (N, segments + 1, 2) places."""
         limit = np.array(self.flow.shape[:2]) - 1
         paths, last = [starts], np.zeros_like(starts)
@@ -131,7 +131,7 @@ class _Easel:
         return np.stack(paths, 1)
 
 
-def _flow(photo: Pixels, scale: float, chance: np.random.Generator) -> Floats:
+def _flow(photo: _Pixels, scale: float, chance: np.random.Generator) -> _Floats:
     """(H, W, 2): along edges (smoothed structure tensor), along whirls where there are none."""
     gray = _blurred(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255, 2 * scale)
     down, right = cv2.Sobel(gray, -1, 0, 1), cv2.Sobel(gray, -1, 1, 0)
@@ -149,7 +149,7 @@ def _flow(photo: Pixels, scale: float, chance: np.random.Generator) -> Floats:
     return np.stack([np.sin(half), np.cos(half)], -1).astype(np.float32)
 
 
-def _whirls(shape: tuple[int, ...], chance: np.random.Generator) -> Floats:
+def _whirls(shape: tuple[int, ...], chance: np.random.Generator) -> _Floats:
     """(H, W, 2): to the right, and around six centres."""
     height, width = shape
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
@@ -162,7 +162,7 @@ def _whirls(shape: tuple[int, ...], chance: np.random.Generator) -> Floats:
     return way
 
 
-def _lit(canvas: Pixels, relief: Floats) -> Pixels:
+def _lit(canvas: _Pixels, relief: _Floats) -> _Pixels:
     """Light from above and left on the paint, a tenth."""
     slope = cv2.Sobel(relief, -1, 1, 0) + cv2.Sobel(relief, -1, 0, 1)
     lit = canvas * (1 + 0.1 * np.tanh(slope))[..., None]
@@ -173,11 +173,11 @@ def _blurred(picture: Any, sigma: float) -> Any:
     return cv2.GaussianBlur(picture, (0, 0), sigma)
 
 
-def _lab(rgb: Pixels) -> Floats:
+def _lab(rgb: _Pixels) -> _Floats:
     lab = cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     return np.asarray(lab, dtype=np.float32)
 
 
-def _rgb(lab: Floats) -> Pixels:
+def _rgb(lab: _Floats) -> _Pixels:
     rgb = cv2.cvtColor(np.asarray(lab, np.float32), cv2.COLOR_LAB2RGB)
     return np.asarray((rgb * 255).clip(0, 255).round(), dtype=np.uint8)

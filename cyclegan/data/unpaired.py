@@ -16,7 +16,7 @@ from cyclegan.errors import UserError
 
 
 @dataclass(frozen=True)
-class Place:
+class SamplePlace:
     """Which sample: the epoch, counted from 1, and the place within the data set."""
 
     epoch: int
@@ -24,7 +24,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Picture:
+class LoadedImage:
     """One augmented image, where it came from, and the files that could not be read instead."""
 
     image: Tensor
@@ -45,7 +45,7 @@ class Domain:
     values: tuple[float, float] | None = None
     """that are black and white, where files don't say"""
 
-    def load(self, index: int, seed: int) -> Picture:
+    def load(self, index: int, seed: int) -> LoadedImage:
         """Load image `index`, or the next one that can be read. Same arguments, same pixels."""
         unreadable: list[Path] = []
         for step in range(len(self.paths)):
@@ -56,7 +56,7 @@ class Domain:
                 unreadable.append(path)
                 continue
             pixels = self.augmentation(scaled, seed)
-            return Picture(images.to_tensor(pixels), path, tuple(unreadable))
+            return LoadedImage(images.to_tensor(pixels), path, tuple(unreadable))
         raise UserError(f"domain {self.name}: none of its {len(self.paths)} images can be read")
 
     def _decode(self, path: Path) -> Pixels:
@@ -82,23 +82,23 @@ class UnpairedImages:
     def __len__(self) -> int:
         return max(len(self.a.paths), len(self.b.paths)) * self._repeats
 
-    def __getitem__(self, place: Place) -> tuple[Picture, Picture]:
+    def __getitem__(self, place: SamplePlace) -> tuple[LoadedImage, LoadedImage]:
         index_a, index_b = self._indices(place)
         seed_a, _ = self._random(place, 0)
         seed_b, _ = self._random(place, 1)
         return self.a.load(index_a, seed_a), self.b.load(index_b, seed_b)
 
-    def paths_of(self, place: Place) -> tuple[Path, Path]:
+    def paths_of(self, place: SamplePlace) -> tuple[Path, Path]:
         """The files of a sample, where both can be read."""
         index_a, index_b = self._indices(place)
         return self.a.paths[index_a], self.b.paths[index_b]
 
-    def _indices(self, place: Place) -> tuple[int, int]:
+    def _indices(self, place: SamplePlace) -> tuple[int, int]:
         _, draw = self._random(place, 1)
         index_b = place.index if self._serial else draw
         return place.index % len(self.a.paths), index_b % len(self.b.paths)
 
-    def _random(self, place: Place, domain: int) -> tuple[int, int]:
+    def _random(self, place: SamplePlace, domain: int) -> tuple[int, int]:
         """A seed for the augmentation and a number to draw an image with."""
         sequence = np.random.SeedSequence((self._seed, place.epoch, place.index, domain))
         seed, draw = sequence.generate_state(2, np.uint32)

@@ -8,13 +8,13 @@ import torch
 from cyclegan.evaluation.quality import (
     Kept,
     Likeness,
-    Style,
+    StyleDistances,
     kept_content,
     likeness,
     mean_difference,
     style_distance,
 )
-from cyclegan.evaluation.yardstick import Target, Way
+from cyclegan.evaluation.yardstick import ComparedWith, MeasuredDirection
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.metrics.collapse import diversity
 from cyclegan.metrics.content import copies
@@ -27,14 +27,14 @@ from cyclegan.translation import Convert
 class Measured:
     """All figures of one direction."""
 
-    target: Target
+    target: ComparedWith
     """what the pictures are compared with"""
     likeness: Likeness
     unconverted: Kid
     """of the inputs themselves: what conversion should at least be below"""
     progress: Progress
     kept: Kept
-    style: Style | None
+    style: StyleDistances | None
     """None where there are no twins to compare with"""
 
 
@@ -54,8 +54,8 @@ class Evaluation:
 def measure(
     forward: Convert,
     backward: Convert,
-    way: Way,
-    targets: Way,
+    way: MeasuredDirection,
+    targets: MeasuredDirection,
     network: FeatureNetwork,
     content: FeatureNetwork,
     tick: Callable[[int], object] = lambda count: None,

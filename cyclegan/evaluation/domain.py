@@ -24,7 +24,7 @@ CROPS = 100  # squares of all test pictures of a domain together
 
 
 @dataclass(frozen=True)
-class Domain:
+class EvaluationDomain:
     """One domain's files, and the square that is compared of each."""
 
     test: list[Path]
@@ -42,7 +42,7 @@ class Domain:
         return torch.cat([vectors_of(paths, view, network) for paths in self.real])
 
 
-def open_domain(train: Path, square: Square, count: int | None) -> Domain:
+def open_domain(train: Path, square: Square, count: int | None) -> EvaluationDomain:
     """The domain whose training images are in `train`; at most `count` pictures are converted.
 
     Raises UserError where there are none.
@@ -54,7 +54,7 @@ def open_domain(train: Path, square: Square, count: int | None) -> Domain:
     real = (test,) if folder == train else (list_images(train, tell=True), test)
     chosen = spread_out(test, count)
     twins = [] if folder == train else _twins(chosen, folder, beside(train, "twins"))
-    return Domain(chosen, real, twins, square)
+    return EvaluationDomain(chosen, real, twins, square)
 
 
 def view_of(paths: Sequence[Path], square: Square, crops: int) -> View:

@@ -53,7 +53,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Style:
+class StyleDistances:
     """How far pictures are from their twins' style: 0 is the twins' own."""
 
     converted: float
@@ -103,7 +103,7 @@ def mean_difference(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
 
 def style_distance(
     before: Iterable[Tensor], after: Iterable[Tensor], twins: Iterable[Tensor]
-) -> Style | None:
+) -> StyleDistances | None:
     """Mean distance of batches (N, C, H, W) in [-1, 1] to their twins' Gram matrices.
 
     Frobenius norms in layers of EfficientNet-Lite0 from fine to coarse, each relative to the
@@ -121,7 +121,7 @@ def style_distance(
     converted, unconverted = (
         torch.cat(each).mean().item() for each in zip(*distances, strict=True)
     )
-    return Style(converted, unconverted)
+    return StyleDistances(converted, unconverted)
 
 
 @torch.inference_mode()

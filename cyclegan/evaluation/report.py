@@ -12,8 +12,8 @@ from rich.table import Table
 
 from cyclegan.errors import UserError
 from cyclegan.evaluation.direction import Evaluation, Measured
-from cyclegan.evaluation.quality import Kept, Likeness, Style
-from cyclegan.evaluation.yardstick import Target
+from cyclegan.evaluation.quality import Kept, Likeness, StyleDistances
+from cyclegan.evaluation.yardstick import ComparedWith
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.loggers import evaluations as evaluations_of_run
 from cyclegan.loggers import journey as journeys
@@ -152,7 +152,7 @@ def _of_direction(one: Measured) -> DirectionRow:
     )
 
 
-def _of_style(style: Style) -> StyleRow:
+def _of_style(style: StyleDistances) -> StyleRow:
     return StyleRow(converted=style.converted, unconverted=style.unconverted, ratio=style.ratio)
 
 
@@ -194,7 +194,7 @@ def rows(one: Measured) -> dict[str, str]:
     }
 
 
-_OF: dict[Target, str] = {"domain": "", "twins": " (twins)"}
+_OF: dict[ComparedWith, str] = {"domain": "", "twins": " (twins)"}
 
 
 def _rows_of_sets(found: Likeness) -> dict[str, str]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cyclegan.device import choose_device
 from cyclegan.evaluation.domain import crops_of
-from cyclegan.evaluation.yardstick import Way, make_ways, open_domains
+from cyclegan.evaluation.yardstick import MeasuredDirection, make_ways, open_domains
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import feature_network
 from cyclegan.losses.settings import Direction
@@ -22,7 +22,7 @@ Converter = Callable[[Direction, Tensor], Tensor]
 class Scorer:
     """Both directions of a run, as it knows them, and the network that judges."""
 
-    ways: Mapping[Direction, Way]
+    ways: Mapping[Direction, MeasuredDirection]
     network: FeatureNetwork
 
     def __call__(self, convert: Converter) -> dict[Direction, Score]:
@@ -36,7 +36,7 @@ class Scorer:
         """KID of the pictures before, the mean of both directions."""
         return fmean(way.unconverted.kid.value for way in self.ways.values())
 
-    def _of(self, direction: Direction, way: Way, convert: Converter) -> Score:
+    def _of(self, direction: Direction, way: MeasuredDirection, convert: Converter) -> Score:
         return way.score(lambda batch: convert(direction, batch), self.network)
 
 

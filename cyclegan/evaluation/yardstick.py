@@ -10,7 +10,7 @@ from torch import Tensor
 from cyclegan.data.settings import DataSettings
 from cyclegan.data.square import Square, View
 from cyclegan.errors import UserError
-from cyclegan.evaluation.domain import Domain, crops_of, open_domain, view_of
+from cyclegan.evaluation.domain import EvaluationDomain, crops_of, open_domain, view_of
 from cyclegan.evaluation.pictures import cut, wholes
 from cyclegan.evaluation.quality import FEWEST
 from cyclegan.evaluation.real import vectors_of
@@ -22,13 +22,13 @@ from cyclegan.quality.watch import Score
 from cyclegan.run import FolderDirection
 from cyclegan.settings import Settings
 
-Name = Literal["A", "B"]
-Target = Literal["twins", "domain"]
-NAMES: tuple[Name, Name] = ("A", "B")
+DomainName = Literal["A", "B"]
+ComparedWith = Literal["twins", "domain"]
+NAMES: tuple[DomainName, DomainName] = ("A", "B")
 
 
 @dataclass(frozen=True)
-class Way:
+class MeasuredDirection:
     """One direction: what is converted, and what it is held against."""
 
     sources: list[Tensor]
@@ -37,7 +37,7 @@ class Way:
     """what of them is compared"""
     real: Tensor
     """(N, D): features of the target"""
-    target: Target
+    target: ComparedWith
     """whether that is the sources' twins, or all pictures of the other domain"""
     unconverted: Comparison
     """of the sources themselves with the target: what doing nothing achieves"""
@@ -70,7 +70,7 @@ class Way:
 class Yardstick:
     """Both directions, by the folders' names."""
 
-    ways: Mapping[FolderDirection, Way]
+    ways: Mapping[FolderDirection, MeasuredDirection]
     network: FeatureNetwork
     content: FeatureNetwork
     """the network whose maps tell what was kept"""
@@ -97,7 +97,7 @@ def make_yardstick(
 
 def open_domains(
     trained: Settings, data: DataSettings, side: int, count: int | None
-) -> dict[Name, Domain]:
+) -> dict[DomainName, EvaluationDomain]:
     """The domains in the folders of `data`, as a run with `trained` sees them. Raises UserError."""
     channels = (trained.networks.input_nc, trained.networks.output_nc)
     if trained.run.direction == "BtoA":
@@ -109,14 +109,16 @@ def open_domains(
 
 
 def make_ways(
-    domains: Mapping[Name, Domain], crops: int, network: FeatureNetwork
-) -> dict[FolderDirection, Way]:
+    domains: Mapping[DomainName, EvaluationDomain], crops: int, network: FeatureNetwork
+) -> dict[FolderDirection, MeasuredDirection]:
     """Both directions, with about `crops` squares a domain. Raises UserError."""
     a, b = (domains[name] for name in NAMES)
     return {"AtoB": _way(a, b, crops, network), "BtoA": _way(b, a, crops, network)}
 
 
-def _way(source: Domain, target: Domain, crops: int, network: FeatureNetwork) -> Way:
+def _way(
+    source: EvaluationDomain, target: EvaluationDomain, crops: int, network: FeatureNetwork
+) -> MeasuredDirection:
     view = view_of(source.test, source.square, crops)
     sources = list(wholes(source.test, view))
     inputs = torch.cat([network(batch).vectors for batch in cut(sources, view)])
@@ -133,7 +135,9 @@ def _way(source: Domain, target: Domain, crops: int, network: FeatureNetwork) ->
         if len(found) < FEWEST:
             raise UserError(f"{paths[0].parent}: fewer than {FEWEST} pictures")
     unconverted = compare(real.double().numpy(), inputs.double().numpy())
-    return Way(sources, view, real, "twins" if source.twins else "domain", unconverted, twins)
+    return MeasuredDirection(
+        sources, view, real, "twins" if source.twins else "domain", unconverted, twins
+    )
 
 
 def _sizes(batches: Sequence[Tensor]) -> list[tuple[int, int, int]]:

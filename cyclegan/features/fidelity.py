@@ -11,7 +11,7 @@ from cyclegan.errors import UserError, in_words
 from cyclegan.features.network import FeatureNetwork, NoWeightsError, Seen, read_weights
 from cyclegan.packages import need
 
-Name = Literal["inception", "clip", "dinov2"]
+FidelityName = Literal["inception", "clip", "dinov2"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class _Known:
     side: int
 
 
-_KNOWN: dict[Name, _Known] = {
+_KNOWN: dict[FidelityName, _Known] = {
     # The Inception of Heusel et al. 2017 and all published FID figures.
     "inception": _Known("inception-v3-compat", "2048", 299),
     "clip": _Known("clip-vit-b-32", "clip-vit-b-32", 224),
@@ -31,7 +31,9 @@ _KNOWN: dict[Name, _Known] = {
 }
 
 
-def fidelity(name: Name, weights: Path | None, *, trust_code: bool = False) -> FeatureNetwork:
+def fidelity(
+    name: FidelityName, weights: Path | None, *, trust_code: bool = False
+) -> FeatureNetwork:
     """The network called so, its weights downloaded unless a file is given.
 
     Raises UserError, with the way out, where the package or the weights can't be had, or are a
@@ -65,7 +67,7 @@ def fidelity(name: Name, weights: Path | None, *, trust_code: bool = False) -> F
     )
 
 
-def _check_trust(name: Name, weights: Path | None, *, trust_code: bool) -> None:
+def _check_trust(name: FidelityName, weights: Path | None, *, trust_code: bool) -> None:
     if weights is not None:
         check_trust(weights, trust_code=trust_code)
     elif name == "dinov2" and not trust_code:
@@ -75,7 +77,7 @@ def _check_trust(name: Name, weights: Path | None, *, trust_code: bool) -> None:
         )
 
 
-def _advice(name: Name, error: Exception) -> str:
+def _advice(name: FidelityName, error: Exception) -> str:
     return (
         f"--features {name}: its weights can't be downloaded ({in_words(error)}): give them with "
         "--feature_weights FILE"

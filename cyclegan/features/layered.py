@@ -15,7 +15,7 @@ from cyclegan.spelling import nearest
 
 SIDE = 224  # pixels a side, as all of these were trained
 #: The weight and the bias of one convolution, by these names.
-Weights = Mapping[str, Tensor]
+ConvolutionWeights = Mapping[str, Tensor]
 
 
 class Affine(nn.Module):
@@ -136,7 +136,7 @@ class LayeredNetwork:
         """Return all that holds weights or buffers."""
         return (self.entry, *(stage.module for stage in self.stages))
 
-    def load(self, found: Sequence[Weights], origin: Path) -> None:
+    def load(self, found: Sequence[ConvolutionWeights], origin: Path) -> None:
         """Load all convolutions in their order. Raises UserError for those of another network."""
         all_layers = (layer for part in self.modules() for layer in part.modules())
         layers = [layer for layer in all_layers if isinstance(layer, nn.Conv2d)]
@@ -148,7 +148,7 @@ class LayeredNetwork:
             layer.load_state_dict(weights)
 
 
-def read_convolutions(path: Path, name: str) -> list[Weights]:
+def read_convolutions(path: Path, name: str) -> list[ConvolutionWeights]:
     """Return the convolutions of a state dict in the file's order; `name` is whose they should be.
 
     Raises UserError where the file can't be read or holds none.
@@ -156,7 +156,7 @@ def read_convolutions(path: Path, name: str) -> list[Weights]:
     content: Any = read_weights(path, mapped=True)
     if not isinstance(content, Mapping):
         raise foreign(path, name)
-    found: list[Weights] = []
+    found: list[ConvolutionWeights] = []
     for key, weight in content.items():
         if isinstance(weight, Tensor) and weight.ndim == 4:
             bias = content.get(str(key).removesuffix("weight") + "bias")

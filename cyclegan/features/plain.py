@@ -8,9 +8,9 @@ from torch import nn
 
 from cyclegan.features.layered import (
     Affine,
+    ConvolutionWeights,
     LayeredNetwork,
     Stage,
-    Weights,
     given,
     read_convolutions,
 )
@@ -49,10 +49,10 @@ def blank(scale: float = 1.0) -> LayeredNetwork:
     )
 
 
-def _random() -> list[Weights]:
+def _random() -> list[ConvolutionWeights]:
     """He et al. 2015: values stay as large from layer to layer."""
     generator = torch.Generator().manual_seed(SEED)
-    made: list[Weights] = []
+    made: list[ConvolutionWeights] = []
     for seen, width in pairwise((3, *WIDTHS)):
         weight = torch.randn(width, seen, 3, 3, generator=generator) * (2 / (seen * 9)) ** 0.5
         made.append({"weight": weight, "bias": torch.zeros(width)})

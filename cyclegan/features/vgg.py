@@ -10,9 +10,9 @@ from cyclegan.download import fetch
 from cyclegan.errors import UserError
 from cyclegan.features.layered import (
     Affine,
+    ConvolutionWeights,
     LayeredNetwork,
     Stage,
-    Weights,
     given,
     read_convolutions,
 )
@@ -62,7 +62,7 @@ def _known(names: Sequence[str], wanted: str) -> tuple[str, ...]:
     return tuple(name for name in wanted.split() if name in names) or (names[-1],)
 
 
-def _downloaded() -> list[Weights]:
+def _downloaded() -> list[ConvolutionWeights]:
     """Load torchvision's weights, kept in its folder. Raises NoWeightsError, with the way out."""
     name = URL.rpartition("/")[2]
     path = Path(torch.hub.get_dir()) / "checkpoints" / name

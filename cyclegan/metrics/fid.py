@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Vectors = NDArray[np.float64]
+_Vectors = NDArray[np.float64]
 
 #: Images below which the estimate is biased so much that figures can't be compared.
 ENOUGH = 2048
@@ -22,7 +22,7 @@ class Fid:
     """whether both sets hold as many images as published figures are made of"""
 
 
-def fid(real: Vectors, fake: Vectors, *, seed: int = 2020) -> Fid:
+def fid(real: _Vectors, fake: _Vectors, *, seed: int = 2020) -> Fid:
     """Distance of two Gaussians fitted to (M, D) and (N, D), at least 2 each.
 
     Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule". The estimate falls with the
@@ -34,7 +34,7 @@ def fid(real: Vectors, fake: Vectors, *, seed: int = 2020) -> Fid:
     return Fid(frechet(real, fake), _extrapolated(real, fake, seed), enough)
 
 
-def frechet(real: Vectors, fake: Vectors) -> float:
+def frechet(real: _Vectors, fake: _Vectors) -> float:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), through the vectors and not the covariances.
 
     The trace of the root is the sum of the singular values of the product of both centred sets:
@@ -46,13 +46,13 @@ def frechet(real: Vectors, fake: Vectors) -> float:
     return float(means + (one**2).sum() + (other**2).sum() - 2 * root)
 
 
-def _centred(vectors: Vectors) -> Vectors:
+def _centred(vectors: _Vectors) -> _Vectors:
     """Such that its transpose times itself is the covariance."""
-    centred: Vectors = (vectors - vectors.mean(0)) / np.sqrt(len(vectors) - 1)
+    centred: _Vectors = (vectors - vectors.mean(0)) / np.sqrt(len(vectors) - 1)
     return centred
 
 
-def _extrapolated(real: Vectors, fake: Vectors, seed: int) -> float:
+def _extrapolated(real: _Vectors, fake: _Vectors, seed: int) -> float:
     random = np.random.default_rng(seed)
     largest = min(len(real), len(fake))
     sizes = np.unique(np.linspace(max(2, largest // 2), largest, _SIZES).astype(int))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Vectors = NDArray[np.float64]
+_Vectors = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Comparison:
     """KID of two samples, and what it would be without each of their images."""
 
     kid: Kid
-    without_real: Vectors
+    without_real: _Vectors
     """(M,)"""
-    without_fake: Vectors
+    without_fake: _Vectors
     """(N,)"""
 
 
@@ -38,7 +38,7 @@ class Progress:
 
 
 def kid(
-    real: Vectors, fake: Vectors, *, subsets: int = 100, subset_size: int = 1000, seed: int = 2020
+    real: _Vectors, fake: _Vectors, *, subsets: int = 100, subset_size: int = 1000, seed: int = 2020
 ) -> Kid:
     """Squared maximum mean discrepancy with a cubic kernel; (M, D) and (N, D), at least 3 each.
 
@@ -50,7 +50,7 @@ def kid(
 
 
 def compare(
-    real: Vectors, fake: Vectors, *, subsets: int = 100, subset_size: int = 1000, seed: int = 2020
+    real: _Vectors, fake: _Vectors, *, subsets: int = 100, subset_size: int = 1000, seed: int = 2020
 ) -> Comparison:
     """The KID of (M, D) and (N, D) as `kid` does, and the estimates without single images."""
     real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)
@@ -84,7 +84,7 @@ def progress(converted: Comparison, unconverted: Comparison) -> Progress:
     """
     least = max(unconverted.kid.error, _TINY)
 
-    def share(after: Vectors | float, before: Vectors | float) -> Vectors:
+    def share(after: _Vectors | float, before: _Vectors | float) -> _Vectors:
         return np.asarray(1 - after / np.maximum(before, least))
 
     variance = _variance(share(converted.without_real, unconverted.without_real))
@@ -96,22 +96,22 @@ def progress(converted: Comparison, unconverted: Comparison) -> Progress:
 _TINY = 1e-9
 
 
-def _kernel(one: Vectors, other: Vectors) -> Vectors:
-    kernel: Vectors = (one @ other.T / one.shape[1] + 1) ** 3
+def _kernel(one: _Vectors, other: _Vectors) -> _Vectors:
+    kernel: _Vectors = (one @ other.T / one.shape[1] + 1) ** 3
     return kernel
 
 
-def _unbiased(real: Vectors, fake: Vectors, between: Vectors) -> float:
+def _unbiased(real: _Vectors, fake: _Vectors, between: _Vectors) -> float:
     return float(_within(real) + _within(fake) - 2 * between.mean())
 
 
-def _within(kernel: Vectors) -> float:
+def _within(kernel: _Vectors) -> float:
     """Mean over pairs of different images."""
     count = len(kernel)
     return float((kernel.sum() - np.trace(kernel)) / (count * (count - 1)))
 
 
-def _left_out(within: Vectors, across: Vectors, others: int) -> Vectors:
+def _left_out(within: _Vectors, across: _Vectors, others: int) -> _Vectors:
     """What changes in the estimate without each image: (N,).
 
     `across` sums an image's kernel to all of the other set.
@@ -120,11 +120,11 @@ def _left_out(within: Vectors, across: Vectors, others: int) -> Vectors:
     rows = within.sum(1) - np.diagonal(within)
     inner = (rows.sum() - 2 * rows) / ((count - 1) * (count - 2))
     outer = (across.sum() - across) / ((count - 1) * others)
-    left_out: Vectors = inner - 2 * outer
+    left_out: _Vectors = inner - 2 * outer
     return left_out
 
 
-def _variance(left_out: Vectors) -> float:
+def _variance(left_out: _Vectors) -> float:
     """Jackknife of estimates without each image."""
     count = len(left_out)
     return float((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum())

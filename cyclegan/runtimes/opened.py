@@ -12,14 +12,14 @@ from torch.nn import functional
 from cyclegan.errors import UserError, in_one_line
 from cyclegan.runtimes.metadata import Metadata
 
-Call = Callable[[Tensor], Tensor]
+_Call = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Opened:
     """What a loader returns."""
 
-    call: Call
+    call: _Call
     """images (N, C, H, W) in [-1, 1] to (N, C', H, W) in [-1, 1], float32 on the CPU"""
     metadata: Metadata
 

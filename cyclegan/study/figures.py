@@ -16,7 +16,7 @@ SURE = 2.0  # errors by which presets must differ
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class TurnEnd:
     """A run at the end of a turn, as both halves see it."""
 
     seconds: float
@@ -31,7 +31,7 @@ class Checkpoint:
         return self.choosing if half == "choosing" else self.reporting
 
 
-def chosen(run: Sequence[Checkpoint], half: Half, least_ssim: float) -> int:
+def chosen(run: Sequence[TurnEnd], half: Half, least_ssim: float) -> int:
     """The place of the checkpoint that a half likes best."""
     liked = [merit(one.half(half).values(), least_ssim).value for one in run]
     return liked.index(max(liked))
@@ -76,7 +76,7 @@ class PresetFigures:
     """that the chosen checkpoints were trained on, the mean"""
 
 
-def of_preset(name: str, runs: Sequence[Sequence[Checkpoint]], least_ssim: float) -> PresetFigures:
+def of_preset(name: str, runs: Sequence[Sequence[TurnEnd]], least_ssim: float) -> PresetFigures:
     """The figures of the finished seeds of one preset."""
     taken = [run[chosen(run, "choosing", least_ssim)] for run in runs]
     lucky = [run[chosen(run, "reporting", least_ssim)] for run in runs]
@@ -110,7 +110,7 @@ class Difference:
 
 
 def differences(
-    runs: Mapping[str, Sequence[Sequence[Checkpoint]]], least_ssim: float
+    runs: Mapping[str, Sequence[Sequence[TurnEnd]]], least_ssim: float
 ) -> list[Difference]:
     """Of every two presets, on the reporting half."""
     reported = {

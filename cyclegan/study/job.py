@@ -29,13 +29,13 @@ from cyclegan.progress import part, progress_bar, waiting
 from cyclegan.quality.watch import Score
 from cyclegan.run import FolderDirection
 from cyclegan.settings import Settings, load_preset
-from cyclegan.study.figures import Checkpoint, PresetFigures, chosen, differences, of_preset
+from cyclegan.study.figures import PresetFigures, TurnEnd, chosen, differences, of_preset
 from cyclegan.study.halves import HALVES, Half, make_halves
 from cyclegan.study.settings import StudySettings
 from cyclegan.study.turns import forget, place, train_on
 
 NAME = "study.json"
-Runs = dict[str, list[Checkpoint]]
+Runs = dict[str, list[TurnEnd]]
 _RUNS = TypeAdapter(Runs)
 
 
@@ -131,7 +131,7 @@ class _Journal:
         if path.exists():
             self._read()
 
-    def add(self, name: str, found: Checkpoint) -> None:
+    def add(self, name: str, found: TurnEnd) -> None:
         """Note the newest checkpoint of a run."""
         self.runs.setdefault(name, []).append(found)
         runs = {name: [asdict(one) for one in run] for name, run in self.runs.items()}
@@ -192,11 +192,11 @@ def _train_all(
 
 def _turn(
     trained: Settings,
-    run: Sequence[Checkpoint],
+    run: Sequence[TurnEnd],
     settings: StudySettings,
     yardsticks: Mapping[Half, Yardstick],
     tell: Callable[[float], None],
-) -> Checkpoint:
+) -> TurnEnd:
     """Train a run to the end of its next part, and measure it. Raises UserError."""
     before = run[-1].seconds if run else 0.0
     due = 60 * settings.minutes * (len(run) + 1) / settings.checkpoints
@@ -205,7 +205,7 @@ def _turn(
     path = place(trained.run.folder, len(run) + 1)
     scores = {half: _scores(path, one, settings) for half, one in yardsticks.items()}
     images = checkpoint.load(path, mapped=True).position.images
-    return Checkpoint(before + turn.seconds, images, turn.finished, **scores)
+    return TurnEnd(before + turn.seconds, images, turn.finished, **scores)
 
 
 def _scores(
@@ -220,7 +220,7 @@ def _scores(
 
 
 def _pages(
-    runs: Mapping[str, Sequence[Sequence[Checkpoint]]], settings: StudySettings
+    runs: Mapping[str, Sequence[Sequence[TurnEnd]]], settings: StudySettings
 ) -> Iterator[Path]:
     """A page for each direction: the first seed of every preset, chosen, on the reporting half."""
     paths = [
@@ -249,7 +249,7 @@ def _pages(
 
 
 def _tell(
-    runs: Mapping[str, Sequence[Sequence[Checkpoint]]],
+    runs: Mapping[str, Sequence[Sequence[TurnEnd]]],
     settings: StudySettings,
     network: FeatureNetwork,
     pages: Sequence[Path],

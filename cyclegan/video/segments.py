@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from cyclegan.atomic import atomic_write
 from cyclegan.video.clip import Clip, Frame
 from cyclegan.video.encoders import Encoder, add_stream, packer
-from cyclegan.video.stabilizer import Memory
+from cyclegan.video.stabilizer import LastFrame
 
 if TYPE_CHECKING:
     from av import Packet
@@ -21,7 +21,7 @@ LENGTH = 48  # frames: two seconds of a film
 _DIGEST = 32  # bytes of SHA-256, behind the content of each file
 _MEMORIES = 2  # kept: where the last segment is damaged, the one before it goes on
 
-Steadied = tuple[Frame, Memory | None]
+Steadied = tuple[Frame, LastFrame | None]
 """A converted frame, and what the stabilizer remembers after it."""
 
 
@@ -65,10 +65,10 @@ class Segments:
         times = [one.pts * one.time_base for one in packets(self.paths[-1:]) if one.pts is not None]
         return round(max(times) / clip.time_base) if times else None
 
-    def memory(self) -> Memory | None:
+    def memory(self) -> LastFrame | None:
         """What the stabilizer remembered after the last finished frame."""
         path = _beside(self.paths[-1]) if self.paths else None
-        return Memory.from_bytes(path.read_bytes()[:-_DIGEST]) if path else None
+        return LastFrame.from_bytes(path.read_bytes()[:-_DIGEST]) if path else None
 
     def write(
         self, frames: Iterable[Steadied], clip: Clip, encoder: Encoder, crf: int | None
@@ -93,7 +93,7 @@ class Segments:
             self._keep(path, self.folder / f"{self.frames + count:09}.nut", memory)
         return count
 
-    def _keep(self, made: Path, path: Path, memory: Memory | None) -> None:
+    def _keep(self, made: Path, path: Path, memory: LastFrame | None) -> None:
         """Seal a segment; what was remembered after it is there before it is."""
         if memory is not None:
             content = memory.to_bytes()

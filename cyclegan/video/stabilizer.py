@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from cyclegan.images.picture import RANGES, Array
 
-Floats = npt.NDArray[np.float32]
+_Floats = npt.NDArray[np.float32]
 
 _SHARE = 0.45  # of the last frame, where the motion is trusted; more blurs
 _TOLERANCE = 20.0  # levels of 255 by which a colour changes within one thing: light, grain
@@ -26,18 +26,18 @@ _DETAIL = 1.5  # pixels: standard deviation of the blur that parts fine detail f
 
 
 @dataclass(frozen=True)
-class Memory:
+class LastFrame:
     """The last frame."""
 
     before: Array
     """(H, W, 3) as it came"""
     gray: Array
     """(H, W) uint8 of it"""
-    after: Floats
+    after: _Floats
     """(H, W, C) as it was made, in levels of its type"""
 
     @classmethod
-    def of(cls, before: Array, after: Array) -> "Memory":
+    def of(cls, before: Array, after: Array) -> "LastFrame":
         """A frame as it came and as it was made."""
         return cls(before, _gray(before), after.astype(np.float32))
 
@@ -48,7 +48,7 @@ class Memory:
         return content.getvalue()
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> "Memory":
+    def from_bytes(cls, content: bytes) -> "LastFrame":
         """What `to_bytes` gave."""
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return cls.of(arrays["before"], arrays["after"])
@@ -62,12 +62,14 @@ class Stabilizer:
         default_factory=lambda: cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     )
 
-    def __call__(self, last: Memory | None, before: Array, after: Array) -> tuple[Array, Memory]:
+    def __call__(
+        self, last: LastFrame | None, before: Array, after: Array
+    ) -> tuple[Array, LastFrame]:
         """A frame as it came and as it was made, both (H, W, C) -> steadier, and what to remember.
 
         Without a last frame, or after a cut, the frame stays as it was made.
         """
-        now = Memory.of(before, after)
+        now = LastFrame.of(before, after)
         made = now.after
         if last is None:
             return after, now
@@ -78,9 +80,9 @@ class Stabilizer:
         share = _SHARE * trust[:, :, None]
         mixed = share * carried + (1 - share) * made
         shown = _as_sharp(mixed, made).round().clip(0, RANGES[after.dtype.name].high)
-        return shown.astype(after.dtype), Memory(before, now.gray, mixed)
+        return shown.astype(after.dtype), LastFrame(before, now.gray, mixed)
 
-    def _motion(self, last: Memory, now: Memory) -> tuple[Floats, Floats]:
+    def _motion(self, last: LastFrame, now: LastFrame) -> tuple[_Floats, _Floats]:
         """Where each place was in the last frame, (H, W, 2), and how sure that is, (H, W)."""
         there = _floats(self.flow.calc(now.gray, last.gray, None))  # type: ignore[call-overload]
         back = _floats(self.flow.calc(last.gray, now.gray, None))  # type: ignore[call-overload]
@@ -96,7 +98,7 @@ class Stabilizer:
         return places, _floats(alike * (inside & (astray < 0.01 * length + 0.5)))
 
 
-def _as_sharp(mixed: Floats, made: Floats) -> Floats:
+def _as_sharp(mixed: _Floats, made: _Floats) -> _Floats:
     """`mixed` with as much fine detail as `made` has, as far as that can be given back."""
     coarse = _blurred(mixed).reshape(mixed.shape)
     fine = mixed - coarse
@@ -105,12 +107,12 @@ def _as_sharp(mixed: Floats, made: Floats) -> Floats:
     return coarse + fine * gain
 
 
-def _warp(pixels: Array, places: Floats, how: int = cv2.INTER_LINEAR) -> Floats:
+def _warp(pixels: Array, places: _Floats, how: int = cv2.INTER_LINEAR) -> _Floats:
     x, y = cv2.split(places)
     return _floats(cv2.remap(pixels, x, y, how, borderMode=cv2.BORDER_REFLECT))
 
 
-def _blurred(pixels: Array) -> Floats:
+def _blurred(pixels: Array) -> _Floats:
     return _floats(cv2.GaussianBlur(pixels, (0, 0), _DETAIL))
 
 
@@ -122,5 +124,5 @@ def _gray(pixels: Array) -> Array:
     )
 
 
-def _floats(pixels: object) -> Floats:
+def _floats(pixels: object) -> _Floats:
     return np.asarray(pixels, np.float32)

@@ -16,7 +16,7 @@ from cyclegan.cli import run
 from cyclegan.errors import UsageError
 from cyclegan.metrics.kid import Kid, Progress
 from cyclegan.quality.watch import Score
-from cyclegan.study.figures import Checkpoint, chosen, differences, of_preset
+from cyclegan.study.figures import TurnEnd, chosen, differences, of_preset
 from cyclegan.study.halves import HALVES, make_halves
 from cyclegan.study.turns import _Meter
 
@@ -94,12 +94,12 @@ def test_halves_are_told_apart_by_bytes_and_twins_go_along(data: Path, tmp_path:
     assert {path.read_bytes() for path in (folder / "testB").iterdir()} == before
 
 
-def checkpoint(choosing: float, reporting: float, error: float = 0.02) -> Checkpoint:
+def checkpoint(choosing: float, reporting: float, error: float = 0.02) -> TurnEnd:
     scores = [
         {way: Score(Kid(0.1, 0.01), Progress(value, error), 0.5) for way in ("AtoB", "BtoA")}
         for value in (choosing, reporting)
     ]
-    return Checkpoint(60.0, 100, False, *scores)
+    return TurnEnd(60.0, 100, False, *scores)
 
 
 def test_one_half_chooses_and_the_other_reports() -> None:
