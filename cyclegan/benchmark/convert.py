@@ -20,16 +20,14 @@ from cyclegan.benchmark.pairs import measure
 from cyclegan.benchmark.report import BenchmarkReport
 from cyclegan.benchmark.settings import BenchmarkSettings
 from cyclegan.conversion.claims import claims
-from cyclegan.conversion.domains import with_input
 from cyclegan.conversion.files import Job, plan
-from cyclegan.conversion.job import load_generator, make_translator
-from cyclegan.conversion.ledger import Ledger
-from cyclegan.conversion.look import Look
-from cyclegan.conversion.pictures import Pictures
-from cyclegan.conversion.remote import Here
+from cyclegan.conversion.job import load_generator, make_translator, with_input
+from cyclegan.conversion.pictures import PictureConverter
+from cyclegan.conversion.reader import scaled
 from cyclegan.conversion.settings import ConvertSettings
-from cyclegan.conversion.sizes import scaled
+from cyclegan.conversion.storage import LocalStorage
 from cyclegan.conversion.translator import Translator
+from cyclegan.conversion.writer import Ledger, Output
 from cyclegan.device import choose_device
 from cyclegan.execution.execution import Execution
 from cyclegan.leftovers import temporary_folder
@@ -49,7 +47,7 @@ def run(settings: ConvertSettings, benchmark: BenchmarkSettings) -> int:
     # Lossless, or the difference would be that of two encoders.
     settings = with_input(replace(settings, format=settings.format or "png"))
     memory = measure_memory(__name__, *(_given(settings, way) for way in _WAYS))
-    jobs = plan(settings)[: settings.num_test]
+    jobs = plan(settings.locations, settings.selection)
     (plain, convert_plainly), (chosen, convert) = (way(settings, jobs) for way in _WAYS.values())
     with temporary_folder("cyclegan-benchmark-") as folder:
         first, second = folder / "plain", folder / "chosen"
@@ -95,7 +93,7 @@ Way = Callable[[Sequence[Job]], None]
 
 def _plain(settings: ConvertSettings, jobs: Sequence[Job]) -> tuple[Translator, Way]:
     device = choose_device(settings.device)
-    translator = Translator(load_generator(settings), device, Execution(device.type))
+    translator = Translator(load_generator(settings.model), device, Execution(device.type))
 
     def convert(jobs: Sequence[Job]) -> None:
         for job in jobs:
@@ -106,16 +104,22 @@ def _plain(settings: ConvertSettings, jobs: Sequence[Job]) -> tuple[Translator, 
 
 
 def _chosen(settings: ConvertSettings, jobs: Sequence[Job]) -> tuple[Translator, Way]:
-    translator = make_translator(load_generator(settings), settings, jobs)
+    generator = load_generator(settings.model)
+    translator = make_translator(
+        generator, settings.model, settings.tiling, jobs, settings.load_size
+    )
 
     def convert(jobs: Sequence[Job]) -> None:
         folder = jobs[0].target.parents[len(jobs[0].name.parents) - 1]
-        into = replace(settings, output=folder)
-        digest = translator.generator.digest
-        ledger = Ledger(folder, "benchmark", digest, translator.execution)
+        ledger = Ledger(folder, "benchmark", generator.digest, translator.execution)
         with claims(folder, overwrite=True) as ours:
-            made = Pictures(into, translator, None, Look(), ledger, Here(), ours)
-            made(jobs, Progress(disable=True))
+            convert_pictures = PictureConverter(
+                translator,
+                Output(ledger, LocalStorage(), ours),
+                reading=settings.reading,
+                encoding=settings.encoding,
+            )
+            convert_pictures(jobs, Progress(disable=True))
 
     return translator, convert
 
@@ -175,7 +179,7 @@ def _given(settings: ConvertSettings, way: str) -> dict[str, Any]:
 def peak_of(given: dict[str, Any]) -> int:
     """Peak bytes of this process, or of its GPU, after three images."""
     settings = _SETTINGS.validate_json(json.dumps(given["settings"]))
-    jobs = plan(settings)[:3]
+    jobs = plan(settings.locations, settings.selection)[:3]
     translator, convert = _WAYS[given["way"]](settings, jobs)
     with temporary_folder("cyclegan-benchmark-") as folder:
         convert(_into(jobs, folder))

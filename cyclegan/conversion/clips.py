@@ -14,17 +14,16 @@ from av.error import FFmpegError
 from rich.progress import Progress, TaskID
 
 from cyclegan.atomic import hidden_name
-from cyclegan.conversion.claims import Claims
+from cyclegan.conversion.blend import Blend
 from cyclegan.conversion.files import Job
-from cyclegan.conversion.inputs import threads
-from cyclegan.conversion.ledger import Ledger, OutputError
-from cyclegan.conversion.look import Look
-from cyclegan.conversion.painting import paint
-from cyclegan.conversion.remote import Here
-from cyclegan.conversion.settings import ConvertSettings
-from cyclegan.conversion.sizes import SizeAdvice, scaled
+from cyclegan.conversion.network import paint
+from cyclegan.conversion.reader import SizeAdvice, scaled
+from cyclegan.conversion.settings import Reading
+from cyclegan.conversion.stages import ahead, threads
 from cyclegan.conversion.translator import Translator
+from cyclegan.conversion.writer import Output, OutputError
 from cyclegan.errors import UserError
+from cyclegan.images.encoding import Encoding
 from cyclegan.images.picture import RANGES, Picture
 from cyclegan.video.clip import Clip, DamagedClipError, Frame, frames, open_clip
 from cyclegan.video.encoders import Encoder, encoder_of
@@ -38,27 +37,30 @@ _KEY = 12  # digits of what a clip's segments are made of
 
 
 @dataclass(frozen=True)
-class Clips:
+class ClipConverter:
     """Converts clip after clip with one generator, in constant memory.
 
     Finished segments lie in a hidden folder beside the output until all are there: after an
     interrupt, of whatever kind, the next run goes on from the last.
     """
 
-    settings: ConvertSettings
     translator: Translator
-    look: Look
-    ledger: Ledger
-    mirror: Here
-    claims: Claims
+    output: Output
+    blend: Blend
+    reading: Reading
+    encoding: Encoding
     advice: SizeAdvice
+    temporal: bool = False
+    """whether what was made of the last frame is carried along with the motion"""
+    also: Sequence[str] = ()
+    """what is to be made beside; of pictures only"""
 
     def __call__(self, todo: Sequence[Job], bar: Progress) -> list[str]:
         """Return a line for each that failed, or is not whole."""
         failed: list[str] = []
         many = len(todo) > 1
         clips = bar.add_task("converting", total=len(todo), visible=many, unit="videos")
-        for job in chain.from_iterable(self.claims.shared(todo)):
+        for job in chain.from_iterable(self.output.claims.shared(todo)):
             task = bar.add_task(job.name.name, total=None, unit="frames")
             try:
                 if not job.target.parent.exists():
@@ -69,18 +71,18 @@ class Clips:
                     log.warning("%s", line)
                 raise
             except (OSError, FFmpegError) as error:
-                failed.append(self.ledger.fail_to_write(job, error))
+                failed.append(self.output.ledger.fail_to_write(job, error))
             except Exception as error:  # of one clip only, as a picture's
-                failed.append(self.ledger.fail(job, error))
+                failed.append(self.output.ledger.fail(job, error))
             finally:
-                self.claims.release(job)
+                self.output.claims.release(job)
                 bar.advance(clips)
                 bar.update(task, visible=not many)
         return failed
 
     def _convert(self, job: Job, bar: Progress, task: TaskID) -> None:
         self._check(job)
-        self.mirror.fetch(job.source)
+        self.output.storage.fetch(job.source)
         clip = self._opened(job)
         check_holds_sound(clip, job.target)
         encoder = encoder_of(clip, job.target)
@@ -96,9 +98,9 @@ class Clips:
 
     def _opened(self, job: Job) -> Clip:
         """The clip, at the size that it is converted at and with the chroma that is asked for."""
-        clip, shorter = open_clip(job.source), self.settings.load_size
+        clip, shorter = open_clip(job.source), self.reading.load_size
         self.advice.look_at(job.source, clip.size)
-        chroma = self.settings.chroma or clip.colours.chroma
+        chroma = self.encoding.chroma or clip.colours.chroma
         clip = replace(clip, colours=replace(clip.colours, chroma=chroma))
         if clip.interlaced:
             log.warning("%s: interlaced, so it is deinterlaced (by FFmpeg's bwdif)", job.source)
@@ -115,13 +117,13 @@ class Clips:
                     f"{job.source}: a video has 3 channels, this generator is for {channels}: "
                     "convert .npy or TIFF with it"
                 )
-        if self.settings.also:
-            also = self.settings.also
+        if self.also:
+            also = ",".join(self.also)
             raise UserError(f"{job.source}: --also {also} is for pictures: leave it out")
 
     def _segments(self, job: Job) -> Segments:
         """Those of the same input, model and options."""
-        origin = self.ledger.entry(job).origin
+        origin = self.output.ledger.entry(job).origin
         key = sha256(str(origin).encode()).hexdigest()[:_KEY]
         folder = job.target.with_name(hidden_name(job.target.name, f".{key}.parts"))
         folder.mkdir(exist_ok=True)
@@ -137,7 +139,7 @@ class Clips:
         task: TaskID,
     ) -> None:
         """Make the segments that are missing. Raises DamagedClipError after the last."""
-        dropped = segments.drop_damaged(steadied=self.settings.temporal)
+        dropped = segments.drop_damaged(steadied=self.temporal)
         if dropped:
             log.warning("%s: damaged segments of an earlier run are made again", job.target)
         bar.update(task, total=clip.frames or None, completed=segments.frames)
@@ -147,7 +149,7 @@ class Clips:
             count = LENGTH
             while count == LENGTH:
                 shown = _advancing(islice(made, LENGTH), bar, task)
-                count = segments.write(shown, clip, encoder, self.settings.crf)
+                count = segments.write(shown, clip, encoder, self.encoding.crf)
         bar.update(task, total=segments.frames, completed=segments.frames)
         if damage:
             raise damage[0]
@@ -156,13 +158,13 @@ class Clips:
         self, segments: Segments, clip: Clip, reader: Executor, damage: list[DamagedClipError]
     ) -> Iterator[Steadied]:
         """Converted frames from where the segments end; why they end too early goes to `damage`."""
-        steady = Stabilizer() if self.settings.temporal else None
+        steady = Stabilizer() if self.temporal else None
         memory = segments.memory() if steady else None
         coming = frames(clip, segments.last_time(clip))
         try:
-            for frame in _ahead(coming, reader):
+            for frame in ahead(coming, reader):
                 source = self._picture(frame, clip)
-                painted = paint(source, self.translator, self.look, source.depth)
+                painted = paint(source, self.translator, self.blend, source.depth)
                 made = painted.pixels
                 if steady:
                     made, memory = steady(memory, source.pixels, made)
@@ -177,14 +179,14 @@ class Clips:
     def _finish(self, job: Job, clip: Clip, segments: Segments, seconds: float) -> None:
         joined = join(segments, clip, job.target)
         job.target.unlink(missing_ok=True)
-        self.ledger.note(self.ledger.entry(job, *clip.size, seconds))
+        self.output.ledger.note(self.output.ledger.entry(job, *clip.size, seconds))
         joined.replace(job.target)
         like = hidden_name(job.target.name, f".{'?' * _KEY}.parts")
         start = escape(like.removesuffix(f"{'?' * _KEY}.parts"))
         for folder in job.target.parent.glob(f"{start}{'?' * _KEY}.parts"):
             shutil.rmtree(folder)
-        self.mirror.deliver(job.target)
-        self.mirror.drop(job.source)
+        self.output.storage.deliver(job.target)
+        self.output.storage.drop(job.source)
 
 
 def _advancing(frames: Iterator[Steadied], bar: Progress, task: TaskID) -> Iterator[Steadied]:
@@ -192,11 +194,3 @@ def _advancing(frames: Iterator[Steadied], bar: Progress, task: TaskID) -> Itera
     for frame in frames:
         yield frame
         bar.advance(task)
-
-
-def _ahead(coming: Iterator[Frame], reader: Executor) -> Iterator[Frame]:
-    """The same frames, the next one decoded meanwhile."""
-    following = reader.submit(next, coming, None)
-    while (frame := following.result()) is not None:
-        following = reader.submit(next, coming, None)
-        yield frame

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cyclegan import checkpoint, classic
-from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.conversion.settings import ModelChoice
 from cyclegan.data.folders import folder_of_test_images, place_of_test_images
 from cyclegan.data.settings import DataSettings
 from cyclegan.errors import UserError
@@ -38,30 +38,26 @@ class Sides:
         )
 
 
-def with_input(settings: ConvertSettings) -> ConvertSettings:
-    """The settings with an input: where none is given, test images of what is converted.
+def test_images_of(model: ModelChoice, dataroot: Path | None) -> Path:
+    """The test images of what a generator converts; says which are taken.
 
-    Says which are taken. Raises UserError where there are none.
+    `dataroot` is another data set than the one trained on. Raises UserError where there are none.
     """
-    if settings.input is not None:
-        return settings
-    sides = _sides(settings)
-    if sides is None and settings.dataroot is None:
+    sides = _sides(model, dataroot)
+    if sides is None and dataroot is None:
         raise UserError(
-            f"{settings.checkpoints_dir / str(settings.name)}: files of the classic scripts don't "
+            f"{model.checkpoints_dir / str(model.name)}: files of the classic scripts don't "
             "say what they were trained on: give --dataroot DIR or --input DIR"
         )
-    return replace(settings, input=_test_images(sides or _by_name("AtoB", settings.dataroot)))
+    return _test_images(sides or _by_name("AtoB", dataroot))
 
 
-def tell_mixed_up(settings: ConvertSettings) -> None:
+def tell_mixed_up(model: ModelChoice, given: Path, dataroot: Path | None) -> None:
     """Say it where the input looks like what comes out."""
-    if settings.input is None or settings.direction == "both":
-        return
     with contextlib.suppress(UserError):  # told when the generator is loaded
-        sides = _sides(settings)
-        if sides is not None and sides.mixed_up(settings.input):
-            log.warning("%s", _advice(settings.input, sides))
+        sides = _sides(model, dataroot)
+        if sides is not None and sides.mixed_up(given):
+            log.warning("%s", _advice(given, sides))
 
 
 def _advice(given: Path, sides: Sides) -> str:
@@ -87,32 +83,31 @@ def _test_images(sides: Sides) -> Path:
     return found
 
 
-def _sides(settings: ConvertSettings) -> Sides | None:
+def _sides(model: ModelChoice, dataroot: Path | None) -> Sides | None:
     """By what the run was trained on; None where nothing says it. Raises UserError."""
-    asked = None if settings.direction == "both" else settings.direction
-    trained = _trained(settings)
+    trained = _trained(model)
     if trained is None:
-        return None if asked is None else _by_name(asked, settings.dataroot)
+        return None if model.direction is None else _by_name(model.direction, dataroot)
     data = trained.data
-    if settings.dataroot is not None:
-        data = replace(data, dataroot=settings.dataroot, domain_A=None, domain_B=None)
-    direction = asked or trained.run.direction
+    if dataroot is not None:
+        data = replace(data, dataroot=dataroot, domain_A=None, domain_B=None)
+    direction = model.direction or trained.run.direction
     source, target = data.folder("A"), data.folder("B")
     if direction == "BtoA":
         source, target = target, source
     return Sides(direction, source, target, trained.recipe.both_ways)
 
 
-def _trained(settings: ConvertSettings) -> Settings | None:
+def _trained(model: ModelChoice) -> Settings | None:
     """What a checkpoint was trained with; None for other files."""
-    path = settings.weights
-    if settings.name is not None:
-        check_name(settings.name)
-        path = settings.checkpoints_dir / settings.name
+    path = model.weights
+    if model.name is not None:
+        check_name(model.name)
+        path = model.checkpoints_dir / model.name
     if path is None or classic.is_folder(path):
         return None
-    if settings.name is not None or path.is_dir():
-        path = checkpoint.path_of(path, settings.epoch)
+    if model.name is not None or path.is_dir():
+        path = checkpoint.path_of(path, model.epoch)
     if path.suffix != ".pt":
         return None
     trained = from_record(checkpoint.load(path, mapped=True).settings, str(path))

@@ -1,14 +1,16 @@
 """Which file becomes which."""
 
 import fnmatch
+import logging
 import os
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cyclegan.conversion.earlier import without_earlier
+from cyclegan.conversion import manifest
 from cyclegan.conversion.listed import listed
-from cyclegan.conversion.settings import ConvertSettings, Format
+from cyclegan.conversion.settings import Format, Locations, Selection
 from cyclegan.data.folders import look_into
 from cyclegan.errors import UsageError, UserError
 from cyclegan.images.formats import (
@@ -19,6 +21,8 @@ from cyclegan.images.formats import (
     spelt_as,
 )
 from cyclegan.video.endings import VIDEO, WRITABLE_VIDEO
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,31 +40,31 @@ class Job:
         return os.path.isfile(self.target)  # noqa: PTH113
 
 
-def plan(settings: ConvertSettings) -> list[Job]:
+def plan(locations: Locations, selection: Selection) -> list[Job]:
     """Pair every image below the input (or the input itself) with its place below the output.
 
     The output mirrors the input; two inputs that would share a name keep their own ending within
     it (a.jpg.png). Raises UserError where there is nothing to convert, or no place for it.
     """
-    source, output = settings.source, settings.target
-    if _is_named(settings):
-        return [_named(source, output, settings.format)]
+    source, output = locations.source, locations.target
+    if _is_named(locations):
+        return [_named(source, output, selection.format)][: selection.most]
     if source.is_file():
         root, found = source.parent, [source]
     elif source.is_dir():
         if output.suffix.lower() in VIDEO | WRITABLE and not output.exists():
             raise UsageError(f"--output {output}: --input {source} is a folder: give a folder, too")
-        root, found = source, _chosen(settings)
+        root, found = source, _chosen(locations, selection)
     else:
         raise UserError(f"--input {source}: no such file or folder")
     if output.resolve() == root.resolve():
         raise UsageError(f"--output {output} is the input folder itself: give another folder")
     if output.is_file():
         raise UsageError(f"--output {output} is a file: give a folder")
-    names = _distinct(root, [path.relative_to(root) for path in found], settings.format)
+    names = _distinct(root, [path.relative_to(root) for path in found], selection.format)
     jobs = [Job(path, output / name, name) for path, name in zip(found, names, strict=True)]
     _check_inputs_stay(jobs, output)
-    return jobs
+    return jobs[: selection.most]
 
 
 def is_video(path: Path) -> bool:
@@ -68,16 +72,16 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO
 
 
-def folder_of(settings: ConvertSettings) -> Path:
+def folder_of(locations: Locations) -> Path:
     """The folder that outputs, and what is told of them, go to."""
-    return settings.target.parent if _is_named(settings) else settings.target
+    return locations.target.parent if _is_named(locations) else locations.target
 
 
-def _is_named(settings: ConvertSettings) -> bool:
+def _is_named(locations: Locations) -> bool:
     """Whether the output is a file: called as pictures or videos are, and made of one of them."""
-    output = settings.target
+    output = locations.target
     called = is_video(output) or by_ending(output) is not None
-    return called and settings.source.is_file() and not output.is_dir()
+    return called and locations.source.is_file() and not output.is_dir()
 
 
 def _named(source: Path, output: Path, format: Format | None) -> Job:
@@ -98,25 +102,25 @@ def _named(source: Path, output: Path, format: Format | None) -> Job:
     return Job(source, output, Path(output.name))
 
 
-def _chosen(settings: ConvertSettings) -> list[Path]:
+def _chosen(locations: Locations, selection: Selection) -> list[Path]:
     """What the input folder holds, `--glob` and `--list` allow, and no earlier run put there."""
-    source, output = settings.source, settings.target
-    if settings.list is not None:
-        return listed(source, settings.list)
+    source, output = locations.source, locations.target
+    if selection.list is not None:
+        return listed(source, selection.list)
     contents = look_into(source, VIDEO).check()
     contents.tell()
-    found = without_earlier(contents.images, source, output)
+    found = _without_earlier(contents.images, source, output)
     if not found and output.resolve() != source.resolve():
         raise UserError(f"--input {source}: holds nothing but what earlier conversions made")
-    if settings.glob is None:
+    if selection.glob is None:
         return found
     matching = [
         path
         for path in found
-        if fnmatch.fnmatchcase(path.relative_to(source).as_posix(), settings.glob)
+        if fnmatch.fnmatchcase(path.relative_to(source).as_posix(), selection.glob)
     ]
     if not matching:
-        raise UserError(f"--glob {settings.glob}: none of the {len(found)} images matches")
+        raise UserError(f"--glob {selection.glob}: none of the {len(found)} images matches")
     return matching
 
 
@@ -148,7 +152,7 @@ def _distinct(root: Path, inputs: list[Path], format: Format | None) -> list[Pat
 
 
 def _sharing(names: list[Path]) -> set[int]:
-    """The places of names that are there more than once."""
+    """The positions of names that are there more than once."""
     uses = Counter(names)
     return {place for place, name in enumerate(names) if uses[name] > 1}
 
@@ -164,3 +168,56 @@ def _suffix(path: Path, format: Format | None) -> str:
     if is_video(path):
         return path.suffix if path.suffix.lower() in WRITABLE_VIDEO else ".mkv"
     return ending_to_write(path) if format is None else spelt_as(path, format)
+
+
+def _without_earlier(found: Sequence[Path], source: Path, output: Path) -> list[Path]:
+    """Leave out of what is `found` below `source` what this or another run made there.
+
+    That is what lies in the output folder, and what any folder's manifest names. A whole folder of
+    outputs may be converted again: it is the input then. Says in one line what is left out.
+    """
+    inside, root = os.path.realpath(output), os.path.realpath(source)
+    ours = Path(inside) if Path(inside).is_relative_to(root) else None
+    made = {path for folder in _folders(found, source) for path in _made_in(folder, source)}
+    kept = [path for path in found if not (path in made or _is_part(path) or _below(path, ours))]
+    if len(kept) < len(found):
+        left = [path for path in found if path not in set(kept)]
+        log.warning("%s that earlier conversions made left out (%s)", _count(left), left[0].parent)
+    return kept
+
+
+def _folders(found: Sequence[Path], source: Path) -> set[Path]:
+    """All that hold what is found, at any depth, `source` among them."""
+    folders = {source}
+    for folder in {path.parent for path in found}:
+        while folder not in folders:
+            folders.add(folder)
+            folder = folder.parent
+    return folders
+
+
+def _made_in(folder: Path, source: Path) -> Iterator[Path]:
+    """The outputs that a folder's manifest names.
+
+    Of `source` itself only those that were made of its own files: others are what it is for.
+    """
+    root = Path(os.path.realpath(source))
+    for entry in manifest.read(folder).values():
+        if entry.error is None and (
+            folder != source or Path(entry.origin.input).is_relative_to(root)
+        ):
+            yield folder / entry.output
+            yield from (folder / also / entry.output for also in ("cycled", "identity"))
+
+
+def _below(path: Path, folder: Path | None) -> bool:
+    return folder is not None and Path(os.path.realpath(path)).is_relative_to(folder)
+
+
+def _is_part(path: Path) -> bool:
+    """Whether it belongs to a clip that is not finished."""
+    return path.parent.name.startswith(".") and path.parent.name.endswith(".parts")
+
+
+def _count(left: Sequence[Path]) -> str:
+    return "1 file" if len(left) == 1 else f"{len(left)} files"

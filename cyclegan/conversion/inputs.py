@@ -1,11 +1,9 @@
 """What a translator takes from Python, and gives back as the same kind."""
 
 import io
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -16,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan import images
+from cyclegan.conversion.stages import threads
 from cyclegan.errors import UserError
 from cyclegan.images.picture import RANGES, Array, Picture, Range
 from cyclegan.images.pillow import reason
@@ -102,21 +101,6 @@ def stream(
             batch = []
         batch.append(opened)
     yield from _converted(batch, convert)
-
-
-@contextmanager
-def threads(count: int, *, always_end: bool = False) -> Iterator[Executor]:
-    """Threads that do in turn what they are given; where something is raised, only what they began.
-
-    A stop does not wait for what they read, which may never come, unless they `always_end` that.
-    """
-    pool = ThreadPoolExecutor(count)
-    try:
-        yield pool
-    finally:
-        error = sys.exception()
-        stopped = isinstance(error, KeyboardInterrupt) and not always_end
-        pool.shutdown(wait=not stopped, cancel_futures=error is not None)
 
 
 def _read_ahead(pictures: Iterable[object], channels: int, count: int) -> Iterator[Future[Opened]]:

@@ -1,5 +1,6 @@
 """Settings of a conversion; what the checkpoint knows is not asked for."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -8,11 +9,12 @@ from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
 from cyclegan.execution.settings import PrecisionChoice, Switch
-from cyclegan.images.encoding import Chroma
+from cyclegan.images.encoding import Chroma, Encoding
 from cyclegan.images.formats import NAMES
+from cyclegan.run import FolderDirection
 from cyclegan.runtimes.settings import Provider, Runtime
 from cyclegan.strict import STRICT
-from cyclegan.tiling.settings import Tile
+from cyclegan.tiling.settings import Tile, Tiling
 
 Way = Literal["AtoB", "BtoA", "both"]
 Also = Literal["cycled", "identity", "cycled,identity"]
@@ -23,9 +25,65 @@ else:  # the formats that can be written are those of the one table of them
     Format = Literal[*NAMES]
 
 
+@dataclasses.dataclass(frozen=True)
+class Locations:
+    """Where pictures come from, and where what is made of them goes; perhaps behind URLs."""
+
+    source: Path
+    target: Path
+    overwrite: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """Which files are converted, and to what format; none of it: all, to their own."""
+
+    format: Format | None = None
+    glob: str | None = None
+    list: Path | None = None
+    most: int | None = None
+    """how many files"""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelChoice:
+    """The generator that converts, and how it is computed."""
+
+    name: str | None = None
+    """of a run; None where `weights` are given"""
+    weights: Path | None = None
+    checkpoints_dir: Path = Path("checkpoints")
+    epoch: str = "latest"
+    direction: FolderDirection | None = None
+    """None for the one that was trained"""
+    average: bool = True
+    norm_statistics: NormStatistics = "trained"
+    runtime: Runtime = "auto"
+    provider: Provider = "auto"
+    trust_code: bool = False
+    style_mix: str | None = None
+    style: tuple[Path, ...] = ()
+    style_weights: tuple[float, ...] = ()
+    device: str = "auto"
+    precision: PrecisionChoice = "auto"
+    compile: Switch = "auto"
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How pictures are read for the generator."""
+
+    load_size: int | None = None
+    """pixels of the shorter side; None as they are"""
+    range: tuple[float, float] | None = None
+    """values that are black and white, for files whose values have no range"""
+    batch_size: int | None = None
+    """pictures of one size that are computed together; None for what the device likes"""
+
+
 @dataclass(frozen=True, config=STRICT)
 class ConvertSettings:
-    """Which images are converted with what, and where they go."""
+    """The face of `cyclegan convert`; each part of the conversion takes one of its slices."""
 
     input: Path | None = None
     """folder of images and videos (with all folders below it), or one of them; s3://... and other
@@ -120,11 +178,11 @@ class ConvertSettings:
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
 
     @property
-    def source(self) -> Path:
-        """The input. Raises UsageError where there is none."""
+    def locations(self) -> Locations:
+        """Raises UsageError where there is no input, or no output."""
         if self.input is None:
             raise UsageError("missing --input (see cyclegan convert --help)")
-        return self.input
+        return Locations(self.input, self.target, self.overwrite)
 
     @property
     def target(self) -> Path:
@@ -132,6 +190,33 @@ class ConvertSettings:
         if self.output is None and self.name is None:
             raise UsageError("missing --output (see cyclegan convert --help)")
         return self.output or Path("results") / str(self.name)
+
+    @property
+    def selection(self) -> Selection:
+        """Which files, and to what."""
+        return Selection(self.format, self.glob, self.list, self.num_test)
+
+    @property
+    def model(self) -> ModelChoice:
+        """Which generator, and how it is computed."""
+        names = {item.name for item in dataclasses.fields(ModelChoice)} - {"direction"}
+        one_way = None if self.direction == "both" else self.direction
+        return ModelChoice(**{name: getattr(self, name) for name in names}, direction=one_way)
+
+    @property
+    def reading(self) -> Reading:
+        """How pictures are read."""
+        return Reading(self.load_size, self.range, self.batch_size)
+
+    @property
+    def tiling(self) -> Tiling:
+        """How large pictures are computed."""
+        return Tiling(self.tile, self.scratch)
+
+    @property
+    def encoding(self) -> Encoding:
+        """How formats lose that lose something."""
+        return Encoding(self.quality, self.chroma, self.crf)
 
     def check(self) -> None:
         """Raise UsageError unless one generator is named, and what it needs beside."""

@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from cyclegan.conversion import inputs, memory, weights
+from cyclegan.classic import Architecture
+from cyclegan.conversion import inputs, weights
 from cyclegan.conversion.settings import NormStatistics
 from cyclegan.conversion.weights import Generator
-from cyclegan.device import choose_device, ran_out_of_memory
+from cyclegan.device import choose_device, free_memory, ran_out_of_memory
 from cyclegan.errors import UsageError, UserError
 from cyclegan.execution.choice import choose_for_conversion
 from cyclegan.execution.execution import Execution
@@ -22,10 +23,10 @@ from cyclegan.images.picture import Array
 from cyclegan.recipes.styles import NO_STYLES, Styles
 from cyclegan.run import FolderDirection
 from cyclegan.runtimes.settings import Provider, Runtime
-from cyclegan.tiling.means import Block, Means, Tell, silent
+from cyclegan.tiling.engine import Block, Tell, TileEngine, silent
 from cyclegan.tiling.reflected import Reflected, margin, padded_side, reflected
 from cyclegan.tiling.rows import Picture, Pixels, Shape
-from cyclegan.tiling.settings import Tile
+from cyclegan.tiling.settings import Tile, Tiling
 from cyclegan.tiling.stream import streams
 from cyclegan.tiling.table import TILES
 
@@ -40,27 +41,23 @@ class Translator:
         generator: Generator,
         device: torch.device,
         execution: Execution,
-        tile: Tile = "auto",
-        scratch: Path | None = None,
+        tiling: Tiling = Tiling(),  # noqa: B008 - frozen
     ) -> None:
-        """Lays the generator's weights out for `execution`: it is trained no more.
-
-        `scratch` is the folder for what memory should not hold; by default the system's.
-        """
+        """Lays the generator's weights out for `execution`: it is trained no more."""
         self.generator = generator
         self.device = device
         self.execution = execution
         settings = generator.architecture.generator
-        self._tile = tile
+        self._tile = tiling.tile
         self._broken = _not_finite(generator.network)
-        self._means = Means(
+        self._engine = TileEngine(
             generator.network,
             execution.prepare_trained(generator.network.to(device)),
             execution,
             device,
             settings.reach if streams(generator.network) else None,
             settings.widest,
-            scratch or Path(tempfile.gettempdir()),
+            tiling.scratch or Path(tempfile.gettempdir()),
         )
 
     @classmethod
@@ -111,7 +108,7 @@ class Translator:
         )
         if norm_statistics == "image":
             weights.use_image_statistics(generator.network)
-        return cls(generator, *choose_way(generator, device, precision, compile), tile)
+        return cls(generator, *choose_way(generator, device, precision, compile), Tiling(tile))
 
     @overload
     def __call__(
@@ -170,7 +167,7 @@ class Translator:
         """(N, C, H, W) in [-1, 1] -> (N, C', H, W) in [-1, 1], on the device and not checked."""
         height, width = images.shape[2:]
         top, left = margin(height)[0], margin(width)[0]
-        made = self._means.call(reflected(images)).float()
+        made = self._engine.call(reflected(images)).float()
         return made[:, :, top : top + height, left : left + width]
 
     def blocks(self, picture: Picture, tell: Tell = silent) -> Iterator[Block]:
@@ -191,7 +188,7 @@ class Translator:
     @property
     def tiles(self) -> bool:
         """Whether pictures can be computed in parts; else it sees the whole one at once."""
-        return self._means.reach is not None
+        return self._engine.reach is not None
 
     def check_weights(self) -> None:
         """Raise UserError where the generator can't convert anything."""
@@ -222,8 +219,8 @@ class Translator:
     def _padded(self, picture: Reflected, tell: Tell) -> Iterator[Block]:
         tile = self._tile
         if tile == "auto":
-            tile = "off" if self._fits(picture.shape) or self._means.reach is None else "exact"
-        if tile != "off" and self._means.reach is None:
+            tile = "off" if self._fits(picture.shape) or self._engine.reach is None else "exact"
+        if tile != "off" and self._engine.reach is None:
             raise UserError(
                 f"--tile {tile}: this generator sees the whole picture at once (a transformer "
                 "does, a fusion model and an exported file): scale down with --load_size"
@@ -231,27 +228,27 @@ class Translator:
         if tile == "off" and not self._fits(picture.shape):
             raise UserError(self._too_large(picture.shape))
         try:
-            yield from TILES[tile](picture, self._means, tell)
+            yield from TILES[tile](picture, self._engine, tell)
         except (MemoryError, RuntimeError) as error:
             if tile != "off" or not ran_out_of_memory(error):
                 raise
-            if self._tile != "auto" or self._means.reach is None:
+            if self._tile != "auto" or self._engine.reach is None:
                 raise UserError(self._too_large(picture.shape)) from None
             log.warning(
                 "%dx%d: out of memory, goes on in bands", picture.shape.width, picture.shape.height
             )
-            yield from TILES["exact"](picture, self._means, tell)
+            yield from TILES["exact"](picture, self._engine, tell)
 
     def _fits(self, shape: Shape, count: int = 1) -> bool:
-        needed = memory.estimate(self.generator.architecture, shape.width, shape.height)
-        return count * needed <= memory.free(self.device)
+        needed = estimated_bytes(self.generator.architecture, shape.width, shape.height)
+        return count * needed <= free_memory(self.device)
 
     def _too_large(self, shape: Shape) -> str:
-        needed = memory.estimate(self.generator.architecture, shape.width, shape.height)
-        way_out = "" if self._means.reach is None else "--tile exact needs little, or "
+        needed = estimated_bytes(self.generator.architecture, shape.width, shape.height)
+        way_out = "" if self._engine.reach is None else "--tile exact needs little, or "
         return (
             f"{shape.width}x{shape.height} pixels need about {needed / 2**30:.1f} GiB of memory, "
-            f"{memory.free(self.device) / 2**30:.1f} GiB are free: {way_out}"
+            f"{free_memory(self.device) / 2**30:.1f} GiB are free: {way_out}"
             "scale down with --load_size"
         )
 
@@ -279,6 +276,13 @@ def choose_way(
                 "CPU: leave the flag out"
             )
     return torch.device("cpu"), Execution()
+
+
+def estimated_bytes(architecture: Architecture, width: int, height: int) -> int:
+    """Bytes that converting a picture of that size takes at the peak."""
+    pixels = padded_side(width) * padded_side(height)
+    channels = (architecture.input_nc, architecture.output_nc)
+    return int(pixels * architecture.generator.bytes_per_pixel(*channels))
 
 
 def _not_finite(network: nn.Module) -> str | None:

@@ -15,7 +15,7 @@ from cyclegan.losses.settings import Direction
 from cyclegan.quality.watch import Score
 from cyclegan.settings import Settings
 
-Converter = Callable[[Direction, Tensor], Tensor]
+ConvertDirection = Callable[[Direction, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Scorer:
     ways: Mapping[Direction, MeasuredDirection]
     network: FeatureNetwork
 
-    def __call__(self, convert: Converter) -> dict[Direction, Score]:
+    def __call__(self, convert: ConvertDirection) -> dict[Direction, Score]:
         """Convert and compare."""
         return {
             direction: self._of(direction, way, convert) for direction, way in self.ways.items()
@@ -36,7 +36,7 @@ class Scorer:
         """KID of the pictures before, the mean of both directions."""
         return fmean(way.unconverted.kid.value for way in self.ways.values())
 
-    def _of(self, direction: Direction, way: MeasuredDirection, convert: Converter) -> Score:
+    def _of(self, direction: Direction, way: MeasuredDirection, convert: ConvertDirection) -> Score:
         return way.score(lambda batch: convert(direction, batch), self.network)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from cyclegan.benchmark.pairs import measure
 from cyclegan.classic import Architecture
 from cyclegan.conversion import weights
-from cyclegan.conversion.sizes import scaled
+from cyclegan.conversion.reader import scaled
 from cyclegan.conversion.translator import Translator
 from cyclegan.conversion.weights import Generator
 from cyclegan.data.folders import list_images

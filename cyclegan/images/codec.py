@@ -12,17 +12,17 @@ from cyclegan.images.encoding import Encoding
 from cyclegan.images.picture import Document, Picture, Range, Size
 
 #: Reads a file; None where Pillow reads it rightly.
-Read = Callable[[Path, Range | None], Document | None]
+ReadFile = Callable[[Path, Range | None], Document | None]
 #: Writes pictures to a file; the document says how many come, and how they move.
-Write = Callable[[Path, Iterable[Picture], Document, Encoding], None]
+WriteFile = Callable[[Path, Iterable[Picture], Document, Encoding], None]
 
 
 @dataclass(frozen=True)
 class Codec:
     """What a format has beside the way in which Pillow reads it."""
 
-    read: Read = lambda path, values: None
-    write: Write | None = None
+    read: ReadFile = lambda path, values: None
+    write: WriteFile | None = None
     """None where conversions are written in another format instead"""
     is_deep: Callable[[Path], bool] = lambda path: False
     """whether 8-bit grayscale or colour would lose what a file holds"""

@@ -10,7 +10,7 @@ from cyclegan.atomic import atomic_write
 from cyclegan.errors import UserError
 from cyclegan.images.encoding import Encoding
 from cyclegan.images.formats import WRITTEN, ImageFormat, by_ending, format_of
-from cyclegan.images.picture import RANGES, Depth, Document, Picture, Range, Size
+from cyclegan.images.picture import RANGES, Document, Picture, PixelDepth, Range, Size
 from cyclegan.images.pillow import (
     UnreadableImageError,
     has_deep_mode,
@@ -121,14 +121,14 @@ def check_holds(path: Path, document: Document) -> None:
     )
 
 
-def depth_to_write(path: Path, picture: Picture) -> Depth:
+def depth_to_write(path: Path, picture: Picture) -> PixelDepth:
     """The depth in which a picture is written to `path`: no fewer bits than it has, where the
     format holds them."""
     depths = _written(path).depths
     if not depths or picture.pixels.dtype.name in depths:
         return picture.depth
     deepest = "uint8" if picture.pixels.dtype.itemsize == 1 else depths[-1]
-    return Depth(np.dtype(deepest), RANGES[deepest])
+    return PixelDepth(np.dtype(deepest), RANGES[deepest])
 
 
 def _fitting(pictures: Iterable[Picture], format: ImageFormat, path: Path) -> Iterator[Picture]:

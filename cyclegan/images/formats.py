@@ -42,6 +42,8 @@ class ImageFormat:
     """whether they are the frames of an animation"""
     canvas: bool = False
     """whether the header says the size and number of all frames"""
+    times_when_decoded: bool = False
+    """whether how long a frame is shown is known no earlier"""
     count_pages: Callable[[Path, int | None], int] | None = None
     """counts pages where the decoder takes long for it, up to one more than so many"""
     longest: int | None = None
@@ -108,7 +110,7 @@ FORMATS = (
     ImageFormat("MPO", (".mpo",), None, _JPG),  # its other pictures are views of the first
     ImageFormat(
         "WebP", (".webp",), rb"RIFF.{4}WEBP", codec=_webp, media="image/webp",
-        moves=True, canvas=True, longest=16383,
+        moves=True, canvas=True, times_when_decoded=True, longest=16383,
     ),
     ImageFormat(
         "GIF", (".gif",), rb"GIF8[79]a", codec=_gif, media="image/gif", moves=True, longest=65535

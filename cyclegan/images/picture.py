@@ -63,7 +63,7 @@ RANGES = {"uint8": Range(0, 255), "uint16": Range(0, 65535), "int8": Range(-128,
 
 
 @dataclass(frozen=True)
-class Depth:
+class PixelDepth:
     """The type of a picture's values, and their range."""
 
     type: np.dtype[np.generic]
@@ -92,9 +92,9 @@ class Picture:
         return self.pixels.shape[1], self.pixels.shape[0]
 
     @property
-    def depth(self) -> Depth:
+    def depth(self) -> PixelDepth:
         """Of its pixels."""
-        return Depth(self.pixels.dtype, self.range)
+        return PixelDepth(self.pixels.dtype, self.range)
 
     def with_channels(self, channels: int) -> "Picture":
         """As grayscale (1) or colour (3) where it is the other one.

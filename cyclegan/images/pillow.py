@@ -55,7 +55,11 @@ def read_by_pillow(path: Path, values: Range | None) -> Document:
     if format.pages:
         return Document(_frames(image, values, several=True), count)
     loop = {"loop": image.info["loop"]} if "loop" in image.info else {}
-    durations = [_duration(frame) for frame in ImageSequence.Iterator(image)]
+    durations = []
+    for frame in ImageSequence.Iterator(image):
+        if format.times_when_decoded:
+            frame.load()
+        durations.append(int(frame.info.get("duration", 0) or 0))  # milliseconds
     image.seek(0)
     moving = {"duration": durations, **loop}
     # As many as there are, which need not be what the header claims.
@@ -108,13 +112,6 @@ def reason(path: Path, error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a known kind"
     return f"damaged image ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
-
-
-def _duration(frame: Image.Image) -> int:
-    """Milliseconds that a frame is shown."""
-    if frame.format == "WEBP":  # it is known when the frame is decoded
-        frame.load()
-    return int(frame.info.get("duration", 0) or 0)
 
 
 def _frames(image: Image.Image, values: Range | None, *, several: bool) -> Iterator[Picture]:

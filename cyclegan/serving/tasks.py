@@ -109,16 +109,15 @@ class Convert:
 
     def __call__(self, models: Models) -> Path:
         """Raises UserError."""
-        from cyclegan.conversion.look import Look
-        from cyclegan.conversion.single import Single
+        from cyclegan.conversion.blend import Blend
+        from cyclegan.conversion.network import convert_file
         from cyclegan.recipes.styles import open_style
 
         if self.style is not None:  # what is wrong with it is not the model's fault
             open_style(self.style, _STYLE)
         translator = models.load(self.path, self.epoch, self.direction, self.style)
-        return Single(translator, Look(self.strength), self.load_size).convert(
-            self.source, self.folder
-        )
+        blend = Blend(self.strength)
+        return convert_file(self.source, self.folder, translator, blend, self.load_size)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class Worker:
     def of_models(cls, device: str, precision: PrecisionChoice, *, trust_code: bool) -> "Worker":
         """One that converts, however long it takes."""
         make = partial(Models, device, precision, trust_code=trust_code)
-        return cls(make, "cyclegan.conversion.single")
+        return cls(make, "cyclegan.conversion.network")
 
     @classmethod
     def of_headers(cls) -> "Worker":

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cyclegan.tiling.means import Block, Means, Tell, silent
+from cyclegan.tiling.engine import Block, Tell, TileEngine, silent
 from cyclegan.tiling.moments import Moments
 from cyclegan.tiling.rows import Picture
 from cyclegan.tiling.tiles import Grid, Tile, Tiler, cover
 
 
-def dense(picture: Picture, means: Means, tell: Tell = silent) -> Iterator[Block]:
+def dense(picture: Picture, engine: TileEngine, tell: Tell = silent) -> Iterator[Block]:
     """Twice through the picture in overlapping tiles: each tile's statistics, then the pixels.
 
     Local colour and contrast stay, where one mean for all of a very large picture washes them out.
     Ho et al. 2024, "Every Pixel Has its Moments: Ultra-High-Resolution Unpaired Image-to-Image
     Translation via Dense Normalization", section 3.2.
     """
-    assert means.reach is not None
-    tiler, grid = Tiler(means), Grid(picture.shape, means.reach)
+    assert engine.reach is not None
+    tiler, grid = Tiler(engine), Grid(picture.shape, engine.reach)
     noted = []
     for done, tile in enumerate(grid, 1):
         noted.append(tiler.note(picture.window(*tile.around)))

@@ -7,7 +7,7 @@ import psutil
 import torch
 
 from cyclegan.errors import UserError
-from cyclegan.tiling.means import Block, Means, Tell, silent
+from cyclegan.tiling.engine import Block, Tell, TileEngine, silent
 from cyclegan.tiling.rows import First, Picture, Shape, bands
 from cyclegan.tiling.scratch import Scratch
 from cyclegan.tiling.stream import maps_kept, stream
@@ -19,47 +19,47 @@ BAND = 96 << 20
 MAPS = 3
 
 
-def exact(picture: Picture, means: Means, tell: Tell = silent) -> Iterator[Block]:
+def exact(picture: Picture, engine: TileEngine, tell: Tell = silent) -> Iterator[Block]:
     """Go through the picture once for each norm, then once more; up to rounding, nothing is lost.
 
     A norm's mean and variance are those of the whole map, so they are known only after a pass.
     What is large is computed again in the next pass, what is small goes through scratch files.
     Raises UserError where the disk has no room for them.
     """
-    shape, size = picture.shape, 4 * means.widest
+    shape, size = picture.shape, 4 * engine.widest
     count = max(1, -(-shape.height * shape.width * size // BAND))
     count = min(count, shape.height // 4)
-    _check_room(shape, means)
-    steps, total = itertools.count(1), (maps_kept(means.network) + 1) * count
+    _check_room(shape, engine)
+    steps, total = itertools.count(1), (maps_kept(engine.network) + 1) * count
 
     def tick() -> None:
         tell(min(1.0, next(steps) / total))
 
-    scratch = Scratch(means.scratch, count, _limit(shape, means), tick)
-    first = First(picture, lambda rows: means.execution.cast(rows.to(means.device)))
-    made = stream(means.network, first, scratch)
+    scratch = Scratch(engine.scratch, count, _limit(shape, engine), tick)
+    first = First(picture, lambda rows: engine.execution.cast(rows.to(engine.device)))
+    made = stream(engine.network, first, scratch)
     for start, stop in bands(shape.height, count):
         yield Block(start, 0, made.rows(start, stop)[0].float().cpu())
         tick()
 
 
-def scratch_bytes(shape: Shape, means: Means) -> int:
+def scratch_bytes(shape: Shape, engine: TileEngine) -> int:
     """What scratch files take at the most."""
-    size = means.execution.cast(torch.empty(1, 1, 1, 1)).element_size()
-    return MAPS * _limit(shape, means) * size
+    size = engine.execution.cast(torch.empty(1, 1, 1, 1)).element_size()
+    return MAPS * _limit(shape, engine) * size
 
 
-def _limit(shape: Shape, means: Means) -> int:
+def _limit(shape: Shape, engine: TileEngine) -> int:
     """Elements of a map of a quarter of the size, which has four times the channels."""
-    return shape.height * shape.width * means.widest // 4
+    return shape.height * shape.width * engine.widest // 4
 
 
-def _check_room(shape: Shape, means: Means) -> None:
-    needed = scratch_bytes(shape, means)
-    free = psutil.disk_usage(str(means.scratch)).free
+def _check_room(shape: Shape, engine: TileEngine) -> None:
+    needed = scratch_bytes(shape, engine)
+    free = psutil.disk_usage(str(engine.scratch)).free
     if needed > free:
         raise UserError(
             f"{shape.width}x{shape.height} pixels need {needed / 2**30:.1f} GiB of scratch space, "
-            f"{means.scratch} has {free / 2**30:.1f}: --scratch DIR names another folder, "
+            f"{engine.scratch} has {free / 2**30:.1f}: --scratch DIR names another folder, "
             "--tile fast needs none"
         )

@@ -6,24 +6,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cyclegan.tiling.means import Block, Means, Tell, silent
+from cyclegan.tiling.engine import Block, Tell, TileEngine, silent
 from cyclegan.tiling.rows import Picture
 from cyclegan.tiling.tiles import Grid, Tiler, cover
 
 THUMBNAIL = 1024  # pixels of the reduced copy's longer side
 
 
-def fast(picture: Picture, means: Means, tell: Tell = silent) -> Iterator[Block]:
+def fast(picture: Picture, engine: TileEngine, tell: Tell = silent) -> Iterator[Block]:
     """Once through the picture, in overlapping tiles, all with the same statistics: no seams.
 
     Chen et al. 2022, "Towards Ultra-Resolution Neural Style Transfer via Thumbnail Instance
     Normalization", section 3.2. How far a reduced copy's statistics are from the whole picture's
     depends on how fine its detail is.
     """
-    tiler = Tiler(means)
+    tiler = Tiler(engine)
     norms = [moments.normalize for moments in tiler.note(_thumbnail(picture))]
-    assert means.reach is not None
-    grid = Grid(picture.shape, means.reach)
+    assert engine.reach is not None
+    grid = Grid(picture.shape, engine.reach)
     yield from cover(grid, picture, lambda tile, window: tiler.compute(window, norms), tell)
 
 

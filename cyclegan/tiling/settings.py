@@ -1,5 +1,16 @@
 """Settings of how large pictures are computed."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 Tile = Literal["auto", "off", "exact", "fast", "dense"]
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How pictures are computed that are large."""
+
+    tile: Tile = "auto"
+    scratch: Path | None = None
+    """folder for what memory should not hold; None for the system's"""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from cyclegan.layers.normalization import InstanceNorm
-from cyclegan.tiling.means import Block, Means, Tell
+from cyclegan.tiling.engine import Block, Tell, TileEngine
 from cyclegan.tiling.moments import Moments
 from cyclegan.tiling.rows import Picture, Shape
 from cyclegan.tiling.stream import affine
@@ -105,11 +105,11 @@ class GivenNorm(nn.Module):
 class Tiler:
     """A network whose norms take their statistics from outside, and how a tile is computed."""
 
-    def __init__(self, means: Means) -> None:
-        network = copy.deepcopy(means.network)
+    def __init__(self, engine: TileEngine) -> None:
+        network = copy.deepcopy(engine.network)
         self._norms = list(_replace_norms(network))
-        self._call = replace(means.execution, compiled=False).prepare_trained(network)
-        self._device = means.device
+        self._call = replace(engine.execution, compiled=False).prepare_trained(network)
+        self._device = engine.device
 
     def note(self, window: Tensor) -> list[Moments]:
         """The statistics that each norm sees in `window` (1, C, h, w), normalised by its own."""

@@ -98,7 +98,8 @@ def test_what_a_killed_process_made_is_taken_over(
     pictures: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     out = tmp_path / "out"
-    jobs = plan(settings(pictures, out))
+    asked = settings(pictures, out)
+    jobs = plan(asked.locations, asked.selection)
     claimed = FORK.Event()
 
     def hold() -> None:
@@ -134,7 +135,7 @@ def test_what_another_finished_meanwhile_is_not_made_again(
     """As if it had been decided what to do before the other one began."""
     out = tmp_path / "out"
     assert convert(settings(pictures, out)) == 0
-    monkeypatch.setattr(job_module, "_unfinished", lambda jobs, settings, made_by: list(jobs))
+    monkeypatch.setattr(job_module, "_unfinished", lambda jobs, locations, made_by: list(jobs))
     before = {name: (out / name).read_bytes() for name in tree(out) - {"index.html"}}
     assert convert(settings(pictures, out)) == 0
     assert "0 converted, 12 skipped (finished before), 0 failed" in capsys.readouterr().out

@@ -16,7 +16,7 @@ from torch import nn
 
 from cyclegan import Translator, UserError, images
 from cyclegan.classic import Architecture
-from cyclegan.conversion import memory
+from cyclegan.conversion import translator as translator_module
 from cyclegan.conversion.weights import Generator
 from cyclegan.execution.execution import Execution
 from cyclegan.generators.settings import ResnetSettings
@@ -186,13 +186,13 @@ def test_a_batch_is_as_its_pictures_are(translator: Translator) -> None:
 def counted(translator: Translator) -> list[int]:
     """The sizes of the batches that go through the network."""
     seen: list[int] = []
-    call = translator._means.call
+    call = translator._engine.call
 
     def count(batch: torch.Tensor) -> torch.Tensor:
         seen.append(len(batch))
         return call(batch)
 
-    means = translator._means
+    means = translator._engine
     object.__setattr__(means, "call", count)
     return seen
 
@@ -203,8 +203,8 @@ def test_a_batch_that_memory_can_not_hold_goes_one_by_one(
     seen = counted(translator)
     batch = torch.zeros(4, 3, 16, 16)
     translator(batch)
-    enough = 3 * memory.estimate(translator.generator.architecture, 16, 16)
-    monkeypatch.setattr(memory, "free", lambda device: enough)
+    enough = 3 * translator_module.estimated_bytes(translator.generator.architecture, 16, 16)
+    monkeypatch.setattr(translator_module, "free_memory", lambda device: enough)
     translator(batch)
     assert seen == [4, 1, 1, 1, 1]
 

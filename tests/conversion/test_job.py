@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import unquote
 
 import numpy as np
@@ -16,8 +17,7 @@ from exporting import save_run
 from PIL import Image
 
 from cyclegan import Translator
-from cyclegan.conversion import manifest, memory, page
-from cyclegan.conversion import pictures as pictures_module
+from cyclegan.conversion import manifest, network, reader, report, writer
 from cyclegan.conversion import translator as translator_module
 from cyclegan.conversion.files import plan
 from cyclegan.conversion.job import convert
@@ -80,7 +80,8 @@ def test_load_size_scales_the_shorter_side(pictures: Path, tmp_path: Path) -> No
 
 
 def names(root: Path, **formats: str) -> list[str]:
-    return [job.name.as_posix() for job in plan(settings(root, Path("out"), **formats))]
+    asked = settings(root, Path("out"), **formats)
+    return [job.name.as_posix() for job in plan(asked.locations, asked.selection)]
 
 
 def test_shared_names_keep_their_endings(tmp_path: Path) -> None:
@@ -214,7 +215,7 @@ def test_too_large_pictures_fail_alone(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: object
 ) -> None:
     # Only the free memory is made up: 100 KiB.
-    monkeypatch.setattr(memory, "free", lambda device: 100 * 1024)
+    monkeypatch.setattr(translator_module, "free_memory", lambda device: 100 * 1024)
     smooth_image(1, (300, 200)).save(pictures / "large.png")
     assert convert(settings(pictures, tmp_path / "out", tile="off")) == 1
     assert "large.png: 300x200 pixels need about" in caplog.text
@@ -343,7 +344,7 @@ def test_grayscale_models_write_grayscale(tmp_path: Path, pictures: Path) -> Non
 
 
 def test_a_page_of_many_shows_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "MOST", 2)
+    monkeypatch.setattr(report, "MOST", 2)
     for number in range(4):
         (tmp_path / "in").mkdir(exist_ok=True)
         smooth_image(number, (16, 16)).save(tmp_path / "in" / f"{number}.png")
@@ -400,6 +401,7 @@ def test_failures_are_in_the_manifest(pictures: Path, tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
+from types import ModuleType
 from cyclegan.conversion import job
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.weights import load
@@ -463,24 +465,28 @@ def test_a_file_in_place_of_a_folder_fails_alone(
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("no codec\nat all"), IndexError(0)])
-@pytest.mark.parametrize("place", ["open_document", "write_document", "paint"])
+@pytest.mark.parametrize(
+    ("stage", "place"),
+    [(reader, "open_document"), (network, "paint"), (writer, "write_document")],
+)
 def test_whatever_one_picture_raises_the_rest_is_done(
     pictures: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     error: Exception,
+    stage: ModuleType,
     place: str,
 ) -> None:
     """Codecs and memory fail in ways that no file makes at will: the error is made up."""
-    real, calls = getattr(pictures_module, place), iter(range(100))
+    real, calls = getattr(stage, place), iter(range(100))
 
     def broken(*args: object, **more: object) -> object:
         if next(calls) == 1:
             raise error
         return real(*args, **more)
 
-    monkeypatch.setattr(pictures_module, place, broken)
+    monkeypatch.setattr(stage, place, broken)
     assert convert(settings(pictures, tmp_path / "out")) == 1
     assert len(tree(tmp_path / "out") - BESIDE) == 5
     (line,) = [record.getMessage() for record in caplog.records]

@@ -12,13 +12,14 @@ from conftest import GOLDEN, smooth_image
 from PIL import Image
 from torch import Tensor
 
-from cyclegan.conversion import job, manifest, painting
+from cyclegan.conversion import job, manifest, network, reader, writer
 from cyclegan.conversion import pictures as pictures_module
+from cyclegan.conversion.blend import Blend
 from cyclegan.conversion.job import convert
-from cyclegan.conversion.look import Look
-from cyclegan.conversion.painting import paint_together
+from cyclegan.conversion.network import paint_together
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.translator import Translator
+from cyclegan.images import tiff
 from cyclegan.images.document import open_document
 from cyclegan.serving.tasks import Models
 
@@ -98,14 +99,18 @@ def many(tmp_path: Path) -> Path:
 
 
 def replaced(monkeypatch: pytest.MonkeyPatch, name: str, before: Callable[[], object]) -> None:
-    """Let `before` be called first, whenever conversion calls its function `name`."""
-    real = getattr(pictures_module, name)
+    """Let `before` be called first, whenever a stage calls the function `name`."""
+    stage = STAGES[name]
+    real = getattr(stage, name)
 
     def called(*args: object, **more: object) -> object:
         before()
         return real(*args, **more)
 
-    monkeypatch.setattr(pictures_module, name, called)
+    monkeypatch.setattr(stage, name, called)
+
+
+STAGES = {"open_document": reader, "write_document": writer}
 
 
 def on_cores(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
@@ -143,8 +148,8 @@ def test_no_more_is_in_memory_than_threads_need(
 ) -> None:
     """Of large pictures two that are read, one that is converted and one that is written."""
     on_cores(monkeypatch, cores)
-    monkeypatch.setattr(pictures_module, "_SMALL", small)
-    monkeypatch.setattr(pictures_module, "_WAITING", small)
+    monkeypatch.setattr(reader, "_SMALL", small)
+    monkeypatch.setattr(writer, "_WAITING", small)
     lock, held, highest = Lock(), 0, 0
 
     def count(change: int) -> None:
@@ -160,6 +165,32 @@ def test_no_more_is_in_memory_than_threads_need(
     assert highest <= most
 
 
+def test_pages_are_read_computed_and_written_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three meet, each with another page, or they would wait for each other in vain."""
+    count, meeting = 6, Barrier(3, timeout=60)
+    first, *rest = [smooth_image(number, (33, 21)) for number in range(count)]
+    first.save(tmp_path / "pages.tif", save_all=True, append_images=rest)
+
+    def meets(owner: Any, name: str, later: int) -> None:
+        real, calls = getattr(owner, name), iter(range(count))
+
+        def called(*args: Any) -> object:
+            if later <= next(calls) < count - 2 + later:
+                meeting.wait()
+            return real(*args)
+
+        monkeypatch.setattr(owner, name, called)
+
+    meets(reader.Reader, "_scaled", 2)
+    meets(Translator, "together", 1)
+    meets(tiff, "_write_page", 0)
+    assert convert(settings(tmp_path / "pages.tif", tmp_path / "out")) == 0
+    with Image.open(tmp_path / "out" / "pages.tif") as made:
+        assert made.n_frames == count
+
+
 def test_only_eight_bits_go_to_the_device_and_come_back(tmp_path: Path) -> None:
     translator = Translator.load(FILE)
     smooth_image(1, (33, 21)).save(tmp_path / "a.png")
@@ -167,10 +198,10 @@ def test_only_eight_bits_go_to_the_device_and_come_back(tmp_path: Path) -> None:
     for name, dtype in {"a.png": torch.uint8, "deep.npy": torch.float32}.items():
         (source,) = open_document(tmp_path / name).pictures
 
-        made = paint_together([source], translator, Look(), [source.depth])
+        made = paint_together([source], translator, Blend(), [source.depth])
         assert made is not None
         assert made.made.dtype == dtype
-        expected = painting._in_blocks(source, translator, Look(), source.depth, lambda share: None)
+        expected = network._in_blocks(source, translator, Blend(), source.depth, lambda share: None)
         assert (made.picture(0).pixels == expected.pixels).all()
 
 
@@ -179,14 +210,14 @@ def test_of_a_batch_only_what_is_not_finite_fails(
 ) -> None:
     """No weights make it of one picture at will: the generator's output is made up."""
     monkeypatch.setattr(Translator, "together", lambda self, images: images / (images[:, :1] != 9))
-    real = painting._on_device
+    real = network._on_device
 
     def spoilt(*given: Any) -> Tensor:
         images = real(*given)
         images[1, 0, 0, 0] = float("nan")
         return images
 
-    monkeypatch.setattr(painting, "_on_device", spoilt)
+    monkeypatch.setattr(network, "_on_device", spoilt)
     assert convert(settings(many, tmp_path / "out", batch_size=10)) == 1
     failed = [line for line in caplog.messages if "is NaN or infinite" in line]
     assert [line.partition(": ")[0] for line in failed] == [

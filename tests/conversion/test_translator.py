@@ -14,15 +14,17 @@ from torch import nn
 
 from cyclegan import Translator, assemble, images
 from cyclegan.classic import Architecture
-from cyclegan.conversion import memory, weights
+from cyclegan.conversion import translator as translator_module
+from cyclegan.conversion import weights
 from cyclegan.conversion.weights import Generator
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
 from cyclegan.generators import GENERATORS
 from cyclegan.generators.settings import ResnetSettings, UnetTransformerSettings
 from cyclegan.settings import Settings, from_table
-from cyclegan.tiling.means import Block
+from cyclegan.tiling.engine import Block
 from cyclegan.tiling.reflected import padded_side
+from cyclegan.tiling.settings import Tiling
 from cyclegan.tiling.table import TILES
 
 FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
@@ -50,7 +52,7 @@ def test_every_generator_of_the_table_converts(name: str, tiny: dict) -> None:
     assemble.train(settings)
     translator = Translator.load(settings.run.folder)
     assert translator(smooth_image(1, (21, 17))).size == (21, 17)
-    assert memory.estimate(translator.generator.architecture, 64, 64) > 0
+    assert translator_module.estimated_bytes(translator.generator.architecture, 64, 64) > 0
     assert weights.advice(translator.generator, "trained") is None
 
 
@@ -209,11 +211,11 @@ def test_the_memory_estimate_is_near_the_real_peak(
     command = [sys.executable, "-c", code]
     peak = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     architecture = Architecture(GENERATORS[name].settings(ngf=ngf), 3, 3, norm)
-    assert 0.95 <= memory.estimate(architecture, side, side) / peak <= 1.4
+    assert 0.95 <= translator_module.estimated_bytes(architecture, side, side) / peak <= 1.4
 
 
 def test_too_large_pictures_are_refused_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "free", lambda device: 1000)
+    monkeypatch.setattr(translator_module, "free_memory", lambda device: 1000)
     off = Translator.load(FILE, tile="off")
     with pytest.raises(UserError, match=r"GiB of memory, .* GiB are free: --tile exact needs"):
         off.convert(torch.zeros(3, 64, 64))
@@ -223,7 +225,7 @@ def test_what_memory_does_not_hold_is_computed_in_bands(monkeypatch: pytest.Monk
     image = images.to_tensor(smooth_image(5, (90, 61)))
     whole = Translator.load(FILE).convert(image)
     monkeypatch.setitem(TILES, "off", None)  # would be called
-    monkeypatch.setattr(memory, "free", lambda device: 1000)
+    monkeypatch.setattr(translator_module, "free_memory", lambda device: 1000)
     assert (Translator.load(FILE).convert(image) - whole).abs().max() < 1e-5
 
 
@@ -237,7 +239,7 @@ def test_memory_that_runs_out_on_the_way_is_no_end(
     image = images.to_tensor(smooth_image(5, (90, 61)))
     whole = Translator.load(FILE).convert(image)
 
-    def run_out(picture: object, means: object, tell: object) -> Iterator[Block]:
+    def run_out(picture: object, engine: object, tell: object) -> Iterator[Block]:
         raise error
         yield
 
@@ -254,7 +256,7 @@ def test_a_generator_that_sees_all_at_once_is_not_tiled() -> None:
     generator = Generator(architecture.build().eval(), architecture, "x", "x")
     cpu = torch.device("cpu")
     with pytest.raises(UserError, match="--tile fast: this generator sees the whole picture"):
-        Translator(generator, cpu, Execution(), "fast").convert(torch.zeros(3, 32, 32))
+        Translator(generator, cpu, Execution(), Tiling("fast")).convert(torch.zeros(3, 32, 32))
     assert Translator(generator, cpu, Execution()).convert(torch.zeros(3, 32, 32)).shape[0] == 3
 
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from cyclegan.assemble import _execution, work_of
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.cli import run
-from cyclegan.conversion import memory
 from cyclegan.device import free_memory
 from cyclegan.errors import UsageError, UserError
 from cyclegan.execution import choice
@@ -241,7 +240,7 @@ def test_what_torch_holds_ready_is_free(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1 * GIB, 80 * GIB))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 70 * GIB)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 10 * GIB)
-    assert free_memory(GPU) == memory.free(GPU) == 61 * GIB
+    assert free_memory(GPU) == 61 * GIB
 
 
 def test_a_resumed_run_computes_as_before(

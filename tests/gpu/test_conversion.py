@@ -11,9 +11,9 @@ from conftest import GOLDEN, smooth_image
 from PIL import Image
 
 from cyclegan.conversion import job
+from cyclegan.conversion.blend import Blend
 from cyclegan.conversion.job import convert
-from cyclegan.conversion.look import Look
-from cyclegan.conversion.painting import paint_together
+from cyclegan.conversion.network import paint_together
 from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.translator import Translator
 from cyclegan.features.table import FEATURES
@@ -73,9 +73,9 @@ def test_giving_a_gpu_pictures_does_not_wait_for_it(pictures: Path, waiting_rais
     sources = [next(iter(open_document(pictures / f"{n:02}.png").pictures)) for n in range(8)]
     depths = [source.depth for source in sources]
 
-    paint_together(sources, translator, Look(), depths)  # kernels are loaded, memory is pinned
+    paint_together(sources, translator, Blend(), depths)  # kernels are loaded, memory is pinned
     with waiting_raises():
-        begun = paint_together(sources, translator, Look(), depths)
+        begun = paint_together(sources, translator, Blend(), depths)
     assert begun is not None
 
 

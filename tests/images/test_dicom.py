@@ -12,7 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, ge
 
 from cyclegan import images
 from cyclegan.conversion.files import plan
-from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.conversion.settings import Locations, Selection
 from cyclegan.data.folders import list_images
 from cyclegan.images.document import open_document
 from cyclegan.images.picture import Picture
@@ -131,7 +131,7 @@ def test_files_that_are_not_called_dcm(tmp_path: Path, name: str) -> None:
     assert list_images(folder) == [folder / name]
     assert images.is_deep(folder / name, 1)
     assert images.size(folder / name) == (9, 8)
-    (job,) = plan(ConvertSettings(folder, tmp_path / "out"))
+    (job,) = plan(Locations(folder, tmp_path / "out"), Selection())
     known = name.lower().endswith((".ima", ".dicom"))
     assert job.name == Path(name).with_suffix(".tif") if known else job.name == Path(f"{name}.tif")
 
@@ -140,7 +140,7 @@ def test_numbers_that_share_a_beginning_keep_their_names(tmp_path: Path) -> None
     names = ["1.2.840.1", "1.2.840.2"]
     for name in names:
         tifffile.imwrite(tmp_path / name, np.zeros((8, 9), np.uint8))
-    jobs = plan(ConvertSettings(tmp_path, tmp_path / "out"))
+    jobs = plan(Locations(tmp_path, tmp_path / "out"), Selection())
     assert [job.name.name for job in jobs] == [f"{name}.tif" for name in names]
 
 

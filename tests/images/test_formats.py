@@ -10,10 +10,13 @@ from PIL import Image
 from cyclegan import assemble, cli, images
 from cyclegan.conversion.files import plan
 from cyclegan.conversion.job import convert
-from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.conversion.settings import ConvertSettings, Locations, Selection
 from cyclegan.data.folders import list_images, look_into
 from cyclegan.errors import UserError
-from cyclegan.images.document import open_document
+from cyclegan.images.document import open_document, write_document
+from cyclegan.images.encoding import Encoding
+from cyclegan.images.formats import WRITTEN, ImageFormat, by_content
+from cyclegan.images.picture import RANGES, Document, Picture, Range
 from cyclegan.settings import from_table
 
 #: By ending: what Pillow calls the format, the ending that is written, the mode that it saves.
@@ -55,7 +58,9 @@ def test_all_kinds_are_read_and_written_as_themselves_or_without_loss(tmp_path: 
     output = tmp_path / "out"
     asked = {"weights": MODEL, "precision": "fp32", "compile": "off", "strength": 0.0}
     assert convert(ConvertSettings(tmp_path / "in", output, **asked)) == 0
-    made = {job.source.name: job.target for job in plan(ConvertSettings(tmp_path / "in", output))}
+    made = {
+        job.source.name: job.target for job in plan(Locations(tmp_path / "in", output), Selection())
+    }
     for ending, (_, written, _) in KINDS.items():
         target = made[f"x{ending}"]
         assert target.suffix == written or target.name == f"x{ending}{written}"
@@ -105,7 +110,7 @@ LINE = (
 def test_converting_tells_what_is_left_out(
     messy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    jobs = plan(ConvertSettings(messy / "trainA", tmp_path / "out"))
+    jobs = plan(Locations(messy / "trainA", tmp_path / "out"), Selection())
     assert len(jobs) == 6
     assert [record.getMessage() for record in caplog.records] == [f"{messy / 'trainA'}: {LINE}"]
 
@@ -153,3 +158,27 @@ def test_sixteen_bits_of_other_kinds_are_trained_on(tmp_path: Path) -> None:
     for name in ("x.pgm", "x.jp2"):
         assert images.is_deep(tmp_path / name, 1)
         assert (images.read_deep(tmp_path / name, 1, None).pixels[:, :, 0] == pixels).all()
+
+
+@pytest.mark.parametrize("format", WRITTEN, ids=lambda format: format.name)
+def test_a_format_holds_what_the_table_says(format: ImageFormat, tmp_path: Path) -> None:
+    path = tmp_path / f"x{format.endings[0]}"
+    for depth in format.depths or ("uint8", "uint16", "float32"):
+        pixels = np.asarray(smooth_image(1)).astype(depth)
+        picture = Picture(pixels, RANGES.get(depth, Range(0, 255)))
+        write_document(path, [picture], Document([picture]), Encoding())
+        (found,) = open_document(path, (0, 255)).pictures
+        assert found.pixels.dtype == depth
+        assert np.abs(found.pixels.astype(float) - pixels).mean() < 8
+        assert by_content(path) == format
+    pictures = [Picture(np.asarray(smooth_image(n)), RANGES["uint8"]) for n in range(3)]
+    moving = {"duration": [40, 80, 40], "loop": 0} if format.moves else {}
+    several = Document(pictures, len(pictures), moving)
+    if not (format.pages or format.moves):
+        with pytest.raises(UserError, match="holds one picture, this has 3 pages: give --format"):
+            write_document(path, pictures, several, Encoding())
+        return
+    write_document(path, pictures, several, Encoding())
+    opened = open_document(path)
+    assert (opened.count, len(list(opened.pictures))) == (3, 3)
+    assert opened.moving.get("duration", []) == moving.get("duration", [])

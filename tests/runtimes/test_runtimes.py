@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from cyclegan import Translator, cli
-from cyclegan.conversion import memory
+from cyclegan.conversion.translator import estimated_bytes
 from cyclegan.errors import UsageError, UserError
 from cyclegan.export.formats import FORMATS
 from cyclegan.packages import install
@@ -141,7 +141,7 @@ def test_foreign_onnx_is_taken_for_what_it_looks_like(
     )
     negative = translator(Image.new("RGB", (13, 9), (255, 0, 100)))
     assert (negative.size, negative.getpixel((5, 5))) == ((13, 9), (0, 255, 155))
-    assert memory.estimate(translator.generator.architecture, 64, 64) > 0
+    assert estimated_bytes(translator.generator.architecture, 64, 64) > 0
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])

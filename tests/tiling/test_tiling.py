@@ -18,7 +18,7 @@ from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
 from cyclegan.generators.settings import ResnetSettings
 from cyclegan.tiling import exact, fast, tiles
-from cyclegan.tiling.means import Means
+from cyclegan.tiling.engine import TileEngine
 from cyclegan.tiling.moments import Moments
 from cyclegan.tiling.rows import Picture, Pixels, Shape
 from cyclegan.tiling.stream import streams
@@ -44,10 +44,10 @@ def network(norm: str = "instance", *, image_statistics: bool = False, **more: o
     return made.requires_grad_(False)
 
 
-def means(made: nn.Module, folder: Path = Path("/tmp"), precision: str = "fp32") -> Means:
+def engine(made: nn.Module, folder: Path = Path("/tmp"), precision: str = "fp32") -> TileEngine:
     execution = Execution(precision=precision, channels_last=True)
     call = execution.prepare_trained(made)
-    return Means(made, call, execution, CPU, ResnetSettings(n_blocks=2).reach, 8, folder)
+    return TileEngine(made, call, execution, CPU, ResnetSettings(n_blocks=2).reach, 8, folder)
 
 
 def picture(width: int, height: int) -> Pixels:
@@ -59,9 +59,9 @@ def picture(width: int, height: int) -> Pixels:
 
 
 @torch.inference_mode()
-def together(way: str, picture: Picture, means: Means) -> Tensor:
+def together(way: str, picture: Picture, engine: TileEngine) -> Tensor:
     made = torch.full((3, picture.shape.height, picture.shape.width), float("nan"))
-    for block in TILES[way](picture, means):
+    for block in TILES[way](picture, engine):
         height, width = block.pixels.shape[1:]
         made[:, block.top : block.top + height, block.left : block.left + width] = block.pixels
     return made
@@ -70,7 +70,7 @@ def together(way: str, picture: Picture, means: Means) -> Tensor:
 @pytest.mark.parametrize("way", ["exact", "fast", "dense"])
 def test_the_share_that_is_done_is_told(way: str, small_bands: None, tmp_path: Path) -> None:
     told: list[float] = []
-    list(TILES[way](picture(700, 600), means(network(), tmp_path), told.append))
+    list(TILES[way](picture(700, 600), engine(network(), tmp_path), told.append))
     assert told == sorted(told)
     assert len(set(told)) >= 4
     assert 0 < told[0] < 0.5
@@ -100,7 +100,7 @@ NETWORKS = {
 def test_exact_is_as_at_once(
     name: str, size: tuple[int, int], small_bands: None, tmp_path: Path
 ) -> None:
-    used = means(network(**NETWORKS[name]), tmp_path)
+    used = engine(network(**NETWORKS[name]), tmp_path)
     given = picture(*size)
     difference = together("exact", given, used) - together("off", given, used)
     assert difference.abs().max() < NOISE
@@ -109,8 +109,8 @@ def test_exact_is_as_at_once(
 
 def test_exact_in_bfloat16_differs_no_more_than_bfloat16_does(small_bands: None) -> None:
     given = picture(124, 64)
-    full = together("off", given, means(network()))
-    half = means(network(), precision="bf16")
+    full = together("off", given, engine(network()))
+    half = engine(network(), precision="bf16")
     noise = (together("off", given, half) - full).abs().mean()
     assert (together("exact", given, half) - full).abs().mean() < 2 * noise
 
@@ -129,7 +129,7 @@ def test_only_what_is_small_is_written(
         return original(file, *rest)
 
     monkeypatch.setattr(os, "preadv", measured)
-    used = means(network(n_blocks=3), tmp_path)
+    used = engine(network(n_blocks=3), tmp_path)
     together("exact", picture(124, 64), used)
     said = exact.scratch_bytes(Shape(3, 64, 124), used)
     assert said == 3 * 16 * 31 * 32 * 4
@@ -151,7 +151,7 @@ from test_tiling import *
 exact.BAND = 30_000
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
-    together("exact", picture(124, 64), means(network(), Path("{folder}")))
+    together("exact", picture(124, 64), engine(network(), Path("{folder}")))
 except UserError as error:
     print(error)
 """
@@ -176,14 +176,14 @@ def test_scratch_space_is_looked_at_before(tmp_path: Path, monkeypatch: pytest.M
             raise AssertionError("was begun")
 
     with pytest.raises(UserError, match=r"400000x400000 pixels need 3\d{3}\.\d GiB of scratch"):
-        next(TILES["exact"](Huge(), means(network(), tmp_path)))
+        next(TILES["exact"](Huge(), engine(network(), tmp_path)))
 
 
 KILLED = """
 import sys; sys.path.insert(0, "{tests}/tiling")
 from test_tiling import *
 exact.BAND = 30_000
-for block in TILES["exact"](picture(124, 640), means(network(), Path("{folder}"))):
+for block in TILES["exact"](picture(124, 640), engine(network(), Path("{folder}"))):
     print("begun", flush=True)
     sys.stdin.read()
 """
@@ -227,17 +227,17 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("way", ["fast", "dense"])
 @pytest.mark.parametrize("name", ["classic", "blurred", "batch of the image"])
 def test_one_tile_is_as_at_once(way: str, name: str) -> None:
-    used, given = means(network(**NETWORKS[name])), picture(124, 64)
+    used, given = engine(network(**NETWORKS[name])), picture(124, 64)
     assert (together(way, given, used) - together("off", given, used)).abs().max() < NOISE
 
 
-def calm() -> tuple[Means, Pixels]:
+def calm() -> tuple[TileEngine, Pixels]:
     """A picture and a network so smooth that a seam would stand out."""
     smooth = images.to_tensor(smooth_image(3, (320, 200)))
-    return means(network(residual=True, upsampling="resize")), Pixels(smooth)
+    return engine(network(residual=True, upsampling="resize")), Pixels(smooth)
 
 
-def seam(made: Tensor, used: Means) -> float:
+def seam(made: Tensor, used: TileEngine) -> float:
     """Steps across the tiles' borders, as a multiple of those beside them."""
     found = []
     for side, place in ((1, "top"), (2, "left")):
@@ -258,7 +258,7 @@ def test_tiles_leave_no_seam(way: str, small_tiles: None) -> None:
 
 
 @torch.inference_mode()
-def plain(used: Means, given: Pixels) -> Tensor:
+def plain(used: TileEngine, given: Pixels) -> Tensor:
     """Tiles that are normalised by themselves."""
     made = torch.empty(given.image.shape)
     for tile in tiles.Grid(given.shape, used.reach or 0):
@@ -290,7 +290,7 @@ def test_dense_keeps_local_contrast(small_tiles: None) -> None:
     """A quiet half beside a loud one: one mean for all leaves the quiet half flat."""
     given = picture(384, 96).image.clone()
     given[:, :, :192] *= 0.05
-    used = means(network())
+    used = engine(network())
     whole, made = (together(way, Pixels(given), used) for way in ("off", "dense"))
     assert made[:, :, :120].std() > 1.2 * whole[:, :, :120].std()
 

@@ -21,7 +21,7 @@ from cyclegan.position import Position
 QUALITY = 90  # of JPEG, for pictures that only a browser shows
 WIDEST = 1600  # pixels of a grid that is sent
 HISTORY = 40  # pictures behind the slider; twice as many are thinned to these
-Saved = Mapping[str, Sequence[tuple[Position, Path]]]
+SavedGrids = Mapping[str, Sequence[tuple[Position, Path]]]
 
 # Pixels. A page of 1280 has rows of two panels, of the pictures with the settings, and of three
 # charts; the order of the windows is the order in which they are made.
@@ -60,7 +60,7 @@ class Page:
         where = hashlib.sha256(bytes(journey.folder.resolve())).hexdigest()
         self._signature = f"<!-- the run {where} -->"
 
-    def redraw(self, records: Iterable[Record], saved: Saved) -> None:
+    def redraw(self, records: Iterable[Record], saved: SavedGrids) -> None:
         """Replace every window by what the run has logged so far."""
         for record in records:
             self._note(record)

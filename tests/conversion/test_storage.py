@@ -14,8 +14,8 @@ from PIL import Image
 
 from cyclegan import Translator
 from cyclegan.conversion.job import convert
-from cyclegan.conversion.remote import Folder, url_of
 from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.conversion.storage import RemoteFolder, url_of
 from cyclegan.errors import UserError
 
 FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
@@ -156,7 +156,7 @@ def test_one_process_at_a_time_converts_from_and_to_storage(
 ) -> None:
     """They would empty what stands here for the files that the other one reads."""
     for what, url in (("input", "memory://bucket"), ("output", "memory://made")):
-        with Folder.open(url, what).alone():
+        with RemoteFolder.open(url, what).alone():
             with pytest.raises(UserError, match=f"{url}: another process") as raised:
                 run("memory://bucket", "memory://made")
             assert "\n" not in str(raised.value)

@@ -18,7 +18,7 @@ from typing import Any
 
 from cyclegan.atomic import UNFINISHED, hidden_name
 from cyclegan.conversion import manifest
-from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.conversion.settings import Locations
 from cyclegan.data.cache_folder import user_folder
 from cyclegan.errors import UserError, in_words
 from cyclegan.packages import need
@@ -29,7 +29,7 @@ _FETCHING, _DELIVERING = Lock(), Lock()
 _URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*|/.+)")  # a Path keeps one slash of two
 
 
-class Here:
+class LocalStorage:
     """Input and output are folders of this machine."""
 
     def begin(self) -> None:
@@ -46,7 +46,7 @@ class Here:
 
 
 @dataclass(frozen=True)
-class Folder:
+class RemoteFolder:
     """A folder behind a URL, and what stands for it here."""
 
     url: str
@@ -56,7 +56,7 @@ class Folder:
     local: Path
 
     @classmethod
-    def open(cls, url: str, what: str) -> "Folder":
+    def open(cls, url: str, what: str) -> "RemoteFolder":
         """What `--input` or `--output` (`what`) names. Raises UserError."""
         need(f"--{what} {url}", "remote", "fsspec")
         import fsspec
@@ -159,10 +159,10 @@ class Folder:
         return f"{self.root}/{path.relative_to(self.local).as_posix()}"
 
 
-class Mirror(Here):
+class RemoteStorage(LocalStorage):
     """Fetches and delivers for folders behind URLs; None is a folder of this machine."""
 
-    def __init__(self, source: Folder | None, target: Folder | None) -> None:
+    def __init__(self, source: RemoteFolder | None, target: RemoteFolder | None) -> None:
         self._source, self._target = source, target
 
     def begin(self) -> None:
@@ -198,17 +198,17 @@ class Mirror(Here):
 
 
 @contextmanager
-def mirrored(settings: ConvertSettings) -> Iterator[tuple[ConvertSettings, Here]]:
-    """The settings with folders of this machine for those behind URLs, and what keeps them so.
+def mirrored(locations: Locations) -> Iterator[tuple[Locations, LocalStorage]]:
+    """The locations with folders of this machine for those behind URLs, and what keeps them so.
 
     Raises UserError where a URL leads nowhere.
     """
     source, target = (
-        Folder.open(url, what) if url else None
-        for what, url in (("input", url_of(settings.source)), ("output", url_of(settings.target)))
+        RemoteFolder.open(url, what) if url else None
+        for what, url in (("input", url_of(locations.source)), ("output", url_of(locations.target)))
     )
     if source is None and target is None:
-        yield settings, Here()
+        yield locations, LocalStorage()
         return
     with ExitStack() as at_end:
         for folder in (source, target):
@@ -219,14 +219,14 @@ def mirrored(settings: ConvertSettings) -> Iterator[tuple[ConvertSettings, Here]
                 found = source.mirror()
             if not found:
                 raise UserError(f"--input {source.url}: nothing is there, or it can't be reached")
-            settings = replace(settings, input=source.local)
+            locations = replace(locations, source=source.local)
         if target is not None:
             with waiting(f"looking into {target.url}"):
                 target.mirror()
                 target.get_notes()
             at_end.callback(target.put_notes)
-            settings = replace(settings, output=target.local)
-        yield settings, Mirror(source, target)
+            locations = replace(locations, target=target.local)
+        yield locations, RemoteStorage(source, target)
 
 
 def url_of(path: Path) -> str | None:

@@ -18,7 +18,7 @@ def silent(share: float) -> None:
 
 
 @dataclass(frozen=True)
-class Means:
+class TileEngine:
     """A trained network, laid out to be computed, and where it is computed."""
 
     network: nn.Module

@@ -1,17 +1,64 @@
-"""How much of a conversion is taken over."""
+"""How much of a conversion is taken over, and where."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from cyclegan.conversion.mask import Mask, Place
+from cyclegan import images
 from cyclegan.device import sent
 from cyclegan.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Look:
+class BlockPosition:
+    """Where a block lies in its picture, in pixels."""
+
+    height: int
+    """of the whole picture"""
+    width: int
+    top: int = 0
+    left: int = 0
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A picture whose white says where conversions are taken over, whatever their size."""
+
+    path: Path
+    digest: str
+    """of its pixels: equal digests mask equally"""
+    pixels: Tensor = field(repr=False, compare=False)
+    """(1, 1, H, W) in [0, 1]"""
+
+    @classmethod
+    def read(cls, path: Path) -> "Mask":
+        """Read it as light and shade. Raises UserError where it can't be read."""
+        pixels = images.to_tensor(images.read(path, 1))[None] / 2 + 0.5
+        return cls(path, sha256(pixels.numpy().tobytes()).hexdigest()[:16], pixels)
+
+    def at(self, place: BlockPosition, height: int, width: int) -> Tensor:
+        """The share (1, height, width) of a block there, in [0, 1]."""
+        whole = _scaled(self, place.height, place.width)
+        return whole[:, place.top : place.top + height, place.left : place.left + width]
+
+
+@lru_cache(maxsize=1)  # a large picture comes in many blocks
+def _scaled(mask: Mask, height: int, width: int) -> Tensor:
+    """(1, height, width)"""
+    if mask.pixels.shape[2:] == (height, width):
+        return mask.pixels[0]
+    return functional.interpolate(mask.pixels, (height, width), mode="bilinear", antialias=True)[
+        0
+    ].clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Blend:
     """Between the picture as it was and as the generator made it."""
 
     strength: float = 1.0
@@ -22,6 +69,12 @@ class Look:
     """take over light and shade only"""
     mask: Mask | None = None
     """where anything is taken over; everywhere if there is none"""
+
+    @property
+    def key(self) -> str:
+        """What decides the pixels, in the words that folders of earlier versions know it by."""
+        kept = f"keep_luminance={self.keep_luminance}, keep_color={self.keep_color}"
+        return f"Look(strength={self.strength}, {kept}, mask={self.mask})"
 
     def check(self, input_nc: int, output_nc: int) -> None:
         """Raise UsageError where it needs channels that the generator hasn't."""
@@ -39,7 +92,7 @@ class Look:
             flag = "--keep_luminance" if self.keep_luminance else "--keep_color"
             raise UsageError(f"{flag} is for colour (3 channels to 3 channels)")
 
-    def of(self, source: Tensor, made: Tensor, place: Place) -> Tensor:
+    def of(self, source: Tensor, made: Tensor, place: BlockPosition) -> Tensor:
         """(..., C, h, w) as it was and as it was made, both in [-1, 1] -> in [-1, 1] and near.
 
         `place` is where this part of the picture lies.

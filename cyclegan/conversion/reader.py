@@ -1,0 +1,220 @@
+"""Reads what is to be converted: sizes before anything is decoded, then pictures in their turn."""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from math import prod
+from pathlib import Path
+from typing import cast
+
+from cyclegan import images
+from cyclegan.conversion.files import Job, is_video
+from cyclegan.conversion.settings import Reading
+from cyclegan.conversion.stages import ahead
+from cyclegan.conversion.storage import LocalStorage
+from cyclegan.errors import UserError, in_words
+from cyclegan.images import Size
+from cyclegan.images.document import open_document
+from cyclegan.images.picture import Document, Picture
+from cyclegan.tiling.reflected import padded_side
+
+log = logging.getLogger(__name__)
+_LOOKED_AT = 64  # headers
+_FAR_LARGER = 4  # times
+_SMALL = 1 << 22  # bytes of a file, and pixels in it, that may be read long before its turn
+
+
+@dataclass
+class SizeAdvice:
+    """Tells once what to do about pictures far larger than what a generator was trained on."""
+
+    trained_side: int | None = None
+    """pixels that pictures were scaled to; None where there is nothing to advise"""
+    tiles: bool = True
+    """whether the generator can be computed in tiles"""
+
+    def look_at(self, source: Path, size: Size) -> None:
+        """Tell of the first such picture."""
+        side = self.trained_side
+        if side is None or min(size) < _FAR_LARGER * side:
+            return
+        self.trained_side = None
+        tiles = ", or --tile dense" if self.tiles else ""
+        log.warning(
+            "%s: %dx%d, far larger than the %d px that the model was trained on; if its strokes "
+            "come out too small: --load_size %d%s",
+            *(source, *size, side, 2 * side, tiles),
+        )
+
+
+def scaled(size: Size, shorter: int | None) -> Size:
+    """The size after `--load_size`, which gives the shorter side."""
+    if shorter is None:
+        return size
+    scale = shorter / min(size)
+    return (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+
+
+def pixels_of_two_sizes(jobs: Sequence[Job], shorter: int | None) -> int:
+    """Pixels of all pictures, from the headers of some; 0 where they have more than two sizes."""
+    sizes: Counter[Size] = Counter()
+    looked_at = 0
+    for job in jobs[:: max(1, len(jobs) // _LOOKED_AT)]:
+        try:
+            size, count = _pictures(job)
+            width, height = scaled(size, shorter)
+        except Exception:  # of whatever kind, it is told when its turn comes
+            continue
+        looked_at += 1
+        sizes[padded_side(width), padded_side(height)] += count
+    if len(sizes) > 2:
+        return 0
+    pixels = sum(width * height * count for (width, height), count in sizes.items())
+    return pixels * len(jobs) // max(1, looked_at)
+
+
+def _pictures(job: Job) -> tuple[Size, int]:
+    """Size and number of a job's pictures. Raises UserError."""
+    if not is_video(job.source):
+        return images.size(job.source), 1
+    from cyclegan.video.clip import open_clip  # what it imports is for videos only
+
+    clip = open_clip(job.source)
+    return clip.size, clip.frames
+
+
+@dataclass(frozen=True)
+class Read:
+    """A job's file, opened."""
+
+    job: Job
+    document: Document
+
+    @property
+    def only(self) -> Picture:
+        """The picture of a file that holds one."""
+        return next(iter(self.document.pictures))
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """Of its picture; None where it holds several."""
+        return None if self.document.count > 1 else self.only.pixels.shape
+
+
+@dataclass
+class _Coming:
+    """A job whose file is being read."""
+
+    job: Job
+    document: Future[Document | None]
+    """None where it is to be read when its turn is near"""
+
+    def waits(self) -> bool:
+        """Whether it is. Waits until that is known."""
+        return self.document.exception() is None and self.document.result() is None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The first stage: files are opened, and their pictures decoded and scaled, in their order."""
+
+    settings: Reading
+    values: tuple[float, float] | None
+    """black and white, for files whose values have no range"""
+    storage: LocalStorage
+    at_once: int
+    """pictures of one size that are computed together"""
+    most: int
+    """files that are read before their turn, beside those"""
+    thread: Executor
+
+    def groups(
+        self, jobs: Iterable[Job], fail: Callable[[Job, Exception], object]
+    ) -> Iterator[list[Read]]:
+        """Files that follow one another and whose single pictures are alike.
+
+        `fail` hears of those that can't be read.
+        A file of several pictures comes alone, and its pictures as they are asked for, the next one
+        decoded meanwhile.
+        """
+        group: list[Read] = []
+        for job, coming in self._read_ahead(jobs):
+            try:
+                read = Read(job, coming.result())
+            except Exception as error:  # as decoders do
+                fail(job, error)
+                continue
+            if group and group[0].shape != read.shape:
+                yield group
+                group = []
+            group.append(read)
+            if len(group) == self.at_once or read.document.count > 1:
+                yield group
+                group = []
+        if group:
+            yield group
+
+    def _read_ahead(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Future[Document]]]:
+        """The jobs in their order, those that follow being read.
+
+        So many small files are that all threads have something to do; of large ones no more than
+        are converted together, and the next.
+        """
+        coming: deque[_Coming] = deque()
+        for job in jobs:
+            near = len(coming) <= self.at_once
+            read = partial(self._read, job, most=None if near else _SMALL)
+            coming.append(_Coming(job, self.thread.submit(read)))
+            if len(coming) > self.most:
+                yield self._next(coming)
+        while coming:
+            yield self._next(coming)
+
+    def _next(self, coming: deque[_Coming]) -> tuple[Job, Future[Document]]:
+        for one in islice(coming, self.at_once + 1):
+            if (one is coming[0] or one.document.done()) and one.waits():
+                one.document = self.thread.submit(self._read, one.job)
+        first = coming.popleft()
+        return first.job, cast(Future[Document], first.document)
+
+    def _read(self, job: Job, most: int | None = None) -> Document | None:
+        """Pages and frames as they will be asked for, one picture scaled.
+
+        None where the file or its picture has more than `most` bytes or pixels.
+        """
+        if most is not None and not _is_small(job.source, most):
+            return None
+        self.storage.fetch(job.source)
+        document = open_document(job.source, self.values)
+        if most is not None and (document.size is None or prod(document.size) > most):
+            return None
+        pictures = map(partial(self._scaled, job), document.pictures)
+        several = document.count > 1
+        return replace(document, pictures=ahead(pictures, self.thread) if several else [*pictures])
+
+    def _scaled(self, job: Job, picture: Picture) -> Picture:
+        with naming(job.source):
+            return picture.scaled(scaled(picture.size, self.settings.load_size))
+
+
+@contextmanager
+def naming(source: Path) -> Iterator[None]:
+    """Name the file in what is raised of one picture only: its size, its values, its codec."""
+    try:
+        yield
+    except Exception as error:
+        said = str(error) if isinstance(error, UserError) else in_words(error)
+        raise UserError(f"{source}: {said}") from error
+
+
+def _is_small(path: Path, most: int) -> bool:
+    """Whether a file has at most so many bytes; of one that isn't there it is told in its turn."""
+    try:
+        return path.stat().st_size <= most
+    except OSError:
+        return False

@@ -1,0 +1,188 @@
+"""Writes what was made, and down what became of each job."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from cyclegan.atomic import is_full
+from cyclegan.conversion import manifest
+from cyclegan.conversion.claims import Claims
+from cyclegan.conversion.files import Job
+from cyclegan.conversion.network import Made
+from cyclegan.conversion.storage import LocalStorage
+from cyclegan.errors import UserError, in_words
+from cyclegan.execution.execution import Execution
+from cyclegan.images.document import write_document
+from cyclegan.images.encoding import Encoding
+
+_WAITING = 1 << 28  # bytes of pixels that may wait to be written, beside one file's
+
+
+class OutputError(UserError):
+    """Nothing more can be written: what comes after would fail, too."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Notes jobs in the manifest of the output folder."""
+
+    output: Path
+    made_by: str
+    """digest of model and options"""
+    checkpoint: str
+    """digest of the generator's weights"""
+    execution: Execution
+    """how the generator is computed"""
+
+    def entry(
+        self, job: Job, width: int = 0, height: int = 0, seconds: float = 0.0
+    ) -> manifest.Entry:
+        """A job that was done in so many seconds."""
+        origin = manifest.Origin.of(job.source, self.made_by)
+        return manifest.Entry(
+            job.name.as_posix(),
+            origin,
+            self.checkpoint,
+            width,
+            height,
+            round(seconds, 3),
+            precision=self.execution.precision,
+            compiled=self.execution.compiled,
+        )
+
+    def note(self, *entries: manifest.Entry) -> None:
+        """Write them down. Do so before the outputs appear: they are then always known as ours.
+
+        Raises OutputError where that can't be.
+        """
+        try:
+            manifest.append(self.output, *entries)
+        except OSError as error:
+            path = self.output / manifest.NAME
+            raise OutputError(f"{path}: can't be written ({in_words(error)})") from error
+
+    def fail(self, job: Job, error: Exception) -> str:
+        """Write down that a job failed, of whatever; return the line that says why.
+
+        Raises OutputError where the disk is full or the folder can't be written to.
+        """
+        line = str(error) if isinstance(error, UserError) else f"{job.source}: {in_words(error)}"
+        if isinstance(error, OutputError) or is_full(error) or is_full(error.__cause__):
+            raise OutputError(line) from error
+        if os.path.isfile(job.source):  # noqa: PTH113 - of a name of any length
+            self.note(replace(self.entry(job), error=line))
+        return line
+
+    def fail_to_write(self, job: Job, error: Exception) -> str:
+        """The same where it was made, and its output can't be written."""
+        named = getattr(error, "filename", None)
+        where = "" if named is None or Path(os.fsdecode(named)) == job.target else f"{named}: "
+        told = UserError(f"{job.target}: can't be written ({where}{in_words(error)})")
+        told.__cause__ = error
+        return self.fail(job, told)
+
+
+@dataclass(frozen=True)
+class Output:
+    """The folder that finished jobs go to: noted, delivered and let go of."""
+
+    ledger: Ledger
+    storage: LocalStorage
+    claims: Claims
+
+    def fail(self, job: Job, error: Exception) -> str:
+        """Let go of a job that failed; return the line that says why."""
+        self.claims.release(job)
+        return self.ledger.fail(job, error)
+
+
+@dataclass
+class Writer:
+    """The third stage: several threads write, and so much waits at the most."""
+
+    output: Output
+    encoding: Encoding
+    thread: Executor
+    most: int
+    """files that wait"""
+    failed: list[str]
+    """gets a line for each that can't be written"""
+    _waiting: deque[tuple[Future[list[str]], int]] = field(default_factory=deque)
+    _bytes: int = 0
+
+    def fail(self, job: Job, error: Exception) -> None:
+        """Tell of a job that failed before it came here."""
+        self.failed.append(self.output.fail(job, error))
+
+    def write(self, made: Iterable[Made], written: Callable[[], object]) -> None:
+        """Begin to write them, in their order and noted together; `written` is called after each.
+
+        They are noted first: a picture under its name is then always known as ours. One that may be
+        replaced goes before, or it would pass for the new one after a kill.
+        """
+        ready = [one for one in made if self._has_place(one)]
+        if ready:
+            entry = self.output.ledger.entry
+            self.output.ledger.note(*(entry(one.job, *one.size, one.seconds) for one in ready))
+        for one in ready:
+            several = one.document.count > 1
+            self._add(partial(self._write, one), 0 if several else _bytes_of(one))
+            if several:  # made while they are written
+                self.end()
+            written()
+
+    def end(self) -> None:
+        """Wait for all. Raises OutputError where nothing more can be written."""
+        while self._waiting:
+            self._end_first()
+
+    def _has_place(self, made: Made) -> bool:
+        try:
+            made.job.target.parent.mkdir(parents=True, exist_ok=True)
+            made.job.target.unlink(missing_ok=True)
+        except OSError as error:
+            self.output.claims.release(made.job)
+            self.failed.append(self.output.ledger.fail_to_write(made.job, error))
+            return False
+        return True
+
+    def _add(self, write: Callable[[], list[str]], size: int) -> None:
+        """Write a file of `size` bytes of pixels, when there is room for them."""
+        while self._waiting and (len(self._waiting) >= self.most or self._bytes + size > _WAITING):
+            self._end_first()
+        self._waiting.append((self.thread.submit(write), size))
+        self._bytes += size
+
+    def _end_first(self) -> None:
+        written, size = self._waiting.popleft()
+        self._bytes -= size
+        self.failed += written.result()
+
+    def _write(self, made: Made) -> list[str]:
+        """Write what was made; return what is wrong with it, if anything."""
+        job, ledger, storage = made.job, self.output.ledger, self.output.storage
+        try:
+            for folder, pictures in made.pictures.items():
+                path = ledger.output / folder / job.name
+                write_document(path, pictures, made.document, self.encoding)
+                storage.deliver(path)
+            storage.drop(job.source)
+        except UserError as error:
+            return [ledger.fail(job, error)]
+        except Exception as error:  # encoders raise nearly every kind
+            return [ledger.fail_to_write(job, error)]
+        finally:
+            for pictures in made.pictures.values():
+                if isinstance(pictures, Generator):
+                    pictures.close()
+            self.output.claims.release(job)
+        return []
+
+
+def _bytes_of(made: Made) -> int:
+    """Bytes of pixels of the picture that was read."""
+    return next(iter(made.document.pictures)).pixels.nbytes
