@@ -138,6 +138,15 @@ def test_parts_do_not_know_the_root_settings() -> None:
             assert "cyclegan.settings" not in imports(path), path
 
 
+def test_parts_of_a_conversion_take_slices_of_its_settings() -> None:
+    """Only the door to a conversion knows all flags of the command."""
+    door = {PACKAGE / "conversion" / "settings.py", PACKAGE / "conversion" / "job.py"}
+    for path in FILES:
+        part = path.relative_to(PACKAGE).parts[0] in ("conversion", "images", "tiling", "video")
+        if part and path not in door:
+            assert "ConvertSettings" not in path.read_text(), path
+
+
 def test_only_the_cli_and_python_users_reach_the_composition_root() -> None:
     importers = {module_name(path) for path in FILES if "cyclegan.assemble" in imports(path)}
     assert importers == {"cyclegan.commands.train", "cyclegan.benchmark.train"}
