@@ -13,7 +13,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from serving.hostile import chained
 
 from cyclegan.images.document import open_document
-from cyclegan.images.tiff_pages import count_pages
+from cyclegan.images.formats import count_pages
 
 
 @pytest.mark.parametrize("bigtiff", [False, True])
