@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from cyclegan.settings import Settings as Settings
     from cyclegan.settings import load_preset as load_preset
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Loaded when asked for: the command line must answer before torch is imported.
 _EXPORTS = {

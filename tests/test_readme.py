@@ -112,6 +112,14 @@ def test_what_docs_link_to_exists(path: Path) -> None:
     assert all((path.parent / link).exists() for link in links)
 
 
+def test_every_page_of_the_docs_is_listed() -> None:
+    """For Sphinx a page that is not is a mistake."""
+    (listed,) = re.findall(r"```{toctree}\n:.*\n\n([^`]*)```", (ROOT / "docs/index.md").read_text())
+    assert sorted(listed.split()) == sorted(
+        path.stem for path in (ROOT / "docs").glob("*.md") if path.stem != "index"
+    )
+
+
 def test_docs_show_commands() -> None:
     assert LONGER
 
@@ -119,7 +127,8 @@ def test_docs_show_commands() -> None:
 def test_the_readme_is_read_in_five_minutes() -> None:
     """And leads to every longer text."""
     assert len(TEXT.split()) <= 1300
-    assert all(f"docs/{path.name}" in TEXT for path in (ROOT / "docs").glob("*.md"))
+    longer = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert all(f"docs/{name}" in TEXT for name in longer)
 
 
 def test_every_command_says_what_a_stop_leaves() -> None:
