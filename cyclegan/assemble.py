@@ -76,7 +76,7 @@ def train(
     a new run from; programs among them are opened only with `trust_code`. Raises UserError, in one
     line, for whatever a person can put right.
     """
-    check_terms(settings.recipe.losses.weights)
+    check_terms(settings.recipe.losses.weights, settings.recipe.offers, settings.recipe.model)
     if resume is not None:
         check_size(settings, resume)
     device = choose_device(settings.run.device)

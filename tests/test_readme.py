@@ -15,7 +15,7 @@ from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.export.settings import ExportSettings
 from cyclegan.flags import defaults_of, parse, parse_run
-from cyclegan.losses.terms import TERMS, Term
+from cyclegan.losses.terms import TERMS, Term, stateless
 from cyclegan.run import RunSettings
 from cyclegan.serving.settings import ServeSettings
 from cyclegan.settings import from_table
@@ -88,8 +88,8 @@ def test_the_new_loss_term_trains(
     source = next(block for _, block in blocks_of(text) if "cyclegan/losses/luminance.py" in block)
     module = types.ModuleType("luminance")
     exec(compile(source, "luminance.py", "exec"), module.__dict__)
-    assert '"luminance": Term(luminance),' in text
-    monkeypatch.setitem(TERMS, "luminance", Term(module.luminance))
+    assert '"luminance": Term(stateless(luminance)),' in text
+    monkeypatch.setitem(TERMS, "luminance", Term(stateless(module.luminance)))
     command = parse_run(
         ["--weights", "luminance", "2.0"], from_table(tiny, "x"), prog="cyclegan", about=""
     )

@@ -1,18 +1,16 @@
 """Adversarial objectives: what the discriminators and the generators want of the scores."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from cyclegan.logged import Logged
-from cyclegan.losses.patches import Patches
 from cyclegan.losses.penalties import Penalty
-from cyclegan.losses.perceptual.look import Perceptual
 from cyclegan.losses.settings import GanMode
-from cyclegan.translation import Convert, Translation, each_of
+from cyclegan.translation import Convert, each_of
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ ADVERSARIAL: dict[GanMode, Adversarial] = {
 
 
 @dataclass(frozen=True)
-class Judge:
+class Adversary:
     """A discriminator together with the objective by which its scores count."""
 
     discriminator: nn.Module
@@ -85,10 +83,6 @@ class Judge:
     """whether it may see real and converted images in one call"""
     augment: Callable[[Tensor], Tensor] = _unchanged
     """what is done to every image before it is seen"""
-    patches: Patches | None = None
-    """what finds places again, where a term asks for it"""
-    perceptual: Perceptual | None = None
-    """what sees content and style, where a term asks for it"""
 
     def loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """The discriminator's own loss on images (N, C, H, W): half of real plus fake."""
@@ -100,17 +94,6 @@ class Judge:
             loss = loss + weight * penalty(self.discriminator, real, fake)
         return loss
 
-    def looking_once(self) -> "Judge":
-        """The same, which looks at each picture once for all terms of one translation."""
-        if self.perceptual is None:
-            return self
-        return replace(self, perceptual=self.perceptual.remembering())
-
-    def opinion(self, fake: Tensor) -> Tensor:
+    def generator_loss(self, fake: Tensor) -> Tensor:
         """The generator's loss on its converted images (N, C, H, W)."""
         return self.adversarial.generator(self.score(self.augment(fake)))
-
-
-def adversarial(translation: Translation, judge: Judge) -> Tensor:
-    """How far the converted images are from passing as real. Zhu et al. 2017, section 3.1."""
-    return judge.opinion(translation.fake)

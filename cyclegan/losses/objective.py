@@ -1,25 +1,48 @@
 """The one place where loss terms get their weights."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from cyclegan.errors import UsageError
-from cyclegan.losses.adversarial import Judge
-from cyclegan.losses.terms import TERMS
+from cyclegan.losses.context import Loss, LossContext
+from cyclegan.losses.settings import Direction
+from cyclegan.losses.terms import TERMS, Need
 from cyclegan.spelling import nearest
 from cyclegan.translation import Translation
 
 
-def check_terms(names: Iterable[str]) -> None:
-    """Raise UsageError for the first that is not the name of a loss term."""
-    for name in names:
+def check_terms(weights: Mapping[str, float], offered: Collection[str], model: str) -> None:
+    """Raise UsageError for the first that is no loss term, or needs what a model does not offer."""
+    for name, weight in weights.items():
         if name not in TERMS:
             raise UsageError(
                 f"--weights {name}: no such loss term{nearest(name, TERMS)}; "
                 f"there are {', '.join(TERMS)}"
             )
+        lacking = [need for need in TERMS[name].needs if need not in offered]
+        if weight and lacking:
+            raise UsageError(
+                f"--weights {name}: needs {_WORDS[lacking[0]]}, which --model {model} does not "
+                "have: leave it out"
+            )
+
+
+#: What terms need, as a person calls it.
+_WORDS: dict[Need, str] = {
+    "cycled": "images that are translated back",
+    "identity": "images of B put through the generator",
+    "discriminator": "a discriminator",
+    "encoder": "a generator's encoder",
+    "perceptual": "a network that sees content and style",
+}
+
+
+def needed(terms: Iterable[str]) -> set[Need]:
+    """What any of the terms called so needs."""
+    return {need for name in terms for need in TERMS[name].needs}
 
 
 @dataclass(frozen=True)
@@ -27,32 +50,53 @@ class Objective:
     """The weighted loss terms of one direction, by name."""
 
     weights: Mapping[str, float]
+    losses: Mapping[str, Loss]
+    context: LossContext
 
-    def __post_init__(self) -> None:
-        check_terms(self.weights)
+    def needs(self, need: Need) -> bool:
+        """Whether any term needs it."""
+        return need in needed(self.weights)
 
-    def needs(self, picture: str) -> bool:
-        """Whether any term needs that picture of a translation: 'cycled' or 'identity'."""
-        return any(TERMS[name].needs == picture for name in self.weights)
-
-    @property
-    def looks(self) -> bool:
-        """Whether any term looks through a frozen network."""
-        return any(TERMS[name].looks for name in self.weights)
-
-    def __call__(self, translation: Translation, judge: Judge) -> dict[str, Tensor]:
+    def __call__(self, translation: Translation) -> dict[str, Tensor]:
         """Return every term of `translation` times its weight; their sum is minimised."""
-        judge = judge.looking_once()
-        return {
-            name: TERMS[name].loss(translation, judge) * weight
-            for name, weight in self.weights.items()
-        }
+        try:
+            return {
+                name: self.losses[name](translation) * weight
+                for name, weight in self.weights.items()
+            }
+        finally:
+            self.context.seen.clear()
+
+    def networks(self, direction: Direction, device: torch.device) -> dict[str, nn.Module]:
+        """What its terms keep, by the names it has in checkpoints, where it is trained."""
+        kept = self.context.networks.items()
+        return {f"{name}_{direction}": network.to(device).train() for name, network in kept}
 
     def only(self, *terms: str, times: float = 1.0) -> "Objective":
         """The terms called so, their weights `times` as large."""
         kept = {name: weight * times for name, weight in self.weights.items() if name in terms}
-        return Objective(kept)
+        return replace(self, weights=kept)
 
     def without(self, *terms: str) -> "Objective":
         """All but the terms called so."""
         return self.only(*(name for name in self.weights if name not in terms))
+
+
+def make_objective(weights: Mapping[str, float], context: LossContext) -> Objective:
+    """The objective of one direction; terms that keep networks draw their weights."""
+    return make_objectives({"a_to_b": weights}, {"a_to_b": context})["a_to_b"]
+
+
+def make_objectives(
+    weights: Mapping[Direction, Mapping[str, float]], contexts: Mapping[Direction, LossContext]
+) -> dict[Direction, Objective]:
+    """The objective of each direction, made term by term."""
+    losses: dict[Direction, dict[str, Loss]] = {direction: {} for direction in weights}
+    for name in dict.fromkeys(name for terms in weights.values() for name in terms):
+        for direction in weights:
+            if name in weights[direction]:
+                losses[direction][name] = TERMS[name].make(contexts[direction])
+    return {
+        direction: Objective(terms, losses[direction], contexts[direction])
+        for direction, terms in weights.items()
+    }

@@ -101,6 +101,16 @@ class StyleLossSettings:
     weights: dict[str, float] = field(default_factory=dict)
     """weights of further loss terms by their names in the table"""
 
+    @property
+    def term_weights(self) -> dict[str, float]:
+        """The weight of each loss term; those of weight 0 are left out."""
+        weights = {
+            "content": self.lambda_content,
+            "style": self.lambda_style,
+            "total_variation": self.lambda_tv,
+        }
+        return {name: weight for name, weight in (weights | self.weights).items() if weight}
+
 
 #: Both halves of the loss at the score that calls real and fake equally likely.
 _GUESSING: dict[GanMode, float | None] = {

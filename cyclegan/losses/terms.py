@@ -4,44 +4,53 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import Tensor
-
 from cyclegan.logged import Logged
-from cyclegan.losses.adversarial import Judge, adversarial
-from cyclegan.losses.cycle import cycle
-from cyclegan.losses.identity import identity
-from cyclegan.losses.lowpass import consistency, lowpass_cycle
+from cyclegan.losses.context import Loss, LossContext
 from cyclegan.losses.patch_nce import patch_nce
-from cyclegan.losses.perceptual.terms import content, perceptual_cycle, style, total_variation
-from cyclegan.translation import Translation
+from cyclegan.losses.perceptual.terms import content, perceptual_cycle, style
+from cyclegan.losses.pixels import consistency, cycle, identity, lowpass_cycle, total_variation
+
+#: What a recipe has to offer for a term: pictures of a translation, or things of its context.
+Need = Literal["cycled", "identity", "discriminator", "encoder", "perceptual"]
 
 
 @dataclass(frozen=True)
 class Term:
-    """A loss term, and what it needs besides a translation's fake."""
+    """A loss term, and what it needs besides a translation's source, target and fake."""
 
-    loss: Callable[[Translation, Judge], Tensor]
-    """one direction's translation and the judge of its fakes -> a scalar"""
-    needs: Literal["cycled", "identity"] | None = None
-    """a picture"""
-    looks: bool = False
-    """whether it looks through the judge's frozen network"""
+    make: Callable[[LossContext], Loss]
+    """the context of one direction -> the loss of its translations"""
+    needs: tuple[Need, ...] = ()
     shown: Logged | None = None
     """as loggers show it; by default under its name"""
+
+
+def stateless(loss: Loss) -> Callable[[LossContext], Loss]:
+    """What makes a term of a loss that looks at a translation and nothing else."""
+    return lambda context: loss
+
+
+def adversarial(context: LossContext) -> Loss:
+    """How far the fakes are from passing as real. Zhu et al. 2017, section 3.1."""
+    adversary = context.adversary
+    return lambda translation: adversary.generator_loss(translation.fake)
 
 
 TERMS: dict[str, Term] = {
     "adversarial": Term(
         adversarial,
+        ("discriminator",),
         shown=Logged("adversarial", "generator", title="adversarial", by_way=True, order=0),
     ),
-    "cycle": Term(cycle, "cycled", shown=Logged("cycle", title="cycle consistency", order=1)),
-    "identity": Term(identity, "identity", shown=Logged("identity", order=2)),
-    "lowpass_cycle": Term(lowpass_cycle, "cycled"),
-    "consistency": Term(consistency),
-    "patch_nce": Term(patch_nce),
-    "content": Term(content, looks=True),
-    "style": Term(style, looks=True),
-    "perceptual_cycle": Term(perceptual_cycle, "cycled", looks=True),
-    "total_variation": Term(total_variation),
+    "cycle": Term(
+        stateless(cycle), ("cycled",), shown=Logged("cycle", title="cycle consistency", order=1)
+    ),
+    "identity": Term(stateless(identity), ("identity",), shown=Logged("identity", order=2)),
+    "lowpass_cycle": Term(stateless(lowpass_cycle), ("cycled",)),
+    "consistency": Term(stateless(consistency)),
+    "patch_nce": Term(patch_nce, ("encoder",)),
+    "content": Term(content, ("perceptual",)),
+    "style": Term(style, ("perceptual",)),
+    "perceptual_cycle": Term(perceptual_cycle, ("cycled", "perceptual")),
+    "total_variation": Term(stateless(total_variation)),
 }

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
         """dotted keys that its runs can't change, besides those that no run can"""
         described: ClassVar[Mapping[str, Any]]
         """classes that describe its networks in exported files, by their netG"""
+        offers: ClassVar[tuple[str, ...]]
+        """what loss terms may need of it"""
 
         @property
         def model(self) -> str: ...

@@ -13,7 +13,7 @@ from cyclegan.device import choose_device, limit_met
 from cyclegan.errors import UserError
 from cyclegan.images.picture import Picture
 from cyclegan.losses.perceptual.look import Perceptual
-from cyclegan.losses.perceptual.transfer import StyleTransfer
+from cyclegan.losses.settings import StyleLossSettings
 from cyclegan.progress import progress_bar
 from cyclegan.stylize.optimise import Best, Watch
 from cyclegan.stylize.painting import Painting, fitted
@@ -76,11 +76,12 @@ def _pictures(settings: StylizeSettings) -> tuple[Picture, Picture]:
 
 
 def _painting(settings: StylizeSettings, perceptual: Perceptual) -> Painting:
-    transfer = StyleTransfer(
-        perceptual, settings.lambda_content, settings.lambda_style, settings.lambda_tv
-    )
+    weights = StyleLossSettings(
+        settings.lambda_content, settings.lambda_style, settings.lambda_tv
+    ).term_weights
     return Painting(
-        transfer,
+        perceptual,
+        weights,
         settings.scales,
         settings.steps,
         settings.method,

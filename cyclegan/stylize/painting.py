@@ -1,15 +1,18 @@
 """From coarse to fine: what is large in a style first, then its brush strokes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cyclegan.losses.perceptual.transfer import StyleTransfer
+from cyclegan.losses.context import LossContext
+from cyclegan.losses.objective import make_objective
+from cyclegan.losses.perceptual.look import Perceptual
 from cyclegan.stylize.optimise import Best, Watch, optimise
 from cyclegan.stylize.settings import Method, Start
+from cyclegan.translation import Translation
 
 COARSEST = 64  # pixels of a shorter side; what is smaller has no style to speak of
 
@@ -18,7 +21,9 @@ COARSEST = 64  # pixels of a shorter side; what is smaller has no style to speak
 class Painting:
     """What is minimised, for how long, at how many sizes, and from where on."""
 
-    transfer: StyleTransfer
+    perceptual: Perceptual
+    weights: Mapping[str, float]
+    """of the loss terms, by name"""
     scales: int = 3
     steps: int = 200
     """at each size"""
@@ -29,7 +34,7 @@ class Painting:
 
     def shares(self, photo: Tensor, painting: Tensor) -> list[float]:
         """The sizes to paint at, as shares of the full one, from coarse to fine."""
-        fewest = max(COARSEST, self.transfer.perceptual.smallest)
+        fewest = max(COARSEST, self.perceptual.smallest)
         shorter = min(*photo.shape[2:], *painting.shape[2:])
         halved = [0.5**number for number in reversed(range(self.scales))]
         return [share for share in halved if share == 1 or shorter * share >= fewest]
@@ -56,13 +61,13 @@ class Painting:
     def _at(
         self, share: float, photo: Tensor, painting: Tensor, start: Tensor, watch: Watch
     ) -> Best:
-        seen = self.transfer.perceptual
-        objective = partial(
-            self.transfer, content=seen.content_of(photo), style=seen.style_of(painting)
-        )
-        return optimise(
-            start, objective, self.method, self.steps, watch, lr=self.lr, share=share**2
-        )
+        seeing = self.perceptual.keeping(content=[photo], style=[painting])
+        objective = make_objective(self.weights, LossContext(make_perceptual=lambda: seeing))
+
+        def losses(picture: Tensor) -> Mapping[str, Tensor]:
+            return objective(Translation(photo, painting, picture, None, None))
+
+        return optimise(start, losses, self.method, self.steps, watch, lr=self.lr, share=share**2)
 
     def _beginning(self, photo: Tensor) -> Tensor:
         if self.start == "content":

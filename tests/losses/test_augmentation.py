@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cyclegan.losses.adversarial import ADVERSARIAL, Judge
+from cyclegan.losses.adversarial import ADVERSARIAL, Adversary
 from cyclegan.losses.augmentation import AUGMENTATIONS, augmentation, translation
 
 
@@ -53,8 +53,8 @@ def test_the_discriminator_sees_only_what_is_augmented() -> None:
             return x.mean((1, 2, 3), keepdim=True)
 
     spy = Spy()
-    judge = Judge(spy, spy, ADVERSARIAL["lsgan"], augment=lambda x: x * 0 + 7)
-    judge.loss(images(), images())
-    judge.opinion(images())
+    adversary = Adversary(spy, spy, ADVERSARIAL["lsgan"], augment=lambda x: x * 0 + 7)
+    adversary.loss(images(), images())
+    adversary.generator_loss(images())
     assert len(seen) == 3
     assert all((x == 7).all() for x in seen)

@@ -1,20 +1,21 @@
 """Loss terms and objectives against values worked out by hand."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from cyclegan.errors import UsageError
-from cyclegan.losses.adversarial import ADVERSARIAL, Judge
-from cyclegan.losses.objective import Objective
-from cyclegan.losses.patches import Heads, Patches
+from cyclegan.losses.adversarial import ADVERSARIAL, Adversary
+from cyclegan.losses.context import Loss, LossContext
+from cyclegan.losses.objective import check_terms, make_objective, make_objectives, needed
 from cyclegan.losses.penalties import gradient_penalty, zero_centred_penalty
 from cyclegan.losses.perceptual.look import Perceptual
 from cyclegan.losses.perceptual.styles import STYLES
 from cyclegan.losses.settings import LossSettings
-from cyclegan.losses.terms import TERMS, Term
+from cyclegan.losses.terms import TERMS, Term, stateless
 from cyclegan.translation import Translation, translate
 
 
@@ -27,9 +28,14 @@ def translation() -> Translation:
     return Translation(constant(0.5), constant(-0.5), constant(0.1), constant(0.25), constant(-0.1))
 
 
-def judge(mode: str) -> Judge:
+def judge(mode: str) -> Adversary:
     """A discriminator that scores a pixel with its own value."""
-    return Judge(nn.Identity(), nn.Identity(), ADVERSARIAL[mode])
+    return Adversary(nn.Identity(), nn.Identity(), ADVERSARIAL[mode])
+
+
+def value_of(name: str, translation: Translation) -> float:
+    context = LossContext(make_adversary=lambda: judge("lsgan"))
+    return TERMS[name].make(context)(translation).item()
 
 
 @pytest.mark.parametrize(
@@ -80,12 +86,14 @@ def test_zero_centred_penalty_by_hand() -> None:
     assert penalty.item() == pytest.approx(0.5 * 48 * 0.6**2, rel=1e-5)
 
 
-def test_a_judge_applies_its_penalties() -> None:
+def test_an_adversary_applies_its_penalties() -> None:
     network = nn.Conv2d(3, 1, 4)
     real, fake = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
     objective = ADVERSARIAL["wgangp"]
-    with_penalty = Judge(network, network, objective, [(gradient_penalty, 10.0)]).loss(real, fake)
-    without = Judge(network, network, objective).loss(real, fake)
+    with_penalty = Adversary(network, network, objective, [(gradient_penalty, 10.0)]).loss(
+        real, fake
+    )
+    without = Adversary(network, network, objective).loss(real, fake)
     expected = 10 * (network.weight.flatten().norm() - 1) ** 2
     assert (with_penalty - without).item() == pytest.approx(expected.item(), rel=1e-4)
     with_penalty.backward()
@@ -93,9 +101,9 @@ def test_a_judge_applies_its_penalties() -> None:
 
 
 def test_cycle_and_identity_are_mean_absolute_differences(translation: Translation) -> None:
-    assert TERMS["cycle"].loss(translation, judge("lsgan")).item() == pytest.approx(0.25)
-    assert TERMS["identity"].loss(translation, judge("lsgan")).item() == pytest.approx(0.4)
-    assert TERMS["adversarial"].loss(translation, judge("lsgan")).item() == pytest.approx(0.81)
+    assert value_of("cycle", translation) == pytest.approx(0.25)
+    assert value_of("identity", translation) == pytest.approx(0.4)
+    assert value_of("adversarial", translation) == pytest.approx(0.81)
 
 
 @pytest.mark.parametrize("name", TERMS)
@@ -104,16 +112,19 @@ def test_every_term_is_a_scalar_with_a_gradient(name: str) -> None:
     source = torch.linspace(-1, 1, 48).reshape(1, 3, 4, 4)
     made = translate(lambda x: x * scale, lambda x: x * scale, source, constant(-0.3))
     network = nn.Conv2d(3, 1, 3)
-    patches = Patches(lambda images: [images], Heads([3]))
     perceptual = Perceptual(
         lambda images, layers: {name: images.square() for name in layers},
         ("one",),
         ("one",),
         STYLES["gram"],
     )
-    objective = ADVERSARIAL["lsgan"]
-    judge = Judge(network, network, objective, patches=patches, perceptual=perceptual)
-    value = TERMS[name].loss(made, judge)
+    context = LossContext(
+        lambda: Adversary(network, network, ADVERSARIAL["lsgan"]),
+        lambda: perceptual,
+        lambda images: [images],
+        source,
+    )
+    value = TERMS[name].make(context)(made)
     assert value.shape == ()
     value.backward()
     assert scale.grad is not None
@@ -126,7 +137,7 @@ def test_weights_of_both_directions_as_in_the_classic() -> None:
 
 
 def test_objective_applies_the_weights(translation: Translation) -> None:
-    losses = Objective({"cycle": 10.0, "identity": 2.0})(translation, judge("lsgan"))
+    losses = make_objective({"cycle": 10.0, "identity": 2.0}, LossContext())(translation)
     assert {name: round(loss.item(), 5) for name, loss in losses.items()} == {
         "cycle": 2.5,
         "identity": 0.8,
@@ -134,7 +145,8 @@ def test_objective_applies_the_weights(translation: Translation) -> None:
 
 
 def test_without_weight_nothing_is_computed() -> None:
-    objective = Objective(LossSettings(lambda_identity=0.0).term_weights("a_to_b"))
+    weights = LossSettings(lambda_identity=0.0).term_weights("a_to_b")
+    objective = make_objective(weights, LossContext(lambda: judge("lsgan")))
     assert not objective.needs("identity")
     assert objective.needs("cycled")
     calls = []
@@ -152,22 +164,74 @@ def test_without_weight_nothing_is_computed() -> None:
 
 def test_unknown_term_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="perhaps you meant identity"):
-        Objective({"identitty": 1.0})
+        check_terms({"identitty": 1.0}, (), "fusion")
+
+
+def test_a_term_that_needs_what_a_model_lacks_says_so() -> None:
+    with pytest.raises(UsageError) as error:
+        check_terms({"perceptual_cycle": 1.0}, ("perceptual",), "fusion")
+    assert str(error.value) == (
+        "--weights perceptual_cycle: needs images that are translated back, which --model fusion "
+        "does not have: leave it out"
+    )
+    check_terms({"consistency": 1.0, "style": 1.0, "cycle": 0.0}, ("perceptual",), "fusion")
+
+
+def test_only_what_a_wanted_term_needs_is_made() -> None:
+    """A context whose things can't be made does for all terms that do without."""
+
+    def never() -> Any:
+        raise AssertionError
+
+    made = Translation(constant(0.5), constant(-0.5), constant(0.1), constant(0), constant(0))
+    context = LossContext(never, never)
+    for name, term in TERMS.items():
+        if not {"discriminator", "encoder", "perceptual"} & {*term.needs}:
+            assert term.make(context)(made).shape == ()
+        elif name != "patch_nce":
+            with pytest.raises(AssertionError):
+                term.make(context)
+    assert not context.networks
+    assert needed(["adversarial", "perceptual_cycle"]) == {
+        *("discriminator", "cycled", "perceptual")
+    }
+
+
+def test_both_directions_networks_are_drawn_term_by_term() -> None:
+    made: list[str] = []
+
+    def drawing(name: str) -> Term:
+        def make(context: LossContext) -> Loss:
+            context.keep(name, nn.Linear(1, 1))
+            made.append(name)
+            return lambda translation: translation.fake.mean()
+
+        return Term(make)
+
+    contexts: dict[Any, LossContext] = {way: LossContext() for way in ("a_to_b", "b_to_a")}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("first", "second"):
+            patch.setitem(TERMS, name, drawing(name))
+        weights = {"first": 1.0, "second": 1.0}
+        make_objectives({"a_to_b": weights, "b_to_a": weights}, contexts)
+    assert made == ["first", "first", "second", "second"]
+    assert all([*context.networks] == ["first", "second"] for context in contexts.values())
 
 
 def test_a_new_term_needs_one_line_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TERMS, "mean", Term(lambda made, judge: made.fake.mean()))
+    monkeypatch.setitem(TERMS, "mean", Term(stateless(lambda made: made.fake.mean())))
     weights = LossSettings(weights={"mean": 2.0}).term_weights("b_to_a")
     made = Translation(constant(0.5), constant(-0.5), constant(0.1), constant(0), constant(0))
-    assert Objective(weights)(made, judge("lsgan"))["mean"].item() == pytest.approx(0.2)
+    objective = make_objective(weights, LossContext(lambda: judge("lsgan")))
+    assert objective(made)["mean"].item() == pytest.approx(0.2)
 
 
 def test_from_afar_brush_strokes_are_no_difference() -> None:
     strokes = torch.tensor([[0.5, -0.5], [-0.5, 0.5]]).repeat(1, 3, 16, 16)
     flat = Translation(torch.zeros_like(strokes), strokes, strokes, strokes, None)
-    assert TERMS["cycle"].loss(flat, judge("lsgan")).item() == pytest.approx(0.5)
-    assert TERMS["lowpass_cycle"].loss(flat, judge("lsgan")).item() == pytest.approx(0, abs=1e-6)
+    assert value_of("cycle", flat) == pytest.approx(0.5)
+    assert value_of("lowpass_cycle", flat) == pytest.approx(0, abs=1e-6)
     large = Translation(
         torch.zeros(1, 3, 64, 64), strokes, strokes.repeat(1, 1, 2, 2) + 0.1, None, None
     )
-    assert TERMS["consistency"].loss(large, judge("lsgan")).item() == pytest.approx(0.1, abs=1e-6)
+    assert value_of("consistency", large) == pytest.approx(0.1, abs=1e-6)

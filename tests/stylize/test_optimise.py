@@ -11,7 +11,6 @@ from torch import Tensor
 
 from cyclegan.losses.perceptual.look import Perceptual
 from cyclegan.losses.perceptual.settings import PerceptualSettings
-from cyclegan.losses.perceptual.transfer import StyleTransfer
 from cyclegan.metrics.collapse import luminance
 from cyclegan.stylize.optimise import METHODS, Best, Levels, Watch, optimise
 from cyclegan.stylize.painting import Painting, resized
@@ -143,9 +142,9 @@ def test_a_network_with_strides_leaves_no_pixel_noise() -> None:
         PerceptualSettings(loss_features="efficientnet-lite0"), torch.device("cpu")
     )
     photo, painting = as_images(np.array(smooth_image(1, (96, 72)))), strokes(96)
-    best = Painting(StyleTransfer(seen, 1.0, 10.0, 10.0), scales=1, steps=40)(
-        photo, painting, ALONE
-    )
+    best = Painting(
+        seen, {"content": 1.0, "style": 10.0, "total_variation": 10.0}, scales=1, steps=40
+    )(photo, painting, ALONE)
     for made, *theirs in zip(
         *(fine_energy(one) for one in (best.picture, photo, painting)), strict=True
     ):
@@ -155,46 +154,48 @@ def test_a_network_with_strides_leaves_no_pixel_noise() -> None:
     assert left < 0.025
 
 
+WEIGHTS = {"content": 1.0, "style": 10.0}
+
+
 @pytest.fixture
-def transfer() -> StyleTransfer:
-    seen = Perceptual.build(PerceptualSettings(loss_features="plain"), torch.device("cpu"))
-    return StyleTransfer(seen, 1.0, 10.0)
+def seen() -> Perceptual:
+    return Perceptual.build(PerceptualSettings(loss_features="plain"), torch.device("cpu"))
 
 
-def test_it_is_painted_from_coarse_to_fine(transfer: StyleTransfer) -> None:
+def test_it_is_painted_from_coarse_to_fine(seen: Perceptual) -> None:
     photo, painting = torch.rand(1, 3, 130, 200), torch.rand(1, 3, 140, 128)
-    assert Painting(transfer, scales=3).shares(photo, painting) == [0.5, 1]
-    assert Painting(transfer, scales=1).shares(photo, painting) == [1]
+    assert Painting(seen, WEIGHTS, scales=3).shares(photo, painting) == [0.5, 1]
+    assert Painting(seen, WEIGHTS, scales=1).shares(photo, painting) == [1]
     small = torch.rand(1, 3, 40, 40)
-    assert Painting(transfer, scales=3).shares(photo, small) == [1]
-    assert Painting(transfer, steps=8).steps_of(photo, painting) == 8 * 1.25
+    assert Painting(seen, WEIGHTS, scales=3).shares(photo, small) == [1]
+    assert Painting(seen, WEIGHTS, steps=8).steps_of(photo, painting) == 8 * 1.25
 
 
-def test_every_size_is_told_of_and_the_last_is_the_photograph_s(transfer: StyleTransfer) -> None:
+def test_every_size_is_told_of_and_the_last_is_the_photograph_s(seen: Perceptual) -> None:
     torch.manual_seed(0)
     photo, painting = torch.rand(1, 3, 128, 131) - 0.5, torch.rand(1, 3, 128, 128)
     told: list[tuple[torch.Size, float]] = []
     watch = Watch(lambda best, share: told.append((best.picture.shape, share)), lambda: False)
-    paint = Painting(transfer, scales=2, steps=3)
+    paint = Painting(seen, WEIGHTS, scales=2, steps=3)
     best = paint(photo, painting, watch)
     assert best.picture.shape == photo.shape
     assert {shape[2:] for shape, _ in told} == {(64, 66), (128, 131)}
     assert sum(share for _, share in told) == paint.steps_of(photo, painting)
 
 
-def test_stopped_at_a_coarse_size_it_ends_there(transfer: StyleTransfer) -> None:
+def test_stopped_at_a_coarse_size_it_ends_there(seen: Perceptual) -> None:
     photo = torch.rand(1, 3, 128, 128)
     told: list[Best] = []
     watch = Watch(lambda best, share: told.append(best), lambda: len(told) >= 2)
-    best = Painting(transfer, scales=2, steps=50)(photo, photo.flip(3), watch)
+    best = Painting(seen, WEIGHTS, scales=2, steps=50)(photo, photo.flip(3), watch)
     assert best.picture.shape[2:] == (64, 64)
     assert len(told) == 2
 
 
-def test_noise_is_the_seed_s(transfer: StyleTransfer) -> None:
+def test_noise_is_the_seed_s(seen: Perceptual) -> None:
     photo, painting = torch.zeros(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
     made = [
-        Painting(transfer, steps=1, start="noise", seed=seed)(photo, painting, ALONE).picture
+        Painting(seen, WEIGHTS, steps=1, start="noise", seed=seed)(photo, painting, ALONE).picture
         for seed in (1, 1, 2)
     ]
     assert torch.equal(made[0], made[1])

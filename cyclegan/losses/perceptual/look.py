@@ -1,7 +1,7 @@
 """Content and style of pictures, and how far two of them are apart."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -25,6 +25,8 @@ class Perceptual:
     """what of a layer is style"""
     smallest: int = 1
     """pixels a side that images need to have"""
+    kept: Mapping[tuple[str, int], tuple[Tensor, Maps]] = field(default_factory=dict)
+    """content and style of pictures that stay as they are"""
 
     @classmethod
     def build(cls, settings: PerceptualSettings, device: torch.device) -> "Perceptual":
@@ -53,12 +55,13 @@ class Perceptual:
     @torch.no_grad()
     def content_of(self, images: Tensor) -> Maps:
         """What `content` takes of pictures that stay as they are."""
-        return self.look(images, self.content_layers)
+        return self._kept("content", images) or self.look(images, self.content_layers)
 
     @torch.no_grad()
     def style_of(self, images: Tensor) -> Maps:
         """What `style` takes of pictures that stay as they are, by layer, (N, C, ...)."""
-        return self._styles(self.look(images, self.style_layers))
+        known = self._kept("style", images)
+        return known or self._styles(self.look(images, self.style_layers))
 
     def content(self, made: Maps, wanted: Maps) -> Tensor:
         """L_content = ||F(I) - F(G)||^2 of their maps: a mean of squares, summed over the layers.
@@ -81,17 +84,28 @@ class Perceptual:
         ]
         return torch.stack(each).sum()
 
-    def remembering(self) -> "Perceptual":
-        """The same, which looks at each picture once. For a few pictures: it keeps their maps."""
-        seen: dict[tuple[int, bool], tuple[Tensor, Maps]] = {}
+    def remembering(self, seen: dict[Hashable, tuple[Tensor, Maps]]) -> "Perceptual":
+        """The same, which keeps in `seen` what it looked at, and looks at it once."""
 
         def look(images: Tensor, layers: Sequence[str]) -> Maps:
-            key = (id(images), torch.is_grad_enabled())
+            key = (id(images), torch.is_grad_enabled(), tuple(layers))
             if key not in seen:  # with the images, or another tensor could come to have their id
-                seen[key] = (images, self.maps(images))
+                seen[key] = (images, self.look(images, layers))
             return seen[key][1]
 
         return replace(self, look=look)
+
+    def keeping(
+        self, *, content: Sequence[Tensor] = (), style: Sequence[Tensor] = ()
+    ) -> "Perceptual":
+        """The same, which knows the content and the style of pictures that stay as they are."""
+        kept = {("content", id(one)): (one, self.content_of(one)) for one in content}
+        kept |= {("style", id(one)): (one, self.style_of(one)) for one in style}
+        return replace(self, kept=kept)
+
+    def _kept(self, what: str, images: Tensor) -> Maps | None:
+        found = self.kept.get((what, id(images)))
+        return None if found is None else found[1]
 
     def _styles(self, maps: Maps) -> Maps:
         return {name: self.kind.of(maps[name]) for name in self.style_layers}

@@ -2,40 +2,38 @@
 
 from torch import Tensor
 
-from cyclegan.losses.adversarial import Judge
-from cyclegan.losses.perceptual import smooth
+from cyclegan.losses.context import Loss, LossContext
 from cyclegan.losses.perceptual.look import Perceptual
 from cyclegan.translation import Translation
 
 
-def content(translation: Translation, judge: Judge) -> Tensor:
-    """L_content from source to fake: it should show the same. A scalar."""
-    return _distance(_needed(judge), translation.fake, translation.source)
+def content(context: LossContext) -> Loss:
+    """L_content from source to fake: it should show the same."""
+    perceptual = context.perceptual
+    return lambda translation: _distance(perceptual, translation.fake, translation.source)
 
 
-def style(translation: Translation, judge: Judge) -> Tensor:
-    """L_style from target to fake: it should be painted alike. A scalar."""
-    perceptual = _needed(judge)
-    return perceptual.style(
-        perceptual.maps(translation.fake), perceptual.style_of(translation.target)
-    )
+def style(context: LossContext) -> Loss:
+    """L_style from target to fake: it should be painted alike."""
+    perceptual = context.perceptual
+
+    def loss(translation: Translation) -> Tensor:
+        made = perceptual.maps(translation.fake)
+        return perceptual.style(made, perceptual.style_of(translation.target))
+
+    return loss
 
 
-def perceptual_cycle(translation: Translation, judge: Judge) -> Tensor:
-    """L_content from the source to its way there and back. Needs `translation.cycled`. A scalar."""
-    assert translation.cycled is not None
-    return _distance(_needed(judge), translation.cycled, translation.source)
+def perceptual_cycle(context: LossContext) -> Loss:
+    """L_content from the source to its way there and back. Needs `translation.cycled`."""
+    perceptual = context.perceptual
 
+    def loss(translation: Translation) -> Tensor:
+        assert translation.cycled is not None
+        return _distance(perceptual, translation.cycled, translation.source)
 
-def total_variation(translation: Translation, judge: Judge) -> Tensor:
-    """How much neighbouring pixels of the fake differ. A scalar."""
-    return smooth.total_variation(translation.fake)
+    return loss
 
 
 def _distance(perceptual: Perceptual, made: Tensor, wanted: Tensor) -> Tensor:
     return perceptual.content(perceptual.maps(made), perceptual.content_of(wanted))
-
-
-def _needed(judge: Judge) -> Perceptual:
-    assert judge.perceptual is not None
-    return judge.perceptual

@@ -1,14 +1,15 @@
 """CycleGAN: two generators and two discriminators."""
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import chain
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
-from torch.optim import Optimizer
 
 from cyclegan.classic import Architecture
 from cyclegan.data.feed import Batch
@@ -16,13 +17,12 @@ from cyclegan.execution.choice import Work
 from cyclegan.execution.execution import Execution
 from cyclegan.layers.initialization import initialize
 from cyclegan.layers.settings import ChannelSettings
-from cyclegan.losses.adversarial import ADVERSARIAL, Judge
+from cyclegan.losses.adversarial import ADVERSARIAL, Adversary
 from cyclegan.losses.augmentation import augmentation
-from cyclegan.losses.objective import Objective
-from cyclegan.losses.patches import Heads, Patches
+from cyclegan.losses.context import LossContext
+from cyclegan.losses.objective import Objective, make_objectives, needed
 from cyclegan.losses.penalties import Penalty, gradient_penalty, zero_centred_penalty
 from cyclegan.losses.perceptual.look import Perceptual
-from cyclegan.losses.perceptual.settings import PerceptualSettings
 from cyclegan.losses.settings import Direction, LossSettings
 from cyclegan.recipes.cyclegan.settings import DISCRIMINATORS, CycleGANSettings
 from cyclegan.recipes.materials import Converter, Materials, Saved
@@ -34,8 +34,9 @@ from cyclegan.training.state import TrainingState
 from cyclegan.translation import Convert, Translation, translate
 
 GENERATORS = ("generator_a_to_b", "generator_b_to_a")
-#: What makes a generator's maps comparable, where a loss asks for it.
-HEADS = ("heads_a_to_b", "heads_b_to_a")
+DIRECTIONS: tuple[Direction, ...] = ("a_to_b", "b_to_a")
+#: For each direction the discriminator of the domain that it leads to.
+JUDGES: Mapping[Direction, str] = {"a_to_b": "discriminator_b", "b_to_a": "discriminator_a"}
 #: A step's generator passes: two translations, two cycles, two identities, and the rest.
 PASSES = 6.5
 
@@ -49,7 +50,6 @@ class CycleGAN:
     """the networks as they are called while training"""
     pools: dict[str, ImagePool]
     objectives: dict[Direction, Objective]
-    judges: dict[Direction, Judge]
     identity_every: int
     identity_steps: int
     execution: Execution
@@ -100,7 +100,6 @@ class CycleGAN:
         rest, identity = whole.without("identity"), whole.only("identity", times=share)
         batched = self.execution.batched
         forward, backward = self.calls[f"generator_{direction}"], self.calls[f"generator_{back}"]
-        judge = self.judges[direction]
         made = translate(
             forward,
             backward,
@@ -110,11 +109,11 @@ class CycleGAN:
             identity=turn and batched,
             together=batched,
         )
-        losses = rest(made, judge) | (identity(made, judge) if turn and batched else {})
+        losses = rest(made) | (identity(made) if turn and batched else {})
         yield _part(direction, losses, made)
         if turn and not batched:
             made = replace(made.detach(), identity=forward(target))
-            yield _part(direction, identity(made, judge), made)
+            yield _part(direction, identity(made), made)
 
     def identity_share(self, step: int) -> float:
         """How many times its weight the identity has in this step: 0 where it has no turn."""
@@ -126,7 +125,8 @@ class CycleGAN:
     def _discriminator_part(self, name: str, direction: Direction, made: Translations) -> Part:
         translation: Translation = made[direction]
         fake = self.pools[name].query(translation.fake)
-        return Part({name: self.judges[direction].loss(translation.target, fake)})
+        adversary = self.objectives[direction].context.adversary
+        return Part({name: adversary.loss(translation.target, fake)})
 
 
 def _part(direction: Direction, losses: dict[str, Tensor], made: Translation) -> Part:
@@ -157,51 +157,39 @@ def build(settings: CycleGANSettings, materials: Materials) -> Recipe:
 
     Draws the initial weights from torch's global generator.
     """
-    losses, training, device = settings.losses, materials.training, materials.device
-    execution = materials.execution
-    made = _networks(settings, materials.channels)
-    if "patch_nce" in losses.term_weights("a_to_b"):
-        made |= {name: _heads(made[of]) for name, of in zip(HEADS, GENERATORS, strict=True)}
+    training, device, execution = materials.training, materials.device, materials.execution
+    weights = {direction: settings.losses.term_weights(direction) for direction in DIRECTIONS}
+    judges = DISCRIMINATORS if "discriminator" in needed(chain(*weights.values())) else ()
+    made = _networks(settings, materials.channels, judges)
     for network in made.values():
         network.to(device).train()
     calls = {name: execution.prepare(network) for name, network in made.items()}
+    objectives = make_objectives(weights, _contexts(settings, materials, made, calls))
+    own: dict[str, nn.Module] = {}
+    for direction, objective in objectives.items():
+        own |= objective.networks(direction, device)
+    made |= own
     pools = {
         name: ImagePool(settings.training.pool_size, seed=materials.seed + number)
-        for number, name in enumerate(DISCRIMINATORS)
+        for number, name in enumerate(judges)
     }
-
     averages = _averages(made, training.ema_decay)
-    objectives = _objectives(losses)
-    seen = _perceptual(objectives.values(), settings.perceptual, device)
     recipe = CycleGAN(
         made,
         calls,
         pools,
         objectives,
-        _judges(made, calls, losses, seen, execution),
-        losses.identity_every,
-        losses.identity_steps,
+        settings.losses.identity_every,
+        settings.losses.identity_steps,
         execution,
         averages,
         _shown(made | averages.networks, execution),
     )
-    translating = tuple(name for name in GENERATORS + HEADS if name in made)
-    trained = {"generators": translating, "discriminators": DISCRIMINATORS}
-    optimizers: dict[str, Optimizer] = {
-        phase: adam([made[name] for name in names], training, fused=execution.fused)
-        for phase, names in trained.items()
-    }
-    parts = {
-        "generators": recipe.generator_parts,
-        "discriminators": recipe.discriminator_parts,
-    }
-    begins = {"generators": settings.training.discriminator_warmup or 0, "discriminators": 0}
-    phases = tuple(
-        Phase(
-            name, optimizers[name], trained[name], parts[name], begins[name], recipe.identity_share
-        )
-        for name in parts
-    )
+    trained: dict[str, tuple[str, ...]] = {"generators": (*GENERATORS, *own)}
+    if judges:
+        trained["discriminators"] = judges
+    phases = _phases(recipe, settings, materials, trained)
+    optimizers = {phase.name: phase.optimizer for phase in phases}
     scaler = GradScaler(device.type, enabled=execution.precision == "fp16")
     state = TrainingState(made, optimizers, pools, scaler, averages)
     if execution.apart:
@@ -209,7 +197,33 @@ def build(settings: CycleGANSettings, materials: Materials) -> Recipe:
     return Recipe(state, phases, recipe.preview, recipe.convert)
 
 
-def _networks(settings: CycleGANSettings, channels: ChannelSettings) -> dict[str, nn.Module]:
+def _phases(
+    recipe: CycleGAN,
+    settings: CycleGANSettings,
+    materials: Materials,
+    trained: Mapping[str, tuple[str, ...]],
+) -> tuple[Phase, ...]:
+    """The generators' phase, and the discriminators' where there are any."""
+    parts = {"generators": recipe.generator_parts, "discriminators": recipe.discriminator_parts}
+    warmup = (settings.training.discriminator_warmup or 0) if "discriminators" in trained else 0
+    begins = {"generators": warmup, "discriminators": 0}
+    training, fused = materials.training, materials.execution.fused
+    return tuple(
+        Phase(
+            name,
+            adam([recipe.networks[network] for network in networks], training, fused=fused),
+            networks,
+            parts[name],
+            begins[name],
+            recipe.identity_share,
+        )
+        for name, networks in trained.items()
+    )
+
+
+def _networks(
+    settings: CycleGANSettings, channels: ChannelSettings, judges: Collection[str]
+) -> dict[str, nn.Module]:
     generator, discriminator, networks = (
         settings.generator,
         settings.discriminator,
@@ -219,73 +233,51 @@ def _networks(settings: CycleGANSettings, channels: ChannelSettings) -> dict[str
     made = {
         "generator_a_to_b": generator.build(a, b, norm),
         "generator_b_to_a": generator.build(b, a, norm),
-        "discriminator_b": discriminator.build(b, norm),
-        "discriminator_a": discriminator.build(a, norm),
     }
+    for name, judged in zip(judges, (b, a), strict=False):
+        made[name] = discriminator.build(judged, norm)
     for network in made.values():
         initialize(network, networks.init_type, networks.init_gain)
     return made
 
 
-def _objectives(losses: LossSettings) -> dict[Direction, Objective]:
-    directions: tuple[Direction, ...] = ("a_to_b", "b_to_a")
-    return {direction: Objective(losses.term_weights(direction)) for direction in directions}
+def _contexts(
+    settings: CycleGANSettings,
+    materials: Materials,
+    networks: Mapping[str, nn.Module],
+    calls: Mapping[str, Convert],
+) -> dict[Direction, LossContext]:
+    """What the terms of each direction may ask for; the frozen network is both directions'."""
+    execution, channels = materials.execution, materials.channels
+    perceptual = cache(lambda: Perceptual.build(settings.perceptual, materials.device))
+
+    def context(direction: Direction, source_nc: int) -> LossContext:
+        generator, judge = cast(Any, networks[f"generator_{direction}"]), JUDGES[direction]
+        return LossContext(
+            lambda: _adversary(settings.losses, networks[judge], calls[judge], execution),
+            perceptual,
+            lambda images: generator.encode(execution.cast(images)),
+            torch.zeros(1, source_nc, 32, 32, device=materials.device),
+        )
+
+    return {
+        "a_to_b": context("a_to_b", channels.input_nc),
+        "b_to_a": context("b_to_a", channels.output_nc),
+    }
 
 
-def _perceptual(
-    objectives: Iterable[Objective], settings: PerceptualSettings, device: torch.device
-) -> Perceptual | None:
-    """Loaded only where a term looks through it."""
-    looks = any(objective.looks for objective in objectives)
-    return Perceptual.build(settings, device) if looks else None
-
-
-def _judges(
-    networks: dict[str, nn.Module],
-    calls: dict[str, Convert],
-    losses: LossSettings,
-    perceptual: Perceptual | None,
-    execution: Execution,
-) -> dict[Direction, Judge]:
-    """For each direction the discriminator of the domain that it leads to."""
-    objective, together = ADVERSARIAL[losses.gan_mode], execution.judged_together
+def _adversary(
+    losses: LossSettings, discriminator: nn.Module, score: Convert, execution: Execution
+) -> Adversary:
+    objective = ADVERSARIAL[losses.gan_mode]
     penalties: list[tuple[Penalty, float]] = []
     if objective.penalized:
         penalties.append((gradient_penalty, losses.lambda_gp))
     if losses.lambda_r1:
         penalties.append((zero_centred_penalty, losses.lambda_r1))
-    named: dict[Direction, str] = {"a_to_b": "discriminator_b", "b_to_a": "discriminator_a"}
-    return {
-        direction: Judge(
-            networks[name],
-            calls[name],
-            objective,
-            penalties,
-            together,
-            augmentation(losses.diffaugment),
-            _patches(networks, direction, execution),
-            perceptual,
-        )
-        for direction, name in named.items()
-    }
-
-
-def _heads(generator: nn.Module) -> Heads:
-    """For the maps of this generator's encoder."""
-    encode, first = cast(Any, generator).encode, next(generator.parameters())
-    with torch.no_grad():
-        maps = encode(torch.zeros(1, first.shape[1], 32, 32))
-    return Heads([one.shape[1] for one in maps])
-
-
-def _patches(
-    networks: dict[str, nn.Module], direction: Direction, execution: Execution
-) -> Patches | None:
-    heads = networks.get(f"heads_{direction}")
-    if not isinstance(heads, Heads):
-        return None
-    generator = cast(Any, networks[f"generator_{direction}"])
-    return Patches(lambda images: generator.encode(execution.cast(images)), heads)
+    augment = augmentation(losses.diffaugment)
+    together = execution.judged_together
+    return Adversary(discriminator, score, objective, penalties, together, augment)
 
 
 def _shown(networks: dict[str, nn.Module], execution: Execution) -> dict[str, Convert]:

@@ -59,6 +59,9 @@ class CycleGANSettings:
     given_style: ClassVar[bool] = False
     fixed: ClassVar[tuple[str, ...]] = ("generator", "discriminator", "training.pool_size")
     described: ClassVar[Mapping[str, Any]] = {}
+    offers: ClassVar[tuple[str, ...]] = (
+        *("cycled", "identity", "discriminator", "encoder", "perceptual"),
+    )
 
     @property
     def guessing(self) -> float | None:
@@ -78,12 +81,18 @@ class CycleGANSettings:
     @property
     def frozen_networks(self) -> dict[str, str]:
         """The trained networks that it learns by, by the key that names each."""
-        from cyclegan.losses.objective import Objective
-
-        looks = any(Objective(self.losses.term_weights(way)).looks for way in ("a_to_b", "b_to_a"))
+        needs = self._needs()
         projection = getattr(self.discriminator, "projection", None)
-        named = {"projection": projection} if projection else {}
-        return named | ({"loss_features": self.perceptual.loss_features} if looks else {})
+        judging = {"projection": projection} if projection and "discriminator" in needs else {}
+        seeing = {"loss_features": self.perceptual.loss_features} if "perceptual" in needs else {}
+        return judging | seeing
+
+    def _needs(self) -> set[str]:
+        """What its loss terms need."""
+        from cyclegan.losses.objective import needed
+
+        ways = (self.losses.term_weights("a_to_b"), self.losses.term_weights("b_to_a"))
+        return {*needed(name for way in ways for name in way)}
 
     def check(self, channels: ChannelSettings, crop_size: int) -> None:
         """Raise UsageError where settings contradict each other."""
@@ -118,7 +127,9 @@ class CycleGANSettings:
     def networks_of(self, channels: ChannelSettings) -> "Sequence[nn.Module]":
         """Networks that a checkpoint holds at least, by which its size is checked."""
         a, b, norm = channels.input_nc, channels.output_nc, self.networks.norm
-        return [self.generator.build(a, b, norm), self.discriminator.build(b, norm)]
+        judged = "discriminator" in self._needs()
+        made = [self.generator.build(a, b, norm)]
+        return [*made, self.discriminator.build(b, norm)] if judged else made
 
     def probe(self, channels: ChannelSettings, batch_size: int, side: int) -> "Work":
         """A generator, which takes most of a step."""

@@ -16,8 +16,9 @@ from cyclegan.execution.choice import Work
 from cyclegan.features.settings import LayeredName
 from cyclegan.features.table import LAYERED
 from cyclegan.layers.settings import ChannelSettings
+from cyclegan.losses.context import LossContext
+from cyclegan.losses.objective import Objective, make_objective
 from cyclegan.losses.perceptual.look import Perceptual
-from cyclegan.losses.perceptual.transfer import StyleTransfer
 from cyclegan.losses.settings import Direction, StyleLossSettings
 from cyclegan.recipes.fusion.network import (
     FusionNetwork,
@@ -48,17 +49,16 @@ class Fusion:
     network: FusionNetwork
     shown: FusionNetwork
     """the same as it converts: averaged if there is an average"""
-    transfer: StyleTransfer
+    objective: Objective
     device: torch.device
     paintings: Sequence[Path]
     painting_size: int
 
     def parts(self, batch: Batch, made: Translations, step: int) -> Iterator[Part]:
         """Each photograph in the style of the painting drawn with it, and the weighted losses."""
-        fake, perceptual = self.network(batch.a, [batch.b]), self.transfer.perceptual
-        losses = self.transfer(fake, perceptual.content_of(batch.a), perceptual.style_of(batch.b))
+        translation = Translation(batch.a, batch.b, self.network(batch.a, [batch.b]), None, None)
+        losses = self.objective(translation)
         named = {f"{name}_a_to_b": loss for name, loss in losses.items()}
-        translation = Translation(batch.a, batch.b, fake, None, None)
         yield Part(named, {"a_to_b": translation.detach()})
 
     @torch.no_grad()
@@ -143,26 +143,32 @@ def build(settings: FusionSettings, materials: Materials) -> Recipe:
     if training.ema_decay:
         shown = copy.deepcopy(network).requires_grad_(False)
         averages = Averages({NETWORK: shown}, training.ema_decay)
+    _check_weights(settings.losses)
+    seeing = Perceptual.build(perceptual, device)
+    objective = make_objective(
+        settings.losses.term_weights, LossContext(make_perceptual=lambda: seeing)
+    )
+    own = objective.networks("a_to_b", device)
     recipe = Fusion(
         network,
         shown,
-        _transfer(Perceptual.build(perceptual, device), settings.losses),
+        objective,
         device,
         materials.targets,
         settings.losses.painting_size,
     )
-    trained: list[nn.Module] = [network.fusion, network.decoder]
+    trained: list[nn.Module] = [network.fusion, network.decoder, *own.values()]
     optimizer = adam(trained, training, fused=materials.execution.fused)
     scaler = GradScaler(device.type, enabled=False)  # all is computed in float32
-    state = TrainingState({NETWORK: network}, {"fusion": optimizer}, {}, scaler, averages)
-    phase = Phase("fusion", optimizer, (NETWORK,), recipe.parts)
+    state = TrainingState({NETWORK: network} | own, {"fusion": optimizer}, {}, scaler, averages)
+    phase = Phase("fusion", optimizer, (NETWORK, *own), recipe.parts)
     return Recipe(state, (phase,), recipe.preview, recipe.convert)
 
 
-def _transfer(perceptual: Perceptual, losses: StyleLossSettings) -> StyleTransfer:
+def _check_weights(losses: StyleLossSettings) -> None:
+    """Raise UsageError where one of the two has no weight."""
     if not (losses.lambda_content and losses.lambda_style):
         raise UsageError(
             f"--lambda_content {losses.lambda_content:g} --lambda_style {losses.lambda_style:g}: "
             "both are needed to join content and style; the preset fusion has weights"
         )
-    return StyleTransfer(perceptual, losses.lambda_content, losses.lambda_style, losses.lambda_tv)

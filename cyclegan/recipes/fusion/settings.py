@@ -96,6 +96,7 @@ class FusionSettings:
     given_style: ClassVar[bool] = True
     fixed: ClassVar[tuple[str, ...]] = ("fusion", "perceptual.loss_features")
     described: ClassVar[Mapping[str, Any]] = {"fusion": Blueprint}
+    offers: ClassVar[tuple[str, ...]] = ("perceptual",)
     guessing: ClassVar[float | None] = None
     same_sizes: ClassVar[bool] = False
     smallest_side: ClassVar[int] = 24

@@ -18,9 +18,10 @@ from cyclegan.errors import UsageError
 from cyclegan.execution.choice import Work
 from cyclegan.layers.initialization import initialize
 from cyclegan.layers.settings import ChannelSettings
-from cyclegan.losses.perceptual.look import Maps, Perceptual
-from cyclegan.losses.perceptual.transfer import StyleTransfer
-from cyclegan.losses.settings import Direction, StyleLossSettings
+from cyclegan.losses.context import LossContext
+from cyclegan.losses.objective import Objective, make_objective
+from cyclegan.losses.perceptual.look import Perceptual
+from cyclegan.losses.settings import Direction
 from cyclegan.recipes.materials import Converter, Materials, Saved
 from cyclegan.recipes.one_painting.palette import NAME, Palette, PaletteGenerator, mixed
 from cyclegan.recipes.one_painting.settings import OnePaintingSettings
@@ -38,7 +39,8 @@ GENERATOR = "generator_a_to_b"
 class Painting:
     """A picture whose style is learned, and what paints like it."""
 
-    style: Maps
+    picture: Tensor
+    """(1, 3, H, W) in [-1, 1]"""
     call: Convert
     """the generator as it is called while training"""
     shown: Convert
@@ -50,7 +52,7 @@ class OnePainting:
     """Content and style losses of one generator. Johnson et al. 2016, section 3."""
 
     networks: dict[str, nn.Module]
-    transfer: StyleTransfer
+    objective: Objective
     paintings: Sequence[Painting]
     """learned in turn, step by step"""
 
@@ -58,7 +60,7 @@ class OnePainting:
         """The photographs of A painted, and the weighted losses; B is shown beside them only."""
         painting = self.paintings[step % len(self.paintings)]
         fake = painting.call(batch.a)
-        losses = self.transfer(fake, self.transfer.perceptual.content_of(batch.a), painting.style)
+        losses = self.objective(Translation(batch.a, painting.picture, fake, None, None))
         translation = Translation(batch.a, batch.b, fake, None, None).detach()
         named = {f"{name}_a_to_b": loss for name, loss in losses.items()}
         yield Part(named, {"a_to_b": translation})
@@ -117,8 +119,11 @@ def build(settings: OnePaintingSettings, materials: Materials) -> Recipe:
     can't be used, or nothing says what is wanted of the pictures.
     """
     device, execution, training = materials.device, materials.execution, materials.training
+    if not settings.losses.lambda_style:
+        raise UsageError(
+            "--lambda_style 0: nothing would be painted; the preset one_painting has weights"
+        )
     perceptual = Perceptual.build(settings.perceptual, device)
-    transfer = _transfer(perceptual, settings.losses)
     made = _networks(settings, materials)
     for network in made.values():
         network.to(device).train()
@@ -128,15 +133,22 @@ def build(settings: OnePaintingSettings, materials: Materials) -> Recipe:
         averages = Averages(followers, training.ema_decay)
     eager = replace(execution, compiled=False)
     shown = made | averages.networks
+    pictures = [_opened(path, settings, perceptual).to(device) for path in materials.targets]
+    seeing = perceptual.keeping(style=pictures)
+    objective = make_objective(
+        settings.losses.term_weights, LossContext(make_perceptual=lambda: seeing)
+    )
+    own = objective.networks("a_to_b", device)
     paintings = [
         Painting(
-            perceptual.style_of(_opened(path, settings, perceptual).to(device)),
+            picture,
             execution.prepare(_painter(made, number)),
             eager.prepare(_painter(shown, number)),
         )
-        for number, path in enumerate(materials.targets)
+        for number, picture in enumerate(pictures)
     ]
-    recipe = OnePainting(made, transfer, paintings)
+    made |= own
+    recipe = OnePainting(made, objective, paintings)
     optimizer = adam(made.values(), training, fused=execution.fused)
     scaler = GradScaler(device.type, enabled=execution.precision == "fp16")
     state = TrainingState(made, {"generator": optimizer}, {}, scaler, averages)
@@ -164,14 +176,6 @@ def _painter(networks: dict[str, nn.Module], number: int) -> nn.Module:
     if not isinstance(palette, Palette):
         return networks[GENERATOR]
     return PaletteGenerator(networks[GENERATOR], palette, number)
-
-
-def _transfer(perceptual: Perceptual, losses: StyleLossSettings) -> StyleTransfer:
-    if not losses.lambda_style:
-        raise UsageError(
-            "--lambda_style 0: nothing would be painted; the preset one_painting has weights"
-        )
-    return StyleTransfer(perceptual, losses.lambda_content, losses.lambda_style, losses.lambda_tv)
 
 
 def _opened(path: Path, settings: OnePaintingSettings, perceptual: Perceptual) -> Tensor:

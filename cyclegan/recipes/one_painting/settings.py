@@ -37,6 +37,7 @@ class OnePaintingSettings:
     given_style: ClassVar[bool] = False
     fixed: ClassVar[tuple[str, ...]] = ("generator",)
     described: ClassVar[Mapping[str, Any]] = {}
+    offers: ClassVar[tuple[str, ...]] = ("perceptual",)
     guessing: ClassVar[float | None] = None
     same_sizes: ClassVar[bool] = False
     smallest_side: ClassVar[int] = 24

@@ -9,11 +9,14 @@ from torch import Tensor
 
 from cyclegan.errors import UsageError
 from cyclegan.features.table import LAYERED
+from cyclegan.losses.context import LossContext
+from cyclegan.losses.objective import make_objective
 from cyclegan.losses.perceptual.look import Perceptual
 from cyclegan.losses.perceptual.settings import PerceptualSettings
-from cyclegan.losses.perceptual.smooth import total_variation
 from cyclegan.losses.perceptual.styles import STYLES, gram, statistics
-from cyclegan.losses.perceptual.transfer import StyleTransfer
+from cyclegan.losses.pixels import variation
+from cyclegan.losses.settings import StyleLossSettings
+from cyclegan.translation import Translation
 
 MAPS = torch.tensor([[[[1.0, 2.0]], [[3.0, 5.0]]]])  # (1, 2, 1, 2)
 
@@ -42,17 +45,17 @@ def test_statistics_by_hand() -> None:
 def test_total_variation_by_hand() -> None:
     """Across: (1, 4) squared, their mean 8.5; down: (1, 2) squared, their mean 2.5."""
     image = torch.tensor([[[[0.0, 1.0], [-1.0, 3.0]]]])
-    assert total_variation(image).item() == pytest.approx((1 + 16) / 2 + (1 + 4) / 2)
-    assert total_variation(torch.zeros(1, 3, 1, 1)).item() == 0
+    assert variation(image).item() == pytest.approx((1 + 16) / 2 + (1 + 4) / 2)
+    assert variation(torch.zeros(1, 3, 1, 1)).item() == 0
 
 
 def test_total_variation_counts_colour_more_than_light() -> None:
     """A step in red is 0.299 of light; the rest, (0.701, -0.299, -0.299), counts five times."""
     step = torch.tensor([0.0, 1.0]).expand(1, 3, 1, 2)
-    assert total_variation(step).item() == pytest.approx(1)
+    assert variation(step).item() == pytest.approx(1)
     red = step * torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
     colour = (0.701**2 + 2 * 0.299**2) / 3
-    assert total_variation(red).item() == pytest.approx(1 / 3 + 5 * colour)
+    assert variation(red).item() == pytest.approx(1 / 3 + 5 * colour)
 
 
 def test_content_is_the_mean_of_squares() -> None:
@@ -132,22 +135,44 @@ def test_the_total_is_the_formula_term_by_term() -> None:
     made, photo, painting = torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4), torch.rand(1, 3, 6, 6)
     one = perceptual()
     content, style = one.content_of(photo), one.style_of(painting)
-    losses = StyleTransfer(one, 2.0, 30.0, 0.5)(made, content, style)
+    weights = StyleLossSettings(2.0, 30.0, 0.5).term_weights
+    objective = make_objective(weights, LossContext(make_perceptual=lambda: one))
+    losses = objective(Translation(photo, painting, made, None, None))
     maps = one.maps(made)
     assert {name: loss.item() for name, loss in losses.items()} == {
         "content": pytest.approx(2 * one.content(maps, content).item()),
         "style": pytest.approx(30 * one.style(maps, style).item()),
-        "total_variation": pytest.approx(0.5 * total_variation(made).item()),
+        "total_variation": pytest.approx(0.5 * variation(made).item()),
     }
 
 
 def test_without_weight_nothing_is_looked_at() -> None:
-    def never(images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        raise AssertionError
-
-    blind = Perceptual(never, ("one",), ("one",), STYLES["gram"])
-    losses = StyleTransfer(blind, 0.0, 0.0, 1.0)(torch.rand(1, 3, 4, 4), {}, {})
+    picture = torch.rand(1, 3, 4, 4)
+    objective = make_objective(StyleLossSettings(lambda_tv=1.0).term_weights, LossContext())
+    losses = objective(Translation(picture, picture, picture, None, None))
     assert list(losses) == ["total_variation"]
+
+
+def test_pictures_that_stay_are_looked_at_once_for_all() -> None:
+    looked = []
+
+    def counted(images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        looked.append(images)
+        return look(images, layers)
+
+    photo, painting, made = torch.rand(3, 1, 3, 4, 4).unbind()
+    seeing = Perceptual(counted, ("one",), ("two",), STYLES["gram"])
+    keeping = seeing.keeping(content=[photo], style=[painting])
+    assert len(looked) == 2
+    weights = {"content": 1.0, "style": 1.0}
+    known, plain = (
+        make_objective(weights, LossContext(make_perceptual=lambda one=one: one))(
+            Translation(photo, painting, made, None, None)
+        )
+        for one in (keeping, seeing)
+    )
+    assert len(looked) == 2 + 1 + 3
+    assert all(torch.equal(known[name], plain[name]) for name in weights)
 
 
 def test_targets_carry_no_graph_and_a_made_picture_does() -> None:
@@ -160,14 +185,14 @@ def test_targets_carry_no_graph_and_a_made_picture_does() -> None:
     assert picture.grad is not None
 
 
-def test_remembering_looks_once_at_each_picture() -> None:
+def test_remembering_looks_once_at_what_is_asked_of_each_picture() -> None:
     looked = []
 
     def counted(images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         looked.append(images)
         return look(images, layers)
 
-    one = Perceptual(counted, ("one",), ("two",), STYLES["gram"]).remembering()
+    one = Perceptual(counted, ("one",), ("two",), STYLES["gram"]).remembering({})
     first, second = torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4)
     plain = Perceptual(look, ("one",), ("two",), STYLES["gram"])
     for _ in range(2):
@@ -176,7 +201,7 @@ def test_remembering_looks_once_at_each_picture() -> None:
             plain.style(plain.maps(first), plain.style_of(second)),
         )
         one.content(one.maps(first), one.content_of(second))
-    assert len(looked) == 2
+    assert len(looked) == 3, "all layers of one, and each kind of the other"
 
 
 def test_settings_build_what_looks(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from cyclegan.data.feed import Batch
 from cyclegan.errors import UsageError
 from cyclegan.execution.execution import Execution
 from cyclegan.flags import parse_run
-from cyclegan.losses.adversarial import ADVERSARIAL, Judge
-from cyclegan.losses.objective import Objective
+from cyclegan.losses.context import LossContext
+from cyclegan.losses.objective import make_objective
 from cyclegan.losses.perceptual.look import Perceptual
 from cyclegan.losses.perceptual.styles import STYLES
 from cyclegan.losses.settings import LossSettings
@@ -145,14 +145,13 @@ def test_a_translation_s_pictures_are_looked_at_once_each() -> None:
         return dict.fromkeys(layers, images)
 
     made = Translation(*(torch.full((1, 3, 4, 4), 0.1 * number) for number in range(4)), None)
-    judge = Judge(
-        torch.nn.Identity(),
-        torch.nn.Identity(),
-        ADVERSARIAL["lsgan"],
-        perceptual=Perceptual(look, ("one",), ("one",), STYLES["gram"]),
-    )
-    losses = Objective({"content": 1.0, "style": 2.0, "perceptual_cycle": 3.0})(made, judge)
+    seeing = Perceptual(look, ("one",), ("one",), STYLES["gram"])
+    weights = {"content": 1.0, "style": 2.0, "perceptual_cycle": 3.0}
+    objective = make_objective(weights, LossContext(make_perceptual=lambda: seeing))
+    losses = objective(made)
     assert len(looked) == 4, "source, target, fake and cycled"
+    objective(made)
+    assert len(looked) == 8, "nothing is kept for another step: a graph writes to the same place"
     assert losses["content"].item() == pytest.approx(0.2**2)
     assert losses["perceptual_cycle"].item() == pytest.approx(3 * 0.3**2)
     # Gram matrices of constant maps: value squared over the root of 3 features.

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cyclegan.generators import GENERATORS
-from cyclegan.losses.patches import Heads, Patches
+from cyclegan.losses.patch_nce import Heads, Patches
 
 
 def identity_heads() -> Heads:
