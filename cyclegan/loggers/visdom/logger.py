@@ -13,7 +13,7 @@ from cyclegan.loggers.pictures import saved_pictures
 from cyclegan.loggers.record import Logger, Pictures, Record
 from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.loggers.visdom.client import RefusedError, UnwelcomeError, address_of, connect
-from cyclegan.loggers.visdom.page import PICTURES, Page, TakenError
+from cyclegan.loggers.visdom.page import GRIDS, Page, TakenError
 from cyclegan.position import Position
 from cyclegan.run_folder import RunFolder
 
@@ -145,7 +145,7 @@ class _Sender:
         folder = RunFolder(self._journey.folder)
         page.redraw(
             read_records(folder.losses),
-            {kind: saved_pictures(folder.pictures / kind) for kind in PICTURES},
+            {kind: saved_pictures(folder.pictures / kind) for kind in GRIDS},
         )
         if (
             self._state == "new"

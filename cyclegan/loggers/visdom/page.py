@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,34 @@ SavedGrids = Mapping[str, Sequence[tuple[Position, Path]]]
 # Pixels. A page of 1280 has rows of two panels, of the pictures with the settings, and of three
 # charts; the order of the windows is the order in which they are made.
 PANEL = {"width": 605, "height": 190}
-PICTURES = {
-    "held_out": {"width": 605, "height": 720},
-    "batch": {"width": 300, "height": 720},
+
+
+@dataclass(frozen=True)
+class GridWindow:
+    """The window of one kind of grids; with a `history` earlier ones lie behind a slider."""
+
+    title: str
+    width: int
+    height: int = 720
+    history: bool = False
+
+    def opts(self, caption: str) -> dict[str, Any]:
+        """Return what the window of a grid with this caption is asked for by."""
+        return {
+            "title": self.title if self.history else f"{self.title}: {caption}",
+            # A caption makes a single picture's window higher than its neighbours.
+            "caption": caption if self.history else None,
+            "width": self.width,
+            "height": self.height,
+        }
+
+
+GRIDS = {
+    "held_out": GridWindow("held-out images over training", 605, history=True),
+    "batch": GridWindow("current batch", 300),
 }
 SIDE_PANEL = {"width": 300, "height": 720}
 CHART = {"width": 400, "height": 300}
-_HISTORIES = ("held_out",)
-_TITLES = {"held_out": "held-out images over training", "batch": "current batch"}
 
 
 class TakenError(Exception):
@@ -54,7 +75,7 @@ class Page:
         self._newest = -1
         self._reached = journey.start
         self._seconds = 0.0
-        self._shown: dict[str, list[int]] = {name: [] for name in PICTURES}
+        self._shown: dict[str, list[int]] = {name: [] for name in GRIDS}
         self._health = ""
         self._marker = ""
         where = hashlib.sha256(bytes(journey.folder.resolve())).hexdigest()
@@ -66,7 +87,7 @@ class Page:
             self._note(record)
         self._text("health", "health", PANEL, panels.health(self._recent))
         self._progress()
-        for kind in PICTURES:
+        for kind in GRIDS:
             self._replace_pictures(kind, saved.get(kind, ()))
             if kind == "batch":
                 self._text("settings", "settings", SIDE_PANEL, panels.settings(self._journey))
@@ -76,7 +97,7 @@ class Page:
 
     def clear_others(self) -> None:
         """Close what an earlier run of the same name left that this one does not have."""
-        own = {"health", "progress", "settings", *PICTURES, *self._charts.in_order()}
+        own = {"health", "progress", "settings", *GRIDS, *self._charts.in_order()}
         for win in json.loads(self._client.get_window_data(None)):
             if win not in own and not win.startswith(evaluations.WINDOW):
                 self._client.close(win)
@@ -113,10 +134,11 @@ class Page:
             shown = self._shown[kind]
             if shown and shown[-1] >= position.images:
                 continue
-            if kind in _HISTORIES and not shown:
+            history = GRIDS[kind].history
+            if history and not shown:
                 self._make_history(kind, [], grid, position)
             else:
-                self._picture(kind, grid, str(position), keep=kind in _HISTORIES)
+                self._picture(kind, grid, str(position), keep=history)
             shown.append(position.images)
 
     def crowded(self) -> bool:
@@ -171,13 +193,13 @@ class Page:
 
     def _replace_pictures(self, kind: str, saved: Sequence[tuple[Position, Path]]) -> None:
         """The grids so far, thinned; a drawing in their place while there are none."""
-        grids = list(opened(thinned(saved, HISTORY if kind in _HISTORIES else 1)))
+        grids = list(opened(thinned(saved, HISTORY if GRIDS[kind].history else 1)))
         self._shown[kind] = [position.images for position, _ in grids]
         if not grids:
             self._picture(kind, _coming(kind), "none yet", keep=False)
             return
         *earlier, (position, newest) = grids
-        if kind in _HISTORIES:
+        if GRIDS[kind].history:
             contents = [_content(grid, str(at)) for at, grid in earlier]
             self._make_history(kind, contents, newest, position)
         else:
@@ -205,12 +227,9 @@ class Page:
             np.asarray(_small(grid).convert("RGB")).transpose(2, 0, 1),
             win=kind,
             opts={
-                "title": _TITLES[kind] if kind in _HISTORIES else f"{_TITLES[kind]}: {caption}",
-                # A caption makes a single picture's window higher than its neighbours.
-                "caption": caption if kind in _HISTORIES else None,
                 "store_history": keep,
                 "jpgquality": QUALITY,
-                **PICTURES[kind],
+                **GRIDS[kind].opts(caption),
             },
         )
 
@@ -241,7 +260,7 @@ def _small(grid: Image.Image) -> Image.Image:
 
 def _coming(kind: str) -> Image.Image:
     """A drawing for the time before the first grid."""
-    size = (PICTURES[kind]["width"], PICTURES[kind]["height"])
+    size = (GRIDS[kind].width, GRIDS[kind].height)
     drawing = Image.new("RGB", size, "#f2f2f2")
     middle = (size[0] / 2, size[1] / 2)
     text = "pictures come every\n--display_freq images"
