@@ -13,10 +13,11 @@ from dashboard.serving import ask, dashboard, send_text
 from visdom_server import free_port
 
 from cyclegan.dashboard.overlay import overlay
-from cyclegan.loggers.curves import Chart
+from cyclegan.loggers.curves import Charts
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.visdom.page import draw
 from cyclegan.position import Position
+from cyclegan.training.diary import LOGGED
 
 RUNS = ("first run", "second", "third (Ü), of a long name that says how it was trained")
 #: Of each chart: title, the name and stroke of each line, and where the boxes of its texts are.
@@ -51,10 +52,10 @@ def show_run(port: int, name: str) -> None:
     import visdom
 
     client: Any = visdom.Visdom(port=port, env=name, use_incoming_socket=False)
-    chart = Chart("cycle consistency")
+    charts = Charts(LOGGED)
     for images in (1, 2, 3):
-        chart.add(images, {"cycle_a_to_b": images / 2, "cycle_b_to_a": 1.0})
-    draw(client, "cycle", chart, chart.rows)
+        charts.add(images, {"cycle_a_to_b": images / 2, "cycle_b_to_a": 1.0})
+    draw(client, "cycle", charts["cycle"], charts["cycle"].rows)
     for step in range(2):
         picture = np.full((3, 40, 40), 90.0 * step)
         opts = {"title": "held-out images", "store_history": True, "caption": f"{step} of {name}"}
