@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from cyclegan.layers.convolution import Convolution, FinalConvolution, TransposedConvolution
 from cyclegan.layers.normalization import NORMS, convolution_has_bias
+from cyclegan.layers.padding import repeat_border
 from cyclegan.layers.settings import Norm
 
 LEVELS = 4  # times that the image is halved
@@ -144,7 +145,7 @@ def _padded(images: Tensor) -> Tensor:
         max(2 << LEVELS, math.ceil(side / (1 << LEVELS)) << LEVELS) for side in images.shape[2:]
     )
     margins = (0, width - images.shape[3], 0, height - images.shape[2])
-    return functional.pad(images, margins, mode="replicate") if any(margins) else images
+    return repeat_border(images, *margins) if any(margins) else images
 
 
 def _places(x: Tensor) -> Tensor:

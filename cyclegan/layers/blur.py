@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cyclegan.layers.padding import reflect
+from cyclegan.layers.padding import reflect, repeat_border
 
 
 class BlurPool(nn.Module):
@@ -43,7 +43,7 @@ class BlurUpsample(nn.Module):
         self.register_buffer("filt", _kernel((1, 3, 3, 1), channels) / 16)
 
     def forward(self, input: Tensor) -> Tensor:
-        return self.spread(functional.pad(input, (1, 1, 1, 1), mode="replicate"), (3, 3))
+        return self.spread(repeat_border(input, 1, 1, 1, 1), (3, 3))
 
     def spread(self, padded: Tensor, cut: tuple[int, int]) -> Tensor:
         """What comes out, of an input that has its borders, less `cut` rows and columns a side."""

@@ -1,4 +1,4 @@
-"""Padding by reflection, with a gradient that can be had bit by bit the same."""
+"""Padding by reflection and by repetition, with gradients that can be had bit by bit the same."""
 
 from typing import Any
 
@@ -28,6 +28,29 @@ def reflect(images: Tensor, by: int) -> Tensor:
         made: Tensor = _Reflected.apply(images, by)
         return made
     return _padded(images, by)
+
+
+#: Newer than the oldest torch that is supported; without it an export has the joined parts.
+_is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)
+
+
+def repeat_border(images: Tensor, left: int, right: int, top: int, bottom: int) -> Tensor:
+    """(N, C, H, W) -> (N, C, H + top + bottom, W + left + right), the border's pixels repeated.
+
+    torch's own gradient of it is undetermined on a GPU, and compiled code expects it channel by
+    channel where it comes pixel by pixel: in both cases the margins are parts that are joined.
+    """
+    compiled = torch.compiler.is_compiling() and not _is_exporting()
+    if compiled or torch.are_deterministic_algorithms_enabled():
+        return _joined(_joined(images, 2, top, bottom), 3, left, right)
+    return functional.pad(images, (left, right, top, bottom), mode="replicate")
+
+
+def _joined(images: Tensor, side: int, before: int, after: int) -> Tensor:
+    first, last = images.narrow(side, 0, 1), images.narrow(side, images.shape[side] - 1, 1)
+    sizes = [[*images.shape] for _ in range(2)]
+    sizes[0][side], sizes[1][side] = before, after
+    return torch.cat([first.expand(sizes[0]), images, last.expand(sizes[1])], side)
 
 
 def is_channels_last(images: Tensor) -> bool:

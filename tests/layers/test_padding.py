@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional
 
 from cyclegan.layers import padding
-from cyclegan.layers.padding import ReflectionPad, reflect
+from cyclegan.layers.blur import BlurUpsample
+from cyclegan.layers.padding import ReflectionPad, reflect, repeat_border
 
 
 @pytest.fixture
@@ -65,3 +66,28 @@ def test_without_being_asked_it_is_torchs(monkeypatch: pytest.MonkeyPatch) -> No
     torch.use_deterministic_algorithms(True)
     assert "Reflected" in type(reflect(images, 1).grad_fn).__name__
     torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("margins", [(1, 1, 1, 1), (0, 3, 0, 2), (0, 0, 0, 1)])
+def test_a_repeated_border_is_torchs_own(
+    deterministic: None, margins: tuple[int, int, int, int]
+) -> None:
+    images = torch.rand(2, 3, 4, 7, dtype=torch.float64, requires_grad=True)
+    own = repeat_border(images, *margins)
+    known = functional.pad(images, margins, mode="replicate")
+    assert torch.equal(own, known)
+    weights = torch.rand_like(known)
+    (gradient,) = torch.autograd.grad((own * weights).sum(), images)
+    torch.use_deterministic_algorithms(False)
+    (expected,) = torch.autograd.grad((known * weights).sum(), images)
+    torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-14)
+
+
+def test_compiled_code_repeats_a_border_that_lies_pixel_by_pixel() -> None:
+    """Where torch's own gradient of it comes in another layout than the compiler was told."""
+    torch.manual_seed(0)
+    doubled = torch.compile(BlurUpsample(4))
+    images = torch.rand(1, 4, 6, 6).to(memory_format=torch.channels_last).requires_grad_()
+    (gradient,) = torch.autograd.grad(doubled(images).square().sum(), images)
+    (expected,) = torch.autograd.grad(BlurUpsample(4)(images).square().sum(), images)
+    torch.testing.assert_close(gradient, expected)

@@ -10,6 +10,7 @@ from torch.nn import functional
 from cyclegan.features.layered import LayeredNetwork
 from cyclegan.features.settings import LayeredName
 from cyclegan.features.table import BLANK
+from cyclegan.layers.padding import repeat_border
 from cyclegan.recipes.fusion.autoencoder import Decoder, Encoder
 from cyclegan.recipes.fusion.fusions import FUSIONS
 from cyclegan.recipes.fusion.settings import FusionNetworkSettings
@@ -102,7 +103,7 @@ class FusionNetwork(nn.Module):
         scale = self.encoder.scale
         height, width = (max(2, -(-side // scale)) * scale for side in images.shape[2:])
         margins = (0, width - images.shape[3], 0, height - images.shape[2])
-        return functional.pad(images, margins, mode="replicate") if any(margins) else images
+        return repeat_border(images, *margins) if any(margins) else images
 
 
 def fusion_network(
