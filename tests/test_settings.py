@@ -8,6 +8,7 @@ import pytest
 import tomli_w
 
 from cyclegan.errors import UsageError
+from cyclegan.flags import parse_run
 from cyclegan.recipes import RECIPES
 from cyclegan.settings import (
     Settings,
@@ -270,3 +271,20 @@ def test_broken_toml(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text("[data\n")
     with pytest.raises(UsageError, match="not TOML"):
         load_preset(tmp_path / "x.toml")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("--lambda_nce 3", "--lambda_nce goes with --model cycle_gan, not one_painting"),
+        ("--gan_mode=wgangp", "--gan_mode goes with --model cycle_gan, not one_painting"),
+        ("--netD multiscale", "--netD goes with --model cycle_gan, not one_painting"),
+        ("--n-layers-D 2", "--n_layers_D goes with --model cycle_gan, not one_painting"),
+        ("--no_match_colors", "--match_colors goes with --model fusion, not one_painting"),
+    ],
+)
+def test_another_models_flag_says_whose_it_is(flags: str, words: str) -> None:
+    args = ["--model", "one_painting", *flags.split()]
+    with pytest.raises(UsageError) as error:
+        parse_run(args, Settings(), prog="cyclegan train", about="")
+    assert str(error.value) == words
