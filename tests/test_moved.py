@@ -14,8 +14,8 @@ from cyclegan.errors import UserError
 
 #: Runs that name their files in each way that there is.
 RUNS = {
-    "root": ["--dataroot", "mydata"],
-    "domains": ["--domain_A", "photos", "--domain_B", "../project/drawings"],
+    "root": ["--dataroot", "mydata", "--ndf", "2"],
+    "domains": ["--domain_A", "photos", "--domain_B", "../project/drawings", "--ndf", "2"],
     "painting": [
         *("--model", "one_painting", "--content", "photos", "--style", "drawings/0.png"),
         *("--lambda_style", "1", "--feature_weights", "vgg.pth"),
@@ -23,7 +23,7 @@ RUNS = {
 }
 SMALL = [
     *("--device", "cpu", "--precision", "fp32", "--compile", "off", "--num_threads", "0"),
-    *("--load_size", "28", "--crop_size", "24", "--ngf", "2", "--n_blocks", "1", "--ndf", "2"),
+    *("--load_size", "28", "--crop_size", "24", "--ngf", "2", "--n_blocks", "1"),
     *("--n_epochs", "1", "--n_epochs_decay", "0", "--eval_freq", "0", "--display_freq", "0"),
     *("--no_visdom", "--no_html"),
 ]
