@@ -184,14 +184,6 @@ def test_the_names_in_a_run_folder_have_one_owner() -> None:
             assert not names & texts, path
 
 
-#: Names that still mean two things: none may come, all should go.
-TWICE = {
-    "Best", "Convert", "Depth", "Encode", "Encoder", "Format", "Levels", "Look", "Model",
-    "Objective", "Opened", "Page", "Painted", "Painting", "Picture", "Pictures", "Pixels", "Place",
-    "Step", "Task", "Tile", "Way",
-}  # fmt: skip
-
-
 def defined(path: Path) -> Iterator[str]:
     """Public classes of a file, and its other names for types; variables of types are none."""
     for node in ast.parse(path.read_text()).body:
@@ -209,8 +201,7 @@ def test_a_public_class_name_exists_once() -> None:
             if not name.startswith("_"):
                 owners.setdefault(name, []).append(module_name(path))
     assert len(owners) > 100
-    twice = {name: places for name, places in owners.items() if len(places) > 1}
-    assert not {name: places for name, places in twice.items() if name not in TWICE}
+    assert not {name: places for name, places in owners.items() if len(places) > 1}
 
 
 def test_exported_names() -> None:

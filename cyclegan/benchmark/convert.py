@@ -88,10 +88,10 @@ def run(settings: ConvertSettings, benchmark: BenchmarkSettings) -> int:
     return 0
 
 
-Way = Callable[[Sequence[Job]], None]
+TimedConversion = Callable[[Sequence[Job]], None]
 
 
-def _plain(settings: ConvertSettings, jobs: Sequence[Job]) -> tuple[Translator, Way]:
+def _plain(settings: ConvertSettings, jobs: Sequence[Job]) -> tuple[Translator, TimedConversion]:
     device = choose_device(settings.device)
     translator = Translator(load_generator(settings.model), device, Execution(device.type))
 
@@ -103,7 +103,7 @@ def _plain(settings: ConvertSettings, jobs: Sequence[Job]) -> tuple[Translator, 
     return translator, convert
 
 
-def _chosen(settings: ConvertSettings, jobs: Sequence[Job]) -> tuple[Translator, Way]:
+def _chosen(settings: ConvertSettings, jobs: Sequence[Job]) -> tuple[Translator, TimedConversion]:
     generator = load_generator(settings.model)
     translator = make_translator(
         generator, settings.model, settings.tiling, jobs, settings.load_size
@@ -127,7 +127,7 @@ def _chosen(settings: ConvertSettings, jobs: Sequence[Job]) -> tuple[Translator,
 _WAYS = {"plain": _plain, "chosen": _chosen}
 
 
-def _in_turns(convert: Way, jobs: Sequence[Job], folder: Path) -> Callable[[], None]:
+def _in_turns(convert: TimedConversion, jobs: Sequence[Job], folder: Path) -> Callable[[], None]:
     """Ten jobs a call, from the start again after the last."""
     turns = cycle(_into(jobs, folder))
     return lambda: convert(list(islice(turns, AT_ONCE)))
@@ -138,7 +138,7 @@ def _within(jobs: Sequence[Job], most: float) -> Sequence[Job]:
     return jobs[: max(AT_ONCE, int(most))]
 
 
-def _rate(convert: Way, jobs: Sequence[Job]) -> float:
+def _rate(convert: TimedConversion, jobs: Sequence[Job]) -> float:
     """Images a second, from the first file read to the last one written."""
     with waiting(f"converting {len(jobs)} images at a stretch"):
         begun = time.perf_counter()

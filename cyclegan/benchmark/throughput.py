@@ -22,7 +22,7 @@ from rich.table import Table
 from cyclegan import checkpoint
 from cyclegan.atomic import atomic_write
 from cyclegan.benchmark.settings import DeviceBenchmarkSettings
-from cyclegan.benchmark.train import Step, arithmetic_of, as_classic, choose_for, step_of
+from cyclegan.benchmark.train import TimedStep, arithmetic_of, as_classic, choose_for, step_of
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.device import choose_device, describe, ran_out_of_memory, tune, wait_for
 from cyclegan.errors import UserError, in_one_line
@@ -170,12 +170,12 @@ def _steps(bench: Bench) -> Figures:
 
 
 @dataclass(frozen=True)
-class Way:
+class StepVariant:
     """One of the ways in which a step is computed, ready and warm."""
 
     settings: Settings
     execution: Execution
-    step: Step
+    step: TimedStep
     figures: Figures
 
 
@@ -189,7 +189,7 @@ def _of_batch(batch: int, bench: Bench) -> Figures:
         "chosen": (settings, chosen),
     }
     found: Figures = {}
-    ways: dict[str, Way] = {}
+    ways: dict[str, StepVariant] = {}
     for name, (given, execution) in wanted.items():
         try:
             ways[name] = _warm(given, execution, device)
@@ -210,7 +210,7 @@ def _of_batch(batch: int, bench: Bench) -> Figures:
     return found
 
 
-def _warm(settings: Settings, execution: Execution, device: torch.device) -> Way:
+def _warm(settings: Settings, execution: Execution, device: torch.device) -> StepVariant:
     """Build it and take its first steps, in which kernels are chosen and graphs made."""
     begun, before = time.monotonic(), 0
     if device.type == "cuda":
@@ -225,10 +225,12 @@ def _warm(settings: Settings, execution: Execution, device: torch.device) -> Way
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device) - before
         figures["peak_gib"] = _short(peak / 2**30)
-    return Way(settings, execution, step, figures)
+    return StepVariant(settings, execution, step, figures)
 
 
-def _seconds(ways: Mapping[str, Way], device: torch.device, least: float) -> dict[str, float]:
+def _seconds(
+    ways: Mapping[str, StepVariant], device: torch.device, least: float
+) -> dict[str, float]:
     """Of a step: the median of three turns, which last so long at least."""
     turns: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(3):
@@ -238,7 +240,7 @@ def _seconds(ways: Mapping[str, Way], device: torch.device, least: float) -> dic
     return {name: statistics.median(taken) for name, taken in turns.items()}
 
 
-def _of_a_step(step: Step, device: torch.device, least: float) -> float:
+def _of_a_step(step: TimedStep, device: torch.device, least: float) -> float:
     wait_for(device)
     begun, count = time.perf_counter(), 0
     while count < 2 or time.perf_counter() - begun < least:
@@ -257,7 +259,7 @@ def _rates(batch: int, seconds: float, classic: float | None) -> Figures:
     return {name: _short(value) for name, value in found.items()}
 
 
-def _kernels(step: Step, device: torch.device) -> Figures:
+def _kernels(step: TimedStep, device: torch.device) -> Figures:
     """How many a step launches, and which take the time of the GPU."""
     from torch.profiler import ProfilerActivity, profile
 

@@ -25,7 +25,7 @@ from cyclegan.training import captured
 from cyclegan.training.watch import LossWatch
 
 #: Gives the device one training step; nothing waits for it.
-Step = Callable[[], object]
+TimedStep = Callable[[], object]
 
 _TOGETHER = 10  # steps that a GPU is given before it is waited for, as training does
 
@@ -78,7 +78,7 @@ def as_classic(settings: Settings) -> Settings:
     return replace(settings, execution=replace(settings.execution, plain=True))
 
 
-def step_of(settings: Settings, execution: Execution, device: torch.device) -> Step:
+def step_of(settings: Settings, execution: Execution, device: torch.device) -> TimedStep:
     """A function that does what training does in a step, on images of noise.
 
     From the first step on in which all networks learn, as nearly all of a run's do.
@@ -99,7 +99,7 @@ def step_of(settings: Settings, execution: Execution, device: torch.device) -> S
 
 
 def arithmetic_of(
-    plain: Step, seconds: float, settings: Settings, chosen: Execution, device: torch.device
+    plain: TimedStep, seconds: float, settings: Settings, chosen: Execution, device: torch.device
 ) -> MeasuredArithmetic:
     """Of a step that takes so many seconds in the chosen way; `plain` counts what it computes."""
 
@@ -119,11 +119,11 @@ def _noise(settings: Settings, device: torch.device) -> Batch:
     return batch.pin_memory() if device.type == "cuda" else batch
 
 
-def _times(plain: Step, chosen: Step, pairs: int, device: torch.device) -> Pairs:
+def _times(plain: TimedStep, chosen: TimedStep, pairs: int, device: torch.device) -> Pairs:
     """Seconds a step of both ways."""
     together = 1 if device.type == "cpu" else _TOGETHER
 
-    def several(step: Step) -> None:
+    def several(step: TimedStep) -> None:
         for _ in range(together):
             step()
         wait_for(device)

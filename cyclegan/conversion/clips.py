@@ -26,7 +26,7 @@ from cyclegan.errors import UserError
 from cyclegan.images.encoding import Encoding
 from cyclegan.images.picture import RANGES, Picture
 from cyclegan.video.clip import Clip, DamagedClipError, Frame, frames, open_clip
-from cyclegan.video.encoders import Encoder, encoder_of
+from cyclegan.video.encoders import VideoEncoder, encoder_of
 from cyclegan.video.joining import join
 from cyclegan.video.segments import LENGTH, Segments, Steadied
 from cyclegan.video.stabilizer import Stabilizer
@@ -133,7 +133,7 @@ class ClipConverter:
         self,
         segments: Segments,
         clip: Clip,
-        encoder: Encoder,
+        encoder: VideoEncoder,
         job: Job,
         bar: Progress,
         task: TaskID,

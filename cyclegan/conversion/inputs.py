@@ -51,7 +51,7 @@ class Seekable(Protocol):
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedInput:
     """A picture, or a batch of them, as a generator takes it."""
 
     pixels: Tensor
@@ -66,7 +66,7 @@ def is_picture(given: object) -> bool:
     return isinstance(given, tuple(_KINDS)) or not many
 
 
-def open_picture(given: object, channels: int) -> Opened:
+def open_picture(given: object, channels: int) -> OpenedInput:
     """Open a picture for a generator that takes so many `channels`.
 
     Raises TypeError and ValueError, naming what was given and what is taken, and UserError where a
@@ -91,7 +91,7 @@ def stream(
     """
     if batch_size < 1:
         raise ValueError(f"batch_size {batch_size}: a number from 1")
-    batch: list[Opened] = []
+    batch: list[OpenedInput] = []
     for coming in _read_ahead(pictures, channels, batch_size):
         if coming.exception() is not None:  # those before it come first
             yield from _converted(batch, convert)
@@ -103,9 +103,11 @@ def stream(
     yield from _converted(batch, convert)
 
 
-def _read_ahead(pictures: Iterable[object], channels: int, count: int) -> Iterator[Future[Opened]]:
+def _read_ahead(
+    pictures: Iterable[object], channels: int, count: int
+) -> Iterator[Future[OpenedInput]]:
     """The pictures in their order, up to `count` ahead; the last one may be an error."""
-    coming: deque[Future[Opened]] = deque()
+    coming: deque[Future[OpenedInput]] = deque()
     with threads(1) as reader:
         # Taken here and not in the thread: what makes them may not like to be called there.
         for picture in _with_error(pictures):
@@ -123,18 +125,18 @@ def _with_error(pictures: Iterable[object]) -> Iterator[object]:
         yield error
 
 
-def _open(given: object, channels: int) -> Opened:
+def _open(given: object, channels: int) -> OpenedInput:
     if isinstance(given, Exception):
         raise given
     return open_picture(given, channels)
 
 
-def _fits(opened: Opened, batch: list[Opened], batch_size: int) -> bool:
+def _fits(opened: OpenedInput, batch: list[OpenedInput], batch_size: int) -> bool:
     count = sum(len(each.pixels) for each in batch) + len(opened.pixels)
     return count <= batch_size and opened.pixels.shape[1:] == batch[0].pixels.shape[1:]
 
 
-def _converted(batch: list[Opened], convert: Callable[[Tensor], Tensor]) -> Iterator[Any]:
+def _converted(batch: list[OpenedInput], convert: Callable[[Tensor], Tensor]) -> Iterator[Any]:
     if not batch:
         return
     made = convert(torch.cat([opened.pixels for opened in batch]))
@@ -143,24 +145,24 @@ def _converted(batch: list[Opened], convert: Callable[[Tensor], Tensor]) -> Iter
         yield opened.close(part)
 
 
-def _image(given: Image.Image, channels: int) -> Opened:
+def _image(given: Image.Image, channels: int) -> OpenedInput:
     if channels not in (1, 3):
         raise ValueError(f"this generator takes {channels} channels: give it arrays or tensors")
     if 0 in given.size:
         raise ValueError(f"a picture of {given.width}x{given.height} pixels: one has at least 1x1")
     pixels = images.to_tensor(images.as_mode(given, channels))
-    return Opened(pixels[None], lambda made: images.to_image(made[0]))
+    return OpenedInput(pixels[None], lambda made: images.to_image(made[0]))
 
 
-def _path(given: str | Path, channels: int) -> Opened:
+def _path(given: str | Path, channels: int) -> OpenedInput:
     return _image(images.read(Path(given), 3 if channels == 3 else 1), channels)
 
 
-def _bytes(given: bytes | bytearray | memoryview, channels: int) -> Opened:
+def _bytes(given: bytes | bytearray | memoryview, channels: int) -> OpenedInput:
     return _image(_decoded(bytes(given), type(given).__name__, channels), channels)
 
 
-def _file(given: File, channels: int) -> Opened:
+def _file(given: File, channels: int) -> OpenedInput:
     """From its beginning, as Pillow does, where it can be gone back to; it stays open."""
     kind = type(given).__name__
     try:
@@ -186,7 +188,7 @@ def _decoded(content: bytes, kind: str, channels: int) -> Image.Image:
         raise images.UnreadableImageError(f"{kind}: {reason(Path(), error)}") from error
 
 
-def _array(given: Array, channels: int) -> Opened:
+def _array(given: Array, channels: int) -> OpenedInput:
     floats = np.issubdtype(given.dtype, np.floating)
     if given.ndim not in (2, 3) or not (floats or given.dtype.name in _INTEGERS) or not given.size:
         batch = ": give a batch as a list of them" if given.ndim == 4 else ""
@@ -203,7 +205,7 @@ def _array(given: Array, channels: int) -> Opened:
         pixels = values.of_model(made[0].permute(1, 2, 0), given.dtype)
         return pixels[:, :, 0] if flat and pixels.shape[2] == 1 else pixels
 
-    return Opened(picture.window(0, given.shape[0], 0, given.shape[1]), close)
+    return OpenedInput(picture.window(0, given.shape[0], 0, given.shape[1]), close)
 
 
 def _check_range(what: str, low: float, high: float, taken: Range) -> None:
@@ -227,7 +229,7 @@ def _with_channels(picture: Picture, channels: int) -> Picture:
     return picture.with_channels(channels)
 
 
-def _tensor(given: Tensor, channels: int) -> Opened:
+def _tensor(given: Tensor, channels: int) -> OpenedInput:
     batch = given[None] if given.ndim == 3 else given
     if batch.ndim != 4 or batch.shape[1] != channels or not given.numel():
         last = given.ndim in (3, 4) and given.shape[-1] == channels and given.numel() > 0
@@ -247,11 +249,11 @@ def _tensor(given: Tensor, channels: int) -> Opened:
     def close(made: Tensor) -> Tensor:
         return made.reshape(*given.shape[:-3], *made.shape[1:]).to(given)
 
-    return Opened(pixels, close)
+    return OpenedInput(pixels, close)
 
 
 #: The one table of what is taken, by type.
-_KINDS: dict[type, Callable[[Any, int], Opened]] = {
+_KINDS: dict[type, Callable[[Any, int], OpenedInput]] = {
     Image.Image: _image,
     str: _path,
     Path: _path,

@@ -14,9 +14,9 @@ from cyclegan.images.formats import NAMES
 from cyclegan.run import FolderDirection
 from cyclegan.runtimes.settings import Provider, Runtime
 from cyclegan.strict import STRICT
-from cyclegan.tiling.settings import Tile, Tiling
+from cyclegan.tiling.settings import TileMode, Tiling
 
-Way = Literal["AtoB", "BtoA", "both"]
+ConvertDirections = Literal["AtoB", "BtoA", "both"]
 Also = Literal["cycled", "identity", "cycled,identity"]
 NormStatistics = Literal["trained", "image"]
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class ConvertSettings:
     here, so only what you trust"""
     epoch: str = "latest"
     """which checkpoint of the run: latest, previous, best or an epoch's number"""
-    direction: Way | None = None
+    direction: ConvertDirections | None = None
     """AtoB or BtoA; by default the direction that was trained; both makes a folder for each"""
     checkpoints_dir: Path = Path("checkpoints")
     """folder that holds the runs"""
@@ -166,7 +166,7 @@ class ConvertSettings:
     """convert those that this file names, a line each, by their path within the input"""
     dry_run: bool = False
     """say what would be converted to what, and write nothing"""
-    tile: Tile = "auto"
+    tile: TileMode = "auto"
     """how large pictures are computed: off (at once), exact (in bands, with the same result), fast
     (in tiles, normalised alike), dense (in tiles, normalised pixel by pixel); auto computes at
     once where memory is enough, else exactly"""

@@ -25,8 +25,8 @@ from cyclegan.run import FolderDirection
 from cyclegan.runtimes.settings import Provider, Runtime
 from cyclegan.tiling.engine import Block, Tell, TileEngine, silent
 from cyclegan.tiling.reflected import Reflected, margin, padded_side, reflected
-from cyclegan.tiling.rows import Picture, Pixels, Shape
-from cyclegan.tiling.settings import Tile, Tiling
+from cyclegan.tiling.rows import PixelsInMemory, Shape, TiledPicture
+from cyclegan.tiling.settings import TileMode, Tiling
 from cyclegan.tiling.stream import streams
 from cyclegan.tiling.table import TILES
 
@@ -72,7 +72,7 @@ class Translator:
         precision: PrecisionChoice = "fp32",
         compile: Switch = "off",
         average: bool = True,
-        tile: Tile = "auto",
+        tile: TileMode = "auto",
         runtime: Runtime = "auto",
         provider: Provider = "auto",
         style_mix: str | None = None,
@@ -141,7 +141,7 @@ class Translator:
         """
         channels = self.generator.architecture.output_nc
         converted = torch.empty(channels, *image.shape[1:])
-        for block in self.blocks(Pixels(image)):
+        for block in self.blocks(PixelsInMemory(image)):
             height, width = block.pixels.shape[1:]
             bottom, right = block.top + height, block.left + width
             converted[:, block.top : bottom, block.left : right] = block.pixels
@@ -170,7 +170,7 @@ class Translator:
         made = self._engine.call(reflected(images)).float()
         return made[:, :, top : top + height, left : left + width]
 
-    def blocks(self, picture: Picture, tell: Tell = silent) -> Iterator[Block]:
+    def blocks(self, picture: TiledPicture, tell: Tell = silent) -> Iterator[Block]:
         """Convert a picture part by part, in bounded memory where it is large.
 
         `tell` hears which share is done, where it is not computed at once.

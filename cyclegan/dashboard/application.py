@@ -12,7 +12,7 @@ from tornado.web import HTTPError
 from cyclegan.dashboard.environments import Environments, is_loaded
 from cyclegan.dashboard.front import with_list, with_overlay, with_waiting
 from cyclegan.dashboard.login import Logins, credential, with_login, write_secret
-from cyclegan.dashboard.page import Page
+from cyclegan.dashboard.page import PageFolder
 from cyclegan.loggers.settings import is_plain
 
 
@@ -56,7 +56,7 @@ def _plain(name: object) -> str:
 
 
 def make_application(
-    dashboard: Path, port: int, page: Page, login: tuple[str, str] | None
+    dashboard: Path, port: int, page: PageFolder, login: tuple[str, str] | None
 ) -> tuple[Any, Environments]:
     """A tornado application that serves `page`, and what keeps its environments in files."""
     folder = dashboard / "environments"

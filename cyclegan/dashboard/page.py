@@ -49,7 +49,7 @@ _ERROR = """<!doctype html>
 """
 
 
-class Page:
+class PageFolder:
     """The folder of the page, for the visdom that is installed."""
 
     def __init__(self, dashboard: Path) -> None:

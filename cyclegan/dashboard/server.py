@@ -17,7 +17,7 @@ from cyclegan.dashboard.application import make_application
 from cyclegan.dashboard.guard import Guard
 from cyclegan.dashboard.login import PASSWORD, read_login
 from cyclegan.dashboard.origins import Origins
-from cyclegan.dashboard.page import Page
+from cyclegan.dashboard.page import PageFolder
 from cyclegan.dashboard.settings import DashboardSettings
 from cyclegan.errors import UserError
 
@@ -46,7 +46,7 @@ def run(settings: DashboardSettings) -> int:
     """Serve until Ctrl-C or SIGTERM; return the exit code. Raises UserError."""
     login = read_login(settings.host)
     address.make_folder(settings.folder)
-    page = Page(settings.folder)
+    page = PageFolder(settings.folder)
     if settings.assets is not None and page.missing():
         page.copy(settings.assets)
     terminal = sys.stdout
@@ -80,7 +80,7 @@ async def _serve(service: Service) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     service.announce()
     folder = service.settings.folder
-    page = Page(folder)
+    page = PageFolder(folder)
     page.prepare()
     port = service.listening.getsockname()[1]
     app, environments = make_application(folder, port, page, service.login)
@@ -110,7 +110,7 @@ def _accept(app: Any, service: Service) -> None:
     )
 
 
-async def _complete(page: Page, folder: Path) -> None:
+async def _complete(page: PageFolder, folder: Path) -> None:
     try:
         await sources.complete(page, folder)
     except (OSError, UserError) as error:  # a full disk, say: training can still send

@@ -14,7 +14,7 @@ from pathlib import Path
 import filelock
 
 from cyclegan.dashboard.packages import Package
-from cyclegan.dashboard.page import Page, place
+from cyclegan.dashboard.page import PageFolder, place
 
 log = logging.getLogger(__name__)
 UNPKG = "https://unpkg.com"  # has the files of npm's packages one by one
@@ -26,10 +26,10 @@ NOTHING = (
     "npm and start it again, or give --assets FOLDER (cyclegan dashboard) with a copy of {name} "
     "from a machine where it works; training can send to it all the same"
 )
-Source = Callable[[Path, Page], Awaitable[bool]]
+Source = Callable[[Path, PageFolder], Awaitable[bool]]
 
 
-async def from_unpkg(folder: Path, page: Page, host: str = UNPKG) -> bool:
+async def from_unpkg(folder: Path, page: PageFolder, host: str = UNPKG) -> bool:
     """Download files of npm packages into folder/static, under the names visdom gives them."""
     files = [
         word
@@ -49,7 +49,7 @@ async def from_unpkg(folder: Path, page: Page, host: str = UNPKG) -> bool:
         return bool(answer) and await asyncio.wait_for(process.wait(), LIMIT) == 0
 
 
-async def from_npm(folder: Path, page: Page) -> bool:
+async def from_npm(folder: Path, page: PageFolder) -> bool:
     """The same by npm, which knows the registry and the proxy that it was set up with."""
     npm = shutil.which("npm")
     if npm is None or not page.packages:
@@ -68,7 +68,7 @@ async def from_npm(folder: Path, page: Page) -> bool:
 SOURCES: dict[str, Source] = {"unpkg.com": from_unpkg, "npm": from_npm}
 
 
-async def complete(page: Page, dashboard: Path, sources: dict[str, Source] = SOURCES) -> bool:
+async def complete(page: PageFolder, dashboard: Path, sources: dict[str, Source] = SOURCES) -> bool:
     """Show the page, after fetching what it lacks; whether it could. Says so in a line each."""
     if page.missing():
         log.info("dashboard: %s", FETCHING)
@@ -84,7 +84,7 @@ async def complete(page: Page, dashboard: Path, sources: dict[str, Source] = SOU
     return True
 
 
-async def _fetch(page: Page, folder: Path, sources: dict[str, Source]) -> None:
+async def _fetch(page: PageFolder, folder: Path, sources: dict[str, Source]) -> None:
     """Try the sources in turn; what one of them brings counts only when nothing lacks."""
     for name, source in sources.items():
         if not page.missing():  # another dashboard may have been here
@@ -96,7 +96,7 @@ async def _fetch(page: Page, folder: Path, sources: dict[str, Source]) -> None:
                 _take(page, folder / "static", name)
 
 
-def _take(page: Page, static: Path, name: str) -> None:
+def _take(page: PageFolder, static: Path, name: str) -> None:
     """Take what a source brought, if that is all, and every file is the one that is pinned."""
     forged = page.forged(static)
     if forged:

@@ -48,11 +48,11 @@ def on_screen(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image if ways is None else ways[0](image)
 
 
-Way = Callable[[Image.Image], Image.Image]
+ToScreen = Callable[[Image.Image], Image.Image]
 
 
 @lru_cache(maxsize=64)  # a folder's files have few
-def transforms(profile: bytes | None, mode: str) -> tuple[Way, Way | None] | None:
+def transforms(profile: bytes | None, mode: str) -> tuple[ToScreen, ToScreen | None] | None:
     """To sRGB and, of RGB, back; None where there is nothing to do, or nothing to do it by."""
     if not profile or mode not in ("RGB", "CMYK"):
         return None
@@ -67,7 +67,7 @@ def transforms(profile: bytes | None, mode: str) -> tuple[Way, Way | None] | Non
     return _applied(there), None if back is None else _applied(back)
 
 
-def _applied(transform: ImageCms.ImageCmsTransform) -> Way:
+def _applied(transform: ImageCms.ImageCmsTransform) -> ToScreen:
     def apply(image: Image.Image) -> Image.Image:
         made = ImageCms.applyTransform(image, transform)
         assert made is not None

@@ -89,7 +89,7 @@ class Best:
 
 
 @dataclass(frozen=True)
-class Look:
+class Measurement:
     """One measurement."""
 
     values: dict[str, float]
@@ -126,7 +126,7 @@ class QualityWatch:
         allowed = SHARE * (self._clock() - self._began)
         return self._waits and (self._spent + self._last <= allowed or not self._spent)
 
-    def look(self, position: Position) -> Look:
+    def look(self, position: Position) -> Measurement:
         """Measure now."""
         begun = self._clock()
         scores = self._measure()
@@ -144,7 +144,7 @@ class QualityWatch:
             MERIT_ERROR.name: now.error,
             BEST_MERIT.name: self.best.merit,
         }
-        return Look(_named(scores) | whole, better)
+        return Measurement(_named(scores) | whole, better)
 
     @property
     def gives_up(self) -> bool:

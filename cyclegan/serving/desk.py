@@ -20,7 +20,7 @@ from cyclegan.run import FolderDirection
 from cyclegan.serving.line import Line
 from cyclegan.serving.models import Model
 from cyclegan.serving.settings import ServeSettings
-from cyclegan.serving.tasks import Convert, CountPixels, Preview
+from cyclegan.serving.tasks import ConvertTask, CountPixels, Preview
 from cyclegan.video.endings import VIDEO
 
 T = TypeVar("T")
@@ -135,7 +135,7 @@ class Desk:
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
             received = await self._receive(file, Path(name), load_size)
             painting = await self._receive(style, Path(name), None, "style") if style else None
-            task = Convert(
+            task = ConvertTask(
                 received.path, Path(name) / "made", chosen.path, chosen.epoch, direction,
                 strength, load_size, painting.path if painting else None,
             )  # fmt: skip

@@ -93,7 +93,7 @@ class Models:
 
 
 @dataclass(frozen=True)
-class Convert:
+class ConvertTask:
     """Convert one file; the answer is the file that was made."""
 
     source: Path

@@ -15,8 +15,8 @@ from cyclegan.images.picture import Picture
 from cyclegan.losses.perceptual.look import Perceptual
 from cyclegan.losses.settings import StyleLossSettings
 from cyclegan.progress import progress_bar
-from cyclegan.stylize.optimise import Best, Watch
-from cyclegan.stylize.painting import Painting, fitted
+from cyclegan.stylize.optimise import BestPicture, Watch
+from cyclegan.stylize.painting import StylizeProblem, fitted
 from cyclegan.stylize.pictures import (
     Target,
     as_tensor,
@@ -75,11 +75,11 @@ def _pictures(settings: StylizeSettings) -> tuple[Picture, Picture]:
     )
 
 
-def _painting(settings: StylizeSettings, perceptual: Perceptual) -> Painting:
+def _painting(settings: StylizeSettings, perceptual: Perceptual) -> StylizeProblem:
     weights = StyleLossSettings(
         settings.lambda_content, settings.lambda_style, settings.lambda_tv
     ).term_weights
-    return Painting(
+    return StylizeProblem(
         perceptual,
         weights,
         settings.scales,
@@ -91,22 +91,22 @@ def _painting(settings: StylizeSettings, perceptual: Perceptual) -> Painting:
     )
 
 
-def _teller(bar: Progress, total: float) -> Callable[[Best, float], None]:
+def _teller(bar: Progress, total: float) -> Callable[[BestPicture, float], None]:
     """What shows the best so far beside the bar."""
     task = bar.add_task("painting", total=total, unit="steps")
 
-    def tell(best: Best, share: float) -> None:
+    def tell(best: BestPicture, share: float) -> None:
         bar.update(task, advance=share, description=_words(best))
 
     return tell
 
 
-def _words(best: Best) -> str:
+def _words(best: BestPicture) -> str:
     height, width = best.picture.shape[2:]
     return f"{width}x{height} {_losses(best)}"
 
 
-def _losses(best: Best) -> str:
+def _losses(best: BestPicture) -> str:
     return " ".join(f"{name} {value:.4g}" for name, value in best.losses.items())
 
 
@@ -121,7 +121,7 @@ def _enough_memory(settings: StylizeSettings) -> Iterator[None]:
         raise UserError(told) from None
 
 
-def _report(settings: StylizeSettings, best: Best, full: Tensor) -> None:
+def _report(settings: StylizeSettings, best: BestPicture, full: Tensor) -> None:
     console = Console(soft_wrap=True, highlight=False)
     height, width = full.shape[2:]
     early = "" if best.picture.shape == full.shape else f" (reached {_words(best)}, enlarged)"

@@ -12,7 +12,7 @@ from torch.optim import LBFGS, Adam, Optimizer
 from cyclegan.stylize.settings import Method
 
 #: Pictures (1, 3, H, W) in [-1, 1] -> named losses, whose sum is minimised.
-Objective = Callable[[Tensor], Mapping[str, Tensor]]
+PictureObjective = Callable[[Tensor], Mapping[str, Tensor]]
 
 # Columns: what a step in light, and in each of the two colour differences (ITU-R BT.601), adds to
 # red, green and blue. Colours take shorter steps, as they have the smaller part of a picture.
@@ -23,7 +23,7 @@ _BEYOND = 100.0  # weight of what is cut: no other loss brings it back
 
 
 @dataclass(frozen=True)
-class Best:
+class BestPicture:
     """A picture that is better than all before."""
 
     picture: Tensor
@@ -68,14 +68,14 @@ METHODS: Mapping[Method, Optimisation] = {
 class Watch:
     """Whoever looks on."""
 
-    tell: Callable[[Best, float], None]
+    tell: Callable[[BestPicture, float], None]
     """is told of the best so far after each step, and how much of a full-size step it was"""
     stops: Callable[[], bool]
     """whether the best so far is enough"""
 
 
 @dataclass(frozen=True)
-class Levels:
+class Pyramid:
     """What is added to a picture, at sizes that halve, in light and two colour differences.
 
     Gradients through a network with strides say more of single pixels than of what they make up:
@@ -89,7 +89,7 @@ class Levels:
     """(1, 3, h, w) each, from fine to coarse"""
 
     @classmethod
-    def of(cls, start: Tensor) -> "Levels":
+    def of(cls, start: Tensor) -> "Pyramid":
         """Nothing is added to `start` yet."""
         height, width = start.shape[2:]
         added = [start.new_zeros(1, 3, height, width, requires_grad=True)]
@@ -115,14 +115,14 @@ class _EnoughError(Exception):
 
 def optimise(
     start: Tensor,
-    objective: Objective,
+    objective: PictureObjective,
     method: Method,
     steps: int,
     watch: Watch,
     *,
     lr: float,
     share: float = 1.0,
-) -> Best:
+) -> BestPicture:
     """The best picture of `steps` looks at what is made of `start`, (1, 3, H, W) in [-1, 1].
 
     Gatys et al. 2016, "Image Style Transfer Using Convolutional Neural Networks". It ends earlier
@@ -130,9 +130,9 @@ def optimise(
     a file can hold: what is beyond the range is cut before it is looked at, and minimised too.
     `share` is told on.
     """
-    levels = Levels.of(start)
+    levels = Pyramid.of(start)
     optimizer = METHODS[method].make(levels.added, lr)
-    best, taken = Best(start, {}), 0
+    best, taken = BestPicture(start, {}), 0
 
     def look() -> Tensor:
         nonlocal best, taken
@@ -147,7 +147,7 @@ def optimise(
         taken += 1
         if value < best.total:
             named = {name: one.item() for name, one in losses.items()}
-            best = Best(picture.detach().clone(), named)
+            best = BestPicture(picture.detach().clone(), named)
         watch.tell(best, share)
         if taken >= steps or watch.stops() or not isfinite(value):
             raise _EnoughError

@@ -10,7 +10,7 @@ from torch.nn import functional
 from cyclegan.losses.context import LossContext
 from cyclegan.losses.objective import make_objective
 from cyclegan.losses.perceptual.look import Perceptual
-from cyclegan.stylize.optimise import Best, Watch, optimise
+from cyclegan.stylize.optimise import BestPicture, Watch, optimise
 from cyclegan.stylize.settings import Method, Start
 from cyclegan.translation import Translation
 
@@ -18,7 +18,7 @@ COARSEST = 64  # pixels of a shorter side; what is smaller has no style to speak
 
 
 @dataclass(frozen=True)
-class Painting:
+class StylizeProblem:
     """What is minimised, for how long, at how many sizes, and from where on."""
 
     perceptual: Perceptual
@@ -43,12 +43,12 @@ class Painting:
         """All its steps, as so many at the full size."""
         return self.steps * sum(share**2 for share in self.shares(photo, painting))
 
-    def __call__(self, photo: Tensor, painting: Tensor, watch: Watch) -> Best:
+    def __call__(self, photo: Tensor, painting: Tensor, watch: Watch) -> BestPicture:
         """`photo` painted like `painting`, (1, 3, H, W) each, in [-1, 1] and of any sizes.
 
         The result has the photograph's size, unless `watch` stopped it before that was reached.
         """
-        best: Best | None = None
+        best: BestPicture | None = None
         for share in self.shares(photo, painting):
             smaller = resized(photo, share)
             start = self._beginning(smaller) if best is None else fitted(best.picture, smaller)
@@ -60,7 +60,7 @@ class Painting:
 
     def _at(
         self, share: float, photo: Tensor, painting: Tensor, start: Tensor, watch: Watch
-    ) -> Best:
+    ) -> BestPicture:
         seeing = self.perceptual.keeping(content=[photo], style=[painting])
         objective = make_objective(self.weights, LossContext(make_perceptual=lambda: seeing))
 

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from cyclegan.tiling.engine import Block, Tell, TileEngine, silent
 from cyclegan.tiling.moments import Moments
-from cyclegan.tiling.rows import Picture
+from cyclegan.tiling.rows import TiledPicture
 from cyclegan.tiling.tiles import Grid, Tile, Tiler, cover
 
 
-def dense(picture: Picture, engine: TileEngine, tell: Tell = silent) -> Iterator[Block]:
+def dense(picture: TiledPicture, engine: TileEngine, tell: Tell = silent) -> Iterator[Block]:
     """Twice through the picture in overlapping tiles: each tile's statistics, then the pixels.
 
     Local colour and contrast stay, where one mean for all of a very large picture washes them out.

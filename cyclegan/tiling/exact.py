@@ -8,7 +8,7 @@ import torch
 
 from cyclegan.errors import UserError
 from cyclegan.tiling.engine import Block, Tell, TileEngine, silent
-from cyclegan.tiling.rows import First, Picture, Shape, bands
+from cyclegan.tiling.rows import First, Shape, TiledPicture, bands
 from cyclegan.tiling.scratch import Scratch
 from cyclegan.tiling.stream import maps_kept, stream
 
@@ -19,7 +19,7 @@ BAND = 96 << 20
 MAPS = 3
 
 
-def exact(picture: Picture, engine: TileEngine, tell: Tell = silent) -> Iterator[Block]:
+def exact(picture: TiledPicture, engine: TileEngine, tell: Tell = silent) -> Iterator[Block]:
     """Go through the picture once for each norm, then once more; up to rounding, nothing is lost.
 
     A norm's mean and variance are those of the whole map, so they are known only after a pass.

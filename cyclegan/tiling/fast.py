@@ -7,13 +7,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from cyclegan.tiling.engine import Block, Tell, TileEngine, silent
-from cyclegan.tiling.rows import Picture
+from cyclegan.tiling.rows import TiledPicture
 from cyclegan.tiling.tiles import Grid, Tiler, cover
 
 THUMBNAIL = 1024  # pixels of the reduced copy's longer side
 
 
-def fast(picture: Picture, engine: TileEngine, tell: Tell = silent) -> Iterator[Block]:
+def fast(picture: TiledPicture, engine: TileEngine, tell: Tell = silent) -> Iterator[Block]:
     """Once through the picture, in overlapping tiles, all with the same statistics: no seams.
 
     Chen et al. 2022, "Towards Ultra-Resolution Neural Style Transfer via Thumbnail Instance
@@ -27,7 +27,7 @@ def fast(picture: Picture, engine: TileEngine, tell: Tell = silent) -> Iterator[
     yield from cover(grid, picture, lambda tile, window: tiler.compute(window, norms), tell)
 
 
-def _thumbnail(picture: Picture) -> Tensor:
+def _thumbnail(picture: TiledPicture) -> Tensor:
     """(1, C, h, w): the picture, its longer side scaled down to what the network takes at once."""
     shape = picture.shape
     scale = min(1.0, THUMBNAIL / max(shape.height, shape.width))

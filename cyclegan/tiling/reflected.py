@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cyclegan.device import sent
-from cyclegan.tiling.rows import Picture, Shape
+from cyclegan.tiling.rows import Shape, TiledPicture
 
 SMALLEST = 8  # pixels: below it the innermost reflection padding has nothing to reflect
 
@@ -45,12 +45,12 @@ def _places(side: int) -> npt.NDArray[np.intp]:
 class Reflected:
     """`picture`, its sides padded to what a network takes."""
 
-    picture: Picture
+    picture: TiledPicture
     _down: npt.NDArray[np.intp]
     _across: npt.NDArray[np.intp]
 
     @classmethod
-    def of(cls, picture: Picture) -> "Reflected":
+    def of(cls, picture: TiledPicture) -> "Reflected":
         """A picture of any size."""
         return cls(picture, _places(picture.shape.height), _places(picture.shape.width))
 

@@ -32,7 +32,7 @@ class Shape:
         return self.channels * self.height * self.width
 
 
-class Picture(Protocol):
+class TiledPicture(Protocol):
     """Pixels in [-1, 1] that gives any rectangle of them."""
 
     @property
@@ -43,7 +43,7 @@ class Picture(Protocol):
 
 
 @dataclass(frozen=True)
-class Pixels:
+class PixelsInMemory:
     """A picture (C, H, W) that is in memory as it goes into the network."""
 
     image: Tensor
@@ -62,7 +62,7 @@ class Pixels:
 class First:
     """The rows of a picture, in the type and layout that `cast` gives."""
 
-    picture: Picture
+    picture: TiledPicture
     cast: Callable[[Tensor], Tensor]
 
     @property

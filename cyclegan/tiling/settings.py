@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Tile = Literal["auto", "off", "exact", "fast", "dense"]
+TileMode = Literal["auto", "off", "exact", "fast", "dense"]
 
 
 @dataclass(frozen=True)
 class Tiling:
     """How pictures are computed that are large."""
 
-    tile: Tile = "auto"
+    tile: TileMode = "auto"
     scratch: Path | None = None
     """folder for what memory should not hold; None for the system's"""

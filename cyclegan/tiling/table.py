@@ -6,10 +6,10 @@ from cyclegan.tiling.dense import dense
 from cyclegan.tiling.engine import Block, Tell, TileEngine, silent
 from cyclegan.tiling.exact import exact
 from cyclegan.tiling.fast import fast
-from cyclegan.tiling.rows import Picture
+from cyclegan.tiling.rows import TiledPicture
 
 
-def whole(picture: Picture, engine: TileEngine, tell: Tell = silent) -> Iterator[Block]:
+def whole(picture: TiledPicture, engine: TileEngine, tell: Tell = silent) -> Iterator[Block]:
     """All of it at once; nothing is told meanwhile."""
     shape = picture.shape
     window = picture.window(0, shape.height, 0, shape.width)

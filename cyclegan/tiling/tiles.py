@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from cyclegan.layers.normalization import InstanceNorm
 from cyclegan.tiling.engine import Block, Tell, TileEngine
 from cyclegan.tiling.moments import Moments
-from cyclegan.tiling.rows import Picture, Shape
+from cyclegan.tiling.rows import Shape, TiledPicture
 from cyclegan.tiling.stream import affine
 
 Normalize = Callable[[Tensor], Tensor]
@@ -143,7 +143,7 @@ def _replace_norms(network: nn.Module) -> Iterator[GivenNorm]:
 
 
 def cover(
-    grid: Grid, picture: Picture, compute: Callable[[Tile, Tensor], Tensor], tell: Tell
+    grid: Grid, picture: TiledPicture, compute: Callable[[Tile, Tensor], Tensor], tell: Tell
 ) -> Iterator[Block]:
     """All of a picture, tile by tile."""
     for done, tile in enumerate(grid, 1):

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Encoder:
+class VideoEncoder:
     """A codec, and how it is asked for good pictures."""
 
     codec: str
@@ -43,8 +43,8 @@ class Encoder:
 
 
 # No frame refers to a later one: segments can then be joined packet by packet.
-_H264 = Encoder("libx264", 16, "mp4", {"preset": "medium", "bf": "0"})
-_VP9 = Encoder(
+_H264 = VideoEncoder("libx264", 16, "mp4", {"preset": "medium", "bf": "0"})
+_VP9 = VideoEncoder(
     "libvpx-vp9",
     22,
     "webm",
@@ -53,7 +53,7 @@ _VP9 = Encoder(
 )
 
 #: The one table of what can be written, by the ending in lower case.
-ENCODERS: Mapping[str, Encoder] = {
+ENCODERS: Mapping[str, VideoEncoder] = {
     ".mp4": _H264,
     ".m4v": _H264,
     ".mov": replace(_H264, container="mov"),
@@ -64,16 +64,16 @@ ENCODERS: Mapping[str, Encoder] = {
 
 #: What keeps alpha, by the ending. VP9 keeps 8 bits of it.
 _VP9_ALPHA = replace(_VP9, alpha=("yuva420p", "yuva420p"))
-_PNG = Encoder("png", None, "mov", alpha=("rgba", "rgba64be"))
-_FFV1 = Encoder("ffv1", None, "matroska", alpha=("yuva444p", "yuva444p10le"))
-WITH_ALPHA: Mapping[str, tuple[Encoder, Encoder]] = {
+_PNG = VideoEncoder("png", None, "mov", alpha=("rgba", "rgba64be"))
+_FFV1 = VideoEncoder("ffv1", None, "matroska", alpha=("yuva444p", "yuva444p10le"))
+WITH_ALPHA: Mapping[str, tuple[VideoEncoder, VideoEncoder]] = {
     ".mov": (_PNG, _PNG),
     ".mkv": (replace(_VP9_ALPHA, container="matroska"), _FFV1),
     ".webm": (_VP9_ALPHA, _VP9_ALPHA),
 }
 
 
-def encoder_of(clip: Clip, target: Path) -> Encoder:
+def encoder_of(clip: Clip, target: Path) -> VideoEncoder:
     """How `clip` is encoded in a file called so; what can't be kept is told."""
     ending = target.suffix.lower()
     chosen = ENCODERS[ending]
@@ -91,7 +91,7 @@ def encoder_of(clip: Clip, target: Path) -> Encoder:
 
 
 def add_stream(
-    container: "OutputContainer", clip: Clip, encoder: Encoder, crf: int | None
+    container: "OutputContainer", clip: Clip, encoder: VideoEncoder, crf: int | None
 ) -> "VideoStream":
     """A stream for the frames of `clip`, of the same size, times and colours."""
     options = dict(encoder.options)
@@ -122,7 +122,7 @@ def describe(stream: "VideoStream", clip: Clip) -> None:
 _PROGRESSIVE = 1
 
 
-def packer(clip: Clip, encoder: Encoder) -> Callable[[Frame], "VideoFrame"]:
+def packer(clip: Clip, encoder: VideoEncoder) -> Callable[[Frame], "VideoFrame"]:
     """Makes frames as the encoder takes them, in the clip's own colours."""
     pack = clip.colours.packer(*clip.size, encoder.pixels(clip))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from cyclegan.atomic import atomic_write
 from cyclegan.video.clip import Clip, Frame
-from cyclegan.video.encoders import Encoder, add_stream, packer
+from cyclegan.video.encoders import VideoEncoder, add_stream, packer
 from cyclegan.video.stabilizer import LastFrame
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Segments:
         return LastFrame.from_bytes(path.read_bytes()[:-_DIGEST]) if path else None
 
     def write(
-        self, frames: Iterable[Steadied], clip: Clip, encoder: Encoder, crf: int | None
+        self, frames: Iterable[Steadied], clip: Clip, encoder: VideoEncoder, crf: int | None
     ) -> int:
         """Add a segment of `frames`; return how many they were.
 

@@ -67,7 +67,7 @@ def test_one_that_fails_does_not_end_the_others(
 def test_what_does_not_fit_into_memory_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(*_: object) -> throughput.Way:
+    def full(*_: object) -> throughput.StepVariant:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(throughput, "_warm", full)

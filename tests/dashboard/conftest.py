@@ -11,14 +11,14 @@ from browser import lacking
 from dashboard.serving import pin_small_scripts, small_scripts
 
 from cyclegan.dashboard import sources
-from cyclegan.dashboard.page import Page
+from cyclegan.dashboard.page import PageFolder
 
 
 @pytest.fixture(scope="session")
 def assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the real scripts, by whichever source this machine reaches."""
     folder = tmp_path_factory.mktemp("dashboard")
-    page = Page(folder)
+    page = PageFolder(folder)
     page.prepare()
     if not asyncio.run(sources.complete(page, folder)):
         lacking("neither unpkg.com nor npm's registry is reached")

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from cyclegan.dashboard import packages
-from cyclegan.dashboard.page import Page
+from cyclegan.dashboard.page import PageFolder
 
 SMALL = "/**/"
 
 
 def small_scripts(folder: Path) -> Path:
     """All files that the page requires, of a few bytes each: see `pin_small_scripts`."""
-    for path in Page(folder).required:
+    for path in PageFolder(folder).required:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(SMALL)
     return folder

@@ -17,7 +17,7 @@ from dashboard.serving import ask, dashboard, first_line, start, windows
 from visdom_server import free_port
 
 from cyclegan import cli
-from cyclegan.dashboard.page import Page
+from cyclegan.dashboard.page import PageFolder
 from cyclegan.errors import UsageError, UserError
 
 
@@ -39,7 +39,7 @@ def flags(tiny_flags: list[str], port: int, dataroot: Path) -> list[str]:
 def folder(tmp_path: Path, small_assets: Path, cut_off: Silence) -> Path:
     """The dashboard's folder of these trainings, with scripts in it: nothing is fetched."""
     folder = tmp_path / "checkpoints" / ".dashboard"
-    Page(folder).copy(small_assets)
+    PageFolder(folder).copy(small_assets)
     return folder
 
 

@@ -139,9 +139,9 @@ def test_environments_are_saved_while_it_runs(
 def test_what_is_saved(tmp_path: Path) -> None:
     """Only what changed; and a name that is a path writes nowhere else."""
     from cyclegan.dashboard.application import make_application
-    from cyclegan.dashboard.page import Page
+    from cyclegan.dashboard.page import PageFolder
 
-    app, environments = make_application(tmp_path, 1, Page(tmp_path), None)
+    app, environments = make_application(tmp_path, 1, PageFolder(tmp_path), None)
     assert app.settings["autoreload"] is False
     app.state["run"] = {"jsons": {"w": 1}, "reload": {}}
     with pytest.raises(HTTPError, match="400"):
@@ -160,9 +160,9 @@ def test_what_is_saved(tmp_path: Path) -> None:
 
 def test_a_full_disk_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     from cyclegan.dashboard.application import make_application
-    from cyclegan.dashboard.page import Page
+    from cyclegan.dashboard.page import PageFolder
 
-    _, environments = make_application(tmp_path, 2, Page(tmp_path), None)
+    _, environments = make_application(tmp_path, 2, PageFolder(tmp_path), None)
     (tmp_path / "saving-2").touch()  # where a folder should be
     environments.save()
     environments.save()

@@ -24,25 +24,25 @@ from dashboard.serving import small_scripts
 
 from cyclegan.dashboard import packages, sources
 from cyclegan.dashboard.packages import PACKAGES
-from cyclegan.dashboard.page import Page
+from cyclegan.dashboard.page import PageFolder
 from cyclegan.errors import UsageError
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Page:
-    page = Page(tmp_path / "dashboard")
+def page(tmp_path: Path) -> PageFolder:
+    page = PageFolder(tmp_path / "dashboard")
     page.prepare()
     return page
 
 
-def test_what_the_page_requires(page: Page) -> None:
+def test_what_the_page_requires(page: PageFolder) -> None:
     assert {"js/plotly-plotly.min.js", "css/bootstrap.min.css", "js/sjcl.js"} <= set(page.required)
     assert "fonts/glyphicons-halflings-regular.woff2" in page.required
     assert not {"js/main.js", "css/style.css", "../user/style.css"} & set(page.required)
     assert page.missing() == page.required
 
 
-def test_the_packages_are_those_that_visdom_pins(page: Page) -> None:
+def test_the_packages_are_those_that_visdom_pins(page: PageFolder) -> None:
     from visdom.server import build
 
     pinned = inspect.getsource(build)
@@ -59,7 +59,7 @@ def test_the_packages_are_those_that_visdom_pins(page: Page) -> None:
 
 
 @pytest.mark.usefixtures("small_pins")
-def test_a_folder_of_scripts(page: Page, tmp_path: Path) -> None:
+def test_a_folder_of_scripts(page: PageFolder, tmp_path: Path) -> None:
     page.copy(small_scripts(tmp_path / "given"))
     assert page.missing() == []
     page.show()
@@ -70,7 +70,7 @@ def test_a_folder_of_scripts(page: Page, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_pins")
-def test_an_incomplete_folder_is_named(page: Page, tmp_path: Path) -> None:
+def test_an_incomplete_folder_is_named(page: PageFolder, tmp_path: Path) -> None:
     folder = small_scripts(tmp_path / "given")
     (folder / "js" / "jquery.min.js").unlink()
     (folder / "css" / "bootstrap.min.css").write_text("\n<!doctype html> please log in")
@@ -80,35 +80,37 @@ def test_an_incomplete_folder_is_named(page: Page, tmp_path: Path) -> None:
     assert page.missing() == page.required
 
 
-def get(page: Page, **named: Any) -> bool:
+def get(page: PageFolder, **named: Any) -> bool:
     return asyncio.run(sources.complete(page, page.folder.parent, named))
 
 
 @pytest.mark.usefixtures("small_pins")
-def test_a_complete_folder_is_fetched_by_nobody(page: Page, tmp_path: Path) -> None:
+def test_a_complete_folder_is_fetched_by_nobody(page: PageFolder, tmp_path: Path) -> None:
     page.copy(small_scripts(tmp_path / "given"))
 
-    async def refuse(folder: Path, page: Page) -> bool:
+    async def refuse(folder: Path, page: PageFolder) -> bool:
         raise AssertionError("asked")
 
     assert get(page, refuse=refuse)
     assert "plotly" in (page.folder / "index.html").read_text()
 
 
-async def half(folder: Path, page: Page) -> bool:
+async def half(folder: Path, page: PageFolder) -> bool:
     small_scripts(folder / "static")
     (folder / "static" / page.required[0]).unlink()
     return True
 
 
-async def whole(folder: Path, page: Page) -> bool:
+async def whole(folder: Path, page: PageFolder) -> bool:
     assert list(folder.iterdir()) == []
     small_scripts(folder / "static")
     return True
 
 
 @pytest.mark.usefixtures("small_pins")
-def test_half_a_source_counts_for_nothing(page: Page, caplog: pytest.LogCaptureFixture) -> None:
+def test_half_a_source_counts_for_nothing(
+    page: PageFolder, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     assert not get(page, half=half)
     assert page.missing() == page.required
@@ -117,14 +119,14 @@ def test_half_a_source_counts_for_nothing(page: Page, caplog: pytest.LogCaptureF
     assert not (page.folder.parent / "fetching").exists()
 
 
-async def forged(folder: Path, page: Page) -> bool:
+async def forged(folder: Path, page: PageFolder) -> bool:
     small_scripts(folder / "static")
     (folder / "static" / "js" / "jquery.min.js").write_text("/**/alert(1)")
     return True
 
 
 @pytest.mark.usefixtures("small_pins")
-def test_a_forged_file_is_refused(page: Page, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_forged_file_is_refused(page: PageFolder, caplog: pytest.LogCaptureFixture) -> None:
     """With all that came with it, in a line; the next source is tried."""
     assert get(page, forged=forged, whole=whole)
     (record,) = caplog.records
@@ -136,7 +138,7 @@ def test_a_forged_file_is_refused(page: Page, caplog: pytest.LogCaptureFixture) 
 
 
 @pytest.mark.usefixtures("small_pins")
-def test_a_forged_file_in_a_folder(page: Page, tmp_path: Path) -> None:
+def test_a_forged_file_in_a_folder(page: PageFolder, tmp_path: Path) -> None:
     """That was given, and that was filled before: it is fetched anew."""
     given = small_scripts(tmp_path / "given")
     (given / "unknown.js").write_text("alert(1)")
@@ -152,10 +154,10 @@ def test_a_forged_file_in_a_folder(page: Page, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_pins")
-def test_an_interrupted_fetch_leaves_nothing(page: Page) -> None:
+def test_an_interrupted_fetch_leaves_nothing(page: PageFolder) -> None:
     pids = []
 
-    async def endless(folder: Path, page: Page) -> bool:
+    async def endless(folder: Path, page: PageFolder) -> bool:
         small_scripts(folder / "static")
         async with sources._process(["/bin/sh", "-c", "sleep 100 & wait"]) as process:
             pids.append(process.pid)
@@ -182,7 +184,9 @@ def test_an_interrupted_fetch_leaves_nothing(page: Page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_hosts_that_accept_and_never_answer(scheme: str, page: Page, silence: Silence) -> None:
+def test_hosts_that_accept_and_never_answer(
+    scheme: str, page: PageFolder, silence: Silence
+) -> None:
     started = time.monotonic()
     ask = functools.partial(sources.from_unpkg, host=f"{scheme}://127.0.0.1:{silence.port}")
     assert not get(page, unpkg=ask)
@@ -191,7 +195,7 @@ def test_hosts_that_accept_and_never_answer(scheme: str, page: Page, silence: Si
 
 
 def test_no_source_is_one_clear_line(
-    page: Page, cut_off: Silence, caplog: pytest.LogCaptureFixture
+    page: PageFolder, cut_off: Silence, caplog: pytest.LogCaptureFixture
 ) -> None:
     started = time.monotonic()
     assert not asyncio.run(sources.complete(page, page.folder.parent))
@@ -261,7 +265,7 @@ def internet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[S
 
 @pytest.mark.usefixtures("small_pins")
 def test_files_of_unpkg(
-    page: Page, internet: type[Stand], caplog: pytest.LogCaptureFixture
+    page: PageFolder, internet: type[Stand], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     assert asyncio.run(sources.complete(page, page.folder.parent))
@@ -272,7 +276,7 @@ def test_files_of_unpkg(
 
 
 def test_other_bytes_from_the_internet(
-    page: Page, internet: type[Stand], caplog: pytest.LogCaptureFixture
+    page: PageFolder, internet: type[Stand], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The stand-in's files are none of those that are known."""
     assert not get(page, **{"unpkg.com": sources.from_unpkg})
@@ -282,7 +286,7 @@ def test_other_bytes_from_the_internet(
     assert page.missing() == page.required
 
 
-def test_hosts_that_stop_in_the_middle(page: Page, internet: type[Stand]) -> None:
+def test_hosts_that_stop_in_the_middle(page: PageFolder, internet: type[Stand]) -> None:
     internet.answer = lambda stand: time.sleep(30)
     started = time.monotonic()
     assert not get(page, unpkg=sources.from_unpkg)
@@ -290,13 +294,13 @@ def test_hosts_that_stop_in_the_middle(page: Page, internet: type[Stand]) -> Non
     assert page.missing() == page.required
 
 
-def test_a_file_that_is_gone_ends_the_download(page: Page, internet: type[Stand]) -> None:
+def test_a_file_that_is_gone_ends_the_download(page: PageFolder, internet: type[Stand]) -> None:
     internet.answer = lambda stand: stand.send_error(404)
     assert not get(page, unpkg=sources.from_unpkg)
     assert len(internet.asked) == 1
 
 
-def test_npm(page: Page) -> None:
+def test_npm(page: PageFolder) -> None:
     """The real registry."""
     if not get(page, npm=sources.from_npm):
         lacking("npm or its registry is not reached")
@@ -325,7 +329,10 @@ for package in {{p for ps in PACKAGES.values() for p in ps}}:
 
 
 def test_other_bytes_from_npm(
-    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    page: PageFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     (tmp_path / "npm").write_text(NPM.format(python=sys.executable))
     (tmp_path / "npm").chmod(0o755)
@@ -335,7 +342,7 @@ def test_other_bytes_from_npm(
     assert page.missing() == page.required
 
 
-def test_every_file_is_pinned(page: Page) -> None:
+def test_every_file_is_pinned(page: PageFolder) -> None:
     """Of both versions of visdom."""
     assert set(page.required) <= page.pins.keys()
     for found in PACKAGES.values():
@@ -344,7 +351,9 @@ def test_every_file_is_pinned(page: Page) -> None:
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests.values())
 
 
-def test_an_npm_that_fails(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_npm_that_fails(
+    page: PageFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "npm").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "npm").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))

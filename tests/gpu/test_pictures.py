@@ -16,7 +16,7 @@ from PIL import Image
 from cyclegan import checkpoint
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.position import Position
-from cyclegan.serving.tasks import Convert
+from cyclegan.serving.tasks import ConvertTask
 from cyclegan.serving.worker import Worker
 from cyclegan.settings import from_table
 
@@ -135,7 +135,7 @@ def test_the_servers_worker_converts_alike(
     for name in ("cpu", device.type):
         worker = Worker.of_models(name, "fp32", trust_code=False)
         (tmp_path / str(len(made))).mkdir()
-        task = Convert(
+        task = ConvertTask(
             run.parent / "testA/0.png", tmp_path / str(len(made)), run, "latest", None, 1.0, None
         )
         try:

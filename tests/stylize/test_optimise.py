@@ -12,8 +12,8 @@ from torch import Tensor
 from cyclegan.losses.perceptual.look import Perceptual
 from cyclegan.losses.perceptual.settings import PerceptualSettings
 from cyclegan.metrics.collapse import luminance
-from cyclegan.stylize.optimise import METHODS, Best, Levels, Watch, optimise
-from cyclegan.stylize.painting import Painting, resized
+from cyclegan.stylize.optimise import METHODS, BestPicture, Pyramid, Watch, optimise
+from cyclegan.stylize.painting import StylizeProblem, resized
 
 START = torch.zeros(1, 3, 4, 4)
 ALONE = Watch(lambda best, share: None, lambda: False)
@@ -56,7 +56,7 @@ def test_the_best_is_kept_where_it_gets_worse() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_it_stops_when_it_is_told_to(method: str) -> None:
-    told: list[Best] = []
+    told: list[BestPicture] = []
     watch = Watch(lambda best, share: told.append(best), lambda: len(told) >= 3)
     best = optimise(START, towards(0.5), method, 100, watch, lr=0.01)
     assert len(told) == 3
@@ -94,7 +94,7 @@ def test_what_was_beyond_the_range_comes_back() -> None:
 
 def test_levels_add_nothing_at_first_and_coarse_ones_add_far_and_wide() -> None:
     start = torch.rand(1, 3, 40, 33)
-    levels = Levels.of(start)
+    levels = Pyramid.of(start)
     assert [level.shape[2:] for level in levels.added] == [(40, 33), (20, 17), (10, 9)]
     assert torch.equal(levels.whole(), start)
     reached = []
@@ -142,7 +142,7 @@ def test_a_network_with_strides_leaves_no_pixel_noise() -> None:
         PerceptualSettings(loss_features="efficientnet-lite0"), torch.device("cpu")
     )
     photo, painting = as_images(np.array(smooth_image(1, (96, 72)))), strokes(96)
-    best = Painting(
+    best = StylizeProblem(
         seen, {"content": 1.0, "style": 10.0, "total_variation": 10.0}, scales=1, steps=40
     )(photo, painting, ALONE)
     for made, *theirs in zip(
@@ -164,11 +164,11 @@ def seen() -> Perceptual:
 
 def test_it_is_painted_from_coarse_to_fine(seen: Perceptual) -> None:
     photo, painting = torch.rand(1, 3, 130, 200), torch.rand(1, 3, 140, 128)
-    assert Painting(seen, WEIGHTS, scales=3).shares(photo, painting) == [0.5, 1]
-    assert Painting(seen, WEIGHTS, scales=1).shares(photo, painting) == [1]
+    assert StylizeProblem(seen, WEIGHTS, scales=3).shares(photo, painting) == [0.5, 1]
+    assert StylizeProblem(seen, WEIGHTS, scales=1).shares(photo, painting) == [1]
     small = torch.rand(1, 3, 40, 40)
-    assert Painting(seen, WEIGHTS, scales=3).shares(photo, small) == [1]
-    assert Painting(seen, WEIGHTS, steps=8).steps_of(photo, painting) == 8 * 1.25
+    assert StylizeProblem(seen, WEIGHTS, scales=3).shares(photo, small) == [1]
+    assert StylizeProblem(seen, WEIGHTS, steps=8).steps_of(photo, painting) == 8 * 1.25
 
 
 def test_every_size_is_told_of_and_the_last_is_the_photograph_s(seen: Perceptual) -> None:
@@ -176,7 +176,7 @@ def test_every_size_is_told_of_and_the_last_is_the_photograph_s(seen: Perceptual
     photo, painting = torch.rand(1, 3, 128, 131) - 0.5, torch.rand(1, 3, 128, 128)
     told: list[tuple[torch.Size, float]] = []
     watch = Watch(lambda best, share: told.append((best.picture.shape, share)), lambda: False)
-    paint = Painting(seen, WEIGHTS, scales=2, steps=3)
+    paint = StylizeProblem(seen, WEIGHTS, scales=2, steps=3)
     best = paint(photo, painting, watch)
     assert best.picture.shape == photo.shape
     assert {shape[2:] for shape, _ in told} == {(64, 66), (128, 131)}
@@ -185,9 +185,9 @@ def test_every_size_is_told_of_and_the_last_is_the_photograph_s(seen: Perceptual
 
 def test_stopped_at_a_coarse_size_it_ends_there(seen: Perceptual) -> None:
     photo = torch.rand(1, 3, 128, 128)
-    told: list[Best] = []
+    told: list[BestPicture] = []
     watch = Watch(lambda best, share: told.append(best), lambda: len(told) >= 2)
-    best = Painting(seen, WEIGHTS, scales=2, steps=50)(photo, photo.flip(3), watch)
+    best = StylizeProblem(seen, WEIGHTS, scales=2, steps=50)(photo, photo.flip(3), watch)
     assert best.picture.shape[2:] == (64, 64)
     assert len(told) == 2
 
@@ -195,7 +195,9 @@ def test_stopped_at_a_coarse_size_it_ends_there(seen: Perceptual) -> None:
 def test_noise_is_the_seed_s(seen: Perceptual) -> None:
     photo, painting = torch.zeros(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
     made = [
-        Painting(seen, WEIGHTS, steps=1, start="noise", seed=seed)(photo, painting, ALONE).picture
+        StylizeProblem(seen, WEIGHTS, steps=1, start="noise", seed=seed)(
+            photo, painting, ALONE
+        ).picture
         for seed in (1, 1, 2)
     ]
     assert torch.equal(made[0], made[1])

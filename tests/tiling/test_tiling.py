@@ -20,7 +20,7 @@ from cyclegan.generators.settings import ResnetSettings
 from cyclegan.tiling import exact, fast, tiles
 from cyclegan.tiling.engine import TileEngine
 from cyclegan.tiling.moments import Moments
-from cyclegan.tiling.rows import Picture, Pixels, Shape
+from cyclegan.tiling.rows import PixelsInMemory, Shape, TiledPicture
 from cyclegan.tiling.stream import streams
 from cyclegan.tiling.table import TILES
 
@@ -50,16 +50,16 @@ def engine(made: nn.Module, folder: Path = Path("/tmp"), precision: str = "fp32"
     return TileEngine(made, call, execution, CPU, ResnetSettings(n_blocks=2).reach, 8, folder)
 
 
-def picture(width: int, height: int) -> Pixels:
+def picture(width: int, height: int) -> PixelsInMemory:
     """Something smooth with sharp edges in it, brighter on one side."""
     smooth = images.to_tensor(smooth_image(3, (width, height)))
     edges = torch.rand(3, height // 8 + 1, width // 8 + 1, generator=torch.manual_seed(1))
     edges = edges.repeat_interleave(8, 1).repeat_interleave(8, 2)[:, :height, :width]
-    return Pixels((0.5 * smooth + edges - 0.5).clamp(-1, 1))
+    return PixelsInMemory((0.5 * smooth + edges - 0.5).clamp(-1, 1))
 
 
 @torch.inference_mode()
-def together(way: str, picture: Picture, engine: TileEngine) -> Tensor:
+def together(way: str, picture: TiledPicture, engine: TileEngine) -> Tensor:
     made = torch.full((3, picture.shape.height, picture.shape.width), float("nan"))
     for block in TILES[way](picture, engine):
         height, width = block.pixels.shape[1:]
@@ -231,10 +231,10 @@ def test_one_tile_is_as_at_once(way: str, name: str) -> None:
     assert (together(way, given, used) - together("off", given, used)).abs().max() < NOISE
 
 
-def calm() -> tuple[TileEngine, Pixels]:
+def calm() -> tuple[TileEngine, PixelsInMemory]:
     """A picture and a network so smooth that a seam would stand out."""
     smooth = images.to_tensor(smooth_image(3, (320, 200)))
-    return engine(network(residual=True, upsampling="resize")), Pixels(smooth)
+    return engine(network(residual=True, upsampling="resize")), PixelsInMemory(smooth)
 
 
 def seam(made: Tensor, used: TileEngine) -> float:
@@ -258,7 +258,7 @@ def test_tiles_leave_no_seam(way: str, small_tiles: None) -> None:
 
 
 @torch.inference_mode()
-def plain(used: TileEngine, given: Pixels) -> Tensor:
+def plain(used: TileEngine, given: PixelsInMemory) -> Tensor:
     """Tiles that are normalised by themselves."""
     made = torch.empty(given.image.shape)
     for tile in tiles.Grid(given.shape, used.reach or 0):
@@ -291,7 +291,7 @@ def test_dense_keeps_local_contrast(small_tiles: None) -> None:
     given = picture(384, 96).image.clone()
     given[:, :, :192] *= 0.05
     used = engine(network())
-    whole, made = (together(way, Pixels(given), used) for way in ("off", "dense"))
+    whole, made = (together(way, PixelsInMemory(given), used) for way in ("off", "dense"))
     assert made[:, :, :120].std() > 1.2 * whole[:, :, :120].std()
 
 
