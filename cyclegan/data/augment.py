@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 # Must stand before the import: albumentations looks for updates on the network when imported.
@@ -156,13 +157,18 @@ def _arguments(cls: type) -> set[str]:
     return set(inspect.signature(cls).parameters)
 
 
-def _albumentations() -> _Library:
-    transforms = {
+def _transforms_in(module: ModuleType, *bases: type) -> dict[str, type]:
+    """What a library builds on its `bases`, which do nothing themselves, by name."""
+    return {
         name: cls
-        for name, cls in vars(albumentations).items()
-        if inspect.isclass(cls)
-        and issubclass(cls, albumentations.ImageOnlyTransform | albumentations.DualTransform)
+        for name, cls in vars(module).items()
+        if inspect.isclass(cls) and issubclass(cls, bases) and cls not in bases
     }
+
+
+def _albumentations() -> _Library:
+    bases = (albumentations.ImageOnlyTransform, albumentations.DualTransform)
+    transforms = _transforms_in(albumentations, *bases)
     title = f"albumentations {albumentations.__version__}"
     return _Library(title, transforms, _arguments, lambda cls, given: cls(**given))
 
@@ -171,11 +177,7 @@ def _torchvision() -> _Library:
     import torchvision
     from torchvision.transforms import v2
 
-    transforms = {
-        name: cls
-        for name, cls in vars(v2).items()
-        if inspect.isclass(cls) and issubclass(cls, v2.Transform)
-    }
+    transforms = _transforms_in(v2, v2.Transform)
     title = f"torchvision.transforms.v2 {torchvision.__version__}"
     return _Library(title, transforms, lambda cls: _arguments(cls) | {"p"}, _of_torchvision)
 

@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 
 import cyclegan
+from cyclegan.atomic import UNFINISHED
 from cyclegan.durations import spoken
 from cyclegan.errors import UserError
 from cyclegan.loggers.console import ConsoleLogger, Speed
@@ -48,9 +49,15 @@ def journey(folder: Path, **start: int) -> Journey:
 
 
 @pytest.mark.parametrize("name", LOGGERS)
-def test_contract(name: str, tmp_path: Path) -> None:
-    """Any names and values, any order, then closed."""
-    tell(LOGGERS[name].make(SETTINGS, journey(tmp_path)))
+def test_contract(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any names and values, then closed: what it keeps is in the run's folder, and whole."""
+    elsewhere, run = tmp_path / "elsewhere", tmp_path / "run"
+    for folder in (elsewhere, run):
+        folder.mkdir()
+    monkeypatch.chdir(elsewhere)
+    tell(LOGGERS[name].make(SETTINGS, journey(run)))
+    assert list(elsewhere.iterdir()) == []
+    assert not [path for path in run.rglob("*") if path.name.endswith(UNFINISHED)]
 
 
 def tell(logger: Logger) -> None:

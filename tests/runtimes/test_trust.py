@@ -11,7 +11,7 @@ from conftest import GOLDEN, smooth_image
 from exporting import Export
 
 from cyclegan import Translator, classic, cli
-from cyclegan.contents import PROGRAMS, SAFE, ending_of
+from cyclegan.contents import PROGRAMS, SAFE, ending_of, other_than_weights
 from cyclegan.errors import UsageError, UserError
 from cyclegan.export.formats import FORMATS
 from cyclegan.features.table import feature_network
@@ -176,3 +176,16 @@ def test_help_says_which_formats_are_programs(capsys: pytest.CaptureFixture[str]
         cli.run(["export", "--help"])
     told = " ".join(capsys.readouterr().out.replace("│", "").split())
     assert f"{' and '.join(programs)} files are programs" in told
+
+
+def test_an_archive_of_a_later_kind_is_passed_on(tmp_path: Path) -> None:
+    """Python's own reader stops at one; what is no archive to it is for torch to judge."""
+    path = tmp_path / "later.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("notes.txt", "x")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] = 90  # the version that is needed to open it: 9.0
+    path.write_bytes(content)
+    with pytest.raises(NotImplementedError):
+        zipfile.ZipFile(path)
+    assert other_than_weights(path) is None
