@@ -101,6 +101,21 @@ def test_votes_outlive_a_reload_and_the_end_says_whose_was_whose(
         assert shown.complaints == []
 
 
+def test_votes_outlive_a_reload_where_nothing_can_be_stored(two: list[str], tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert run(["compare", *two, "--output", str(page), "--images", "3", "--no_figures"]) == 0
+    with opened(page.as_uri()) as shown:
+        shown.add_init_script(
+            "Object.defineProperty(window, 'localStorage', { get() { throw new Error('full'); } })"
+        )
+        shown.reload()
+        shown.click("#start")
+        shown.keyboard.press("ArrowLeft")
+        shown.reload()
+        assert shown.inner_text("#count") == "2 of 3"
+        assert shown.complaints == []
+
+
 #: Of each row at the end what stands below the left and the right picture, and the picture.
 _DISCLOSED = """rows => rows.map(row => [...row.querySelectorAll('figure')].filter((_, i) => i != 1)
   .map(one => [one.querySelector('figcaption').textContent, one.querySelector('img').src]))"""
