@@ -13,13 +13,13 @@ import torch
 
 from cyclegan.atomic import atomic_write
 from cyclegan.checkpoint import BestRow, Checkpoint
+from cyclegan.data import DataSettings
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.cache import open_cache
 from cyclegan.data.feed import Batch, Feed
 from cyclegan.data.folders import folder_of_test_images, list_images
 from cyclegan.data.held_out import held_out
 from cyclegan.data.preprocess import PREPROCESS
-from cyclegan.data.settings import DataSettings
 from cyclegan.data.shared import told_shared
 from cyclegan.data.sizes import check_sizes
 from cyclegan.data.unpaired import DATASETS, Domain

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from cyclegan import wrapped
 from cyclegan.checkpoint import load_plain
 from cyclegan.errors import UserError, in_words
-from cyclegan.generators import GeneratorSettings
-from cyclegan.generators.settings import ResnetSettings
-from cyclegan.layers.settings import Norm
+from cyclegan.generators import GeneratorSettings, ResnetSettings
+from cyclegan.layers import Norm
 from cyclegan.wrapped import NETWORKS, Weights
 
 

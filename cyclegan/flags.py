@@ -190,7 +190,7 @@ def _check_run(args: Sequence[str]) -> None:
 
 
 def _check_conversion(args: Sequence[str]) -> None:
-    from cyclegan.conversion.settings import ConvertSettings
+    from cyclegan.conversion import ConvertSettings
 
     parse(args, ConvertSettings, prog="cyclegan convert", about="").check()
 

@@ -12,23 +12,23 @@ from pydantic import RootModel, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from cyclegan import plain
-from cyclegan.data.settings import DataSettings, is_there
+from cyclegan.data import DataSettings, is_there
 from cyclegan.discriminators import DISCRIMINATORS
 from cyclegan.errors import UsageError, UserError, in_one_line
-from cyclegan.execution.settings import ExecutionSettings
+from cyclegan.execution import ExecutionSettings
 from cyclegan.generators import GENERATORS
 from cyclegan.kinds import Kind
-from cyclegan.layers.settings import ChannelSettings
-from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.layers import ChannelSettings
+from cyclegan.loggers import LoggerSettings
 from cyclegan.plain import DamagedTextError, from_toml
-from cyclegan.quality.settings import QualitySettings
+from cyclegan.quality import QualitySettings
 from cyclegan.recipes import RECIPES, RecipeSettings
-from cyclegan.recipes.cyclegan.settings import CycleGANSettings
+from cyclegan.recipes.cyclegan import CycleGANSettings
 from cyclegan.run import RunSettings
 from cyclegan.spelling import nearest
 from cyclegan.strict import STRICT
 from cyclegan.text import read_text, without_bytes
-from cyclegan.training.settings import TrainingSettings
+from cyclegan.training import TrainingSettings
 
 
 @dataclass(frozen=True, config=STRICT)

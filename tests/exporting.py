@@ -9,8 +9,8 @@ from conftest import smooth_image
 
 from cyclegan import checkpoint, cli
 from cyclegan.checkpoint import Checkpoint
+from cyclegan.export import FormatName
 from cyclegan.export.formats import FORMATS
-from cyclegan.export.settings import FormatName
 from cyclegan.position import Position
 from cyclegan.settings import from_table
 

@@ -13,23 +13,23 @@ import pytest
 
 import cyclegan
 from cyclegan.atomic import UNFINISHED
+from cyclegan.data import DatasetMode, PreprocessMode
 from cyclegan.data.preprocess import PREPROCESS
-from cyclegan.data.settings import DatasetMode, PreprocessMode
 from cyclegan.data.unpaired import DATASETS
-from cyclegan.features.settings import FeatureName, LayeredName
+from cyclegan.features import FeatureName, LayeredName
 from cyclegan.features.table import BLANK, FEATURES, LAYERED
+from cyclegan.layers import InitType, Norm
 from cyclegan.layers.initialization import INITS
 from cyclegan.layers.normalization import NORMS
-from cyclegan.layers.settings import InitType, Norm
+from cyclegan.losses import GanMode
 from cyclegan.losses.adversarial import ADVERSARIAL
-from cyclegan.losses.perceptual.settings import StyleKind
+from cyclegan.losses.perceptual import StyleKind
 from cyclegan.losses.perceptual.styles import STYLES
-from cyclegan.losses.settings import GanMode
+from cyclegan.recipes.fusion import FusionName
 from cyclegan.recipes.fusion.fusions import FUSIONS
-from cyclegan.recipes.fusion.settings import FusionName
 from cyclegan.run_folder import RunFolder
+from cyclegan.training import LrPolicy
 from cyclegan.training.schedule import POLICIES
-from cyclegan.training.settings import LrPolicy
 from cyclegan.video.encoders import ENCODERS
 from cyclegan.video.endings import WRITABLE_VIDEO
 
@@ -108,10 +108,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     """Not even where the import stands in a function; but settings know what they build."""
     graph = {module_name(path): imports(path) for path in FILES}
     for module in graph:
-        folder, _, name = module.rpartition(".")
-        if name == "settings":
-            built = {other for other in graph[module] if other.startswith(f"{folder}.")}
-            graph[module] -= built if folder != "cyclegan" else set()
+        graph[module] -= {other for other in graph[module] if other.startswith(f"{module}.")}
     assert not list(cycles(graph))
     graph["cyclegan.errors"] = graph["cyclegan.errors"] | {"cyclegan.cli"}
     assert list(cycles(graph)), "one would be found"
@@ -140,7 +137,7 @@ def test_parts_do_not_know_the_root_settings() -> None:
 
 def test_parts_of_a_conversion_take_slices_of_its_settings() -> None:
     """Only the door to a conversion knows all flags of the command."""
-    door = {PACKAGE / "conversion" / "settings.py", PACKAGE / "conversion" / "job.py"}
+    door = {PACKAGE / "conversion" / "__init__.py", PACKAGE / "conversion" / "job.py"}
     for path in FILES:
         part = path.relative_to(PACKAGE).parts[0] in ("conversion", "images", "tiling", "video")
         if part and path not in door:
@@ -240,7 +237,7 @@ def modules_after(code: str) -> set[str]:
 
 def test_the_command_line_imports_nothing_heavy() -> None:
     heavy = {"torch", "torchvision", "albumentations", "cv2", "visdom", "numpy", "pooch"}
-    assert not heavy & modules_after("import cyclegan.cli, cyclegan.conversion.settings")
+    assert not heavy & modules_after("import cyclegan.cli, cyclegan.conversion")
 
 
 def test_conversion_needs_torch_only() -> None:

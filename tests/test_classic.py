@@ -10,7 +10,7 @@ from torch import nn
 
 from cyclegan import classic
 from cyclegan.errors import UserError
-from cyclegan.generators.settings import ResnetSettings
+from cyclegan.generators import ResnetSettings
 
 FOLDER = GOLDEN / "resnet9_nopool"
 

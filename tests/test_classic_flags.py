@@ -13,7 +13,7 @@ from conftest import smooth_image
 
 from cyclegan import cli
 from cyclegan.classic_flags import RULES, rewrite
-from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.conversion import ConvertSettings
 from cyclegan.errors import UsageError
 from cyclegan.flags import parse, parse_run
 from cyclegan.settings import Settings

@@ -14,11 +14,11 @@ from conftest import GOLDEN
 from cyclegan import checkpoint, cli
 from cyclegan.classic_flags import RULES, rewrite
 from cyclegan.commands import train as train_command
-from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.conversion import ConvertSettings
 from cyclegan.device import choose_device
 from cyclegan.errors import UsageError, UserError, in_one_line
 from cyclegan.flags import RunCommand, parse, parse_run, preset_of, refuse_classic
-from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.loggers import LoggerSettings
 from cyclegan.recipes import RECIPES
 from cyclegan.run import RunSettings
 from cyclegan.settings import Settings, flags_of, load_preset

@@ -18,9 +18,8 @@ from cyclegan.device import (
     restore_random_numbers,
     tune,
 )
-from cyclegan.execution import choice
+from cyclegan.execution import ExecutionSettings, choice
 from cyclegan.execution.choice import Work, choose
-from cyclegan.execution.settings import ExecutionSettings
 
 FIRST, SECOND = torch.device("cuda", 0), torch.device("cuda", 1)
 

@@ -11,8 +11,8 @@ from traces import EXECUTIONS, LOSSES, RUNS, STEADY, load, traced
 from cyclegan import classic
 from cyclegan.data.feed import Batch
 from cyclegan.execution.execution import Execution
+from cyclegan.training import TrainingSettings
 from cyclegan.training.schedule import learning_rate
-from cyclegan.training.settings import TrainingSettings
 from cyclegan.training.step import run_step
 
 

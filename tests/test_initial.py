@@ -9,7 +9,7 @@ from conftest import GOLDEN, with_parts
 
 from cyclegan import assemble, checkpoint, cli
 from cyclegan.errors import UserError
-from cyclegan.recipes.cyclegan.settings import WARMUP, AdversarialSettings
+from cyclegan.recipes.cyclegan import WARMUP, AdversarialSettings
 from cyclegan.settings import Settings, from_table
 
 GENERATOR = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"

@@ -10,9 +10,9 @@ from training.test_loop import with_changes
 
 from cyclegan import assemble
 from cyclegan.atomic import remove_unfinished
+from cyclegan.data import DataSettings
 from cyclegan.data.cache import open_cache
 from cyclegan.data.cache_folder import PREFIX
-from cyclegan.data.settings import DataSettings
 from cyclegan.leftovers import remove_folders, temporary_folder
 from cyclegan.run_folder import RunFolder
 

@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from cyclegan import assemble, cli
-from cyclegan.comparison.settings import CompareSettings
-from cyclegan.conversion.settings import ConvertSettings
-from cyclegan.evaluation.settings import EvaluateSettings
-from cyclegan.export.settings import ExportSettings
+from cyclegan.comparison import CompareSettings
+from cyclegan.conversion import ConvertSettings
+from cyclegan.evaluation import EvaluateSettings
+from cyclegan.export import ExportSettings
 from cyclegan.flags import defaults_of, parse, parse_run
 from cyclegan.losses.terms import TERMS, Term, stateless
 from cyclegan.run import RunSettings
-from cyclegan.serving.settings import ServeSettings
+from cyclegan.serving import ServeSettings
 from cyclegan.settings import from_table
-from cyclegan.stylize.settings import StylizeSettings
+from cyclegan.stylize import StylizeSettings
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()

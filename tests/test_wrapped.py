@@ -15,9 +15,9 @@ from torch.nn import functional
 
 from cyclegan import Translator, classic, cli
 from cyclegan.errors import UserError
+from cyclegan.export import FormatName
 from cyclegan.export.formats import FORMATS
-from cyclegan.export.settings import FormatName
-from cyclegan.generators.settings import ResnetSettings
+from cyclegan.generators import ResnetSettings
 from cyclegan.layers.convolution import Convolution, TransposedConvolution
 from cyclegan.wrapped import known
 

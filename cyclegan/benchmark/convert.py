@@ -14,17 +14,17 @@ from pydantic import TypeAdapter
 from rich.progress import Progress
 
 from cyclegan import images
+from cyclegan.benchmark import BenchmarkSettings
 from cyclegan.benchmark.arithmetic import measure_arithmetic
 from cyclegan.benchmark.memory import answer, measure_memory, resident_peak
 from cyclegan.benchmark.pairs import measure
 from cyclegan.benchmark.report import BenchmarkReport
-from cyclegan.benchmark.settings import BenchmarkSettings
+from cyclegan.conversion import ConvertSettings
 from cyclegan.conversion.claims import claims
 from cyclegan.conversion.files import Job, plan
 from cyclegan.conversion.job import load_generator, make_translator, with_input
 from cyclegan.conversion.pictures import PictureConverter
 from cyclegan.conversion.reader import scaled
-from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.storage import LocalStorage
 from cyclegan.conversion.translator import Translator
 from cyclegan.conversion.writer import Ledger, Output

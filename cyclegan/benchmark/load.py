@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from PIL import Image
 
+from cyclegan.benchmark import BenchmarkSettings
 from cyclegan.benchmark.pairs import Pairs, measure
 from cyclegan.benchmark.report import BenchmarkReport
-from cyclegan.benchmark.settings import BenchmarkSettings
+from cyclegan.data import CacheMode, DataSettings
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.cache import open_cache
 from cyclegan.data.folders import list_images
 from cyclegan.data.preprocess import PREPROCESS
-from cyclegan.data.settings import CacheMode, DataSettings
 from cyclegan.data.unpaired import Domain
 from cyclegan.errors import UserError
 from cyclegan.settings import Settings

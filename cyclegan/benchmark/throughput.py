@@ -21,7 +21,7 @@ from rich.table import Table
 
 from cyclegan import checkpoint
 from cyclegan.atomic import atomic_write
-from cyclegan.benchmark.settings import DeviceBenchmarkSettings
+from cyclegan.benchmark import DeviceBenchmarkSettings
 from cyclegan.benchmark.train import TimedStep, arithmetic_of, as_classic, choose_for, step_of
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.device import choose_device, describe, ran_out_of_memory, tune, wait_for

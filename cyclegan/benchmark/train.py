@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from cyclegan.assemble import make_recipe, tune_for, work_of
+from cyclegan.benchmark import BenchmarkSettings
 from cyclegan.benchmark.arithmetic import MeasuredArithmetic, measure_arithmetic
 from cyclegan.benchmark.memory import answer, measure_memory, resident_peak
 from cyclegan.benchmark.pairs import Pairs, measure
 from cyclegan.benchmark.report import BenchmarkReport, gib
-from cyclegan.benchmark.settings import BenchmarkSettings
 from cyclegan.data.feed import Batch
 from cyclegan.data.folders import list_images
 from cyclegan.device import choose_device, wait_for

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cyclegan.benchmark.settings import BenchmarkSettings, DeviceBenchmarkSettings
+from cyclegan.benchmark import BenchmarkSettings, DeviceBenchmarkSettings
 from cyclegan.errors import UsageError
 from cyclegan.flags import Glance, defaults_of, parse, parse_run
 from cyclegan.progress import waiting
@@ -34,7 +34,7 @@ def load(args: Sequence[str]) -> int:
 
 def convert(args: Sequence[str]) -> int:
     """Measure; return the exit code. Raises UserError."""
-    from cyclegan.conversion.settings import ConvertSettings
+    from cyclegan.conversion import ConvertSettings
 
     benchmark, rest = _own(args)
     about = f"{CONVERT}; takes --pairs N, --json and convert's flags"

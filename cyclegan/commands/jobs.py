@@ -29,7 +29,7 @@ CHECK = "look for what can't be trained on"
 
 def convert(args: Sequence[str]) -> int:
     """Convert; return the exit code. Raises UserError."""
-    from cyclegan.conversion.settings import ConvertSettings
+    from cyclegan.conversion import ConvertSettings
 
     refuse_classic(args, "convert")
     settings = parse(args, ConvertSettings, prog="cyclegan convert", about=CONVERT)
@@ -42,7 +42,7 @@ def convert(args: Sequence[str]) -> int:
 
 def stylize(args: Sequence[str]) -> int:
     """Paint; return the exit code. Raises UserError."""
-    from cyclegan.stylize.settings import StylizeSettings
+    from cyclegan.stylize import StylizeSettings
 
     settings = parse(args, StylizeSettings, prog="cyclegan stylize", about=STYLIZE)
     settings.check()
@@ -54,7 +54,7 @@ def stylize(args: Sequence[str]) -> int:
 
 def serve(args: Sequence[str]) -> int:
     """Serve until stopped; return the exit code. Raises UserError."""
-    from cyclegan.serving.settings import ServeSettings
+    from cyclegan.serving import ServeSettings
 
     settings = parse(args, ServeSettings, prog="cyclegan serve", about=SERVE)
     from cyclegan.serving.server import run
@@ -64,7 +64,7 @@ def serve(args: Sequence[str]) -> int:
 
 def export(args: Sequence[str]) -> int:
     """Export; return the exit code. Raises UserError."""
-    from cyclegan.export.settings import ExportSettings
+    from cyclegan.export import ExportSettings
 
     settings = parse(args, ExportSettings, prog="cyclegan export", about=EXPORT)
     settings.check()
@@ -76,7 +76,7 @@ def export(args: Sequence[str]) -> int:
 
 def evaluate(args: Sequence[str]) -> int:
     """Measure; return the exit code. Raises UserError."""
-    from cyclegan.evaluation.settings import EvaluateSettings
+    from cyclegan.evaluation import EvaluateSettings
 
     settings = parse(args, EvaluateSettings, prog="cyclegan evaluate", about=EVALUATE)
     settings.check()
@@ -88,7 +88,7 @@ def evaluate(args: Sequence[str]) -> int:
 
 def compare(args: Sequence[str]) -> int:
     """Write the page; return the exit code. Raises UserError."""
-    from cyclegan.comparison.settings import CompareSettings
+    from cyclegan.comparison import CompareSettings
 
     settings = parse(args, CompareSettings, prog="cyclegan compare", about=COMPARE)
     with waiting("starting compare"):
@@ -99,7 +99,7 @@ def compare(args: Sequence[str]) -> int:
 
 def study(args: Sequence[str]) -> int:
     """Train, measure and compare; return the exit code. Raises UserError."""
-    from cyclegan.study.settings import StudySettings
+    from cyclegan.study import StudySettings
 
     settings = parse(args, StudySettings, prog="cyclegan study", about=STUDY)
     settings.check()
@@ -111,7 +111,7 @@ def study(args: Sequence[str]) -> int:
 
 def dashboard(args: Sequence[str]) -> int:
     """Serve until stopped; return the exit code. Raises UserError."""
-    from cyclegan.dashboard.settings import DashboardSettings
+    from cyclegan.dashboard import DashboardSettings
 
     settings = parse(args, DashboardSettings, prog="cyclegan dashboard", about=DASHBOARD)
     need("cyclegan dashboard", "dashboard", "visdom", "tornado")

@@ -1,1 +1,56 @@
 """Comparison of runs by eye: one page, and votes that don't know whose picture they are for."""
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
+
+from cyclegan.errors import UsageError
+from cyclegan.run import FolderDirection
+from cyclegan.strict import STRICT
+
+RunNames = Annotated[
+    tuple[str, ...],
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="RUN RUN ...", help_behavior_hint=""),
+]
+
+
+@dataclass(frozen=True, config=STRICT)
+class CompareSettings:
+    """Which runs are compared, and on what."""
+
+    runs: RunNames
+    """two runs or more: names, or their files or folders"""
+    input: Path | None = None
+    """folder of images to convert; by default the test images that the first run has beside its
+    training images"""
+    dataroot: Path | None = None
+    """folder that holds testA, testB, trainA and trainB; by default what the first run was trained
+    on"""
+    output: Path = Path("comparison.html")
+    """the page"""
+    images: PositiveInt = 24
+    """images that are shown, from all over the folder"""
+    size: PositiveInt | None = None
+    """pixels a side at which they are converted; by default the first run's crop_size"""
+    direction: FolderDirection = "AtoB"
+    """AtoB or BtoA"""
+    epoch: str = "latest"
+    """which checkpoint of the runs: latest, previous, best or an epoch's number"""
+    figures: bool = True
+    """measure both runs too, as evaluate does"""
+    overwrite: bool = False
+    """replace the page if it is there already"""
+    checkpoints_dir: Path = Path("checkpoints")
+    """folder that holds the runs"""
+    device: str = "auto"
+    """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
+
+    def check(self) -> None:
+        """Raise UsageError where there is nothing to compare."""
+        if len(self.runs) < 2:
+            given = f"only {self.runs[0]}" if self.runs else "none"
+            raise UsageError(f"cyclegan compare takes two runs or more, and was given {given}")

@@ -14,11 +14,11 @@ from av.error import FFmpegError
 from rich.progress import Progress, TaskID
 
 from cyclegan.atomic import hidden_name
+from cyclegan.conversion import Reading
 from cyclegan.conversion.blend import Blend
 from cyclegan.conversion.files import Job
 from cyclegan.conversion.network import paint
 from cyclegan.conversion.reader import SizeAdvice, scaled
-from cyclegan.conversion.settings import Reading
 from cyclegan.conversion.stages import ahead, threads
 from cyclegan.conversion.translator import Translator
 from cyclegan.conversion.writer import Output, OutputError

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cyclegan import checkpoint, classic
-from cyclegan.conversion.settings import ModelChoice
+from cyclegan.conversion import ModelChoice
+from cyclegan.data import DataSettings
 from cyclegan.data.folders import folder_of_test_images, place_of_test_images
-from cyclegan.data.settings import DataSettings
 from cyclegan.errors import UserError
 from cyclegan.run import FolderDirection, check_name
 from cyclegan.settings import Settings, from_record

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cyclegan.conversion import manifest
+from cyclegan.conversion import Format, Locations, Selection, manifest
 from cyclegan.conversion.listed import listed
-from cyclegan.conversion.settings import Format, Locations, Selection
 from cyclegan.data.folders import look_into
 from cyclegan.errors import UsageError, UserError
 from cyclegan.images.formats import (

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from cyclegan import checkpoint, classic
-from cyclegan.conversion import manifest, weights
+from cyclegan.conversion import ConvertSettings, Locations, ModelChoice, manifest, weights
 from cyclegan.conversion.blend import Blend, Mask
 from cyclegan.conversion.claims import claims
 from cyclegan.conversion.domains import tell_mixed_up, test_images_of
@@ -18,19 +18,18 @@ from cyclegan.conversion.files import Job, folder_of, is_video, plan
 from cyclegan.conversion.pictures import PictureConverter
 from cyclegan.conversion.reader import SizeAdvice, pixels_of_two_sizes
 from cyclegan.conversion.report import PAGE, compare, write_page
-from cyclegan.conversion.settings import ConvertSettings, Locations, ModelChoice
 from cyclegan.conversion.storage import LocalStorage, mirrored
 from cyclegan.conversion.translator import Translator, choose_way
 from cyclegan.conversion.weights import Generator
 from cyclegan.conversion.writer import Ledger, Output
 from cyclegan.device import tune
 from cyclegan.errors import UsageError, UserError, in_words, printable
-from cyclegan.execution.settings import Switch
+from cyclegan.execution import Switch
 from cyclegan.packages import need
 from cyclegan.progress import progress_bar, waiting
 from cyclegan.recipes.styles import Styles
 from cyclegan.run import FolderDirection, check_name
-from cyclegan.tiling.settings import Tiling
+from cyclegan.tiling import Tiling
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cyclegan.conversion import Locations, Selection
 from cyclegan.conversion.blend import Blend, BlockPosition
 from cyclegan.conversion.files import Job, plan
 from cyclegan.conversion.reader import Read, SizeAdvice, naming, scaled
-from cyclegan.conversion.settings import Locations, Selection
 from cyclegan.conversion.stages import ahead
 from cyclegan.conversion.translator import Translator
 from cyclegan.device import arriving, ran_out_of_memory, sent

@@ -7,11 +7,11 @@ from functools import partial
 
 from rich.progress import Progress
 
+from cyclegan.conversion import Reading
 from cyclegan.conversion.blend import Blend
 from cyclegan.conversion.files import Job
 from cyclegan.conversion.network import Network
 from cyclegan.conversion.reader import Reader, SizeAdvice
-from cyclegan.conversion.settings import Reading
 from cyclegan.conversion.stages import threads
 from cyclegan.conversion.translator import Translator
 from cyclegan.conversion.writer import Output, OutputError, Writer

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import cast
 
 from cyclegan import images
+from cyclegan.conversion import Reading
 from cyclegan.conversion.files import Job, is_video
-from cyclegan.conversion.settings import Reading
 from cyclegan.conversion.stages import ahead
 from cyclegan.conversion.storage import LocalStorage
 from cyclegan.errors import UserError, in_words

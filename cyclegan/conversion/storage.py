@@ -17,8 +17,7 @@ from threading import Lock
 from typing import Any
 
 from cyclegan.atomic import UNFINISHED, hidden_name
-from cyclegan.conversion import manifest
-from cyclegan.conversion.settings import Locations
+from cyclegan.conversion import Locations, manifest
 from cyclegan.data.cache_folder import user_folder
 from cyclegan.errors import UserError, in_words
 from cyclegan.packages import need

@@ -11,22 +11,21 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cyclegan.classic import Architecture
-from cyclegan.conversion import inputs, weights
-from cyclegan.conversion.settings import NormStatistics
+from cyclegan.conversion import NormStatistics, inputs, weights
 from cyclegan.conversion.weights import Generator
 from cyclegan.device import choose_device, free_memory, ran_out_of_memory
 from cyclegan.errors import UsageError, UserError
+from cyclegan.execution import PrecisionChoice, Switch
 from cyclegan.execution.choice import choose_for_conversion
 from cyclegan.execution.execution import Execution
-from cyclegan.execution.settings import PrecisionChoice, Switch
 from cyclegan.images.picture import Array
 from cyclegan.recipes.styles import NO_STYLES, Styles
 from cyclegan.run import FolderDirection
-from cyclegan.runtimes.settings import Provider, Runtime
+from cyclegan.runtimes import Provider, Runtime
+from cyclegan.tiling import TileMode, Tiling
 from cyclegan.tiling.engine import Block, Tell, TileEngine, silent
 from cyclegan.tiling.reflected import Reflected, margin, padded_side, reflected
 from cyclegan.tiling.rows import PixelsInMemory, Shape, TiledPicture
-from cyclegan.tiling.settings import TileMode, Tiling
 from cyclegan.tiling.stream import streams
 from cyclegan.tiling.table import TILES
 

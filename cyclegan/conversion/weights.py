@@ -11,14 +11,13 @@ from torch import nn
 from cyclegan import checkpoint, classic
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.contents import ending_of
-from cyclegan.conversion.settings import NormStatistics
+from cyclegan.conversion import NormStatistics
 from cyclegan.errors import UsageError, UserError
 from cyclegan.recipes.materials import Converter, Saved
 from cyclegan.recipes.styles import NO_STYLES, Styles
 from cyclegan.run import FolderDirection
-from cyclegan.runtimes import safetensors
+from cyclegan.runtimes import Provider, Runtime, safetensors
 from cyclegan.runtimes.opened import Session
-from cyclegan.runtimes.settings import Provider, Runtime
 from cyclegan.runtimes.table import Choice, choose, parts
 from cyclegan.settings import from_record
 from cyclegan.wrapped import NETWORKS

@@ -17,7 +17,7 @@ from typing import Literal
 from urllib.parse import quote, urlsplit
 
 from cyclegan.errors import UserError
-from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.loggers import LoggerSettings
 from cyclegan.run import RunSettings
 
 Answer = Literal["nobody", "visdom", "another"]

@@ -13,7 +13,7 @@ from cyclegan.dashboard.environments import Environments, is_loaded
 from cyclegan.dashboard.front import with_list, with_overlay, with_waiting
 from cyclegan.dashboard.login import Logins, credential, with_login, write_secret
 from cyclegan.dashboard.page import PageFolder
-from cyclegan.loggers.settings import is_plain
+from cyclegan.loggers import is_plain
 
 
 class PlainNames(UserDict[str, Any]):

@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cyclegan.dashboard import address
+from cyclegan.dashboard import DashboardSettings, address
 from cyclegan.dashboard.login import read_login
-from cyclegan.dashboard.settings import DashboardSettings
 from cyclegan.errors import UsageError
-from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.loggers import LoggerSettings
 from cyclegan.run import RunSettings
 
 log = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ import socket
 import sys
 from pathlib import Path
 
+from cyclegan.dashboard import DashboardSettings
 from cyclegan.dashboard.login import read_login
 from cyclegan.dashboard.server import Service, serve
-from cyclegan.dashboard.settings import DashboardSettings
 
 
 def main(number: str, parent: str, checkpoints_dir: str, host: str, env: str) -> None:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cyclegan.dashboard import address, sources
+from cyclegan.dashboard import DashboardSettings, address, sources
 from cyclegan.dashboard.application import make_application
 from cyclegan.dashboard.guard import Guard
 from cyclegan.dashboard.login import PASSWORD, read_login
 from cyclegan.dashboard.origins import Origins
 from cyclegan.dashboard.page import PageFolder
-from cyclegan.dashboard.settings import DashboardSettings
 from cyclegan.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from cyclegan.data import DataSettings
 from cyclegan.data.cache import Pixels
 from cyclegan.data.preprocess import PREPROCESS
-from cyclegan.data.settings import DataSettings
 from cyclegan.errors import UsageError, in_one_line
 from cyclegan.images import Size
 from cyclegan.images.picture import Picture

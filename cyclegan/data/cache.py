@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from cyclegan import images
 from cyclegan.atomic import atomic_write
+from cyclegan.data import DataSettings
 from cyclegan.data.cache_folder import FOLDERS, PREFIX, TOLD
 from cyclegan.data.preprocess import PREPROCESS
-from cyclegan.data.settings import DataSettings
 from cyclegan.leftovers import remove_folders
 
 _LOOKED_AT = 64  # files: their headers are read in moments, from a network's disk too

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from cyclegan.data.settings import CacheMode
+from cyclegan.data import CacheMode
 from cyclegan.leftovers import temporary_folder
 
 PREFIX = "cyclegan-images-"

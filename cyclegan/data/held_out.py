@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from cyclegan import images
+from cyclegan.data import DataSettings
 from cyclegan.data.feed import Batch
 from cyclegan.data.folders import list_images
-from cyclegan.data.settings import DataSettings
 from cyclegan.data.square import Square
 from cyclegan.errors import UserError
 

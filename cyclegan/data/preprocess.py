@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from cyclegan.data.settings import DataSettings, PreprocessMode
+from cyclegan.data import DataSettings, PreprocessMode
 from cyclegan.images import Size
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cyclegan import images
+from cyclegan.data import DataSettings
 from cyclegan.data.preprocess import PREPROCESS
-from cyclegan.data.settings import DataSettings
 from cyclegan.errors import UserError
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from cyclegan import images
+from cyclegan.data import DatasetMode
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.cache import Cache, Pixels
-from cyclegan.data.settings import DatasetMode
 from cyclegan.errors import UserError
 
 

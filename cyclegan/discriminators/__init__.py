@@ -2,18 +2,167 @@
 
 from typing import TYPE_CHECKING, Protocol, Union
 
-from cyclegan.discriminators.settings import (
-    BasicSettings,
-    MultiscaleSettings,
-    NLayersSettings,
-    PixelSettings,
-    ProjectedSettings,
-)
 from cyclegan.kinds import Kind
-from cyclegan.layers.settings import Norm
+from cyclegan.layers import Norm
 
 if TYPE_CHECKING:
     from torch import nn
+from typing import TYPE_CHECKING, Literal
+
+from pydantic.dataclasses import dataclass
+
+from cyclegan.features import LayeredName
+from cyclegan.layers import Halvings, Width
+from cyclegan.strict import STRICT
+
+
+@dataclass(frozen=True, config=STRICT)
+class BasicSettings:
+    """The 70x70 PatchGAN."""
+
+    netD: Literal["basic"] = "basic"
+    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
+    multiscale (such at several sizes), pixel or
+    projected (a PatchGAN beside heads on the maps of a frozen network)"""
+    ndf: Width = 64
+    """feature maps of the discriminator's first convolution"""
+    spectral_norm: bool = False
+    """divide the discriminator's weights by their largest singular value"""
+
+    @property
+    def smallest_side(self) -> int:
+        """Shortest image side in pixels for which a score comes out."""
+        return NLayersSettings().smallest_side
+
+    def build(self, input_nc: int, norm: Norm) -> "nn.Module":
+        """Return the network, its weights as torch draws them by default."""
+        return NLayersSettings(ndf=self.ndf, spectral_norm=self.spectral_norm).build(input_nc, norm)
+
+
+@dataclass(frozen=True, config=STRICT)
+class NLayersSettings:
+    """A PatchGAN of any depth."""
+
+    netD: Literal["n_layers"] = "n_layers"
+    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
+    multiscale (such at several sizes), pixel or
+    projected (a PatchGAN beside heads on the maps of a frozen network)"""
+    ndf: Width = 64
+    """feature maps of the discriminator's first convolution"""
+    spectral_norm: bool = False
+    """divide the discriminator's weights by their largest singular value"""
+    n_layers_D: Halvings = 3
+    """convolutions of stride 2; 3 is the 70x70 PatchGAN"""
+
+    @property
+    def smallest_side(self) -> int:
+        """Shortest image side in pixels for which a score comes out."""
+        return 3 << self.n_layers_D
+
+    def build(self, input_nc: int, norm: Norm) -> "nn.Module":
+        """Return the network, its weights as torch draws them by default."""
+        from cyclegan.discriminators.patch import PatchDiscriminator
+
+        network = PatchDiscriminator(input_nc, self.ndf, self.n_layers_D, norm=norm)
+        return _normalized(network, spectral=self.spectral_norm)
+
+
+@dataclass(frozen=True, config=STRICT)
+class MultiscaleSettings:
+    """PatchGANs at several sizes of the image."""
+
+    netD: Literal["multiscale"] = "multiscale"
+    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
+    multiscale (such at several sizes), pixel or
+    projected (a PatchGAN beside heads on the maps of a frozen network)"""
+    ndf: Width = 64
+    """feature maps of the discriminator's first convolution"""
+    spectral_norm: bool = False
+    """divide the discriminator's weights by their largest singular value"""
+    n_layers_D: Halvings = 3
+    """convolutions of stride 2; 3 is the 70x70 PatchGAN"""
+    n_scales: Halvings = 2
+    """sizes that are looked at, each half the one before"""
+
+    @property
+    def smallest_side(self) -> int:
+        """Shortest image side in pixels for which a score comes out."""
+        return 3 << (self.n_layers_D + self.n_scales - 1)
+
+    def build(self, input_nc: int, norm: Norm) -> "nn.Module":
+        """Return the network, its weights as torch draws them by default."""
+        from cyclegan.discriminators.patch import MultiscaleDiscriminator
+
+        network = MultiscaleDiscriminator(
+            input_nc, self.ndf, self.n_layers_D, self.n_scales, norm=norm
+        )
+        return _normalized(network, spectral=self.spectral_norm)
+
+
+@dataclass(frozen=True, config=STRICT)
+class PixelSettings:
+    """A discriminator that judges every pixel by itself."""
+
+    netD: Literal["pixel"] = "pixel"
+    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
+    multiscale (such at several sizes), pixel or
+    projected (a PatchGAN beside heads on the maps of a frozen network)"""
+    ndf: Width = 64
+    """feature maps of the discriminator's first convolution"""
+    spectral_norm: bool = False
+    """divide the discriminator's weights by their largest singular value"""
+
+    @property
+    def smallest_side(self) -> int:
+        """Shortest image side in pixels for which a score comes out."""
+        return 1
+
+    def build(self, input_nc: int, norm: Norm) -> "nn.Module":
+        """Return the network, its weights as torch draws them by default."""
+        from cyclegan.discriminators.patch import PixelDiscriminator
+
+        network = PixelDiscriminator(input_nc, self.ndf, norm=norm)
+        return _normalized(network, spectral=self.spectral_norm)
+
+
+@dataclass(frozen=True, config=STRICT)
+class ProjectedSettings:
+    """A PatchGAN beside discriminators on the maps of a frozen network."""
+
+    netD: Literal["projected"] = "projected"
+    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
+    multiscale (such at several sizes), pixel or
+    projected (a PatchGAN beside heads on the maps of a frozen network)"""
+    ndf: Width = 64
+    """feature maps of the discriminator's first convolution"""
+    spectral_norm: bool = False
+    """divide the PatchGAN's weights by their largest singular value, as those of the heads are"""
+    projection: LayeredName = "efficientnet-lite1"
+    """frozen network whose maps are judged"""
+
+    @property
+    def smallest_side(self) -> int:
+        """Shortest image side in pixels for which a score comes out."""
+        return BasicSettings().smallest_side
+
+    def build(self, input_nc: int, norm: Norm) -> "nn.Module":
+        """Return the network, its weights as torch draws them by default."""
+        import torch
+
+        from cyclegan.discriminators.projected import ProjectedDiscriminator
+        from cyclegan.features.table import LAYERED
+
+        patch = BasicSettings(ndf=self.ndf, spectral_norm=self.spectral_norm)
+        with torch.device("cpu"):  # also where only shapes are asked for: it has weights to load
+            features = LAYERED[self.projection](None)
+        return ProjectedDiscriminator(patch.build(input_nc, norm), features)
+
+
+def _normalized(network: "nn.Module", *, spectral: bool) -> "nn.Module":
+    from cyclegan.layers.normalization import with_spectral_norm
+
+    return with_spectral_norm(network) if spectral else network
+
 
 #: The one table of discriminators.
 DISCRIMINATORS = {

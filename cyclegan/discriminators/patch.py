@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cyclegan.layers import Norm
 from cyclegan.layers.convolution import Convolution, FinalConvolution
 from cyclegan.layers.normalization import NORMS, convolution_has_bias
-from cyclegan.layers.settings import Norm
 
 
 class PatchDiscriminator(nn.Module):

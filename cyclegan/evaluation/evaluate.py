@@ -12,12 +12,11 @@ from cyclegan.data.folders import list_images
 from cyclegan.data.square import Square
 from cyclegan.device import choose_device, tune
 from cyclegan.errors import UsageError
-from cyclegan.evaluation import report
+from cyclegan.evaluation import EvaluateSettings, report
 from cyclegan.evaluation.direction import Evaluation, measure
 from cyclegan.evaluation.domain import crops_of, view_of
 from cyclegan.evaluation.quality import Likeness, likeness
 from cyclegan.evaluation.real import vectors_of
-from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import Yardstick, make_yardstick
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import feature_network

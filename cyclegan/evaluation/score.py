@@ -11,7 +11,7 @@ from cyclegan.evaluation.domain import crops_of
 from cyclegan.evaluation.yardstick import MeasuredDirection, make_ways, open_domains
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import feature_network
-from cyclegan.losses.settings import Direction
+from cyclegan.losses import Direction
 from cyclegan.quality.watch import Score
 from cyclegan.settings import Settings
 

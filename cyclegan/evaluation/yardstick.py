@@ -7,14 +7,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cyclegan.data.settings import DataSettings
+from cyclegan.data import DataSettings
 from cyclegan.data.square import Square, View
 from cyclegan.errors import UserError
+from cyclegan.evaluation import EvaluateSettings
 from cyclegan.evaluation.domain import EvaluationDomain, crops_of, open_domain, view_of
 from cyclegan.evaluation.pictures import cut, wholes
 from cyclegan.evaluation.quality import FEWEST
 from cyclegan.evaluation.real import vectors_of
-from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.metrics.content import ssim
 from cyclegan.metrics.kid import Comparison, compare, progress

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from cyclegan.errors import UserError
 from cyclegan.execution.compiler import Compiled
+from cyclegan.layers import Recompute
 from cyclegan.layers.chain import recompute
 from cyclegan.layers.convolution import fold
-from cyclegan.layers.settings import Recompute
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Call = Callable[[Tensor], Tensor]

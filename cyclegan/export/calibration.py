@@ -15,7 +15,7 @@ from cyclegan.conversion.translator import Translator
 from cyclegan.conversion.weights import Generator
 from cyclegan.data.folders import list_images
 from cyclegan.execution.execution import Execution
-from cyclegan.export.settings import ExportSettings
+from cyclegan.export import ExportSettings
 from cyclegan.images import read, to_tensor
 from cyclegan.metrics import mean_absolute_difference
 

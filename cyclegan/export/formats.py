@@ -10,11 +10,9 @@ from torch import Tensor
 from cyclegan import checkpoint
 from cyclegan.classic import Architecture
 from cyclegan.errors import UserError
-from cyclegan.export import onnx, openvino
+from cyclegan.export import FormatName, onnx, openvino
 from cyclegan.export.network import Exportable, program, traced
-from cyclegan.export.settings import FormatName
-from cyclegan.generators import GENERATORS
-from cyclegan.generators.settings import ResnetSettings
+from cyclegan.generators import GENERATORS, ResnetSettings
 from cyclegan.packages import need
 from cyclegan.runtimes.metadata import Metadata
 from cyclegan.runtimes.texts import pack

@@ -17,10 +17,9 @@ from cyclegan.conversion.translator import Translator
 from cyclegan.conversion.weights import Generator
 from cyclegan.errors import UsageError, UserError
 from cyclegan.execution.execution import Execution
-from cyclegan.export import calibration
+from cyclegan.export import ExportSettings, calibration
 from cyclegan.export.formats import FORMATS, ExportFormat, Quantize
 from cyclegan.export.network import Exportable, exportable
-from cyclegan.export.settings import ExportSettings
 from cyclegan.leftovers import temporary_folder
 from cyclegan.progress import progress_bar, waiting
 from cyclegan.recipes.styles import Styles

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from cyclegan.data.cache_folder import user_folder
-from cyclegan.features import efficientnet, vgg
+from cyclegan.features import FeatureName, LayeredName, efficientnet, vgg
 from cyclegan.features import plain as plain_network
 from cyclegan.features.efficientnet import efficientnet_lite0, efficientnet_lite1
 from cyclegan.features.fidelity import fidelity
 from cyclegan.features.layered import LayeredNetwork, as_measure
 from cyclegan.features.network import FeatureNetwork, NoWeightsError
 from cyclegan.features.plain import plain
-from cyclegan.features.settings import FeatureName, LayeredName
 from cyclegan.features.vgg import vgg19
 
 log = logging.getLogger(__name__)

@@ -2,12 +2,139 @@
 
 from typing import TYPE_CHECKING, Protocol, Union
 
-from cyclegan.generators.settings import ResnetSettings, UnetTransformerSettings
 from cyclegan.kinds import Kind
-from cyclegan.layers.settings import Norm
+from cyclegan.layers import Norm
 
 if TYPE_CHECKING:
     from torch import nn
+from typing import TYPE_CHECKING, Literal
+
+from pydantic.dataclasses import dataclass
+
+from cyclegan.layers import Depth, Downsampling, Upsampling, Width
+from cyclegan.strict import STRICT
+
+# A convolution's input, its output and the normalised copy. Measured; a test holds it to peaks.
+FULL_MAPS = 4.2
+# The same of the U-Net: both halves, joined, normalised and convolved.
+JOINED_MAPS = 10.5
+
+
+@dataclass(frozen=True, config=STRICT)
+class ResnetSettings:
+    """The ResNet generator of CycleGAN."""
+
+    netG: Literal["resnet"] = "resnet"
+    """kind of generator: resnet, or resnet_9blocks and resnet_6blocks as the classic names them;
+    unet_transformer"""
+    ngf: Width = 64
+    """feature maps of the generator's first and last convolutions"""
+    n_blocks: Depth = 9
+    """residual blocks: 9 for 256 px and more, 6 for 128 px"""
+    dropout: bool = False
+    """dropout in the residual blocks"""
+    upsampling: Upsampling = "transposed"
+    """how images are enlarged: transposed convolutions as the classic's, resize (convolutions of
+    the enlarged image, which leave no checkerboard), or antialiased (CUT's, which enlarge smoothly
+    first)"""
+    downsampling: Downsampling = "strided"
+    """how images are made smaller: strided convolutions as the classic's, blurred (against
+    aliasing: what is too fine for the smaller size is taken out first), or antialiased (CUT's:
+    convolved at full size, then blurred; twice the memory)"""
+    residual: bool = False
+    """let the network make the change to the image, not the image anew: content is kept from the
+    start; A and B have as many channels"""
+
+    @property
+    def widest(self) -> int:
+        """Channels of the maps at full size."""
+        wide = "antialiased" in (self.upsampling, self.downsampling)
+        return 2 * self.ngf if wide else self.ngf
+
+    @property
+    def multiple(self) -> int:
+        """Sides of its images are multiples of so many pixels, and two of them at least."""
+        return 4
+
+    @property
+    def reach(self) -> int:
+        """Pixels to each side that a pixel is made of, norms apart; a multiple of 4."""
+        return 8 * self.n_blocks + 24  # two convolutions a block, at a quarter of the size
+
+    def bytes_per_pixel(self, input_nc: int, output_nc: int) -> float:
+        """Memory that converting takes at its peak, for each pixel of the picture.
+
+        The peak is in the first and last stages: float32 maps of the widest channels at full size.
+        """
+        return 4 * (FULL_MAPS * self.widest + 2 * (input_nc + output_nc))
+
+    def build(self, input_nc: int, output_nc: int, norm: Norm) -> "nn.Module":
+        """Return the network, its weights as torch draws them by default."""
+        from cyclegan.generators.resnet import ResnetGenerator
+
+        return ResnetGenerator(
+            input_nc,
+            output_nc,
+            self.ngf,
+            self.n_blocks,
+            norm=norm,
+            dropout=self.dropout,
+            upsampling=self.upsampling,
+            downsampling=self.downsampling,
+            residual=self.residual,
+        )
+
+
+@dataclass(frozen=True, config=STRICT)
+class UnetTransformerSettings:
+    """The U-Net with a transformer at its bottom, UVCGAN's generator."""
+
+    netG: Literal["unet_transformer"] = "unet_transformer"
+    """kind of generator: resnet, or resnet_9blocks and resnet_6blocks as the classic names them;
+    unet_transformer"""
+    ngf: Width = 48
+    """feature maps of the generator's first convolution"""
+    n_blocks: Depth = 12
+    """transformer blocks"""
+
+    @property
+    def dropout(self) -> bool:
+        """It has none."""
+        return False
+
+    @property
+    def residual(self) -> bool:
+        """The image comes to its last layers as a map, not as what is added to."""
+        return False
+
+    @property
+    def widest(self) -> int:
+        """Channels of the maps at full size."""
+        return 2 * self.ngf
+
+    @property
+    def multiple(self) -> int:
+        """As above, of what it computes on: it lengthens other sides itself."""
+        return 16
+
+    @property
+    def reach(self) -> None:
+        """The transformer sees the whole picture."""
+        return None
+
+    def bytes_per_pixel(self, input_nc: int, output_nc: int) -> float:
+        """Memory that converting takes at its peak, for each pixel of the picture.
+
+        The peak is where what came down is joined to what goes up, at full size.
+        """
+        return 4 * (JOINED_MAPS * self.ngf + 2 * (input_nc + output_nc))
+
+    def build(self, input_nc: int, output_nc: int, norm: Norm) -> "nn.Module":
+        """Return the network, its weights as torch draws them by default."""
+        from cyclegan.generators.unet_transformer import UnetTransformer
+
+        return UnetTransformer(input_nc, output_nc, self.ngf, self.n_blocks, norm=norm)
+
 
 #: The one table of generators. Names that the classic scripts use for a certain size stand for the
 #: same kind and that size.

@@ -5,6 +5,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from cyclegan.layers import Downsampling, Norm, Upsampling
 from cyclegan.layers.blur import BlurPool, BlurUpsample
 from cyclegan.layers.chain import Chain
 from cyclegan.layers.convolution import (
@@ -16,7 +17,6 @@ from cyclegan.layers.convolution import (
 )
 from cyclegan.layers.normalization import NORMS, convolution_has_bias
 from cyclegan.layers.padding import ReflectionPad
-from cyclegan.layers.settings import Downsampling, Norm, Upsampling
 
 
 class ResnetBlock(nn.Module):

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cyclegan.layers import Norm
 from cyclegan.layers.convolution import Convolution, FinalConvolution, TransposedConvolution
 from cyclegan.layers.normalization import NORMS, convolution_has_bias
 from cyclegan.layers.padding import repeat_border
-from cyclegan.layers.settings import Norm
 
 LEVELS = 4  # times that the image is halved
 HEADS = 6

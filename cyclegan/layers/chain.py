@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from cyclegan.layers import Recompute
 from cyclegan.layers.normalization import InstanceNorm
-from cyclegan.layers.settings import Recompute
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 

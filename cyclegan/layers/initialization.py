@@ -6,7 +6,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from cyclegan.layers.settings import InitType
+from cyclegan.layers import InitType
 
 INITS: dict[InitType, Callable[[Tensor, float], Tensor]] = {
     "normal": lambda weight, gain: nn.init.normal_(weight, 0.0, gain),

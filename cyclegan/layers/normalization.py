@@ -9,8 +9,8 @@ from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
+from cyclegan.layers import Norm
 from cyclegan.layers.padding import is_channels_last
-from cyclegan.layers.settings import Norm
 
 
 class InstanceNorm(nn.Module):

@@ -1,1 +1,58 @@
 """Loggers: what is shown and kept while training."""
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic.dataclasses import dataclass
+
+from cyclegan.errors import UsageError
+from cyclegan.strict import STRICT
+
+
+@dataclass(frozen=True, config=STRICT)
+class LoggerSettings:
+    """How often losses and pictures come, and where they go."""
+
+    print_freq: PositiveInt = 100
+    """images between two entries of losses"""
+    display_freq: NonNegativeInt = 400
+    """images between two grids of pictures; 0: none"""
+    display_seconds: NonNegativeFloat = 10.0
+    """seconds between two grids at least, so that fast steps don't wait for drawing; 0: no limit"""
+    display_images: PositiveInt = 2
+    """held-out images of each domain that are shown in a grid, the same every time"""
+    html: bool = True
+    """keep report.html in the run's folder, refreshed at every checkpoint"""
+    tensorboard: bool = False
+    """write events for TensorBoard too"""
+    use_wandb: bool = False
+    """send everything to Weights & Biases too"""
+    wandb_project_name: str = "CycleGAN"
+    """project of Weights & Biases"""
+
+    def check(self) -> None:
+        """Raise UsageError where no environment has this name, or the address holds a login:
+        settings are kept in files."""
+        if not all(map(is_plain, (self.display_env or "main").split("/"))):
+            raise UsageError(f"--display_env {self.display_env!r}: a plain name without a path")
+        if "@" in self.display_server:
+            raise UsageError(
+                "--display_server: an address without a login; VISDOM_USERNAME and "
+                "VISDOM_PASSWORD in the environment hold that"
+            )
+
+    visdom: bool = True
+    """send losses and pictures to a Visdom server, if one is running"""
+    display_server: str = "http://localhost"
+    """address of the Visdom server"""
+    display_port: PositiveInt = 8097
+    """port of the Visdom server"""
+    display_env: str | None = None
+    """Visdom environment; by default the name of the run"""
+
+
+def is_plain(name: str) -> bool:
+    """Whether an environment may have this name: its file, in the server's folder, is called so."""
+    odd = any(sign in "/\\" or not sign.isprintable() for sign in name)
+    return name.strip() not in ("", ".", "..") and not odd and len(name.encode()) <= _LONGEST
+
+
+_LONGEST = 200  # bytes: with its ending, and that of an unfinished one, it is a file's name

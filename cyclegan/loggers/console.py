@@ -13,9 +13,9 @@ from rich.text import Text
 
 from cyclegan.durations import spoken
 from cyclegan.logged import Catalogue, Curve
+from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.record import Logger, Record
-from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.position import Position
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from pydantic import PositiveInt, TypeAdapter, ValidationError
 from cyclegan.atomic import atomic_write
 from cyclegan.errors import UserError
 from cyclegan.logged import Catalogue
+from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.record import Logger
-from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.plain import DamagedTextError, from_json
 from cyclegan.position import Position
 from cyclegan.run_folder import RunFolder

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from cyclegan.atomic import atomic_write
 from cyclegan.errors import UserError
+from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.record import Logger, Record
-from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.plain import DamagedTextError, from_json, json_lines
 from cyclegan.run_folder import RunFolder
 

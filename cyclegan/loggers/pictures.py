@@ -9,9 +9,9 @@ from typing import TypeVar
 from PIL import Image
 
 from cyclegan import images
+from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.record import Logger, Pictures
-from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.position import Position
 from cyclegan.run_folder import RunFolder
 

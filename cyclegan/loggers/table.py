@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cyclegan.errors import UserError
+from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.console import ConsoleLogger
 from cyclegan.loggers.journey import Journey, JourneyLogger
 from cyclegan.loggers.jsonl import JsonLinesLogger
 from cyclegan.loggers.pictures import PictureLogger
 from cyclegan.loggers.record import Logger
 from cyclegan.loggers.report import ReportLogger
-from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.loggers.tensorboard import TensorBoardLogger
 from cyclegan.loggers.visdom import VisdomLogger
 from cyclegan.loggers.wandb import WandbLogger

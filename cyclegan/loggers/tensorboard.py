@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.record import Logger, Pictures, Record
-from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.packages import need
 from cyclegan.position import Position
 from cyclegan.run_folder import RunFolder

@@ -3,9 +3,9 @@
 import uuid
 
 from cyclegan.errors import UserError, in_one_line
+from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.record import Logger, Pictures, Record
-from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.packages import need
 from cyclegan.position import Position
 from cyclegan.run_folder import RunFolder

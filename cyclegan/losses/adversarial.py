@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cyclegan.logged import Logged
+from cyclegan.losses import GanMode
 from cyclegan.losses.penalties import Penalty
-from cyclegan.losses.settings import GanMode
 from cyclegan.translation import Convert, each_of
 
 

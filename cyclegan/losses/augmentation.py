@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cyclegan.losses.settings import AugmentName
+from cyclegan.losses import AugmentName
 
 
 def colour(images: Tensor) -> Tensor:

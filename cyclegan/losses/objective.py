@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan.errors import UsageError
+from cyclegan.losses import Direction
 from cyclegan.losses.context import Loss, LossContext
-from cyclegan.losses.settings import Direction
 from cyclegan.losses.terms import TERMS, Need
 from cyclegan.spelling import nearest
 from cyclegan.translation import Translation

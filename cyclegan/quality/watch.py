@@ -8,10 +8,10 @@ from statistics import fmean
 
 from cyclegan.checkpoint import BestRow
 from cyclegan.logged import Logged
-from cyclegan.losses.settings import Direction
+from cyclegan.losses import Direction
 from cyclegan.metrics.kid import Kid, Progress
 from cyclegan.position import Position
-from cyclegan.quality.settings import QualitySettings
+from cyclegan.quality import QualitySettings
 
 SHARE = 0.03  # of the time that measuring may take
 

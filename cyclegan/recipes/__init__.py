@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Union
 
 from cyclegan.kinds import Kind
-from cyclegan.recipes.cyclegan.settings import CycleGANSettings
-from cyclegan.recipes.fusion.settings import FusionSettings
-from cyclegan.recipes.one_painting.settings import OnePaintingSettings
+from cyclegan.recipes.cyclegan import CycleGANSettings
+from cyclegan.recipes.fusion import FusionSettings
+from cyclegan.recipes.one_painting import OnePaintingSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from cyclegan.execution.choice import Work
-    from cyclegan.layers.settings import ChannelSettings
+    from cyclegan.layers import ChannelSettings
     from cyclegan.recipes.materials import Converter, Materials, Saved
     from cyclegan.recipes.styles import Styles
     from cyclegan.training.phase import Recipe

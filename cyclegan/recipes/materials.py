@@ -9,8 +9,8 @@ from torch import nn
 
 from cyclegan.classic import Architecture
 from cyclegan.execution.execution import Execution
-from cyclegan.layers.settings import ChannelSettings
-from cyclegan.training.settings import TrainingSettings
+from cyclegan.layers import ChannelSettings
+from cyclegan.training import TrainingSettings
 from cyclegan.wrapped import Weights
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cyclegan.classic import Architecture
 from cyclegan.errors import UserError
-from cyclegan.generators.settings import ResnetSettings
+from cyclegan.generators import ResnetSettings
 from cyclegan.runtimes.metadata import Metadata
 
 log = logging.getLogger(__name__)

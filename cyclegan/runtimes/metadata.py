@@ -12,7 +12,7 @@ from cyclegan import plain
 from cyclegan.classic import Architecture
 from cyclegan.errors import UserError, in_one_line
 from cyclegan.generators import GENERATORS
-from cyclegan.layers.settings import Norm
+from cyclegan.layers import Norm
 from cyclegan.plain import from_json
 from cyclegan.recipes import RECIPES
 from cyclegan.run import FolderDirection

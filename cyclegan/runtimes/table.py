@@ -7,9 +7,8 @@ from pathlib import Path
 
 from cyclegan.contents import check_trust, ending_of, other_than_weights
 from cyclegan.errors import UsageError, UserError
-from cyclegan.runtimes import onnx, openvino, torch_export, torchscript
+from cyclegan.runtimes import Provider, Runtime, onnx, openvino, torch_export, torchscript
 from cyclegan.runtimes.opened import Opened
-from cyclegan.runtimes.settings import Provider, Runtime
 
 Loader = Callable[[Path], Opened]
 

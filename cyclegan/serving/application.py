@@ -15,11 +15,11 @@ from cyclegan import __version__
 from cyclegan.dashboard.address import is_loopback
 from cyclegan.errors import UserError
 from cyclegan.images.formats import UPLOADED
+from cyclegan.serving import ServeSettings
 from cyclegan.serving.admission import Admission
 from cyclegan.serving.desk import Desk, ModelOffered, Place
 from cyclegan.serving.guard import KnownHosts, told
 from cyclegan.serving.header import KINDS, NoPictureError, TooLargeError
-from cyclegan.serving.settings import ServeSettings
 from cyclegan.serving.tasks import BrokenModelError
 from cyclegan.serving.worker import DiedError, TooLongError
 from cyclegan.video.endings import VIDEO

@@ -17,9 +17,9 @@ from pydantic import BaseModel, Field
 from cyclegan.errors import UserError
 from cyclegan.images.formats import UPLOADED
 from cyclegan.run import FolderDirection
+from cyclegan.serving import ServeSettings
 from cyclegan.serving.line import Line
 from cyclegan.serving.models import Model
-from cyclegan.serving.settings import ServeSettings
 from cyclegan.serving.tasks import ConvertTask, CountPixels, Preview
 from cyclegan.video.endings import VIDEO
 

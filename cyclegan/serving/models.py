@@ -11,7 +11,7 @@ from cyclegan.plain import DamagedTextError, from_toml
 from cyclegan.recipes import RecipeSettings, recipe_named
 from cyclegan.run import FolderDirection, check_name
 from cyclegan.run_folder import RunFolder
-from cyclegan.serving.settings import ServeSettings
+from cyclegan.serving import ServeSettings
 
 #: The checkpoints that are offered of a run, and what they are called behind its name.
 EPOCHS = {"latest": "", "best": " (best)", "previous": " (previous)"}

@@ -13,8 +13,8 @@ from cyclegan.dashboard import address
 from cyclegan.errors import UserError
 from cyclegan.leftovers import temporary_folder
 from cyclegan.packages import need
+from cyclegan.serving import ServeSettings
 from cyclegan.serving.models import Model, offered
-from cyclegan.serving.settings import ServeSettings
 from cyclegan.serving.tasks import Inspect
 from cyclegan.serving.worker import Worker
 

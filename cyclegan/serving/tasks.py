@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cyclegan.errors import UsageError, UserError
-from cyclegan.execution.settings import PrecisionChoice
+from cyclegan.execution import PrecisionChoice
 from cyclegan.run import FolderDirection
 from cyclegan.serving.header import count_pixels
 

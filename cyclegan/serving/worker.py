@@ -17,7 +17,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from cyclegan.errors import UserError
-from cyclegan.execution.settings import PrecisionChoice
+from cyclegan.execution import PrecisionChoice
 from cyclegan.serving.header import NoPictureError, TooLargeError
 from cyclegan.serving.tasks import BrokenModelError, Models, Task
 

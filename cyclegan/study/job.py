@@ -14,13 +14,13 @@ from rich.table import Table
 
 from cyclegan import checkpoint
 from cyclegan.atomic import atomic_write
+from cyclegan.comparison import CompareSettings
 from cyclegan.comparison.compare import write_page
-from cyclegan.comparison.settings import CompareSettings
 from cyclegan.device import choose_device
 from cyclegan.errors import UsageError, UserError
+from cyclegan.evaluation import EvaluateSettings
 from cyclegan.evaluation.domain import crops_of
 from cyclegan.evaluation.evaluate import converter
-from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import Yardstick, make_yardstick, open_domains
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import feature_network
@@ -29,9 +29,9 @@ from cyclegan.progress import part, progress_bar, waiting
 from cyclegan.quality.watch import Score
 from cyclegan.run import FolderDirection
 from cyclegan.settings import Settings, load_preset
+from cyclegan.study import StudySettings
 from cyclegan.study.figures import PresetFigures, TurnEnd, chosen, differences, of_preset
 from cyclegan.study.halves import HALVES, Half, make_halves
-from cyclegan.study.settings import StudySettings
 from cyclegan.study.turns import forget, place, train_on
 
 NAME = "study.json"

@@ -12,9 +12,10 @@ from torch import Tensor
 from cyclegan.device import choose_device, limit_met
 from cyclegan.errors import UserError
 from cyclegan.images.picture import Picture
+from cyclegan.losses import StyleLossSettings
 from cyclegan.losses.perceptual.look import Perceptual
-from cyclegan.losses.settings import StyleLossSettings
 from cyclegan.progress import progress_bar
+from cyclegan.stylize import StylizeSettings
 from cyclegan.stylize.optimise import BestPicture, Watch
 from cyclegan.stylize.painting import StylizeProblem, fitted
 from cyclegan.stylize.pictures import (
@@ -25,7 +26,6 @@ from cyclegan.stylize.pictures import (
     read_picture,
     within,
 )
-from cyclegan.stylize.settings import StylizeSettings
 from cyclegan.training.interrupt import StopRequest
 
 

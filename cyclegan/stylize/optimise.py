@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim import LBFGS, Adam, Optimizer
 
-from cyclegan.stylize.settings import Method
+from cyclegan.stylize import Method
 
 #: Pictures (1, 3, H, W) in [-1, 1] -> named losses, whose sum is minimised.
 PictureObjective = Callable[[Tensor], Mapping[str, Tensor]]

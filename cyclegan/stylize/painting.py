@@ -10,8 +10,8 @@ from torch.nn import functional
 from cyclegan.losses.context import LossContext
 from cyclegan.losses.objective import make_objective
 from cyclegan.losses.perceptual.look import Perceptual
+from cyclegan.stylize import Method, Start
 from cyclegan.stylize.optimise import BestPicture, Watch, optimise
-from cyclegan.stylize.settings import Method, Start
 from cyclegan.translation import Translation
 
 COARSEST = 64  # pixels of a shorter side; what is smaller has no style to speak of

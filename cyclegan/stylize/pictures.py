@@ -13,7 +13,7 @@ from cyclegan.images.document import depth_to_write, open_document, write_docume
 from cyclegan.images.encoding import Encoding
 from cyclegan.images.formats import WRITABLE
 from cyclegan.images.picture import Document, Picture
-from cyclegan.stylize.settings import StylizeSettings
+from cyclegan.stylize import StylizeSettings
 
 FEWEST = 32  # pixels of a painting's shorter side
 

@@ -12,9 +12,9 @@ import torch
 from cyclegan.data.feed import Batch
 from cyclegan.device import memory_in_use
 from cyclegan.logged import Logged, catalogue
+from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.grid import picture_grid
 from cyclegan.loggers.record import Logger, Record
-from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.losses.adversarial import DISCRIMINATOR
 from cyclegan.losses.terms import TERMS
 from cyclegan.metrics.collapse import DIVERSITY, LIGHT_AGREEMENT, diversity, light_agreement

@@ -17,13 +17,13 @@ from cyclegan.loggers.journey import finish
 from cyclegan.position import Position
 from cyclegan.quality.watch import QualityWatch
 from cyclegan.run_folder import BEST, RunFolder
+from cyclegan.training import TrainingSettings
 from cyclegan.training.captured import Step
 from cyclegan.training.diary import Diary, Display
 from cyclegan.training.interrupt import CompilerInterrupted, Interrupted, StopRequest
 from cyclegan.training.phase import Phase
 from cyclegan.training.saving import Saver
 from cyclegan.training.schedule import learning_rate
-from cyclegan.training.settings import TrainingSettings
 from cyclegan.training.state import TrainingState
 from cyclegan.training.step import StepResult
 from cyclegan.training.watch import LossWatch

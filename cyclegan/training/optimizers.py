@@ -6,7 +6,7 @@ from itertools import chain
 from torch import nn
 from torch.optim import Adam
 
-from cyclegan.training.settings import TrainingSettings
+from cyclegan.training import TrainingSettings
 
 
 def adam(networks: Iterable[nn.Module], settings: TrainingSettings, *, fused: bool) -> Adam:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from cyclegan.data.feed import Batch
-from cyclegan.losses.settings import Direction
+from cyclegan.losses import Direction
 from cyclegan.training.state import TrainingState
 from cyclegan.translation import Translation
 

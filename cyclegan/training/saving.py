@@ -14,8 +14,8 @@ from torch import Tensor
 from cyclegan import checkpoint
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.position import Position
+from cyclegan.training import TrainingSettings
 from cyclegan.training.pace import Pace
-from cyclegan.training.settings import TrainingSettings
 
 log = logging.getLogger(__name__)
 

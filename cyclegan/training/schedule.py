@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from cyclegan.training.settings import LrPolicy, TrainingSettings
+from cyclegan.training import LrPolicy, TrainingSettings
 
 
 def _linear(done: int, settings: TrainingSettings) -> float:

@@ -12,13 +12,12 @@ import pytest
 from conftest import GOLDEN, smooth_image
 from PIL import Image
 
+from cyclegan.conversion import ConvertSettings, manifest
 from cyclegan.conversion import claims as claims_module
 from cyclegan.conversion import job as job_module
-from cyclegan.conversion import manifest
 from cyclegan.conversion.claims import claims
 from cyclegan.conversion.files import Job, plan
 from cyclegan.conversion.job import convert
-from cyclegan.conversion.settings import ConvertSettings
 
 FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
 FORK = multiprocessing.get_context("fork")  # what is imported need not be again

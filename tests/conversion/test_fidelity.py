@@ -16,9 +16,9 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 from cyclegan import Translator, assemble, images
+from cyclegan.conversion import ConvertSettings
 from cyclegan.conversion.job import convert
-from cyclegan.conversion.settings import ConvertSettings
-from cyclegan.generators.settings import ResnetSettings
+from cyclegan.generators import ResnetSettings
 from cyclegan.settings import from_table
 
 FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"

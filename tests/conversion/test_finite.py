@@ -16,7 +16,7 @@ from cyclegan.conversion.weights import Generator
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
 from cyclegan.export.network import plain
-from cyclegan.generators.settings import ResnetSettings
+from cyclegan.generators import ResnetSettings
 from cyclegan.runtimes.metadata import Metadata
 from cyclegan.serving.tasks import BrokenModelError, Models
 

@@ -19,7 +19,7 @@ from cyclegan.classic import Architecture
 from cyclegan.conversion import translator as translator_module
 from cyclegan.conversion.weights import Generator
 from cyclegan.execution.execution import Execution
-from cyclegan.generators.settings import ResnetSettings
+from cyclegan.generators import ResnetSettings
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,10 @@ from exporting import save_run
 from PIL import Image
 
 from cyclegan import Translator
-from cyclegan.conversion import manifest, network, reader, report, writer
+from cyclegan.conversion import ConvertSettings, manifest, network, reader, report, writer
 from cyclegan.conversion import translator as translator_module
 from cyclegan.conversion.files import plan
 from cyclegan.conversion.job import convert
-from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.weights import load
 from cyclegan.errors import UsageError, UserError
 from cyclegan.execution.execution import Execution
@@ -334,7 +333,7 @@ def test_an_output_that_cannot_be_written(pictures: Path, tmp_path: Path) -> Non
 
 
 def test_grayscale_models_write_grayscale(tmp_path: Path, pictures: Path) -> None:
-    from cyclegan.generators.settings import ResnetSettings
+    from cyclegan.generators import ResnetSettings
 
     network = ResnetSettings(ngf=2, n_blocks=1).build(3, 1, "instance")
     torch.save(network.state_dict(), tmp_path / "gray.pth")
@@ -403,7 +402,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 from cyclegan.conversion import job
-from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.conversion import ConvertSettings
 from cyclegan.conversion.weights import load
 s = ConvertSettings(Path(sys.argv[1]), Path(sys.argv[2]), weights=Path(sys.argv[3]), compile="off",
                     precision="fp32")

@@ -12,12 +12,11 @@ from conftest import GOLDEN, smooth_image
 from PIL import Image
 from torch import Tensor
 
-from cyclegan.conversion import job, manifest, network, reader, writer
+from cyclegan.conversion import ConvertSettings, job, manifest, network, reader, writer
 from cyclegan.conversion import pictures as pictures_module
 from cyclegan.conversion.blend import Blend
 from cyclegan.conversion.job import convert
 from cyclegan.conversion.network import paint_together
-from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.translator import Translator
 from cyclegan.images import tiff
 from cyclegan.images.document import open_document

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from conftest import smooth_image
 
+from cyclegan.conversion import Locations, Selection
 from cyclegan.conversion.files import plan
 from cyclegan.conversion.reader import pixels_of_two_sizes, scaled
-from cyclegan.conversion.settings import Locations, Selection
 
 
 def test_the_shorter_side_is_scaled() -> None:

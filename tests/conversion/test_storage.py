@@ -13,8 +13,8 @@ from conftest import GOLDEN, smooth_image
 from PIL import Image
 
 from cyclegan import Translator
+from cyclegan.conversion import ConvertSettings
 from cyclegan.conversion.job import convert
-from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.storage import RemoteFolder, url_of
 from cyclegan.errors import UserError
 

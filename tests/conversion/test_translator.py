@@ -19,12 +19,11 @@ from cyclegan.conversion import weights
 from cyclegan.conversion.weights import Generator
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
-from cyclegan.generators import GENERATORS
-from cyclegan.generators.settings import ResnetSettings, UnetTransformerSettings
+from cyclegan.generators import GENERATORS, ResnetSettings, UnetTransformerSettings
 from cyclegan.settings import Settings, from_table
+from cyclegan.tiling import Tiling
 from cyclegan.tiling.engine import Block
 from cyclegan.tiling.reflected import padded_side
-from cyclegan.tiling.settings import Tiling
 from cyclegan.tiling.table import TILES
 
 FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"

@@ -18,7 +18,7 @@ from visdom_server import free_port
 from cyclegan.dashboard import login
 from cyclegan.dashboard.application import PlainNames
 from cyclegan.dashboard.origins import Origins
-from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.visdom.client import UnwelcomeError, connect
 
 LOGIN = {"VISDOM_USERNAME": "me", "VISDOM_PASSWORD": "secret"}

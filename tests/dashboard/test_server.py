@@ -303,7 +303,7 @@ def test_training_logs_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With the same two variables; they do no harm where the server asks for no login."""
-    from cyclegan.loggers.settings import LoggerSettings
+    from cyclegan.loggers import LoggerSettings
     from cyclegan.loggers.visdom.client import connect
 
     port = free_port()

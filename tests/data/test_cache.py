@@ -14,10 +14,9 @@ import torch
 from conftest import smooth_image
 
 from cyclegan import assemble, images
-from cyclegan.data import cache, cache_folder
+from cyclegan.data import DataSettings, PreprocessMode, cache, cache_folder
 from cyclegan.data.cache import bytes_of_scaled, open_cache
 from cyclegan.data.feed import Feed
-from cyclegan.data.settings import DataSettings, PreprocessMode
 from cyclegan.settings import Settings
 
 

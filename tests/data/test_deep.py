@@ -11,10 +11,10 @@ from PIL import Image
 
 from cyclegan import Translator, assemble, images
 from cyclegan.cli import run as command
+from cyclegan.conversion import ConvertSettings
 from cyclegan.conversion.job import convert
-from cyclegan.conversion.settings import ConvertSettings
+from cyclegan.data import DataSettings
 from cyclegan.data.augment import Augmentation
-from cyclegan.data.settings import DataSettings
 from cyclegan.data.square import Square
 from cyclegan.data.unpaired import Domain
 from cyclegan.settings import from_table

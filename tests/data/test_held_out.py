@@ -6,9 +6,9 @@ import pytest
 import torch
 from conftest import build_recipe, smooth_image
 
+from cyclegan.data import DataSettings
 from cyclegan.data.folders import folder_of_test_images
 from cyclegan.data.held_out import held_out
-from cyclegan.data.settings import DataSettings
 from cyclegan.errors import UserError
 from cyclegan.metrics.collapse import diversity, light_agreement
 from cyclegan.settings import Settings

@@ -10,9 +10,9 @@ import torch
 from conftest import smooth_image
 from PIL import Image
 
+from cyclegan.data import DataSettings
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.preprocess import PREPROCESS
-from cyclegan.data.settings import DataSettings
 from cyclegan.errors import UsageError
 
 BICUBIC = Image.Resampling.BICUBIC

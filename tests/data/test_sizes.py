@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import smooth_image
 
-from cyclegan.data.settings import DataSettings
+from cyclegan.data import DataSettings
 from cyclegan.data.sizes import check_sizes
 from cyclegan.errors import UserError
 

@@ -9,10 +9,10 @@ from conftest import smooth_image
 
 from cyclegan import assemble
 from cyclegan.benchmark import train
+from cyclegan.data import DataSettings
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.feed import Batch, Feed
 from cyclegan.data.folders import list_images
-from cyclegan.data.settings import DataSettings
 from cyclegan.data.unpaired import Domain, UnpairedImages
 from cyclegan.errors import UserError
 from cyclegan.settings import Settings

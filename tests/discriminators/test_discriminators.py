@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cyclegan.discriminators import DISCRIMINATORS
-from cyclegan.discriminators.settings import BasicSettings, NLayersSettings
+from cyclegan.discriminators import DISCRIMINATORS, BasicSettings, NLayersSettings
 from cyclegan.layers.initialization import initialize
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cyclegan.discriminators.settings import ProjectedSettings
+from cyclegan.discriminators import ProjectedSettings
 from cyclegan.features.table import LAYERED
 from cyclegan.layers.initialization import initialize
 

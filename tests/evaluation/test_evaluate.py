@@ -20,12 +20,11 @@ from cyclegan.cli import run
 from cyclegan.conversion.translator import Translator
 from cyclegan.data.square import Square
 from cyclegan.errors import UsageError, UserError
-from cyclegan.evaluation import real
+from cyclegan.evaluation import EvaluateSettings, real
 from cyclegan.evaluation.domain import crops_of, open_domain, view_of
 from cyclegan.evaluation.evaluate import _paths, compare_folders, converter
 from cyclegan.evaluation.quality import style_distance
 from cyclegan.evaluation.score import make_scorer
-from cyclegan.evaluation.settings import EvaluateSettings
 from cyclegan.evaluation.yardstick import make_ways
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import FEATURES

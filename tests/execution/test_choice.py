@@ -16,12 +16,10 @@ from cyclegan.checkpoint import Checkpoint
 from cyclegan.cli import run
 from cyclegan.device import free_memory
 from cyclegan.errors import UsageError, UserError
-from cyclegan.execution import choice
+from cyclegan.execution import ExecutionSettings, Switch, choice
 from cyclegan.execution.choice import Work, choose, choose_for_conversion
 from cyclegan.execution.execution import Execution
-from cyclegan.execution.settings import ExecutionSettings, Switch
-from cyclegan.generators import GENERATORS
-from cyclegan.generators.settings import ResnetSettings
+from cyclegan.generators import GENERATORS, ResnetSettings
 from cyclegan.position import Position
 from cyclegan.settings import Settings, from_table
 

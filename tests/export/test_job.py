@@ -15,9 +15,8 @@ from PIL import Image
 
 from cyclegan import Translator, classic, cli
 from cyclegan.errors import UsageError, UserError
-from cyclegan.export import job
+from cyclegan.export import ExportSettings, FormatName, job
 from cyclegan.export.formats import FORMATS
-from cyclegan.export.settings import ExportSettings, FormatName
 from cyclegan.packages import install
 from cyclegan.runtimes.metadata import from_texts
 

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from cyclegan.execution.execution import Execution
-from cyclegan.generators import GENERATORS
-from cyclegan.generators.settings import ResnetSettings
+from cyclegan.generators import GENERATORS, ResnetSettings
 
 
 def small(name: str) -> object:

@@ -10,11 +10,10 @@ import torch
 from conftest import GOLDEN, smooth_image
 from PIL import Image
 
-from cyclegan.conversion import job
+from cyclegan.conversion import ConvertSettings, job
 from cyclegan.conversion.blend import Blend
 from cyclegan.conversion.job import convert
 from cyclegan.conversion.network import paint_together
-from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.conversion.translator import Translator
 from cyclegan.features.table import FEATURES
 from cyclegan.images.document import open_document

@@ -14,8 +14,8 @@ from conftest import GOLDEN, smooth_image
 from PIL import Image, PngImagePlugin
 
 from cyclegan import images
+from cyclegan.conversion import ConvertSettings
 from cyclegan.conversion.job import convert
-from cyclegan.conversion.settings import ConvertSettings
 
 MODEL = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
 HALVES = (slice(0, 10), slice(10, 20))
@@ -106,7 +106,7 @@ def test_descriptions_of_the_layout_stay_where_they_are_true(tmp_path: Path, kin
     gray = tmp_path / "gray.pth"
     import torch
 
-    from cyclegan.generators.settings import ResnetSettings
+    from cyclegan.generators import ResnetSettings
 
     torch.manual_seed(0)
     torch.save(ResnetSettings(ngf=2, n_blocks=1).build(1, 1, "instance").state_dict(), gray)

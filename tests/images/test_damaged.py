@@ -10,8 +10,8 @@ import tifffile
 from conftest import GOLDEN, smooth_image
 
 from cyclegan import cli, images
+from cyclegan.conversion import ConvertSettings
 from cyclegan.conversion.job import convert
-from cyclegan.conversion.settings import ConvertSettings
 from cyclegan.images.document import open_document
 
 MODEL = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"

@@ -11,8 +11,8 @@ from pydicom.pixels.processing import convert_color_space
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 from cyclegan import images
+from cyclegan.conversion import Locations, Selection
 from cyclegan.conversion.files import plan
-from cyclegan.conversion.settings import Locations, Selection
 from cyclegan.data.folders import list_images
 from cyclegan.images.document import open_document
 from cyclegan.images.picture import Picture

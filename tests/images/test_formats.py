@@ -8,9 +8,9 @@ from conftest import GOLDEN, smooth_image
 from PIL import Image
 
 from cyclegan import assemble, cli, images
+from cyclegan.conversion import ConvertSettings, Locations, Selection
 from cyclegan.conversion.files import plan
 from cyclegan.conversion.job import convert
-from cyclegan.conversion.settings import ConvertSettings, Locations, Selection
 from cyclegan.data.folders import list_images, look_into
 from cyclegan.errors import UserError
 from cyclegan.images.document import open_document, write_document

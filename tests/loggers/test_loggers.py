@@ -23,12 +23,12 @@ import cyclegan
 from cyclegan.atomic import UNFINISHED
 from cyclegan.durations import spoken
 from cyclegan.errors import UserError
+from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.console import ConsoleLogger, Speed
 from cyclegan.loggers.grid import cell, grid_rows, picture_grid
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import cut_back, read_records, write_table
 from cyclegan.loggers.record import Logger, Record
-from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.loggers.table import LOGGERS, wanted
 from cyclegan.packages import install
 from cyclegan.position import Position
@@ -141,7 +141,7 @@ from pathlib import Path
 from cyclegan.loggers.console import ConsoleLogger
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.record import Record
-from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.loggers import LoggerSettings
 from cyclegan.position import Position
 
 logger = ConsoleLogger(LoggerSettings(), Journey("run", Path("run"), Position(), 200, 6287))

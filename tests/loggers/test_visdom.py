@@ -15,10 +15,10 @@ from PIL import Image
 from visdom_server import Server, eventually, free_port
 
 from cyclegan import assemble, checkpoint
+from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.curves import POINTS
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.record import Logger, Record
-from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.loggers.table import LOGGERS
 from cyclegan.loggers.visdom import page
 from cyclegan.position import Position

@@ -7,7 +7,7 @@ import pytest
 
 from cyclegan.metrics.kid import Kid, Progress
 from cyclegan.position import Position
-from cyclegan.quality.settings import QualitySettings
+from cyclegan.quality import QualitySettings
 from cyclegan.quality.watch import Best, QualityWatch, Score, merit
 
 

@@ -13,14 +13,14 @@ from cyclegan import checkpoint, cli
 from cyclegan.assemble import work_of
 from cyclegan.data.feed import Batch
 from cyclegan.errors import UsageError, UserError
+from cyclegan.execution import ExecutionSettings
 from cyclegan.execution.choice import choose
 from cyclegan.execution.execution import Execution
-from cyclegan.execution.settings import ExecutionSettings
+from cyclegan.export import FormatName
 from cyclegan.export.formats import FORMATS
-from cyclegan.export.settings import FormatName
+from cyclegan.recipes.fusion import FusionName
 from cyclegan.recipes.fusion.fusions import FUSIONS
 from cyclegan.recipes.fusion.network import FusionNetwork
-from cyclegan.recipes.fusion.settings import FusionName
 from cyclegan.settings import Settings, from_table
 from cyclegan.training.step import run_step
 

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from cyclegan.errors import UsageError
-from cyclegan.features.settings import LayeredName
+from cyclegan.features import LayeredName
 from cyclegan.features.table import LAYERED
+from cyclegan.recipes.fusion import FusionNetworkSettings
 from cyclegan.recipes.fusion.network import fusion_network
 from cyclegan.recipes.fusion.recipe import blueprint_of
-from cyclegan.recipes.fusion.settings import FusionNetworkSettings
 from tests.feature_weights import save_vgg
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cyclegan.features.table import LAYERED
 from cyclegan.metrics.collapse import luminance
+from cyclegan.recipes.fusion import FusionName, FusionNetworkSettings
 from cyclegan.recipes.fusion.autoencoder import Decoder, Encoder
 from cyclegan.recipes.fusion.fusions import FUSIONS
 from cyclegan.recipes.fusion.network import (
@@ -17,7 +18,6 @@ from cyclegan.recipes.fusion.network import (
     fusion_network,
     recolored,
 )
-from cyclegan.recipes.fusion.settings import FusionName, FusionNetworkSettings
 
 
 def network(fusion: FusionName = "adain", *, match_colors: bool = False) -> FusionNetwork:

@@ -12,7 +12,7 @@ from torch import Tensor
 from cyclegan import Translator, checkpoint, cli
 from cyclegan.data.feed import Batch
 from cyclegan.errors import UserError
-from cyclegan.generators.settings import ResnetSettings
+from cyclegan.generators import ResnetSettings
 from cyclegan.layers.normalization import Scale
 from cyclegan.recipes.one_painting.palette import Palette, mixed
 from cyclegan.settings import from_table

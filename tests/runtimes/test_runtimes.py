@@ -21,8 +21,8 @@ from cyclegan.conversion.translator import estimated_bytes
 from cyclegan.errors import UsageError, UserError
 from cyclegan.export.formats import FORMATS
 from cyclegan.packages import install
+from cyclegan.runtimes import Provider, Runtime
 from cyclegan.runtimes.onnx import PROVIDERS
-from cyclegan.runtimes.settings import Provider, Runtime
 from cyclegan.runtimes.table import RUNTIMES
 
 

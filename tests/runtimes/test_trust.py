@@ -19,7 +19,7 @@ from cyclegan.flags import parse
 from cyclegan.runtimes.metadata import Metadata
 from cyclegan.runtimes.tensors import read_tensors
 from cyclegan.runtimes.texts import pack
-from cyclegan.serving.settings import ServeSettings
+from cyclegan.serving import ServeSettings
 from cyclegan.serving.tasks import BrokenModelError, Inspect
 from cyclegan.serving.worker import Worker
 

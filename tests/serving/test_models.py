@@ -6,8 +6,8 @@ import pytest
 import tomli_w
 from serving.conftest import write_run
 
+from cyclegan.serving import ServeSettings
 from cyclegan.serving.models import offered
-from cyclegan.serving.settings import ServeSettings
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import torch
 from conftest import smooth_image
 from torch import Tensor
 
+from cyclegan.losses.perceptual import PerceptualSettings
 from cyclegan.losses.perceptual.look import Perceptual
-from cyclegan.losses.perceptual.settings import PerceptualSettings
 from cyclegan.metrics.collapse import luminance
 from cyclegan.stylize.optimise import METHODS, BestPicture, Pyramid, Watch, optimise
 from cyclegan.stylize.painting import StylizeProblem, resized

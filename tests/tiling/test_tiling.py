@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from cyclegan import images
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
-from cyclegan.generators.settings import ResnetSettings
+from cyclegan.generators import ResnetSettings
 from cyclegan.tiling import exact, fast, tiles
 from cyclegan.tiling.engine import TileEngine
 from cyclegan.tiling.moments import Moments

@@ -14,10 +14,9 @@ from cyclegan.checkpoint import Checkpoint
 from cyclegan.errors import UserError
 from cyclegan.loggers.table import LOGGERS, LoggerKind
 from cyclegan.position import Position
-from cyclegan.training import pace
+from cyclegan.training import TrainingSettings, pace
 from cyclegan.training.pace import Pace
 from cyclegan.training.saving import Saver, copied
-from cyclegan.training.settings import TrainingSettings
 
 weights = torch.zeros(1000)
 

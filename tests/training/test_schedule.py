@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
+from cyclegan.training import TrainingSettings
 from cyclegan.training.schedule import POLICIES, learning_rate
-from cyclegan.training.settings import TrainingSettings
 
 
 def rates_of_torch(make: object, epochs: int) -> list[float]:

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from cyclegan.logged import Catalogue
+from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers import journey as journeys
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import read_records, tell_damaged
 from cyclegan.loggers.pictures import opened, saved_pictures, thinned
 from cyclegan.loggers.record import Logger, Pictures, Record
 from cyclegan.loggers.report.page import SLIDER, Report
-from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.position import Position
 from cyclegan.run_folder import RunFolder
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from cyclegan.loggers.settings import LoggerSettings
+from cyclegan.loggers import LoggerSettings
 from cyclegan.packages import need
 
 PATIENCE = 30.0  # seconds that a request may take: a slow server is better than none

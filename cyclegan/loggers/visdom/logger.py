@@ -7,11 +7,11 @@ from queue import Empty, Full, Queue
 from urllib.parse import quote
 
 from cyclegan.errors import UserError
+from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import read_records
 from cyclegan.loggers.pictures import saved_pictures
 from cyclegan.loggers.record import Logger, Pictures, Record
-from cyclegan.loggers.settings import LoggerSettings
 from cyclegan.loggers.visdom.client import RefusedError, UnwelcomeError, address_of, connect
 from cyclegan.loggers.visdom.page import GRIDS, Page, TakenError
 from cyclegan.position import Position

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from cyclegan.losses.perceptual.settings import PerceptualSettings
+from cyclegan.losses.perceptual import PerceptualSettings
 from cyclegan.losses.perceptual.styles import STYLES, Style
 
 Maps = Mapping[str, Tensor]

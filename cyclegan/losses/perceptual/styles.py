@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cyclegan.losses.perceptual.settings import StyleKind
+from cyclegan.losses.perceptual import StyleKind
 
 _TINY = 1e-5  # keeps the deviation's gradient finite where a feature is the same everywhere
 

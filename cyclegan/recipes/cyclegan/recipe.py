@@ -15,16 +15,16 @@ from cyclegan.classic import Architecture
 from cyclegan.data.feed import Batch
 from cyclegan.execution.choice import Work
 from cyclegan.execution.execution import Execution
+from cyclegan.layers import ChannelSettings
 from cyclegan.layers.initialization import initialize
-from cyclegan.layers.settings import ChannelSettings
+from cyclegan.losses import Direction, LossSettings
 from cyclegan.losses.adversarial import ADVERSARIAL, Adversary
 from cyclegan.losses.augmentation import augmentation
 from cyclegan.losses.context import LossContext
 from cyclegan.losses.objective import Objective, make_objectives, needed
 from cyclegan.losses.penalties import Penalty, gradient_penalty, zero_centred_penalty
 from cyclegan.losses.perceptual.look import Perceptual
-from cyclegan.losses.settings import Direction, LossSettings
-from cyclegan.recipes.cyclegan.settings import DISCRIMINATORS, CycleGANSettings
+from cyclegan.recipes.cyclegan import DISCRIMINATORS, CycleGANSettings
 from cyclegan.recipes.materials import Converter, Materials, Saved
 from cyclegan.training.averages import Averages
 from cyclegan.training.optimizers import adam

@@ -1,1 +1,138 @@
 """Fusion: a network that takes on any picture's style."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic.dataclasses import dataclass
+
+from cyclegan.features import LayeredName
+from cyclegan.generators import FULL_MAPS
+from cyclegan.layers import ChannelSettings, Norm, Width
+from cyclegan.losses import StyleLossSettings
+from cyclegan.losses.perceptual import PerceptualSettings
+from cyclegan.strict import STRICT
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cyclegan.execution.choice import Work
+    from cyclegan.recipes.materials import Converter, Materials, Saved
+    from cyclegan.recipes.styles import Styles
+    from cyclegan.training.phase import Recipe
+
+
+FusionName = Literal["adain", "wct", "attention"]
+_WIDEST = 64  # feature maps of VGG-19 at full size
+
+
+@dataclass(frozen=True, config=STRICT)
+class FusionNetworkSettings:
+    """How content and style are joined, and what makes a picture of it."""
+
+    fusion: FusionName = "adain"
+    """how content takes on a style: adain (mean and deviation of each feature), wct (whitening and
+    colouring, how features go together) or attention (learned: each place takes what fits it)"""
+    fusion_layer: str = ""
+    """layer of loss_features whose maps are joined; by default relu4_1 of vgg19, block2 of
+    efficientnet-lite0 or conv3 of plain"""
+    decoder_width: Width = 32
+    """feature maps of the decoder's last stage; each one before has twice as many"""
+    match_colors: bool = False
+    """give what is decoded the mean and covariance of the style's colours: exact on any painting,
+    where a decoder alone has them of those it was trained on"""
+
+    @property
+    def widest(self) -> int:
+        """Channels of the maps at full size."""
+        return max(_WIDEST, self.decoder_width)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Blueprint:
+    """What the converter asks of a generator's settings, of a fusion network.
+
+    All its weights lie in the checkpoint, the encoder's too.
+    """
+
+    settings: FusionNetworkSettings
+    features: LayeredName
+    prepared: bool
+    """whether a layer before the others prepares the colours"""
+    multiple: int
+    """pixels of the image to each of the joined maps"""
+    netG: Literal["fusion"] = "fusion"
+    dropout: bool = False
+    residual: bool = False
+    reach: None = None
+    """statistics are those of the whole picture"""
+
+    @property
+    def widest(self) -> int:
+        """Channels of the maps at full size."""
+        return self.settings.widest
+
+    def bytes_per_pixel(self, input_nc: int, output_nc: int) -> float:
+        """Memory that converting takes at its peak, for each pixel of the picture."""
+        return 4 * (FULL_MAPS * self.widest + 2 * (input_nc + output_nc))
+
+    def build(self, input_nc: int, output_nc: int, norm: Norm) -> "nn.Module":
+        """Return the network, its weights not loaded yet."""
+        from cyclegan.recipes.fusion.network import blank_network
+
+        return blank_network(self.features, self.settings, output_nc, prepared=self.prepared)
+
+
+@dataclass(frozen=True, config=STRICT)
+class FusionSettings:
+    """A network that takes on any picture's style."""
+
+    model: Literal["fusion"] = "fusion"
+    """what is trained: a network that takes on any picture's style"""
+    losses: StyleLossSettings = field(default_factory=StyleLossSettings)
+    perceptual: PerceptualSettings = field(default_factory=PerceptualSettings)
+    fusion: FusionNetworkSettings = field(default_factory=FusionNetworkSettings)
+
+    both_ways: ClassVar[bool] = False
+    given_style: ClassVar[bool] = True
+    fixed: ClassVar[tuple[str, ...]] = ("fusion", "perceptual.loss_features")
+    described: ClassVar[Mapping[str, Any]] = {"fusion": Blueprint}
+    offers: ClassVar[tuple[str, ...]] = ("perceptual",)
+    guessing: ClassVar[float | None] = None
+    same_sizes: ClassVar[bool] = False
+    smallest_side: ClassVar[int] = 24
+    """pixels a side: in less there is no style to learn"""
+
+    @property
+    def frozen_networks(self) -> dict[str, str]:
+        """The trained networks that it learns by, by the key that names each."""
+        return {"loss_features": self.perceptual.loss_features}
+
+    def check(self, channels: ChannelSettings, crop_size: int) -> None:
+        """Nothing of it can contradict anything before its networks are there."""
+
+    def starting_from(self, names: Sequence[str]) -> Self:
+        """The same: nothing depends on what else starts fresh."""
+        return self
+
+    def networks_of(self, channels: ChannelSettings) -> "Sequence[nn.Module]":
+        """None: what its encoder holds is known by its weights alone."""
+        return ()
+
+    def probe(self, channels: ChannelSettings, batch_size: int, side: int) -> "Work":
+        """The whole network."""
+        from cyclegan.recipes.fusion.recipe import probe
+
+        return probe(self, channels, batch_size, side)
+
+    def build(self, materials: "Materials") -> "Recipe":
+        """Return the network with all that trains it."""
+        from cyclegan.recipes.fusion.recipe import build
+
+        return build(self, materials)
+
+    def converter(self, saved: "Saved", styles: "Styles") -> "Converter":
+        """The network in the styles that are given. Raises UsageError where there is none."""
+        from cyclegan.recipes.fusion.recipe import converter
+
+        return converter(self, saved, styles)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cyclegan.layers.convolution import Convolution
-from cyclegan.recipes.fusion.settings import FusionName
+from cyclegan.recipes.fusion import FusionName
 
 _FLAT = 1e-12  # variance below which a feature says nothing of the content
 # Of the largest eigenvalue: directions that hold less are noise, and whitening would blow it up.

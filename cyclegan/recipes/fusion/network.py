@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cyclegan.features import LayeredName
 from cyclegan.features.layered import LayeredNetwork
-from cyclegan.features.settings import LayeredName
 from cyclegan.features.table import BLANK
 from cyclegan.layers.padding import repeat_border
+from cyclegan.recipes.fusion import FusionNetworkSettings
 from cyclegan.recipes.fusion.autoencoder import Decoder, Encoder
 from cyclegan.recipes.fusion.fusions import FUSIONS
-from cyclegan.recipes.fusion.settings import FusionNetworkSettings
 
 _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114  # of light, Rec. 601
 # Light, blue less light and red less light, of red, green and blue; and the way back.

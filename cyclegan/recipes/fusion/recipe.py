@@ -13,20 +13,20 @@ from cyclegan.classic import Architecture
 from cyclegan.data.feed import Batch
 from cyclegan.errors import UsageError
 from cyclegan.execution.choice import Work
-from cyclegan.features.settings import LayeredName
+from cyclegan.features import LayeredName
 from cyclegan.features.table import LAYERED
-from cyclegan.layers.settings import ChannelSettings
+from cyclegan.layers import ChannelSettings
+from cyclegan.losses import Direction, StyleLossSettings
 from cyclegan.losses.context import LossContext
 from cyclegan.losses.objective import Objective, make_objective
 from cyclegan.losses.perceptual.look import Perceptual
-from cyclegan.losses.settings import Direction, StyleLossSettings
+from cyclegan.recipes.fusion import Blueprint, FusionNetworkSettings, FusionSettings
 from cyclegan.recipes.fusion.network import (
     FusionNetwork,
     StyledNetwork,
     blank_network,
     fusion_network,
 )
-from cyclegan.recipes.fusion.settings import Blueprint, FusionNetworkSettings, FusionSettings
 from cyclegan.recipes.materials import Converter, Materials, Saved
 from cyclegan.recipes.styles import Styles, open_style
 from cyclegan.training.averages import Averages

@@ -1,1 +1,78 @@
 """One painting: a generator that learns one picture's style, or those of several."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic.dataclasses import dataclass
+
+from cyclegan.generators import GeneratorSettings, ResnetSettings
+from cyclegan.layers import ChannelSettings, NetworkSettings
+from cyclegan.losses import StyleLossSettings
+from cyclegan.losses.perceptual import PerceptualSettings
+from cyclegan.strict import STRICT
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cyclegan.execution.choice import Work
+    from cyclegan.recipes.materials import Converter, Materials, Saved
+    from cyclegan.recipes.styles import Styles
+    from cyclegan.training.phase import Recipe
+
+
+@dataclass(frozen=True, config=STRICT)
+class OnePaintingSettings:
+    """A generator that learns one picture's style, or those of several."""
+
+    model: Literal["one_painting"] = "one_painting"
+    """what is trained: a generator that learns one picture's style, or those of several"""
+    networks: NetworkSettings = field(default_factory=NetworkSettings)
+    generator: GeneratorSettings = field(default_factory=ResnetSettings)
+    losses: StyleLossSettings = field(default_factory=StyleLossSettings)
+    perceptual: PerceptualSettings = field(default_factory=PerceptualSettings)
+
+    both_ways: ClassVar[bool] = False
+    given_style: ClassVar[bool] = False
+    fixed: ClassVar[tuple[str, ...]] = ("generator",)
+    described: ClassVar[Mapping[str, Any]] = {}
+    offers: ClassVar[tuple[str, ...]] = ("perceptual",)
+    guessing: ClassVar[float | None] = None
+    same_sizes: ClassVar[bool] = False
+    smallest_side: ClassVar[int] = 24
+    """pixels a side: in less there is no style to learn"""
+
+    @property
+    def frozen_networks(self) -> dict[str, str]:
+        """The trained networks that it learns by, by the key that names each."""
+        return {"loss_features": self.perceptual.loss_features}
+
+    def check(self, channels: ChannelSettings, crop_size: int) -> None:
+        """Raise UsageError where settings contradict each other."""
+        channels.check_residual(self.generator.residual)
+
+    def starting_from(self, names: Sequence[str]) -> Self:
+        """The same: nothing depends on what else starts fresh."""
+        return self
+
+    def networks_of(self, channels: ChannelSettings) -> "Sequence[nn.Module]":
+        """Networks that a checkpoint holds at least, by which its size is checked."""
+        return [self.generator.build(channels.input_nc, channels.output_nc, self.networks.norm)]
+
+    def probe(self, channels: ChannelSettings, batch_size: int, side: int) -> "Work":
+        """The generator."""
+        from cyclegan.recipes.one_painting.recipe import probe
+
+        return probe(self, channels, batch_size, side)
+
+    def build(self, materials: "Materials") -> "Recipe":
+        """Return the generator with all that trains it."""
+        from cyclegan.recipes.one_painting.recipe import build
+
+        return build(self, materials)
+
+    def converter(self, saved: "Saved", styles: "Styles") -> "Converter":
+        """The generator, which paints as its mix says where it knows several paintings."""
+        from cyclegan.recipes.one_painting.recipe import converter
+
+        return converter(self, saved, styles)

@@ -16,15 +16,15 @@ from cyclegan.classic import Architecture
 from cyclegan.data.feed import Batch
 from cyclegan.errors import UsageError
 from cyclegan.execution.choice import Work
+from cyclegan.layers import ChannelSettings
 from cyclegan.layers.initialization import initialize
-from cyclegan.layers.settings import ChannelSettings
+from cyclegan.losses import Direction
 from cyclegan.losses.context import LossContext
 from cyclegan.losses.objective import Objective, make_objective
 from cyclegan.losses.perceptual.look import Perceptual
-from cyclegan.losses.settings import Direction
 from cyclegan.recipes.materials import Converter, Materials, Saved
+from cyclegan.recipes.one_painting import OnePaintingSettings
 from cyclegan.recipes.one_painting.palette import NAME, Palette, PaletteGenerator, mixed
-from cyclegan.recipes.one_painting.settings import OnePaintingSettings
 from cyclegan.recipes.styles import Styles, open_style
 from cyclegan.training.averages import Averages
 from cyclegan.training.optimizers import adam

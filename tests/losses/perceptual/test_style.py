@@ -9,13 +9,13 @@ from torch import Tensor
 
 from cyclegan.errors import UsageError
 from cyclegan.features.table import LAYERED
+from cyclegan.losses import StyleLossSettings
 from cyclegan.losses.context import LossContext
 from cyclegan.losses.objective import make_objective
+from cyclegan.losses.perceptual import PerceptualSettings
 from cyclegan.losses.perceptual.look import Perceptual
-from cyclegan.losses.perceptual.settings import PerceptualSettings
 from cyclegan.losses.perceptual.styles import STYLES, gram, statistics
 from cyclegan.losses.pixels import variation
-from cyclegan.losses.settings import StyleLossSettings
 from cyclegan.translation import Translation
 
 MAPS = torch.tensor([[[[1.0, 2.0]], [[3.0, 5.0]]]])  # (1, 2, 1, 2)
