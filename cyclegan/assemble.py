@@ -16,36 +16,31 @@ from cyclegan.checkpoint import BestRow, Checkpoint
 from cyclegan.data import DataSettings
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.cache import open_cache
-from cyclegan.data.feed import Batch, Feed
+from cyclegan.data.check import check_sizes, told_shared
 from cyclegan.data.folders import folder_of_test_images, list_images
-from cyclegan.data.held_out import held_out
+from cyclegan.data.loader import Batch, Feed, held_out
 from cyclegan.data.preprocess import PREPROCESS
-from cyclegan.data.shared import told_shared
-from cyclegan.data.sizes import check_sizes
 from cyclegan.data.unpaired import DATASETS, Domain
 from cyclegan.device import choose_device, describe, limit_met, tune
 from cyclegan.errors import UserError
-from cyclegan.evaluation.score import make_scorer
+from cyclegan.evaluation.direction import make_scorer
 from cyclegan.execution.choice import Chosen, Work, choose
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_from_table
-from cyclegan.initial import initial_weights, take_in
-from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import seconds_spent
+from cyclegan.loggers.logger import Journey
 from cyclegan.loggers.table import make_loggers
 from cyclegan.losses.objective import check_terms
-from cyclegan.position import Position
-from cyclegan.quality.watch import Best, QualityWatch
 from cyclegan.recipes.materials import Materials
-from cyclegan.resume import check_size, take_up
-from cyclegan.run_folder import RunFolder
+from cyclegan.resume import check_size, initial_weights, take_in, take_up
+from cyclegan.run import Position, RunFolder, only_trainer
 from cyclegan.settings import Settings, changes, from_record
+from cyclegan.training.best import Best, QualityWatch
 from cyclegan.training.captured import step_of
-from cyclegan.training.diary import LOGGED, Display
-from cyclegan.training.lock import only_trainer
 from cyclegan.training.loop import Training
 from cyclegan.training.loop import train as run_loop
-from cyclegan.training.phase import Recipe
+from cyclegan.training.step import Recipe
+from cyclegan.training.training_logger import LOGGED, Display
 
 log = logging.getLogger(__name__)
 

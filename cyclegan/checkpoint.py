@@ -14,13 +14,19 @@ from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError,
 from torch import Tensor
 from typing_extensions import TypedDict
 
-from cyclegan.archive import check_content, check_records, is_archive
 from cyclegan.atomic import UNFINISHED, atomic_write, hidden_name
-from cyclegan.contents import PROGRAMS, SAFE, ending_of, other_than_weights
 from cyclegan.device import ran_out_of_memory
 from cyclegan.errors import UserError, in_one_line, in_words
-from cyclegan.position import Position
-from cyclegan.run_folder import LATEST, PREVIOUS, RunFolder
+from cyclegan.run import LATEST, PREVIOUS, Position, RunFolder
+from cyclegan.weights_file import (
+    PROGRAMS,
+    SAFE,
+    check_content,
+    check_records,
+    ending_of,
+    is_archive,
+    other_than_weights,
+)
 
 FORMAT = 1
 #: Where a state holds networks: as they are trained, and averaged over the steps.

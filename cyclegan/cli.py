@@ -10,9 +10,8 @@ from typing import NoReturn
 
 from cyclegan import __version__, classic_flags
 from cyclegan.commands import COMMANDS
-from cyclegan.errors import UsageError, UserError, printable
+from cyclegan.errors import UsageError, UserError, nearest, printable
 from cyclegan.flags import refuse_classic
-from cyclegan.spelling import nearest
 from cyclegan.training.interrupt import ONE_REQUEST, SIGNALS, Interrupted
 
 

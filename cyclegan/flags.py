@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import tyro
 
 from cyclegan import classic_flags
-from cyclegan.errors import UsageError
+from cyclegan.errors import UsageError, nearest
 from cyclegan.recipes import RECIPES
 from cyclegan.settings import (
     KINDS,
@@ -24,7 +24,6 @@ from cyclegan.settings import (
     models_with,
     presets,
 )
-from cyclegan.spelling import nearest
 
 T = TypeVar("T")
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from pydantic import ConfigDict
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -22,3 +24,7 @@ class Kind:
         known = {item.name for item in fields(self.settings)} - {key}
         shared = {name: getattr(current, name) for name in known if hasattr(current, name)}
         return self.settings(**(shared | dict(self.values)))
+
+
+#: Unknown keys and wrong types are errors: a "64" is no number, a misspelt key is not ignored.
+STRICT = ConfigDict(extra="forbid", strict=True)

@@ -1,15 +1,129 @@
-"""A run goes on: what a checkpoint holds, in what its settings build."""
+"""Where a run goes on when its latest checkpoint is damaged or missing."""
 
+import contextlib
+import logging
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from cyclegan.checkpoint import Checkpoint
+from cyclegan import checkpoint, classic
+from cyclegan.atomic import atomic_write
+from cyclegan.checkpoint import Checkpoint, DamagedError
+from cyclegan.classic import NETWORKS
 from cyclegan.device import ran_out_of_memory
 from cyclegan.errors import UserError, in_one_line
-from cyclegan.run_folder import RunFolder
+from cyclegan.loggers.jsonl import read_records
+from cyclegan.run import LATEST, RunFolder, only_trainer
+from cyclegan.runtimes.safetensors import read_tensors
 from cyclegan.settings import Settings
 from cyclegan.training.state import TrainingState
+from cyclegan.training.step import Phase, Recipe
+
+log = logging.getLogger(__name__)
+
+#: Behind the name of a damaged checkpoint that another one has taken the place of.
+DAMAGED = ".damaged"
+
+
+@dataclass(frozen=True)
+class Sound:
+    """The newest checkpoint of a run that is as it was saved."""
+
+    path: Path
+    checkpoint: Checkpoint
+    reason: str = ""
+    """why it is not the latest; empty where it is"""
+    lost: int = 0
+    """images of training that came after it, as far as is known"""
+
+    def __str__(self) -> str:
+        lost = f"{self.lost:,} images of training are lost" if self.lost else "nothing is lost"
+        return f"{self.reason}; going on from {self.path.name} ({self.checkpoint.position}): {lost}"
+
+
+def recover(run: Path) -> Checkpoint:
+    """The latest checkpoint of `run`; the newest sound one takes its place where it is not sound.
+
+    Says which that is, and what is lost. Raises UserError where none is sound.
+    """
+    found = newest_sound(run)
+    if found.reason:
+        with only_trainer(run):
+            found = newest_sound(run)  # once more: from here on no other process writes one
+            if found.reason:
+                _restore(found)
+                log.warning("%s", found)
+    return found.checkpoint
+
+
+def newest_sound(run: Path) -> Sound:
+    """The latest checkpoint of `run`; the newest other one where that is damaged or missing.
+
+    Raises UserError where none is sound.
+    """
+    latest = RunFolder(run).latest
+    reason = f"{latest}: missing"
+    if latest.is_file() or not RunFolder(run).saved():
+        try:
+            return Sound(latest, _trainable(checkpoint.path_of(run, "latest")))
+        except DamagedError as error:
+            reason = str(error)
+    for path in _newest_first(run):
+        with contextlib.suppress(DamagedError):
+            sound = _trainable(path)
+            lost = max(_reached(run) - sound.position.images, 0)
+            return Sound(path, sound, reason, lost)
+    raise UserError(
+        f"{reason}, and {run} holds no other checkpoint that is sound: start a new run with "
+        "another --name"
+    )
+
+
+def _trainable(path: Path) -> Checkpoint:
+    """Load what a run can go on from. Raises DamagedError where it is not whole."""
+    saved = checkpoint.load(path)
+    missing = [name for name in ("optimizers", "pools", "random") if name not in saved.state]
+    if missing:
+        raise DamagedError(f"{path}: no whole checkpoint (no {', '.join(missing)})")
+    return saved
+
+
+def _restore(sound: Sound) -> None:
+    """Make it the latest checkpoint; the damaged one stays beside it under another name."""
+    latest = RunFolder(sound.path.parent).latest
+    with atomic_write(latest) as unfinished:
+        unfinished.unlink()
+        try:
+            unfinished.hardlink_to(sound.path)
+        except OSError:  # a file system without links
+            shutil.copyfile(sound.path, unfinished)
+        if latest.exists():
+            latest.replace(latest.with_name(latest.name + DAMAGED))
+
+
+def _newest_first(run: Path) -> list[Path]:
+    """All checkpoints but the latest that say how far they are; the order of names among equals."""
+    folder = RunFolder(run)
+    paths = [folder.checkpoint(name) for name in folder.saved() if name != LATEST]
+    images = {path: reached for path in paths for reached in _images(path)}
+    return sorted(images, key=lambda path: -images[path])
+
+
+def _reached(run: Path) -> int:
+    """Images that the run had seen, by its damaged checkpoint and by its log."""
+    logged = (record.position.images for record in read_records(RunFolder(run).losses))
+    return max((*_images(RunFolder(run).latest), *logged), default=0)
+
+
+def _images(path: Path) -> Iterator[int]:
+    """Images that a checkpoint had seen, if that much of it is sound."""
+    with contextlib.suppress(UserError):
+        yield checkpoint.load(path, mapped=True).position.images
 
 
 def check_size(settings: Settings, resume: Checkpoint) -> None:
@@ -45,3 +159,90 @@ def take_up(state: TrainingState, resume: Checkpoint, device: torch.device, path
             f"{path}: not what these settings train ({in_one_line(reason)}): start a new run with "
             "another --name"
         ) from error
+
+
+@dataclass(frozen=True)
+class Initial:
+    """The weights of one network, and the file they are from."""
+
+    weights: Mapping[str, Tensor]
+    path: Path
+
+    def __post_init__(self) -> None:
+        """Raises UserError where training would begin with what is no number."""
+        broken = [key for key, tensor in self.weights.items() if not tensor.isfinite().all()]
+        if broken:
+            raise UserError(f"{self.path}: NaN or infinite ({broken[0]}): give other weights")
+
+
+def initial_weights(source: Path, *, trust_code: bool) -> dict[str, Initial]:
+    """What `source` holds, by our names of the networks.
+
+    It is a run's folder, a folder of the classic's files, a checkpoint, or a file of other scripts
+    with one network or several. Programs are opened only with `trust_code`. Raises UserError.
+    """
+    if source.is_dir() and not RunFolder(source).saved():
+        return {
+            name: Initial(classic.clean(read_tensors(path, trust_code=trust_code), path), path)
+            for name, path in classic.find_files(source).items()
+        }
+    path = source
+    if source.is_dir():
+        path = checkpoint.path_of(source, RunFolder(source).newest())
+    content = read_tensors(path, trust_code=trust_code)
+    if checkpoint.is_checkpoint(content):
+        found = checkpoint.from_plain(content, path).state["networks"]
+    else:
+        found = _named(content, path)
+    return {name: Initial(weights, path) for name, weights in found.items()}
+
+
+def _named(content: Any, path: Path) -> dict[str, Mapping[str, Tensor]]:
+    """The networks of a file of other scripts; one alone may be named by the file.
+
+    A generator that nothing names is that of the direction that is trained: published weights are
+    one generator, latest_net_G.pth.
+    """
+    found = classic.every(content, path)
+    named: dict[str, Mapping[str, Tensor]] = {}
+    for name, weights in found.items():
+        alone = len(found) == 1 and classic.is_generator(weights)
+        ours = classic.known(name) or classic.known(path.stem)
+        ours = ours or (NETWORKS["G_A"] if alone else None)
+        if ours is None or ours in named:
+            raise UserError(
+                f"{path}: holds {', '.join(n or 'a network' for n in found)}, and which of "
+                f"{', '.join(NETWORKS.values())} that is, is not clear: call the file "
+                "latest_net_G_A.pth, or the networks netG_A, netG_B, netD_A and netD_B"
+            )
+        named[ours] = weights
+    return named
+
+
+def take_in(recipe: Recipe, given: Mapping[str, Initial]) -> None:
+    """Load what there is, and tell what starts fresh. Raises UserError where nothing fits."""
+    networks = recipe.state.networks
+    taken = [name for name in networks if name in given]
+    source = next(iter(given.values())).path
+    if not taken:
+        raise UserError(
+            f"{source}: holds {', '.join(given)}, and this run trains {', '.join(networks)}"
+        )
+    for name in taken:
+        classic.load_into(networks[name], given[name].weights, given[name].path)
+    fresh = [name for name in networks if name not in given]
+    if fresh:
+        log.warning(
+            "%s: holds %s; %s start fresh%s",
+            source,
+            ", ".join(taken),
+            ", ".join(fresh),
+            _learning_alone(recipe.phases),
+        )
+
+
+def _learning_alone(phases: Sequence[Phase]) -> str:
+    """What learns before the rest does, and for how many steps."""
+    warmup = max(phase.begins for phase in phases)
+    first = " and ".join(phase.name for phase in phases if not phase.begins)
+    return f", and for {warmup} steps the {first} learn alone" if warmup else ""

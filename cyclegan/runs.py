@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from cyclegan.errors import UserError
-from cyclegan.loggers import journey as journeys
-from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import newest_and_holding
-from cyclegan.loggers.record import Record
-from cyclegan.run_folder import RunFolder
-from cyclegan.training.lock import is_trained
+from cyclegan.loggers.logger import Journey, Record, load_run_info
+from cyclegan.run import RunFolder, is_trained
 
 State = Literal["running", "finished", "stopped"]
 
@@ -89,7 +86,7 @@ def summarize(folder: Path) -> RunSummary:
 
 def _journey(folder: Path) -> Journey | None:
     try:
-        return journeys.load(folder)
+        return load_run_info(folder)
     except UserError:
         return None
 

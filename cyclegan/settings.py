@@ -14,21 +14,17 @@ from pydantic.dataclasses import dataclass
 from cyclegan import plain
 from cyclegan.data import DataSettings, is_there
 from cyclegan.discriminators import DISCRIMINATORS
-from cyclegan.errors import UsageError, UserError, in_one_line
+from cyclegan.errors import UsageError, UserError, in_one_line, nearest
 from cyclegan.execution import ExecutionSettings
 from cyclegan.generators import GENERATORS
-from cyclegan.kinds import Kind
+from cyclegan.kinds import STRICT, Kind
 from cyclegan.layers import ChannelSettings
 from cyclegan.loggers import LoggerSettings
-from cyclegan.plain import DamagedTextError, from_toml
-from cyclegan.quality import QualitySettings
+from cyclegan.plain import DamagedTextError, from_toml, read_text, without_bytes
 from cyclegan.recipes import RECIPES, RecipeSettings
 from cyclegan.recipes.cyclegan import CycleGANSettings
 from cyclegan.run import RunSettings
-from cyclegan.spelling import nearest
-from cyclegan.strict import STRICT
-from cyclegan.text import read_text, without_bytes
-from cyclegan.training import TrainingSettings
+from cyclegan.training import QualitySettings, TrainingSettings
 
 
 @dataclass(frozen=True, config=STRICT)

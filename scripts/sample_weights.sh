@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from cyclegan import checkpoint
-from cyclegan.position import Position
+from cyclegan.run import Position
 
 trained, target = map(Path, sys.argv[1:])
 run = checkpoint.load(trained)

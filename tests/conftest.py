@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from cyclegan.execution.execution import Execution
-    from cyclegan.training.phase import Recipe
+    from cyclegan.training.step import Recipe
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -11,7 +11,7 @@ from cyclegan import checkpoint, cli
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.export import FormatName
 from cyclegan.export.formats import FORMATS
-from cyclegan.position import Position
+from cyclegan.run import Position
 from cyclegan.settings import from_table
 
 #: Generators that differ in every layer an exported file has to hold.

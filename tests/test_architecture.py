@@ -21,17 +21,16 @@ from cyclegan.features.table import BLANK, FEATURES, LAYERED
 from cyclegan.layers import InitType, Norm
 from cyclegan.layers.initialization import INITS
 from cyclegan.layers.normalization import NORMS
-from cyclegan.losses import GanMode
+from cyclegan.losses import GanMode, StyleKind
 from cyclegan.losses.adversarial import ADVERSARIAL
-from cyclegan.losses.perceptual import StyleKind
-from cyclegan.losses.perceptual.styles import STYLES
+from cyclegan.losses.perceptual import STYLES
 from cyclegan.recipes.fusion import FusionName
 from cyclegan.recipes.fusion.fusions import FUSIONS
-from cyclegan.run_folder import RunFolder
+from cyclegan.run import RunFolder
 from cyclegan.training import LrPolicy
 from cyclegan.training.schedule import POLICIES
+from cyclegan.video import WRITABLE_VIDEO
 from cyclegan.video.encoders import ENCODERS
-from cyclegan.video.endings import WRITABLE_VIDEO
 
 PACKAGE = Path(cyclegan.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -121,7 +120,7 @@ def cycles(graph: dict[str, set[str]]) -> Iterator[list[str]]:
         yield error.args[1]
 
 
-@pytest.mark.parametrize("name", ["training/step.py", "training/loop.py", "training/phase.py"])
+@pytest.mark.parametrize("name", ["training/step.py", "training/loop.py"])
 def test_step_and_loop_know_neither_the_root_settings_nor_a_recipe(name: str) -> None:
     imported = imports(PACKAGE / name)
     assert "cyclegan.settings" not in imported
@@ -173,7 +172,7 @@ def test_the_names_in_a_run_folder_have_one_owner() -> None:
     run = RunFolder(Path("run"))
     kept = (run.lock, run.settings, run.journey, run.losses, run.table, run.report, run.evaluations)
     names = {path.name for path in (*kept, run.wandb_id, run.latest)} | {UNFINISHED}
-    owners = {f"cyclegan.{name}" for name in ("run_folder", "atomic", "loggers.table")}
+    owners = {f"cyclegan.{name}" for name in ("run", "atomic", "loggers.table")}
     for path in FILES:
         if module_name(path) not in owners:
             nodes = ast.walk(ast.parse(path.read_text()))

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from cyclegan import checkpoint
-from cyclegan.archive import UNFOLDED
 from cyclegan.checkpoint import DamagedError
+from cyclegan.weights_file import UNFOLDED
 
 GOOD = {"weight": torch.arange(4096.0), "bias": torch.zeros(7)}
 

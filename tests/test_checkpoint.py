@@ -10,8 +10,7 @@ import torch
 from cyclegan import checkpoint
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.errors import UserError
-from cyclegan.position import Position
-from cyclegan.run_folder import RunFolder
+from cyclegan.run import Position, RunFolder
 
 CONTENT = Checkpoint(
     {"run": {"name": "x"}},

@@ -9,17 +9,15 @@ import pytest
 from training.test_loop import with_changes
 
 from cyclegan import assemble
-from cyclegan.atomic import remove_unfinished
+from cyclegan.atomic import remove_folders, remove_unfinished, temporary_folder
 from cyclegan.data import DataSettings
-from cyclegan.data.cache import open_cache
-from cyclegan.data.cache_folder import PREFIX
-from cyclegan.leftovers import remove_folders, temporary_folder
-from cyclegan.run_folder import RunFolder
+from cyclegan.data.cache import PREFIX, open_cache
+from cyclegan.run import RunFolder
 
 HOLDING = """
 import sys
 from pathlib import Path
-from cyclegan.leftovers import temporary_folder
+from cyclegan.atomic import temporary_folder
 with temporary_folder("x-", Path(sys.argv[1])) as folder:
     (folder / "kept").touch()
     print(folder, flush=True)

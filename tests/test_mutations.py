@@ -12,10 +12,10 @@ from cyclegan.checkpoint import Checkpoint
 from cyclegan.conversion import weights
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
-from cyclegan.position import Position
-from cyclegan.quality.watch import Best
 from cyclegan.resume import check_size, take_up
+from cyclegan.run import Position
 from cyclegan.settings import Settings, from_table
+from cyclegan.training.best import Best
 
 
 def resume(path: Path, settings: Settings) -> None:

@@ -2,8 +2,7 @@
 
 import pytest
 
-from cyclegan.errors import UserError
-from cyclegan.packages import need
+from cyclegan.errors import UserError, need
 
 
 def test_a_missing_package_names_the_way_out() -> None:

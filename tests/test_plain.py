@@ -12,15 +12,16 @@ import pytest
 from cyclegan import assemble, checkpoint
 from cyclegan.conversion import manifest
 from cyclegan.errors import UserError
-from cyclegan.loggers import evaluations, journey
+from cyclegan.loggers import evaluations
 from cyclegan.loggers.jsonl import read_records
-from cyclegan.loggers.report.logger import write_report
+from cyclegan.loggers.logger import load_run_info
+from cyclegan.loggers.report import write_report
 from cyclegan.plain import DamagedTextError, from_json, from_toml, json_lines
 from cyclegan.runtimes import metadata
-from cyclegan.runtimes.texts import unpack
+from cyclegan.runtimes.metadata import unpack
 from cyclegan.serving import models
 from cyclegan.settings import Settings, load_preset
-from cyclegan.training.diary import LOGGED
+from cyclegan.training.training_logger import LOGGED
 
 HUGE = "1" + 400 * "0"
 LONG = 5000 * "9"
@@ -77,7 +78,7 @@ def test_a_flag_with_a_number_beyond_all_is_one_line() -> None:
 def test_the_journey(tmp_path: Path, kind: str) -> None:
     (tmp_path / "journey.json").write_bytes(BAD[kind])
     with pytest.raises(UserError, match=r"journey\.json: damaged \([^\n]+\); cyclegan train"):
-        journey.load(tmp_path)
+        load_run_info(tmp_path)
 
 
 @pytest.mark.parametrize("kind", BAD)
@@ -203,7 +204,7 @@ def test_nothing_else_than_one_line_comes_of_any_mutation(
     readers: dict[str, Callable[[], object]] = {
         "losses.jsonl": lambda: list(read_records(other / "losses.jsonl")),
         "manifest.jsonl": lambda: manifest.read(other),
-        "journey.json": lambda: journey.load(other),
+        "journey.json": lambda: load_run_info(other),
         "settings.toml": lambda: load_preset(other / "settings.toml").check(),
     }
     chance = random.Random(0)

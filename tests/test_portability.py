@@ -44,7 +44,7 @@ for module in pkgutil.walk_packages(cyclegan.__path__, "cyclegan."):
         print(module.name)
 """
     names = printed(code).split()
-    assert "cyclegan.conversion.claims" in names
+    assert "cyclegan.conversion.manifest" in names
     assert len(names) > 100
 
 

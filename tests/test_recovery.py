@@ -15,8 +15,8 @@ from training.test_loop import assert_same_run, flat
 from cyclegan import checkpoint, cli
 from cyclegan.checkpoint import Checkpoint, DamagedError
 from cyclegan.errors import UserError
-from cyclegan.position import Position
-from cyclegan.recovery import newest_sound, recover
+from cyclegan.resume import newest_sound, recover
+from cyclegan.run import Position
 
 STATE = {
     "networks": {"generator_a_to_b": {"weight": torch.arange(3000.0)}},

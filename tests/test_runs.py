@@ -22,17 +22,15 @@ import pytest
 from cyclegan import assemble, checkpoint, cli
 from cyclegan.errors import UserError
 from cyclegan.locks import lock
-from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.record import Record
+from cyclegan.loggers.logger import Journey, Record
 from cyclegan.loggers.table import LOGGERS, LoggerKind
-from cyclegan.position import Position
+from cyclegan.run import Position, is_trained, only_trainer
 from cyclegan.runs import BestFigure, list_runs, summarize
 from cyclegan.settings import Settings
-from cyclegan.training.lock import is_trained, only_trainer
 
 ASKING = """
 import pathlib, sys
-from cyclegan.training.lock import is_trained
+from cyclegan.run import is_trained
 print(is_trained(pathlib.Path(sys.argv[1])))
 """
 
@@ -122,7 +120,7 @@ def test_a_run_that_goes_on_is_not_finished_any_more(tiny_settings: Settings) ->
 
 TRAINING = """
 import os, pathlib, signal, sys
-from cyclegan.training.lock import only_trainer
+from cyclegan.run import only_trainer
 with only_trainer(pathlib.Path(sys.argv[1])):
     loading = os.fork()
     if loading:

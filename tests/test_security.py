@@ -8,12 +8,12 @@ import pytest
 from conftest import smooth_image
 
 from cyclegan import images
-from cyclegan.contents import PROGRAMS
 from cyclegan.export.formats import FORMATS
 from cyclegan.images.formats import EXTENSIONS, UPLOADED
-from cyclegan.run_folder import RunFolder
+from cyclegan.run import RunFolder
 from cyclegan.runtimes.table import RUNTIMES
-from cyclegan.video.endings import VIDEO
+from cyclegan.video import VIDEO
+from cyclegan.weights_file import PROGRAMS
 
 TEXT = (Path(__file__).parents[1] / "docs" / "security.md").read_text()
 ROWS = [

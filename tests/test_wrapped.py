@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cyclegan import Translator, classic, cli
+from cyclegan.classic import known
 from cyclegan.errors import UserError
 from cyclegan.export import FormatName
 from cyclegan.export.formats import FORMATS
 from cyclegan.generators import ResnetSettings
 from cyclegan.layers.convolution import Convolution, TransposedConvolution
-from cyclegan.wrapped import known
 
 FILES = {
     short: GOLDEN / "resnet9_nopool" / f"initial_net_{short}.pth" for short in classic.NETWORKS

@@ -10,12 +10,11 @@ import torch
 from conftest import GOLDEN, build_recipe
 
 from cyclegan import classic
-from cyclegan.data.feed import Batch
+from cyclegan.data.loader import Batch
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import from_table
-from cyclegan.training.phase import Phase
 from cyclegan.training.state import TrainingState
-from cyclegan.training.step import run_step
+from cyclegan.training.step import Phase, run_step
 
 RUNS = ["resnet9_nopool", "resnet6_pool3"]
 CPU = torch.device("cpu")

@@ -14,23 +14,25 @@ from pydantic import TypeAdapter
 from rich.progress import Progress
 
 from cyclegan import images
+from cyclegan.atomic import temporary_folder
 from cyclegan.benchmark import BenchmarkSettings
-from cyclegan.benchmark.arithmetic import measure_arithmetic
-from cyclegan.benchmark.memory import answer, measure_memory, resident_peak
-from cyclegan.benchmark.pairs import measure
-from cyclegan.benchmark.report import BenchmarkReport
+from cyclegan.benchmark.report import (
+    BenchmarkReport,
+    answer,
+    measure,
+    measure_arithmetic,
+    measure_memory,
+    resident_peak,
+)
 from cyclegan.conversion import ConvertSettings
-from cyclegan.conversion.claims import claims
-from cyclegan.conversion.files import Job, plan
-from cyclegan.conversion.job import load_generator, make_translator, with_input
-from cyclegan.conversion.pictures import PictureConverter
+from cyclegan.conversion.files import Job, claims, plan
+from cyclegan.conversion.job import PictureConverter, load_generator, make_translator, with_input
 from cyclegan.conversion.reader import scaled
 from cyclegan.conversion.storage import LocalStorage
 from cyclegan.conversion.translator import Translator
 from cyclegan.conversion.writer import Ledger, Output
 from cyclegan.device import choose_device
 from cyclegan.execution.execution import Execution
-from cyclegan.leftovers import temporary_folder
 from cyclegan.metrics import mean_absolute_difference
 from cyclegan.progress import waiting
 

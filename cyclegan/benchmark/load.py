@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 
 from cyclegan.benchmark import BenchmarkSettings
-from cyclegan.benchmark.pairs import Pairs, measure
-from cyclegan.benchmark.report import BenchmarkReport
+from cyclegan.benchmark.report import BenchmarkReport, Pairs, measure
 from cyclegan.data import CacheMode, DataSettings
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.cache import open_cache

@@ -20,17 +20,16 @@ from rich.console import Console
 from rich.table import Table
 
 from cyclegan import checkpoint
-from cyclegan.atomic import atomic_write
+from cyclegan.atomic import atomic_write, temporary_folder
 from cyclegan.benchmark import DeviceBenchmarkSettings
 from cyclegan.benchmark.train import TimedStep, arithmetic_of, as_classic, choose_for, step_of
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.device import choose_device, describe, ran_out_of_memory, tune, wait_for
 from cyclegan.errors import UserError, in_one_line
 from cyclegan.execution.execution import Execution
-from cyclegan.leftovers import temporary_folder
 from cyclegan.plain import from_json
-from cyclegan.position import Position
 from cyclegan.progress import waiting
+from cyclegan.run import Position
 from cyclegan.settings import Settings, from_table
 
 Figures = dict[str, Any]

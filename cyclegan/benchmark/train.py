@@ -9,20 +9,27 @@ import torch
 
 from cyclegan.assemble import make_recipe, tune_for, work_of
 from cyclegan.benchmark import BenchmarkSettings
-from cyclegan.benchmark.arithmetic import MeasuredArithmetic, measure_arithmetic
-from cyclegan.benchmark.memory import answer, measure_memory, resident_peak
-from cyclegan.benchmark.pairs import Pairs, measure
-from cyclegan.benchmark.report import BenchmarkReport, gib
-from cyclegan.data.feed import Batch
+from cyclegan.benchmark.report import (
+    BenchmarkReport,
+    MeasuredArithmetic,
+    Pairs,
+    answer,
+    gib,
+    measure,
+    measure_arithmetic,
+    measure_memory,
+    resident_peak,
+)
 from cyclegan.data.folders import list_images
+from cyclegan.data.loader import Batch
 from cyclegan.device import choose_device, wait_for
-from cyclegan.durations import spoken
 from cyclegan.execution.choice import choose
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_of
+from cyclegan.progress import spoken
 from cyclegan.settings import Settings, from_table
 from cyclegan.training import captured
-from cyclegan.training.watch import LossWatch
+from cyclegan.training.step import LossWatch
 
 #: Gives the device one training step; nothing waits for it.
 TimedStep = Callable[[], object]

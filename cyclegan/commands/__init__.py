@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cyclegan.commands import benchmark, jobs, runs, settings, train
+from cyclegan.commands import jobs, runs, train
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ COMMANDS = {
         jobs.SAMPLE, jobs.data_sample, "what is written stays; the same command makes the rest"
     ),
     "data check": Command(jobs.CHECK, jobs.data_check),
-    "benchmark train": Command(benchmark.TRAIN, benchmark.train),
-    "benchmark load": Command(benchmark.LOAD, benchmark.load),
-    "benchmark convert": Command(benchmark.CONVERT, benchmark.convert),
-    "benchmark device": Command(benchmark.DEVICE, benchmark.device),
-    "settings": Command(settings.HELP, settings.run),
+    "benchmark train": Command(jobs.BENCHMARK_TRAIN, jobs.benchmark_train),
+    "benchmark load": Command(jobs.BENCHMARK_LOAD, jobs.benchmark_load),
+    "benchmark convert": Command(jobs.BENCHMARK_CONVERT, jobs.benchmark_convert),
+    "benchmark device": Command(jobs.BENCHMARK_DEVICE, jobs.benchmark_device),
+    "settings": Command(runs.SETTINGS, runs.settings),
 }

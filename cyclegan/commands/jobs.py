@@ -11,9 +11,11 @@ from typing import Annotated
 
 import tyro
 
-from cyclegan.flags import parse, refuse_classic
-from cyclegan.packages import need
+from cyclegan.benchmark import BenchmarkSettings, DeviceBenchmarkSettings
+from cyclegan.errors import UsageError, need
+from cyclegan.flags import Glance, defaults_of, parse, parse_run, refuse_classic
 from cyclegan.progress import waiting
+from cyclegan.settings import Settings
 
 CONVERT = "convert images with a trained generator"
 STYLIZE = "paint one picture like another one, without training"
@@ -144,3 +146,71 @@ def data_check(args: Sequence[str]) -> int:
     from cyclegan.data.check import check
 
     return check(folder)
+
+
+BENCHMARK_TRAIN = "measure training here: time, memory, plan"
+BENCHMARK_LOAD = "measure loading here: decoding, scaling, the cache"
+BENCHMARK_CONVERT = "measure conversion here: time, memory"
+BENCHMARK_DEVICE = "measure what a device reaches: arithmetic, steps, conversion"
+
+
+def benchmark_train(args: Sequence[str]) -> int:
+    """Measure; return the exit code. Raises UserError."""
+    benchmark, settings = _of_run(args, "train", BENCHMARK_TRAIN)
+    with waiting("starting benchmark train"):
+        from cyclegan.benchmark.train import run as run_benchmark
+
+    return run_benchmark(settings, benchmark)
+
+
+def benchmark_load(args: Sequence[str]) -> int:
+    """Measure; return the exit code. Raises UserError."""
+    benchmark, settings = _of_run(args, "load", BENCHMARK_LOAD)
+    with waiting("starting benchmark load"):
+        from cyclegan.benchmark.load import run as run_benchmark
+
+    return run_benchmark(settings, benchmark)
+
+
+def benchmark_convert(args: Sequence[str]) -> int:
+    """Measure; return the exit code. Raises UserError."""
+    from cyclegan.conversion import ConvertSettings
+
+    benchmark, rest = _own(args)
+    about = f"{BENCHMARK_CONVERT}; takes --pairs N, --json and convert's flags"
+    nowhere = ["--output", "benchmark"]  # nothing is written there
+    settings = parse(
+        [*nowhere, *rest], ConvertSettings, prog="cyclegan benchmark convert", about=about
+    )
+    settings.check()
+    with waiting("starting benchmark convert"):
+        from cyclegan.benchmark.convert import run as run_benchmark
+
+    return run_benchmark(settings, benchmark)
+
+
+def benchmark_device(args: Sequence[str]) -> int:
+    """Measure; return the exit code. Raises UserError."""
+    prog = "cyclegan benchmark device"
+    settings = parse(args, DeviceBenchmarkSettings, prog=prog, about=BENCHMARK_DEVICE)
+    with waiting("starting benchmark device"):
+        from cyclegan.benchmark.throughput import run as run_benchmark
+
+    return run_benchmark(settings)
+
+
+def _own(args: Sequence[str]) -> tuple[BenchmarkSettings, list[str]]:
+    """The benchmark's own flags, and the rest."""
+    own, rest = Glance(["pairs"], ["json"]).parse_known_args(args)
+    start = BenchmarkSettings()
+    if (own.pairs is not None and not own.pairs.isdecimal()) or own.pairs == "0":
+        raise UsageError(f"--pairs {own.pairs}: a number from 1")
+    return BenchmarkSettings(int(own.pairs or start.pairs), own.json), rest
+
+
+def _of_run(args: Sequence[str], name: str, about: str) -> tuple[BenchmarkSettings, Settings]:
+    benchmark, rest = _own(args)
+    about = f"{about}; takes --pairs N, --json and the flags of train"
+    command = parse_run(rest, defaults_of(rest), prog=f"cyclegan benchmark {name}", about=about)
+    command.settings.check()
+    return benchmark, command.settings

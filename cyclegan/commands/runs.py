@@ -1,4 +1,4 @@
-"""`cyclegan runs` and `cyclegan report`."""
+"""`cyclegan runs`, `cyclegan report` and `cyclegan settings`: what is asked, without torch."""
 
 import json
 import sys
@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cyclegan.errors import UserError
-from cyclegan.flags import parse
-from cyclegan.run import RunSettings, check_name
-from cyclegan.run_folder import RunFolder
+from cyclegan.errors import UsageError, UserError
+from cyclegan.flags import Glance, defaults_of, parse, parse_run
+from cyclegan.plain import read_text
+from cyclegan.run import RunFolder, RunSettings, check_name
 from cyclegan.runs import RunSummary, list_runs
+from cyclegan.settings import presets
 
 RUNS = "list the runs: running, finished or stopped, how far, how good"
 
@@ -92,9 +93,35 @@ def report(args: Sequence[str]) -> int:
 
         sys.stdout.write(f"table: {write_table(folder.path)}\n")
         return 0
-    from cyclegan.loggers.report.logger import write_report
-    from cyclegan.training.diary import LOGGED
+    from cyclegan.loggers.report import write_report
+    from cyclegan.training.training_logger import LOGGED
 
     path = write_report(folder.path, LOGGED)
     sys.stdout.write(f"look at it: {path.resolve().as_uri()}\n")
     return 0
+
+
+SETTINGS = "print the resolved settings as a TOML preset; --list: the presets there are"
+
+
+def settings(args: Sequence[str]) -> int:
+    """Print them, or what presets there are; return the exit code. Raises UserError."""
+    glance, rest = Glance(switches=["list"]).parse_known_args(args)
+    if glance.list:
+        if rest:
+            raise UsageError(f"--list stands alone: leave {rest[0]} out")
+        sys.stdout.write(_listed())
+        return 0
+    command = parse_run(args, defaults_of(args), prog="cyclegan settings", about=SETTINGS)
+    command.settings.check()
+    import tomli_w
+
+    sys.stdout.write(tomli_w.dumps(command.settings.table()))
+    return 0
+
+
+def _listed() -> str:
+    """A line for each preset: its name, and the first line of its file, which says what it is."""
+    width = max(map(len, presets()))
+    firsts = {name: read_text(path).splitlines()[0] for name, path in presets().items()}
+    return "".join(f"{name:<{width}}  {first.lstrip('# ')}\n" for name, first in firsts.items())

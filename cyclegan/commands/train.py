@@ -9,11 +9,9 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from cyclegan.errors import UsageError, UserError
+from cyclegan.errors import UsageError, UserError, need
 from cyclegan.flags import Glance, RunCommand, defaults_of, parse_run
-from cyclegan.packages import need
-from cyclegan.run import RunSettings
-from cyclegan.run_folder import RunFolder
+from cyclegan.run import RunFolder, RunSettings
 from cyclegan.settings import Settings, changes, from_record, is_fixed, load_record
 from cyclegan.training.interrupt import CompilerInterrupted, Interrupted, StopRequest
 
@@ -90,7 +88,7 @@ def _resume(
 
 def _go_on(args: Sequence[str], folder: Path) -> int:
     from cyclegan import assemble
-    from cyclegan.recovery import recover
+    from cyclegan.resume import recover
 
     saved, path = recover(folder), RunFolder(folder).latest
     kept = from_record(saved.settings, str(path))

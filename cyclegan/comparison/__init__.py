@@ -8,8 +8,8 @@ from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
+from cyclegan.kinds import STRICT
 from cyclegan.run import FolderDirection
-from cyclegan.strict import STRICT
 
 RunNames = Annotated[
     tuple[str, ...],

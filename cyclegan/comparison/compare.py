@@ -16,14 +16,13 @@ from cyclegan.comparison import CompareSettings
 from cyclegan.conversion.translator import Translator
 from cyclegan.data import DataSettings
 from cyclegan.data.folders import folder_of_test_images, list_images
-from cyclegan.data.square import Square
+from cyclegan.data.preprocess import Square
 from cyclegan.errors import UserError
 from cyclegan.evaluation import EvaluateSettings
-from cyclegan.evaluation.domain import crops_of, view_of
+from cyclegan.evaluation.domain import crops_of, spread_out, view_of, wholes
+from cyclegan.evaluation.eval_set import make_yardstick
 from cyclegan.evaluation.evaluate import evaluate_checkpoint
-from cyclegan.evaluation.pictures import spread_out, wholes
 from cyclegan.evaluation.report import rows
-from cyclegan.evaluation.yardstick import make_yardstick
 from cyclegan.features.table import feature_network
 from cyclegan.progress import tracked
 from cyclegan.settings import Settings, from_record

@@ -9,11 +9,11 @@ from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
 from cyclegan.execution import PrecisionChoice, Switch
-from cyclegan.images.encoding import Chroma, Encoding
+from cyclegan.images import Chroma, Encoding
 from cyclegan.images.formats import NAMES
+from cyclegan.kinds import STRICT
 from cyclegan.run import FolderDirection
 from cyclegan.runtimes import Provider, Runtime
-from cyclegan.strict import STRICT
 from cyclegan.tiling import TileMode, Tiling
 
 ConvertDirections = Literal["AtoB", "BtoA", "both"]

@@ -23,14 +23,13 @@ from cyclegan.conversion.stages import ahead, threads
 from cyclegan.conversion.translator import Translator
 from cyclegan.conversion.writer import Output, OutputError
 from cyclegan.errors import UserError
-from cyclegan.images.encoding import Encoding
+from cyclegan.images import Encoding
 from cyclegan.images.picture import RANGES, Picture
 from cyclegan.video.clip import Clip, DamagedClipError, Frame, frames, open_clip
 from cyclegan.video.encoders import VideoEncoder, encoder_of
-from cyclegan.video.joining import join
+from cyclegan.video.joining import check_holds_sound, join
 from cyclegan.video.segments import LENGTH, Segments, Steadied
 from cyclegan.video.stabilizer import Stabilizer
-from cyclegan.video.tracks import check_holds_sound
 
 log = logging.getLogger(__name__)
 _KEY = 12  # digits of what a clip's segments are made of

@@ -3,33 +3,96 @@
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import Progress
 
 from cyclegan import checkpoint, classic
-from cyclegan.conversion import ConvertSettings, Locations, ModelChoice, manifest, weights
+from cyclegan.conversion import ConvertSettings, Locations, ModelChoice, Reading, manifest, weights
 from cyclegan.conversion.blend import Blend, Mask
-from cyclegan.conversion.claims import claims
 from cyclegan.conversion.domains import tell_mixed_up, test_images_of
-from cyclegan.conversion.files import Job, folder_of, is_video, plan
-from cyclegan.conversion.pictures import PictureConverter
-from cyclegan.conversion.reader import SizeAdvice, pixels_of_two_sizes
-from cyclegan.conversion.report import PAGE, compare, write_page
+from cyclegan.conversion.files import Job, claims, folder_of, is_video, plan
+from cyclegan.conversion.network import Network
+from cyclegan.conversion.reader import Reader, SizeAdvice, pixels_of_two_sizes
+from cyclegan.conversion.stages import threads
 from cyclegan.conversion.storage import LocalStorage, mirrored
 from cyclegan.conversion.translator import Translator, choose_way
 from cyclegan.conversion.weights import Generator
-from cyclegan.conversion.writer import Ledger, Output
-from cyclegan.device import tune
-from cyclegan.errors import UsageError, UserError, in_words, printable
+from cyclegan.conversion.writer import (
+    PAGE,
+    Ledger,
+    Output,
+    OutputError,
+    Writer,
+    compare,
+    write_page,
+)
+from cyclegan.device import cores, tune
+from cyclegan.errors import UsageError, UserError, in_words, need, printable
 from cyclegan.execution import Switch
-from cyclegan.packages import need
-from cyclegan.progress import progress_bar, waiting
-from cyclegan.recipes.styles import Styles
+from cyclegan.images import Encoding
+from cyclegan.progress import part, progress_bar, waiting
+from cyclegan.recipes.materials import Styles
 from cyclegan.run import FolderDirection, check_name
 from cyclegan.tiling import Tiling
+
+_TOGETHER_ON_A_GPU = 8
+
+
+@dataclass(frozen=True)
+class PictureConverter:
+    """Converts file after file with one generator: a reader, a network and a writer."""
+
+    translator: Translator
+    output: Output
+    blend: Blend = field(default_factory=Blend)
+    reading: Reading = field(default_factory=Reading)
+    encoding: Encoding = field(default_factory=Encoding)
+    advice: SizeAdvice = field(default_factory=SizeAdvice)
+    also: Sequence[str] = ()
+    """what is made beside the conversions, by name"""
+    back: Translator | None = None
+    """the other generator, where that needs it"""
+
+    def __call__(self, todo: Sequence[Job], bar: Progress) -> list[str]:
+        """Return a line for each that failed.
+
+        The next ones are read and the last ones written meanwhile, by as many threads each as half
+        the cores; how much of that is in memory depends on no number of files.
+        """
+        task = bar.add_task("converting", total=len(todo), unit="pictures")
+        many = 1 if self.translator.device.type == "cpu" else _TOGETHER_ON_A_GPU
+        at_once, count = self.reading.batch_size or many, max(1, cores() // 2)
+        most = 2 * (at_once + count - 1)
+        values = self.reading.range or self.translator.generator.values
+        failed: list[str] = []
+        with (
+            threads(count) as read,
+            threads(1) as computed,
+            threads(count, always_end=True) as written,
+        ):
+            storage = self.output.storage
+            reader = Reader(self.reading, values, storage, at_once, most, read)
+            how = (self.blend, self.advice, computed, self.also, self.back)
+            network = Network(self.translator, *how)
+            writer = Writer(self.output, self.encoding, written, most, failed)
+            try:
+                for jobs in self.output.claims.shared(todo):
+                    for group in reader.groups(jobs, writer.fail):
+                        made = network.convert(group, partial(part, bar, task), writer.fail)
+                        writer.write(made, partial(bar.advance, task))
+                    writer.end()
+            except OutputError:
+                for line in failed:
+                    log.warning("%s", line)
+                raise
+            bar.update(task, completed=len(todo))
+        return failed
+
 
 log = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ from cyclegan.conversion.reader import Read, SizeAdvice, naming, scaled
 from cyclegan.conversion.stages import ahead
 from cyclegan.conversion.translator import Translator
 from cyclegan.device import arriving, ran_out_of_memory, sent
+from cyclegan.images import Encoding
 from cyclegan.images.document import check_holds, depth_to_write, open_document, write_document
-from cyclegan.images.encoding import Encoding
 from cyclegan.images.picture import Document, Picture, PixelDepth
-from cyclegan.tiling.engine import Tell, silent
 from cyclegan.tiling.rows import Shape
+from cyclegan.tiling.tiles import Tell, silent
 
 #: Shows one picture, by its name, and what hears which share of it is done.
 Shown = Callable[[str], AbstractContextManager[Tell]]

@@ -21,7 +21,7 @@ from cyclegan.errors import UserError, in_words
 from cyclegan.images import Size
 from cyclegan.images.document import open_document
 from cyclegan.images.picture import Document, Picture
-from cyclegan.tiling.reflected import padded_side
+from cyclegan.tiling.tiles import padded_side
 
 log = logging.getLogger(__name__)
 _LOOKED_AT = 64  # headers

@@ -18,9 +18,8 @@ from typing import Any
 
 from cyclegan.atomic import UNFINISHED, hidden_name
 from cyclegan.conversion import Locations, manifest
-from cyclegan.data.cache_folder import user_folder
-from cyclegan.errors import UserError, in_words
-from cyclegan.packages import need
+from cyclegan.data.cache import user_folder
+from cyclegan.errors import UserError, in_words, need
 from cyclegan.progress import waiting
 
 log = logging.getLogger(__name__)

@@ -10,17 +10,16 @@ from torch import nn
 
 from cyclegan import checkpoint, classic
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.contents import ending_of
+from cyclegan.classic import NETWORKS
 from cyclegan.conversion import NormStatistics
 from cyclegan.errors import UsageError, UserError
-from cyclegan.recipes.materials import Converter, Saved
-from cyclegan.recipes.styles import NO_STYLES, Styles
+from cyclegan.recipes.materials import NO_STYLES, Converter, Saved, Styles
 from cyclegan.run import FolderDirection
 from cyclegan.runtimes import Provider, Runtime, safetensors
 from cyclegan.runtimes.opened import Session
 from cyclegan.runtimes.table import Choice, choose, parts
 from cyclegan.settings import from_record
-from cyclegan.wrapped import NETWORKS
+from cyclegan.weights_file import ending_of
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
-from cyclegan.strict import STRICT
+from cyclegan.kinds import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -75,7 +75,7 @@ def told_early(loggers: LoggerSettings, run: RunSettings) -> Iterator[None]:
 @contextmanager
 def told_once(page: str) -> Iterator[None]:
     """While entered, what sends to a server does not say once more where it shows the run."""
-    sender = logging.getLogger("cyclegan.loggers.visdom.logger")
+    sender = logging.getLogger("cyclegan.loggers.visdom")
 
     def is_news(record: logging.LogRecord) -> bool:
         return record.getMessage() != f"dashboard: {page}"

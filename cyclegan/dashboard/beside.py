@@ -65,7 +65,7 @@ def _start(loggers: LoggerSettings, run: RunSettings) -> "subprocess.Popen[bytes
         folder, env = str(run.checkpoints_dir), loggers.display_env or run.name
         words = [str(listening.fileno()), str(os.getpid()), folder, host, env]
         return subprocess.Popen(
-            [sys.executable, "-m", "cyclegan.dashboard.child", *words],
+            [sys.executable, "-m", "cyclegan.dashboard.server", *words],
             stdin=subprocess.DEVNULL,
             pass_fds=[listening.fileno()],
             start_new_session=True,

@@ -14,9 +14,8 @@ from typing import Any
 
 from cyclegan.dashboard import DashboardSettings, address, sources
 from cyclegan.dashboard.application import make_application
-from cyclegan.dashboard.guard import Guard
+from cyclegan.dashboard.guard import Guard, Origins
 from cyclegan.dashboard.login import PASSWORD, read_login
-from cyclegan.dashboard.origins import Origins
 from cyclegan.dashboard.page import PageFolder
 from cyclegan.errors import UserError
 
@@ -126,3 +125,21 @@ async def _watch(is_wanted: Callable[[], bool], stop: asyncio.Event) -> None:
     while is_wanted():
         await asyncio.sleep(1)
     stop.set()
+
+
+def _serve_beside(number: str, parent: str, checkpoints_dir: str, host: str, env: str) -> None:
+    """Serve on the socket with that file number for as long as the process `parent` lives."""
+    with socket.socket(fileno=int(number)) as listening:
+        serve(
+            Service(
+                DashboardSettings(checkpoints_dir=Path(checkpoints_dir), host=host),
+                listening,
+                login=read_login(host),
+                env=env,
+                is_wanted=lambda: os.getppid() == int(parent),
+            )
+        )
+
+
+if __name__ == "__main__":
+    _serve_beside(*sys.argv[1:])

@@ -11,7 +11,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
-from cyclegan.strict import STRICT
+from cyclegan.kinds import STRICT
 
 DatasetMode = Literal["unaligned"]
 CacheMode = Literal["auto", "ram", "disk", "off"]

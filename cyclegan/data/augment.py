@@ -1,4 +1,4 @@
-"""Crops, flips and further augmentation, by albumentations or torchvision."""
+"""Scaling, crops, flips and further augmentation, by albumentations or torchvision."""
 
 import inspect
 import os
@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
+
+from cyclegan.data.preprocess import PREPROCESS
 
 # Must stand before the import: albumentations looks for updates on the network when imported.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -19,11 +21,9 @@ from torch import nn
 
 from cyclegan.data import DataSettings
 from cyclegan.data.cache import Pixels
-from cyclegan.data.preprocess import PREPROCESS
-from cyclegan.errors import UsageError, in_one_line
+from cyclegan.errors import UsageError, in_one_line, nearest
 from cyclegan.images import Size
 from cyclegan.images.picture import Picture
-from cyclegan.spelling import nearest
 
 
 class Augmentation:

@@ -2,7 +2,10 @@
 
 import contextlib
 import logging
+import os
 import shutil
+import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,11 +17,50 @@ import psutil
 from numpy.typing import NDArray
 
 from cyclegan import images
-from cyclegan.atomic import atomic_write
-from cyclegan.data import DataSettings
-from cyclegan.data.cache_folder import FOLDERS, PREFIX, TOLD
+from cyclegan.atomic import atomic_write, remove_folders, temporary_folder
+from cyclegan.data import CacheMode, DataSettings
 from cyclegan.data.preprocess import PREPROCESS
-from cyclegan.leftovers import remove_folders
+
+PREFIX = "cyclegan-images-"
+TOLD = ".told"  # made by the first process that says why nothing more is kept
+_OLD = 3600.0  # seconds after which no process still writes a file
+
+_Folder = tuple[Path, Callable[[], None]]
+
+
+def user_folder(what: str = "images") -> Path:
+    """Where what can be made again is kept between runs."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "cyclegan" / what
+
+
+def lasting_folder() -> _Folder:
+    """The user's folder, and nothing to do at the end. Raises OSError where it can't be written."""
+    folder = user_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass  # a folder that is there may still be read-only
+    (folder / TOLD).unlink(missing_ok=True)
+    for unfinished in folder.glob(".*.npy.*"):
+        with contextlib.suppress(OSError):  # another run may have been here
+            if _age(unfinished) > _OLD:
+                unfinished.unlink()
+    return folder, lambda: None
+
+
+def run_folder() -> _Folder:
+    """A folder of this run, and what removes it. Raises OSError where none can be made."""
+    stack = contextlib.ExitStack()
+    return stack.enter_context(temporary_folder(PREFIX)), stack.close
+
+
+#: The one table of places (`--cache`).
+FOLDERS: dict[CacheMode, Callable[[], _Folder]] = {"ram": run_folder, "disk": lasting_folder}
+
+
+def _age(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
+
 
 _LOOKED_AT = 64  # files: their headers are read in moments, from a network's disk too
 

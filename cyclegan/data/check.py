@@ -1,8 +1,11 @@
 """Looks at a data set before anyone trains on it."""
 
-from collections import Counter
-from collections.abc import Iterator
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import combinations
 from pathlib import Path
 
 from rich.console import Console
@@ -10,11 +13,64 @@ from rich.markup import escape
 from rich.table import Table
 
 from cyclegan import images
-from cyclegan.data.folders import Contents, look_into
-from cyclegan.data.layout import instead_of
-from cyclegan.data.shared import told_shared
+from cyclegan.data import DataSettings
+from cyclegan.data.folders import Contents, instead_of, look_into
+from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.errors import UserError
 from cyclegan.progress import tracked
+
+
+def told_shared(folders: Mapping[Path, Sequence[Path]], seconds: float) -> Iterator[str]:
+    """A line for each two folders that share pictures, by the content of their files.
+
+    Only files of one size are read; looking ends after so many `seconds`, which is told.
+    """
+    until = time.monotonic() + seconds
+    where: dict[bytes, dict[Path, Path]] = defaultdict(dict)
+    candidates = list(_of_one_size(folders))
+    in_time = 0
+    for folder, path in tracked(candidates, "looking for shared pictures", "files", is_part=True):
+        if time.monotonic() > until:
+            break
+        in_time += 1
+        if content := _digest(path):
+            where[content].setdefault(folder, path)
+    for a, b in combinations(folders, 2):
+        both = [found for found in where.values() if a in found and b in found]
+        if both:
+            what = "a picture" if len(both) == 1 else f"{len(both)} pictures"
+            example = f"{both[0][a].name} is {both[0][b].name}"
+            yield f"{a} and {b} share {what} ({example}): leave them out of one"
+    if in_time < len(candidates):
+        yield f"looked for shared pictures in {in_time} of {len(candidates)} files ({seconds:g} s)"
+
+
+def _of_one_size(folders: Mapping[Path, Sequence[Path]]) -> Iterator[tuple[Path, Path]]:
+    """The files whose size is that of one in another folder, too."""
+    sizes: dict[int, set[Path]] = defaultdict(set)
+    files = [(folder, path, _size(path)) for folder, paths in folders.items() for path in paths]
+    for folder, _, size in files:
+        sizes[size].add(folder)
+    return ((folder, path) for folder, path, size in files if size and len(sizes[size]) > 1)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # whoever reads it says what is wrong
+        return 0
+
+
+def _digest(path: Path) -> bytes:
+    digest = blake2b(digest_size=16)
+    try:
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                digest.update(part)
+    except OSError:
+        return b""
+    return digest.digest()
+
 
 _SECONDS = 300.0  # that are spent on comparing files
 FOLDERS = {"trainA": True, "trainB": True, "testA": False, "testB": False}  # name: needed
@@ -95,3 +151,44 @@ def _reports(root: Path) -> Iterator[FolderReport]:
     for name, needed in FOLDERS.items():
         if needed or (root / name).is_dir():
             yield check_folder(root / name)
+
+
+def check_sizes(
+    paths: Iterable[Path], settings: DataSettings, *, smallest_side: int, alike: bool
+) -> None:
+    """Raise UserError naming an image that these settings can't train on.
+
+    `smallest_side` in pixels is what the networks need; `alike` asks for one size overall, as
+    batches do. Reads file headers, and none where every image is scaled to the same square.
+    """
+    mode = PREPROCESS[settings.preprocess]
+    if settings.preprocess == "resize_and_crop":
+        return
+    first: tuple[Path, tuple[int, int]] | None = None
+    for path in paths:
+        try:
+            size = images.size(path)
+        except images.UnreadableImageError:
+            continue  # counted and passed over when it is its turn
+        scaled = mode.scaled(size, settings)
+        if mode.crops and min(scaled) < settings.crop_size:
+            raise UserError(
+                f"{path}: {_text(scaled)} is smaller than --crop_size {settings.crop_size}: "
+                "give a smaller --crop_size or --preprocess resize_and_crop"
+            )
+        result = mode.result(size, settings)
+        if min(result) < smallest_side:
+            raise UserError(
+                f"{path}: {_text(result)} is too small, the networks need {smallest_side} pixels: "
+                "leave it out or use --preprocess resize_and_crop"
+            )
+        first = first or (path, result)
+        if alike and result != first[1]:
+            raise UserError(
+                f"{path} is {_text(result)} and {first[0]} is {_text(first[1])}: a batch needs one "
+                "size; give --batch_size 1 or --preprocess resize_and_crop"
+            )
+
+
+def _text(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"

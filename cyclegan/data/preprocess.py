@@ -1,10 +1,16 @@
-"""The classic's five ways of scaling images before they are cut."""
+"""What of a picture is compared with other pictures: its middle, or squares from all over it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
-from PIL import Image
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
 
+from cyclegan import images
 from cyclegan.data import DataSettings, PreprocessMode
 from cyclegan.images import Size
 
@@ -61,3 +67,91 @@ PREPROCESS: dict[PreprocessMode, Preprocess] = {
     "scale_width_and_crop": Preprocess(_to_width, crops=True),
     "none": Preprocess(_to_multiples_of_four, crops=False),
 }
+
+
+LONGEST = 1024  # pixels of the longer side of a whole picture; larger ones are scaled down
+OVERLAP = 5  # squares that may lie over each place of a picture, on average
+
+
+class View(Protocol):
+    """How pictures are made comparable: each is converted whole, then squares are cut from it."""
+
+    @property
+    def together(self) -> bool:
+        """Whether all whole pictures have one size."""
+
+    def whole(self, path: Path) -> Tensor:
+        """(C, H, W) in [-1, 1], with all its bits. Raises UnreadableImageError."""
+
+    def cut(self, whole: Tensor) -> Tensor:
+        """(C, H, W) -> (N, C, side, side), the same places in all pictures of one size."""
+
+
+@dataclass(frozen=True)
+class Square:
+    """The middle square of a picture, scaled."""
+
+    side: int
+    """pixels"""
+    channels: int
+    values: tuple[float, float] | None = None
+    """that are black and white, where files don't say"""
+    together = True
+
+    def of(self, path: Path) -> Tensor:
+        """(C, side, side) in [-1, 1], with all its bits. Raises UnreadableImageError."""
+        size = (self.side, self.side)
+        if images.is_deep(path, self.channels):
+            deep = images.read_deep(path, self.channels, self.values).middle().scaled(size)
+            return images.to_tensor(deep.shares())
+        image = images.read(path, self.channels)
+        return images.to_tensor(ImageOps.fit(image, size, Image.Resampling.BICUBIC))
+
+    def whole(self, path: Path) -> Tensor:
+        return self.of(path)
+
+    def cut(self, whole: Tensor) -> Tensor:
+        return whole.unsqueeze(0)
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Squares from all over a picture, which keeps its size."""
+
+    square: Square
+    count: int
+    """of each picture, fewer where it has no room for so many"""
+    together = False
+
+    def whole(self, path: Path) -> Tensor:
+        """Sides are multiples of 4, as networks take them."""
+        square = self.square
+        if images.is_deep(path, square.channels):
+            deep = images.read_deep(path, square.channels, square.values)
+            image = images.to_tensor(deep.scaled(self._scaled(deep.size)).shares())
+        else:
+            read = images.read(path, square.channels)
+            size = self._scaled(read.size)
+            image = images.to_tensor(read.resize(size, Image.Resampling.BICUBIC, reducing_gap=3))
+        height, width = (max(side // 4 * 4, square.side) for side in image.shape[1:])
+        return image[:, :height, :width]
+
+    def cut(self, whole: Tensor) -> Tensor:
+        side = self.square.side
+        places = self._corners(*whole.shape[1:])
+        return torch.stack([whole[:, y : y + side, x : x + side] for y, x in places])
+
+    def _scaled(self, size: images.Size) -> images.Size:
+        """No longer than LONGEST, no narrower than a square."""
+        scale = max(min(1.0, LONGEST / max(size)), self.square.side / min(size))
+        width, height = (max(round(length * scale), self.square.side) for length in size)
+        return width, height
+
+    def _corners(self, height: int, width: int) -> Iterator[tuple[int, int]]:
+        """Top and left of each square: drawn by chance, the same in every run."""
+        side = self.square.side
+        down, across = height - side, width - side
+        fitting = OVERLAP * height * width // side**2 if down or across else 1
+        random = np.random.default_rng((2020, height, width))
+        for _ in range(min(self.count, fitting)):
+            yield int(random.integers(down + 1)), int(random.integers(across + 1))

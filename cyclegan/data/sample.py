@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cyclegan import images
-from cyclegan.data.strokes import paint
+from cyclegan.data.sample_painting import paint
 from cyclegan.progress import progress_bar
 
 _Pixels = NDArray[np.uint8]

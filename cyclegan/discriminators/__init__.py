@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic.dataclasses import dataclass
 
 from cyclegan.features import LayeredName
+from cyclegan.kinds import STRICT
 from cyclegan.layers import Halvings, Width
-from cyclegan.strict import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
 from cyclegan.features import FeatureName
-from cyclegan.strict import STRICT
+from cyclegan.kinds import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -1,20 +1,70 @@
 """The pictures of one domain: those that are converted, and all that are real."""
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+import PIL
 import torch
 from torch import Tensor
 
 from cyclegan import images
+from cyclegan.atomic import atomic_write
+from cyclegan.data.cache import user_folder
 from cyclegan.data.folders import beside, folder_of_test_images, list_images, look_into
-from cyclegan.data.square import Crops, Square, View
-from cyclegan.evaluation.pictures import spread_out
-from cyclegan.evaluation.real import vectors_of
+from cyclegan.data.preprocess import Crops, Square, View
+from cyclegan.errors import UserError
 from cyclegan.features.network import FeatureNetwork
+
+AT_ONCE = 16  # pictures
+
+
+def wholes(paths: Sequence[Path], view: View) -> Iterator[Tensor]:
+    """Batches (N, C, H, W) in [-1, 1] of pictures as they are converted.
+
+    Files that can't be read are passed over and told. Raises UserError where none can.
+    """
+    batch: list[Tensor] = []
+    found = 0
+    for path in paths:
+        try:
+            image = view.whole(path)
+        except images.UnreadableImageError as error:
+            log.warning("%s", error)
+            continue
+        batch.append(image)
+        found += 1
+        if len(batch) == (AT_ONCE if view.together else 1):
+            yield torch.stack(batch)
+            batch = []
+    if batch:
+        yield torch.stack(batch)
+    if not found:
+        raise UserError(f"{paths[0].parent}: none of its {len(paths)} images can be read")
+
+
+def cut(batches: Iterable[Tensor], view: View) -> Iterator[Tensor]:
+    """Whole pictures (N, C, H, W) -> the squares of them that are compared (M, C, side, side)."""
+    for batch in batches:
+        yield torch.cat([view.cut(image) for image in batch])
+
+
+def squares(paths: Sequence[Path], view: View) -> Iterator[Tensor]:
+    """Batches (N, C, side, side) in [-1, 1] of what is compared of the pictures, as `wholes`."""
+    return cut(wholes(paths, view), view)
+
+
+def spread_out(paths: Sequence[Path], count: int | None) -> list[Path]:
+    """At most `count` of `paths`, from all over: files that lie side by side are often alike."""
+    if count is None or count >= len(paths):
+        return list(paths)
+    return [paths[place * len(paths) // count] for place in range(count)]
+
 
 log = logging.getLogger(__name__)
 
@@ -96,3 +146,29 @@ def _twins(paths: Sequence[Path], test: Path, folder: Path) -> list[Path]:
         )
         return []
     return [known[name] for name in names]
+
+
+def vectors_of(paths: Sequence[Path], view: View, network: FeatureNetwork) -> Tensor:
+    """(N, D): what `network` sees in the pictures, from the user's cache where they are known."""
+    place = user_folder("features") / f"{_key(paths, view, network)}.npy"
+    with contextlib.suppress(OSError, ValueError, EOFError):
+        return torch.from_numpy(np.load(place))
+    seen = torch.cat([network(batch).vectors for batch in squares(paths, view)])
+    with contextlib.suppress(OSError):  # a full disk makes the next time slow, no more
+        _keep(seen, place)
+    return seen
+
+
+def _keep(vectors: Tensor, place: Path) -> None:
+    with atomic_write(place, shared=True) as unfinished, unfinished.open("wb") as file:
+        np.save(file, vectors.numpy())
+
+
+def _key(paths: Sequence[Path], view: View, network: FeatureNetwork) -> str:
+    whole = sha256(f"{network.name} {network.origin} {view} {PIL.__version__}".encode())
+    for path in paths:
+        state = path.stat()
+        whole.update(
+            f"{path.resolve()} {state.st_size} {state.st_mtime_ns}".encode(errors="replace")
+        )
+    return whole.hexdigest()[:32]

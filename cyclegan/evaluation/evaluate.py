@@ -9,20 +9,18 @@ from torch import Tensor
 from cyclegan import checkpoint
 from cyclegan.conversion.translator import Translator
 from cyclegan.data.folders import list_images
-from cyclegan.data.square import Square
+from cyclegan.data.preprocess import Square
 from cyclegan.device import choose_device, tune
 from cyclegan.errors import UsageError
 from cyclegan.evaluation import EvaluateSettings, report
 from cyclegan.evaluation.direction import Evaluation, measure
-from cyclegan.evaluation.domain import crops_of, view_of
+from cyclegan.evaluation.domain import crops_of, vectors_of, view_of
+from cyclegan.evaluation.eval_set import Yardstick, make_yardstick
 from cyclegan.evaluation.quality import Likeness, likeness
-from cyclegan.evaluation.real import vectors_of
-from cyclegan.evaluation.yardstick import Yardstick, make_yardstick
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import feature_network
 from cyclegan.progress import progress_bar, tracked, waiting
-from cyclegan.run import FolderDirection, check_name
-from cyclegan.run_folder import RunFolder
+from cyclegan.run import FolderDirection, RunFolder, check_name
 from cyclegan.settings import from_record
 from cyclegan.translation import Convert
 

@@ -10,12 +10,10 @@ from cyclegan.errors import UserError
 from cyclegan.features.layered import LayeredNetwork
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import layered_network
-from cyclegan.losses.perceptual.styles import gram
-from cyclegan.metrics import content
+from cyclegan.losses.perceptual import gram
 from cyclegan.metrics.collapse import PrecisionRecall, precision_recall
-from cyclegan.metrics.content import Content
-from cyclegan.metrics.fid import Fid, fid
-from cyclegan.metrics.kid import Comparison, Kid, compare
+from cyclegan.metrics.content import Content, feature_distance, ssim, structure_distance
+from cyclegan.metrics.distances import Comparison, Fid, Kid, compare, fid
 
 FEWEST = 4  # pictures of a set
 STYLE_LAYERS = ("block0", "block2", "block4", "block10")
@@ -85,9 +83,9 @@ def kept_content(
         first, second = network(inputs).maps, network(outputs).maps
         each.append(
             (
-                content.ssim(inputs, outputs),
-                content.feature_distance(first, second),
-                content.structure_distance(first[-1], second[-1]),
+                ssim(inputs, outputs),
+                feature_distance(first, second),
+                structure_distance(first[-1], second[-1]),
             )
         )
     similar, distance, structure = (

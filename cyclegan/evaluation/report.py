@@ -12,11 +12,10 @@ from rich.table import Table
 
 from cyclegan.errors import UserError
 from cyclegan.evaluation.direction import Evaluation, Measured
+from cyclegan.evaluation.eval_set import ComparedWith
 from cyclegan.evaluation.quality import Kept, Likeness, StyleDistances
-from cyclegan.evaluation.yardstick import ComparedWith
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.loggers import evaluations as evaluations_of_run
-from cyclegan.loggers import journey as journeys
 from cyclegan.loggers.evaluations import (
     DirectionRow,
     EstimateRow,
@@ -26,14 +25,14 @@ from cyclegan.loggers.evaluations import (
     SetsRow,
     StyleRow,
 )
-from cyclegan.loggers.report.logger import write_report
-from cyclegan.loggers.visdom.client import RefusedError, connect
-from cyclegan.loggers.visdom.page import draw
-from cyclegan.metrics.fid import ENOUGH
-from cyclegan.metrics.kid import Kid, Progress
-from cyclegan.run_folder import RunFolder
+from cyclegan.loggers.logger import load_run_info
+from cyclegan.loggers.report import write_report
+from cyclegan.loggers.visdom import RefusedError, connect
+from cyclegan.loggers.visdom_page import draw
+from cyclegan.metrics.distances import ENOUGH, Kid, Progress
+from cyclegan.run import RunFolder
 from cyclegan.settings import load_record
-from cyclegan.training.diary import LOGGED
+from cyclegan.training.training_logger import LOGGED
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +98,7 @@ def _show_with_curves(tables: Sequence[EvaluationRow], folder: Path) -> bool:
     """In the run's report, and in its Visdom environment if a server answers: whether it could."""
     known = evaluations_of_run.add(folder, tables)
     try:
-        journey = journeys.load(folder)
+        journey = load_run_info(folder)
         write_report(folder, LOGGED)
     except UserError as error:  # a run that was moved, or whose logs are gone, is measured too
         log.warning("%s: the figures are in %s only", error, RunFolder(folder).evaluations.name)

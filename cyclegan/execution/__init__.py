@@ -6,7 +6,7 @@ from pydantic import NonNegativeInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
-from cyclegan.strict import STRICT
+from cyclegan.kinds import STRICT
 
 PrecisionChoice = Literal["auto", "fp32", "bf16", "fp16"]
 Switch = Literal["auto", "on", "off"]

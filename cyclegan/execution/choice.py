@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from cyclegan.device import free_memory, ran_out_of_memory, random_numbers_kept, wait_for
 from cyclegan.errors import UsageError
 from cyclegan.execution import ExecutionSettings, PrecisionChoice, Switch
-from cyclegan.execution.compiler import compiler_works
-from cyclegan.execution.execution import Execution, Precision
+from cyclegan.execution.execution import Execution, Precision, compiler_works
 from cyclegan.layers import Recompute
 
 #: Elements of the largest map from which on keeping all of them is the memory's larger part.

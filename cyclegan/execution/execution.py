@@ -1,18 +1,167 @@
 """What was chosen: one value that decides, bit by bit, how networks are computed."""
 
+import logging
+import os
+import shutil
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Annotated, Any, Literal
+from itertools import count
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
 
 import torch
 from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from cyclegan.errors import UserError
-from cyclegan.execution.compiler import Compiled
+from cyclegan.device import ran_out_of_memory
+from cyclegan.errors import UserError, in_words
 from cyclegan.layers import Recompute
 from cyclegan.layers.chain import recompute
 from cyclegan.layers.convolution import fold
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def compiler_works(device: torch.device) -> bool:
+    """Whether anything can be compiled here; says so if not."""
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # "no CUDA"
+    try:
+        in_a_sound_cache(lambda: torch.compile(lambda x: x * 2 + 1)(torch.ones(8, device=device)))
+    except Exception as error:  # a missing compiler shows in many ways
+        log.warning("not compiled: no compiler that works on this machine (%s)", _cause(error))
+        return False
+    return True
+
+
+class Compiled:
+    """A compiled network for inputs of the first one's shape; others are computed eagerly.
+
+    Compiling takes a minute: the last, smaller batch of an epoch is not worth one.
+    """
+
+    def __init__(self, network: nn.Module, *, graphs: bool) -> None:
+        self._eager: Callable[[Tensor], Tensor] = network
+        self._graphs = graphs
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # "no CUDA"
+        if not graphs:
+            _compile_backward_at_once()
+        mode = "reduce-overhead" if graphs else "default"
+        self._compiled: Callable[[Tensor], Tensor] = torch.compile(
+            network, mode=mode, dynamic=False
+        )
+        self._shapes: set[torch.Size] = set()
+
+    def __call__(self, images: Tensor) -> Tensor:
+        known = images.shape in self._shapes or len(self._shapes) < _SHAPES
+        if not known:
+            return self._eager(images)
+        self._shapes.add(images.shape)
+        output = self._in_a_sound_cache(images)
+        # A CUDA graph writes its next result to the same place.
+        return output.clone() if self._graphs else output
+
+    def _in_a_sound_cache(self, images: Tensor) -> Tensor:
+        """Compile where it has to be, and compute; eagerly from now on where that fails."""
+        from torch._dynamo.exc import BackendCompilerFailed
+
+        try:
+            return in_a_sound_cache(lambda: self._compiled(images))
+        except BackendCompilerFailed as error:
+            if _was_stopped(error) or ran_out_of_memory(error):
+                raise
+            log.warning("computed without the compiler, for it failed (%s)", _cause(error))
+        self._compiled = self._eager
+        return self._eager(images)
+
+
+def in_a_sound_cache(call: Callable[[], T]) -> T:
+    """Return what `call` gives, which compiles; in another cache folder where this one is damaged.
+
+    A compile that is killed can leave half a file, which no later one would get past. Raises what
+    `call` raises in a folder that nothing was in, too.
+    """
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    try:
+        return call()
+    except BackendCompilerFailed as error:
+        damaged = _cache_folder()
+        if _was_stopped(error) or ran_out_of_memory(error) or not any(damaged.iterdir()):
+            raise
+        reason = _cause(error)
+    made, folder = _in_another_cache(call, damaged)
+    log.warning(
+        "%s: this cache of the compiler is damaged, as a compile that is killed leaves it (%s); "
+        "%s is used instead: remove the damaged folder when nothing compiles",
+        damaged,
+        reason,
+        folder,
+    )
+    return made
+
+
+def _in_another_cache(call: Callable[[], T], damaged: Path) -> tuple[T, Path]:
+    """What `call` gives in a folder beside the damaged one, and that folder.
+
+    It keeps its name, so that the next run finds what this one compiled.
+    """
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    for number in count(2):
+        folder = damaged.with_name(f"{damaged.name}_{number}")
+        fresh = not folder.exists()
+        _use(folder)
+        try:
+            return call(), folder
+        except BackendCompilerFailed:
+            if fresh:
+                _use(damaged)
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+    raise AssertionError("numbers end nowhere")
+
+
+def _use(folder: Path) -> None:
+    """Let torch and triton keep there what they compile from now on; what is loaded stays."""
+    from torch._inductor.utils import clear_inductor_caches
+
+    os.environ |= {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TRITON_CACHE_DIR": f"{folder}/triton"}
+    clear_inductor_caches()
+
+
+def _cache_folder() -> Path:
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    return Path(cache_dir())
+
+
+def _compile_backward_at_once() -> None:
+    """Gradients too are compiled before a step computes anything: one that fails can be helped."""
+    from torch._functorch import config
+
+    if hasattr(config, _AT_ONCE):
+        setattr(config, _AT_ONCE, True)
+
+
+def _was_stopped(error: BaseException) -> bool:
+    """Whether a signal ended the compiler: Ctrl-C goes to all that a terminal runs."""
+    inner = getattr(error, "inner_exception", error)
+    return getattr(inner.__cause__, "returncode", 0) in (-signal.SIGINT, -signal.SIGTERM)
+
+
+def _cause(error: BaseException) -> str:
+    """What went wrong, in the compiler's own words: torch only wraps them."""
+    inner = getattr(error, "inner_exception", error)
+    output = getattr(inner, "output", None)  # of a C++ compiler
+    told = [line for line in str(output or "").splitlines() if "error" in line.lower()]
+    return told[0].strip() if told else in_words(inner)
+
+
+_AT_ONCE = "force_non_lazy_backward_lowering"
+_SHAPES = 2  # with one call for two batches, a network sees batches of two sizes
+
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Call = Callable[[Tensor], Tensor]

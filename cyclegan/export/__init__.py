@@ -7,8 +7,8 @@ from pydantic import NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
+from cyclegan.kinds import STRICT
 from cyclegan.run import FolderDirection, check_name
-from cyclegan.strict import STRICT
 
 FormatName = Literal["onnx", "torchscript", "torch-export", "classic", "safetensors", "openvino"]
 

@@ -9,13 +9,11 @@ from torch import Tensor
 
 from cyclegan import checkpoint
 from cyclegan.classic import Architecture
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, need
 from cyclegan.export import FormatName, onnx, openvino
 from cyclegan.export.network import Exportable, program, traced
 from cyclegan.generators import GENERATORS, ResnetSettings
-from cyclegan.packages import need
-from cyclegan.runtimes.metadata import Metadata
-from cyclegan.runtimes.texts import pack
+from cyclegan.runtimes.metadata import Metadata, pack
 
 Quantize = Callable[[Path, Path, Sequence[Tensor], Metadata], None]
 

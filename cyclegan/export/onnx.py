@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cyclegan.errors import need
 from cyclegan.export.network import Exportable, program
-from cyclegan.packages import need
 from cyclegan.runtimes.metadata import Metadata
 
 

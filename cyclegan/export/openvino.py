@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from cyclegan.errors import need
 from cyclegan.export.network import Exportable, traced
-from cyclegan.packages import need
 from cyclegan.runtimes.metadata import PREFIX, Metadata
 from cyclegan.runtimes.openvino import SECTION
 

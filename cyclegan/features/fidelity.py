@@ -6,10 +6,9 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from cyclegan.contents import PROGRAMS, check_trust, ending_of
-from cyclegan.errors import UserError, in_words
+from cyclegan.errors import UserError, in_words, need
 from cyclegan.features.network import FeatureNetwork, NoWeightsError, Seen, read_weights
-from cyclegan.packages import need
+from cyclegan.weights_file import PROGRAMS, check_trust, ending_of
 
 FidelityName = Literal["inception", "clip", "dinov2"]
 

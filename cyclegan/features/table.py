@@ -9,14 +9,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from cyclegan.data.cache_folder import user_folder
+from cyclegan.data.cache import user_folder
 from cyclegan.features import FeatureName, LayeredName, efficientnet, vgg
-from cyclegan.features import plain as plain_network
 from cyclegan.features.efficientnet import efficientnet_lite0, efficientnet_lite1
 from cyclegan.features.fidelity import fidelity
-from cyclegan.features.layered import LayeredNetwork, as_measure
+from cyclegan.features.layered import LayeredNetwork, as_measure, blank_plain, plain
 from cyclegan.features.network import FeatureNetwork, NoWeightsError
-from cyclegan.features.plain import plain
 from cyclegan.features.vgg import vgg19
 
 log = logging.getLogger(__name__)
@@ -37,7 +35,7 @@ BLANK: Mapping[LayeredName, Callable[[bool], LayeredNetwork]] = {
     "vgg19": lambda prepared: vgg.blank(prepared=prepared),
     "efficientnet-lite0": lambda prepared: efficientnet.blank_lite0(),
     "efficientnet-lite1": lambda prepared: efficientnet.blank_lite1(),
-    "plain": lambda prepared: plain_network.blank(),
+    "plain": lambda prepared: blank_plain(),
 }
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic.dataclasses import dataclass
 
+from cyclegan.kinds import STRICT
 from cyclegan.layers import Depth, Downsampling, Upsampling, Width
-from cyclegan.strict import STRICT
 
 # A convolution's input, its output and the normalised copy. Measured; a test holds it to peaks.
 FULL_MAPS = 4.2

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan.layers import Downsampling, Norm, Upsampling
-from cyclegan.layers.blur import BlurPool, BlurUpsample
 from cyclegan.layers.chain import Chain
 from cyclegan.layers.convolution import (
+    BlurPool,
     BlurredConvolution,
+    BlurUpsample,
     Convolution,
     FinalConvolution,
     ResizeConvolution,

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from cyclegan.errors import UserError
+from cyclegan.images import Encoding
 from cyclegan.images.codec import Codec
-from cyclegan.images.encoding import Encoding
 from cyclegan.images.picture import RANGES, Array, Document, Picture, Range, Size
 from cyclegan.images.tags import Tags
 

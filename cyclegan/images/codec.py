@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cyclegan.images.encoding import Encoding
+from cyclegan.images import Encoding
 from cyclegan.images.picture import Document, Picture, Range, Size
 
 #: Reads a file; None where Pillow reads it rightly.

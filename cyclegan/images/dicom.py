@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, need
 from cyclegan.images.arrays import Meaning, full_scale, of_array
 from cyclegan.images.codec import Codec
 from cyclegan.images.picture import Array, Document, Range, Size
 from cyclegan.images.tags import Tags
-from cyclegan.packages import need
 
 
 def _open(path: Path, *, pixels: bool = True) -> Any:

@@ -1,23 +1,32 @@
 """Files of one picture, of many pages, or of frames that move: all their bits, read and written."""
 
-from collections.abc import Iterable, Iterator
+import base64
+import io
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
 
 from cyclegan.atomic import atomic_write
 from cyclegan.errors import UserError
-from cyclegan.images.encoding import Encoding
+from cyclegan.images import Encoding
 from cyclegan.images.formats import WRITTEN, ImageFormat, by_ending, format_of
 from cyclegan.images.picture import RANGES, Document, Picture, PixelDepth, Range, Size
 from cyclegan.images.pillow import (
     UnreadableImageError,
     has_deep_mode,
+    lies_sideways,
+    open_image,
     read_by_pillow,
     reading,
     size_by_pillow,
 )
+from cyclegan.images.tags import on_screen, orientation_of
 
 
 def open_document(path: Path, values: tuple[float, float] | None = None) -> Document:
@@ -147,3 +156,110 @@ def _written(path: Path) -> ImageFormat:
     format = by_ending(path)
     assert format is not None
     return format
+
+
+def read(path: Path, channels: int, enough: Callable[[Size], Size] | None = None) -> Image.Image:
+    """Decode a file as 8-bit grayscale (`channels` 1) or RGB (3), upright.
+
+    EXIF orientation and colour profiles are applied, transparency laid on white, 16-bit values
+    scaled to 8. `enough` says for an upright size how many pixels a side are needed of it: a JPEG
+    that has many times as many is decoded at a half, a quarter or an eighth of its size, which is
+    much quicker.
+    Raises UnreadableImageError, naming the file and the reason.
+    """
+    with reading(path), open_image(path) as image:
+        if enough is not None and image.format == "JPEG":
+            _decode_smaller(image, enough)
+        image.load()
+        return as_mode(image, channels)
+
+
+def as_mode(image: Image.Image, channels: int) -> Image.Image:
+    """Turn a decoded picture of any mode into 8-bit grayscale (`channels` 1) or RGB (3), upright.
+
+    Raises ValueError where its values have no known range.
+    """
+    try:
+        turned = orientation_of(image) != 1
+        upright = ImageOps.exif_transpose(image) if turned else image
+    except Exception:  # a damaged EXIF block is no reason to refuse a whole picture
+        upright = image
+    opaque = _on_white(_eight_bit(upright))
+    plain, mode = on_screen(opaque, upright.info.get("icc_profile")), _MODES[channels]
+    return plain if plain.mode == mode else plain.convert(mode)  # converting would copy it
+
+
+def to_tensor(pixels: Image.Image | npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> Tensor:
+    """Pixels (H, W) or (H, W, C) -> float32 (C, H, W) in [-1, 1].
+
+    8-bit ones are in [0, 255], float32 ones in [0, 1].
+    """
+    array = np.array(pixels)  # a copy: torch must not share Pillow's memory
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.dtype == np.float32:
+        return torch.from_numpy(array).permute(2, 0, 1).contiguous() * 2 - 1
+    return torch.from_numpy(array).permute(2, 0, 1).contiguous().float().div_(127.5).sub_(1)
+
+
+def to_image(tensor: Tensor) -> Image.Image:
+    """(C, H, W) in [-1, 1] -> an 8-bit picture of `as_colours`; rounded, not cut off."""
+    levels = ((as_colours(tensor.detach()).float() + 1) * 127.5).round().clamp(0, 255)
+    array = levels.to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def as_colours(tensor: Tensor) -> Tensor:
+    """(..., C, H, W) -> what can be looked at of it: the first three channels, or the first one."""
+    channels = tensor.shape[-3]
+    return tensor[..., : 3 if channels >= 3 else 1, :, :]
+
+
+def write(image: Image.Image, path: Path) -> None:
+    """Write the format that the name ends in; the file appears under its name whole or never."""
+    pixels = np.asarray(image)
+    picture = Picture(pixels[:, :, None] if pixels.ndim == 2 else pixels, RANGES["uint8"])
+    write_document(path, [picture], Document([picture]), Encoding())
+
+
+def data_url(image: Image.Image, quality: int) -> str:
+    """The picture as a JPEG inside a URL, for a page that has no files beside it."""
+    encoded = io.BytesIO()
+    image.convert("RGB").save(encoded, format="JPEG", quality=quality)
+    return f"data:image/jpeg;base64,{base64.b64encode(encoded.getvalue()).decode()}"
+
+
+def _decode_smaller(image: Image.Image, enough: Callable[[Size], Size]) -> None:
+    """Let the decoder leave out frequencies that scaling down would remove anyway.
+
+    With a quarter more pixels a side than are needed, the result of scaling differs from that of
+    the whole picture by half a level on average, by two where each pixel is unlike the next.
+    """
+    turned = lies_sideways(image)
+    width, height = enough(image.size[::-1] if turned else image.size)
+    needed = (height, width) if turned else (width, height)
+    image.draft(None, (needed[0] * 5 // 4, needed[1] * 5 // 4))
+
+
+_MODES = {1: "L", 3: "RGB"}
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Scale the 16-bit grayscale modes to 8 bits: Pillow's own conversion cuts them off at 255."""
+    if image.mode == "F":
+        raise ValueError("32-bit float pixels have no known range: save it with 8 or 16 bits")
+    if not image.mode.startswith("I"):
+        return image
+    values = np.asarray(image).astype(np.float64)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("32-bit integer pixels have no known range: save it with 8 or 16 bits")
+    return Image.fromarray((values / 257).round().astype(np.uint8))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Lay transparent pictures on white: what hides under full transparency is no picture."""
+    if not image.has_transparency_data:
+        return image
+    opaque = image.convert("RGBA")
+    white = Image.new("RGBA", opaque.size, "white")
+    return Image.alpha_composite(white, opaque).convert("RGB")

@@ -11,8 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan.errors import UserError
-from cyclegan.images.profiles import Native
-from cyclegan.images.tags import Tags
+from cyclegan.images.tags import Native, Tags
 
 Array = npt.NDArray[Any]
 Size = tuple[int, int]  # width, height

@@ -23,8 +23,7 @@ from cyclegan.errors import UserError
 from cyclegan.images.arrays import of_array, seen
 from cyclegan.images.formats import PILLOWS
 from cyclegan.images.picture import RANGES, Array, Document, Picture, Range, Size
-from cyclegan.images.profiles import Native, on_screen, transforms
-from cyclegan.images.tags import SIDEWAYS, Tags, orientation_of
+from cyclegan.images.tags import SIDEWAYS, Native, Tags, on_screen, orientation_of, transforms
 
 
 class UnreadableImageError(UserError):

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from cyclegan.images import Encoding
 from cyclegan.images.arrays import of_array, turned
 from cyclegan.images.codec import Codec, as_pillow, save_by_pillow
-from cyclegan.images.encoding import Encoding
 from cyclegan.images.picture import Array, Document, Picture, Range
 from cyclegan.images.tags import Tags, orientation_of
 

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from cyclegan.errors import UserError
+from cyclegan.images import Encoding
 from cyclegan.images.arrays import Meaning, full_scale, of_array, turned
 from cyclegan.images.codec import Codec, as_pillow
-from cyclegan.images.encoding import Encoding
 from cyclegan.images.picture import Array, Document, Picture, Range, Size
 from cyclegan.images.tags import ONLY_TIFF, SIDEWAYS, WORDS, Tags, TiffTag
 

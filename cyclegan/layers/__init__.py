@@ -6,7 +6,7 @@ from pydantic import Field, PositiveFloat
 from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
-from cyclegan.strict import STRICT
+from cyclegan.kinds import STRICT
 
 #: Bounds on what is built of a number that stands in a file: far above what can be trained.
 Width = Annotated[int, Field(ge=1, le=4096)]

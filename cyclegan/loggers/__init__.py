@@ -4,7 +4,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
-from cyclegan.strict import STRICT
+from cyclegan.kinds import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)

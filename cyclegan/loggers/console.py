@@ -11,12 +11,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cyclegan.durations import spoken
 from cyclegan.logged import Catalogue, Curve
 from cyclegan.loggers import LoggerSettings
-from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.record import Logger, Record
-from cyclegan.position import Position
+from cyclegan.loggers.logger import Journey, Logger, Record
+from cyclegan.progress import spoken
+from cyclegan.run import Position
 
 log = logging.getLogger(__name__)
 

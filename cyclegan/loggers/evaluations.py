@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from cyclegan.atomic import atomic_write
 from cyclegan.loggers.curves import Chart
 from cyclegan.plain import DamagedTextError, from_json
-from cyclegan.run_folder import RunFolder
+from cyclegan.run import RunFolder
 
 log = logging.getLogger(__name__)
 WINDOW = "evaluation"  # what its Visdom windows' names begin with

@@ -6,12 +6,15 @@ one table of them.
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from html import escape
 from statistics import fmean
 from types import MappingProxyType
 
 from cyclegan.logged import Catalogue, Curve
-from cyclegan.loggers.record import Record
+from cyclegan.loggers.logger import Journey, Record
+from cyclegan.progress import spoken
+from cyclegan.run import Position
 
 LONG = 50  # records that a state must last to be called long
 MEASURED = 2  # measurements that must agree
@@ -251,3 +254,59 @@ def _below(level: float) -> Callable[[float, float], bool]:
 
 def _arrow(name: str) -> str:
     return Curve.of(name, {}).label.split(" ")[-1]
+
+
+def health_panel(recent: Recent) -> str:
+    """What is wrong, or that nothing is."""
+    wrong = complaints(recent)
+    if not wrong:
+        return _point("#2a9d5c", verdict(recent))
+    return "".join(_point("#d1495b", text) for text in wrong)
+
+
+def progress_panel(journey: Journey, reached: Position, seconds: float, speed: float) -> str:
+    """How far the run is, and how long it takes; `speed` is in images per second."""
+    images, epoch = reached.images, reached.epoch
+    share = min(1.0, images / max(1, journey.images))
+    left = spoken((journey.images - images) / speed) if speed > 0 else "not known yet"
+    bar = (
+        '<div style="background:#e4e4e4;border-radius:4px;height:10px;margin:2px 0 10px">'
+        f'<div style="background:#3a6ea5;border-radius:4px;height:10px;width:{share:.1%}"></div>'
+        "</div>"
+    )
+    rows = {
+        "epoch": f"{min(epoch, journey.last_epoch)} of {journey.last_epoch}",
+        "images": f"{images:,} of {journey.images:,} ({share:.0%})",
+        "time spent": spoken(seconds),
+        "time left": left,
+        "speed": f"{speed:.2f} images/s" if speed > 0 else "not known yet",
+    }
+    return bar + table_panel(rows)
+
+
+def settings_panel(journey: Journey) -> str:
+    """The settings that differ from their defaults, and what the run is computed by."""
+    if not journey.settings:
+        return "<p>All settings have their defaults.</p>" + table_panel(journey.environment)
+    return (
+        table_panel(journey.settings)
+        + "<hr style='margin:8px 0'>"
+        + table_panel(journey.environment)
+    )
+
+
+def table_panel(rows: Mapping[str, str]) -> str:
+    """Two columns: names and values."""
+    cells = "".join(
+        f"<tr><td style='padding-right:1em;color:#666;vertical-align:top'>{escape(name)}</td>"
+        f"<td style='overflow-wrap:anywhere'>{escape(value)}</td></tr>"
+        for name, value in rows.items()
+    )
+    return f"<table style='font-size:13px'>{cells}</table>"
+
+
+def _point(colour: str, text: str) -> str:
+    return (
+        "<p style='font-size:14px;margin:0 0 8px;padding-left:18px;text-indent:-18px'>"
+        f"<span style='color:{colour}'>●</span>&nbsp; {escape(text)}</p>"
+    )

@@ -10,10 +10,9 @@ from pathlib import Path
 from cyclegan.atomic import atomic_write
 from cyclegan.errors import UserError
 from cyclegan.loggers import LoggerSettings
-from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.record import Logger, Record
+from cyclegan.loggers.logger import Journey, Logger, Record
 from cyclegan.plain import DamagedTextError, from_json, json_lines
-from cyclegan.run_folder import RunFolder
+from cyclegan.run import RunFolder
 
 log = logging.getLogger(__name__)
 

@@ -1,20 +1,88 @@
 """The one table of loggers."""
 
 import logging
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cyclegan.errors import UserError
+import numpy as np
+
+from cyclegan.errors import UserError, in_one_line, need
 from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.console import ConsoleLogger
-from cyclegan.loggers.journey import Journey, JourneyLogger
+from cyclegan.loggers.grid import PictureLogger
 from cyclegan.loggers.jsonl import JsonLinesLogger
-from cyclegan.loggers.pictures import PictureLogger
-from cyclegan.loggers.record import Logger
+from cyclegan.loggers.logger import Journey, JourneyLogger, Logger, Pictures, Record
 from cyclegan.loggers.report import ReportLogger
-from cyclegan.loggers.tensorboard import TensorBoardLogger
 from cyclegan.loggers.visdom import VisdomLogger
-from cyclegan.loggers.wandb import WandbLogger
+from cyclegan.run import Position, RunFolder
+
+
+class WandbLogger(Logger):
+    """Values and grids over images seen, one run there for a run here, also after a resume."""
+
+    def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
+        need("--use_wandb", "wandb", "wandb")
+        import wandb
+
+        self._image = wandb.Image
+        file = RunFolder(journey.folder).wandb_id
+        identity = file.read_text() if file.exists() else uuid.uuid4().hex[:12]
+        try:
+            self._run = wandb.init(
+                project=settings.wandb_project_name,
+                name=journey.name,
+                id=identity,
+                resume="allow",
+                dir=journey.folder,
+                config=dict(journey.settings) | dict(journey.environment),
+            )
+        except (wandb.Error, OSError) as error:
+            raise UserError(
+                f"--use_wandb: {in_one_line(str(error))}; log in with 'wandb login', "
+                "set WANDB_MODE=offline, or leave the flag out"
+            ) from error
+        file.write_text(identity)
+        self._run.define_metric("*", step_metric="images")
+
+    def record(self, record: Record) -> None:
+        self._run.log({"images": record.position.images} | dict(record.values))
+
+    def pictures(self, position: Position, pictures: Pictures) -> None:
+        shown = {name: self._image(grid) for name, grid in pictures.items()}
+        self._run.log({"images": position.images} | shown)
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+class TensorBoardLogger(Logger):
+    """Scalars and grids over images seen. What a resumed run repeats is hidden by TensorBoard."""
+
+    def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
+        need("--tensorboard", "tensorboard", "tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
+
+        # What was logged after the place that the run goes on from is purged.
+        self._writer = SummaryWriter(
+            str(RunFolder(journey.folder).tensorboard), purge_step=journey.start.images + 1
+        )
+
+    def record(self, record: Record) -> None:
+        for name, value in record.values.items():
+            self._writer.add_scalar(name, value, record.position.images)
+
+    def pictures(self, position: Position, pictures: Pictures) -> None:
+        for name, grid in pictures.items():
+            pixels = np.asarray(grid)
+            self._writer.add_image(name, pixels, position.images, dataformats="HWC")
+
+    def saved(self, position: Position) -> None:
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
 
 log = logging.getLogger(__name__)
 

@@ -2,15 +2,78 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from cyclegan.logged import Logged
-from cyclegan.losses import GanMode
-from cyclegan.losses.penalties import Penalty
+from cyclegan.losses import AugmentName, GanMode
 from cyclegan.translation import Convert, each_of
+
+
+def colour(images: Tensor) -> Tensor:
+    """Brightness within +-0.5 of the range [0, 1], saturation 0 to 2, contrast 0.5 to 1.5."""
+    images = images + 2 * (_draw(images) - 0.5)
+    gray = images.mean(1, keepdim=True)
+    images = gray + (images - gray) * (2 * _draw(images))
+    level = images.mean((1, 2, 3), keepdim=True)
+    return level + (images - level) * (0.5 + _draw(images))
+
+
+def translation(images: Tensor) -> Tensor:
+    """Move by up to an eighth of the sides; what comes in from outside is black."""
+    n, _, height, width = images.shape
+    by = (height // 8, width // 8)
+    padded = functional.pad(images, (by[1], by[1], by[0], by[0]), value=-1.0)
+    rows = _start(images, 2 * by[0]) + torch.arange(height, device=images.device)
+    columns = _start(images, 2 * by[1]) + torch.arange(width, device=images.device)
+    every = torch.arange(n, device=images.device)
+    moved = padded.permute(0, 2, 3, 1)[every[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return moved.permute(0, 3, 1, 2)
+
+
+def cutout(images: Tensor) -> Tensor:
+    """Gray out a rectangle of half the sides, which may lie partly outside."""
+    _, _, height, width = images.shape
+    outside = _away(images, height)[:, None, :, None] | _away(images, width)[:, None, None, :]
+    return images * outside
+
+
+#: The one table of augmentations (`--diffaugment`).
+AUGMENTATIONS: dict[AugmentName, Callable[[Tensor], Tensor]] = {
+    "color": colour,
+    "translation": translation,
+    "cutout": cutout,
+}
+
+
+def augmentation(names: Sequence[AugmentName]) -> Callable[[Tensor], Tensor]:
+    """All of `names` in their order."""
+
+    def augment(images: Tensor) -> Tensor:
+        for name in names:
+            images = AUGMENTATIONS[name](images)
+        return images
+
+    return augment
+
+
+def _draw(images: Tensor) -> Tensor:
+    return torch.rand(len(images), 1, 1, 1, device=images.device, dtype=images.dtype)
+
+
+def _start(images: Tensor, largest: int) -> Tensor:
+    """(N, 1) whole numbers from 0 to `largest`."""
+    return torch.randint(0, largest + 1, (len(images), 1), device=images.device)
+
+
+def _away(images: Tensor, side: int) -> Tensor:
+    """(N, side): whether a row or column lies outside of the rectangle, half a side wide."""
+    centre = _start(images, side - 1)
+    places = torch.arange(side, device=images.device)
+    return (places - centre).abs() > side // 4
 
 
 @dataclass(frozen=True)
@@ -67,6 +130,42 @@ ADVERSARIAL: dict[GanMode, Adversarial] = {
     # Gulrajani et al. 2017, "Improved Training of Wasserstein GANs"
     "wgangp": Adversarial(_negated_mean, _mean, _negated_mean, penalized=True),
 }
+
+
+class Penalty(Protocol):
+    """Discriminator, real and converted images (N, C, H, W) -> a scalar."""
+
+    def __call__(self, discriminator: nn.Module, real: Tensor, fake: Tensor, /) -> Tensor: ...
+
+
+def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """Squared distance of the gradient norm to 1 between real and fake (N, C, H, W).
+
+    Gulrajani et al. 2017, section 4: points on the line between a real and a converted image,
+    drawn uniformly per image from torch's generator of that device. Returns a scalar.
+    """
+    share = torch.rand(real.shape[0], 1, 1, 1, device=real.device, dtype=real.dtype)
+    between = share * real + (1 - share) * fake
+    # The tiny addend keeps the norm's own gradient finite where the gradient is exactly 0.
+    norms = (_gradient(discriminator, between).flatten(1) + 1e-16).norm(2, dim=1)
+    penalty: Tensor = (norms - 1).square().mean()
+    return penalty
+
+
+def zero_centred_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """Half the squared gradient norm at real images (N, C, H, W); a scalar.
+
+    Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?", section 4.1
+    (R1): where real images are, the scores shall be flat.
+    """
+    gradient = _gradient(discriminator, real)
+    return 0.5 * gradient.square().flatten(1).sum(1).mean()
+
+
+def _gradient(discriminator: nn.Module, images: Tensor) -> Tensor:
+    at = images.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(discriminator(at).sum(), at, create_graph=True)
+    return gradient
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from cyclegan.losses.adversarial import Adversary
-from cyclegan.losses.perceptual.look import Maps, Perceptual
+from cyclegan.losses.perceptual import Maps, Perceptual
 from cyclegan.translation import Translation
 
 #: One direction's translation of a batch -> a scalar.

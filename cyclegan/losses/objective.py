@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from cyclegan.errors import UsageError
+from cyclegan.errors import UsageError, nearest
 from cyclegan.losses import Direction
 from cyclegan.losses.context import Loss, LossContext
 from cyclegan.losses.terms import TERMS, Need
-from cyclegan.spelling import nearest
 from cyclegan.translation import Translation
 
 

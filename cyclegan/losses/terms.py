@@ -4,11 +4,47 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from torch import Tensor
+
 from cyclegan.logged import Logged
 from cyclegan.losses.context import Loss, LossContext
 from cyclegan.losses.patch_nce import patch_nce
-from cyclegan.losses.perceptual.terms import content, perceptual_cycle, style
+from cyclegan.losses.perceptual import Perceptual
 from cyclegan.losses.pixels import consistency, cycle, identity, lowpass_cycle, total_variation
+from cyclegan.translation import Translation
+
+
+def content(context: LossContext) -> Loss:
+    """L_content from source to fake: it should show the same."""
+    perceptual = context.perceptual
+    return lambda translation: _distance(perceptual, translation.fake, translation.source)
+
+
+def style(context: LossContext) -> Loss:
+    """L_style from target to fake: it should be painted alike."""
+    perceptual = context.perceptual
+
+    def loss(translation: Translation) -> Tensor:
+        made = perceptual.maps(translation.fake)
+        return perceptual.style(made, perceptual.style_of(translation.target))
+
+    return loss
+
+
+def perceptual_cycle(context: LossContext) -> Loss:
+    """L_content from the source to its way there and back. Needs `translation.cycled`."""
+    perceptual = context.perceptual
+
+    def loss(translation: Translation) -> Tensor:
+        assert translation.cycled is not None
+        return _distance(perceptual, translation.cycled, translation.source)
+
+    return loss
+
+
+def _distance(perceptual: Perceptual, made: Tensor, wanted: Tensor) -> Tensor:
+    return perceptual.content(perceptual.maps(made), perceptual.content_of(wanted))
+
 
 #: What a recipe has to offer for a term: pictures of a translation, or things of its context.
 Need = Literal["cycled", "identity", "discriminator", "encoder", "perceptual"]

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
     from cyclegan.execution.choice import Work
     from cyclegan.layers import ChannelSettings
-    from cyclegan.recipes.materials import Converter, Materials, Saved
-    from cyclegan.recipes.styles import Styles
-    from cyclegan.training.phase import Recipe
+    from cyclegan.recipes.materials import Converter, Materials, Saved, Styles
+    from cyclegan.training.step import Recipe
 
 #: The one table of recipes.
 RECIPES = {

@@ -1,17 +1,110 @@
 """What a recipe is made of, and what it makes of a checkpoint."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from PIL import Image
+from torch import Tensor, nn
 
-from cyclegan.classic import Architecture
+from cyclegan import images
+from cyclegan.classic import Architecture, Weights
+from cyclegan.errors import UsageError, UserError
 from cyclegan.execution.execution import Execution
 from cyclegan.layers import ChannelSettings
 from cyclegan.training import TrainingSettings
-from cyclegan.wrapped import Weights
+
+_SMALLEST = 16  # pixels a side: in less there is no style to see
+
+
+@dataclass(frozen=True)
+class Styles:
+    """Files of pictures, and how much of each is taken; or a mix of paintings by their names."""
+
+    files: tuple[Path, ...] = ()
+    weights: tuple[float, ...] = ()
+    """one for each file, not all 0; none: as much of each"""
+    mix: str | None = None
+    """names of learned paintings with their shares, starry=0.7,irises=0.3"""
+
+    def open(self, side: int, channels: int, model: Path) -> tuple[list[Tensor], tuple[float, ...]]:
+        """The pictures (1, channels, H, W) in [-1, 1], scaled as by `open_style`; their weights.
+
+        Raises UserError, naming the `model`, where there is none or one can't be read.
+        """
+        if not self.files:
+            raise UsageError(
+                f"{model}: paints in the style of a picture that is given with it: add "
+                "--style FILE to convert or to export; what was exported so can be served"
+            )
+        if self.weights and len(self.weights) != len(self.files):
+            raise UsageError(
+                f"--style_weights: {len(self.weights)} for {len(self.files)} pictures of --style: "
+                "give one for each"
+            )
+        if self.weights and not sum(self.weights):
+            raise UsageError("--style_weights: all are 0, so no style is left: give one that isn't")
+        once = self._each_once()
+        return [open_style(file, side, channels) for file in once.files], once.weights
+
+    def _each_once(self) -> "Styles":
+        """A picture that is given twice, perhaps by another path, as one with both its weights."""
+        files: dict[str, Path] = {}
+        weights: dict[str, float] = {}
+        for number, file in enumerate(self.files):
+            there = os.path.realpath(file)
+            files.setdefault(there, file)
+            if self.weights:
+                weights[there] = weights.get(there, 0.0) + self.weights[number]
+        return Styles(tuple(files.values()), tuple(weights.values()))
+
+    def refuse_files(self, model: Path) -> None:
+        """Raise UsageError where pictures are given: `model` can't take on their style."""
+        if self.files or self.weights:
+            raise UsageError(
+                f"--style: {model} has its style from training or export: leave --style out"
+            )
+
+    def refuse_mix(self, model: Path) -> None:
+        """Raise UsageError where a mix is asked for: `model` knows nothing to mix."""
+        if self.mix is not None:
+            raise UsageError(
+                f"--style_mix {self.mix}: {model} knows one style; a run of several paintings "
+                "can mix"
+            )
+
+    def refuse(self, model: Path) -> None:
+        """Raise UsageError where anything is asked for: `model` has its style."""
+        self.refuse_mix(model)
+        self.refuse_files(model)
+
+
+#: What converts with a model that has its style.
+NO_STYLES = Styles()
+
+
+def open_style(
+    path: Path,
+    side: int,
+    channels: int = 3,
+    smallest: int = _SMALLEST,
+    remedy: str = "a larger picture",
+) -> Tensor:
+    """(1, channels, H, W) in [-1, 1]; the shorter side is scaled down to so many pixels.
+
+    Raises UserError where it can't be read, or is smaller than `smallest`; `remedy` is what helps.
+    """
+    image = images.read(path, channels)
+    share = min(1.0, side / min(image.size))
+    width, height = (max(1, round(length * share)) for length in image.size)
+    if min(width, height) < smallest:
+        raise UserError(
+            f"--style {path}: {width}x{height} pixels are too few to show a style, "
+            f"{smallest} a side are needed: give {remedy}"
+        )
+    return images.to_tensor(image.resize((width, height), Image.Resampling.BICUBIC))[None]
 
 
 @dataclass(frozen=True)

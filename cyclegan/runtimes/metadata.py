@@ -13,7 +13,7 @@ from cyclegan.classic import Architecture
 from cyclegan.errors import UserError, in_one_line
 from cyclegan.generators import GENERATORS
 from cyclegan.layers import Norm
-from cyclegan.plain import from_json
+from cyclegan.plain import DamagedTextError, from_json
 from cyclegan.recipes import RECIPES
 from cyclegan.run import FolderDirection
 
@@ -109,3 +109,21 @@ _NORM: TypeAdapter[Norm] = TypeAdapter(Norm)
 _DIRECTION: TypeAdapter[FolderDirection | None] = TypeAdapter(FolderDirection | None)
 _VALUES: TypeAdapter[tuple[float, float] | None] = TypeAdapter(tuple[float, float] | None)
 _ARITHMETIC: TypeAdapter[Arithmetic] = TypeAdapter(Arithmetic)
+
+
+#: The file's name within the archive.
+NAME = "cyclegan.json"
+
+
+def pack(texts: Mapping[str, str]) -> dict[str, Any]:
+    """What torch is to put into the archive beside the network."""
+    return {NAME: json.dumps(texts)}
+
+
+def unpack(files: Mapping[str, str | bytes]) -> dict[str, str]:
+    """What `pack` gave, of what torch found in the archive; nothing where it is no such text."""
+    try:
+        found = from_json(files[NAME] or "{}")
+    except (KeyError, DamagedTextError):
+        return {}
+    return {str(key): str(text) for key, text in found.items()} if isinstance(found, dict) else {}

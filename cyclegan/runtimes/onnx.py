@@ -7,12 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cyclegan.errors import UsageError, UserError
-from cyclegan.packages import need
+from cyclegan.errors import UsageError, UserError, need
 from cyclegan.runtimes import Provider
-from cyclegan.runtimes.foreign import Side, assume
 from cyclegan.runtimes.metadata import from_texts
-from cyclegan.runtimes.opened import Opened, first_line
+from cyclegan.runtimes.opened import Opened, Side, assume, first_line
 
 #: The one table of providers: those that a flag names, before those that stand in for what they
 #: can't compute. TensorRT prepares for minutes: it is never taken unasked.

@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from cyclegan.errors import UserError, in_one_line
-from cyclegan.packages import need
-from cyclegan.runtimes.foreign import Side, assume
+from cyclegan.errors import UserError, in_one_line, need
 from cyclegan.runtimes.metadata import PREFIX, Metadata, from_texts
-from cyclegan.runtimes.opened import Opened, first_line
+from cyclegan.runtimes.opened import Opened, Side, assume, first_line
 
 if TYPE_CHECKING:
     from openvino import Model

@@ -1,14 +1,18 @@
 """Weights as safetensors: plain tensors behind a table of texts."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from cyclegan import checkpoint
-from cyclegan.errors import UserError
-from cyclegan.packages import need
+from cyclegan.checkpoint import load_plain
+from cyclegan.errors import UserError, need
 from cyclegan.runtimes.metadata import Metadata, from_texts
 from cyclegan.runtimes.opened import first_line
+from cyclegan.runtimes.torch_files import open_exported, open_torchscript
+from cyclegan.weights_file import check_trust, ending_of
 
 
 def read(path: Path) -> tuple[Metadata | None, dict[str, Tensor]]:
@@ -37,3 +41,25 @@ def open_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: damaged, or no safetensors ({first_line(error)})") from error
     return texts, weights
+
+
+def _inner(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what an exported network is wrapped in, so that it takes any size."""
+    return {name.removeprefix("network."): tensor for name, tensor in weights.items()}
+
+
+#: What is no pickle of plain tensors, by the ending that its content calls for.
+_READERS: Mapping[str, Callable[[Path], Any]] = {
+    ".safetensors": lambda path: open_file(path)[1],
+    ".torchscript": lambda path: _inner(open_torchscript(path)[0].state_dict()),
+    ".pt2": lambda path: _inner(open_exported(path)[0].state_dict),
+}
+
+
+def read_tensors(path: Path, *, trust_code: bool) -> Any:
+    """Return tensors and plain builtins, as the file groups them.
+
+    Raises UserError where it is missing or damaged, or a program and `trust_code` is not given.
+    """
+    check_trust(path, trust_code=trust_code)
+    return _READERS.get(ending_of(path), load_plain)(path)

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cyclegan.contents import check_trust, ending_of, other_than_weights
 from cyclegan.errors import UsageError, UserError
-from cyclegan.runtimes import Provider, Runtime, onnx, openvino, torch_export, torchscript
+from cyclegan.runtimes import Provider, Runtime, onnx, openvino
 from cyclegan.runtimes.opened import Opened
+from cyclegan.runtimes.torch_files import load_exported, load_torchscript
+from cyclegan.weights_file import check_trust, ending_of, other_than_weights
 
 Loader = Callable[[Path], Opened]
 
 #: The one table of runtimes: what opens files whose content calls for each ending. The first that
 #: knows an ending takes it by itself; what none knows is checkpoints and weights, which torch runs.
 RUNTIMES: Mapping[Runtime, Mapping[str, Loader]] = {
-    "torch": {".torchscript": torchscript.load, ".pt2": torch_export.load},
+    "torch": {".torchscript": load_torchscript, ".pt2": load_exported},
     "onnxruntime": {".onnx": onnx.load},
     "openvino": {".xml": openvino.load, ".onnx": openvino.load},
 }

@@ -7,7 +7,7 @@ from pydantic import Field, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.execution import PrecisionChoice
-from cyclegan.strict import STRICT
+from cyclegan.kinds import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)

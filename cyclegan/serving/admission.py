@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cyclegan.serving.guard import told
+from cyclegan.serving.middleware import told
 
 UPLOAD = 120.0  # seconds that an upload may take
 GRACE = 10.0  # seconds that it may be slower than

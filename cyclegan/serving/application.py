@@ -17,12 +17,12 @@ from cyclegan.errors import UserError
 from cyclegan.images.formats import UPLOADED
 from cyclegan.serving import ServeSettings
 from cyclegan.serving.admission import Admission
-from cyclegan.serving.desk import Desk, ModelOffered, Place
-from cyclegan.serving.guard import KnownHosts, told
-from cyclegan.serving.header import KINDS, NoPictureError, TooLargeError
+from cyclegan.serving.endpoints import Desk, ModelOffered, Place
+from cyclegan.serving.image_header import KINDS, NoPictureError, TooLargeError
+from cyclegan.serving.middleware import KnownHosts, told
 from cyclegan.serving.tasks import BrokenModelError
 from cyclegan.serving.worker import DiedError, TooLongError
-from cyclegan.video.endings import VIDEO
+from cyclegan.video import VIDEO
 
 _POLICY = (
     "default-src 'none'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; img-src data: blob:; "

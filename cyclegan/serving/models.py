@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cyclegan.data.layout import domain_names
+from cyclegan.data.folders import domain_names
 from cyclegan.errors import UsageError, UserError
 from cyclegan.plain import DamagedTextError, from_toml
 from cyclegan.recipes import RecipeSettings, recipe_named
-from cyclegan.run import FolderDirection, check_name
-from cyclegan.run_folder import RunFolder
+from cyclegan.run import FolderDirection, RunFolder, check_name
 from cyclegan.serving import ServeSettings
 
 #: The checkpoints that are offered of a run, and what they are called behind its name.

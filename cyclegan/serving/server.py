@@ -9,10 +9,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from cyclegan.atomic import temporary_folder
 from cyclegan.dashboard import address
-from cyclegan.errors import UserError
-from cyclegan.leftovers import temporary_folder
-from cyclegan.packages import need
+from cyclegan.errors import UserError, need
 from cyclegan.serving import ServeSettings
 from cyclegan.serving.models import Model, offered
 from cyclegan.serving.tasks import Inspect
@@ -76,8 +75,8 @@ def _application(
     settings: ServeSettings, files: dict[Path, bool], workers: Workers, folder: Path
 ) -> "FastAPI":
     from cyclegan.serving.application import make_application
-    from cyclegan.serving.desk import Desk
-    from cyclegan.serving.line import Line
+    from cyclegan.serving.endpoints import Desk
+    from cyclegan.serving.queue import Line
 
     def models() -> dict[str, Model]:
         try:
@@ -94,7 +93,7 @@ def _serve(
 ) -> None:
     import uvicorn
 
-    from cyclegan.serving.connection import AT_ONCE, QUEUE, Connection
+    from cyclegan.serving.middleware import AT_ONCE, QUEUE, Connection
 
     class Server(uvicorn.Server):
         """Tells its address when it answers, and ends the work when it is to end."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from cyclegan.errors import UsageError, UserError
 from cyclegan.execution import PrecisionChoice
 from cyclegan.run import FolderDirection
-from cyclegan.serving.header import count_pixels
+from cyclegan.serving.image_header import count_pixels
 
 if TYPE_CHECKING:
     from cyclegan.conversion.translator import Translator
@@ -68,7 +68,7 @@ class Models:
     ) -> "Translator":
         from cyclegan.conversion.translator import Translator
         from cyclegan.device import tune
-        from cyclegan.recipes.styles import Styles
+        from cyclegan.recipes.materials import Styles
 
         translator = Translator.load(
             file,
@@ -111,7 +111,7 @@ class ConvertTask:
         """Raises UserError."""
         from cyclegan.conversion.blend import Blend
         from cyclegan.conversion.network import convert_file
-        from cyclegan.recipes.styles import open_style
+        from cyclegan.recipes.materials import open_style
 
         if self.style is not None:  # what is wrong with it is not the model's fault
             open_style(self.style, _STYLE)

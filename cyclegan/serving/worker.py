@@ -18,7 +18,7 @@ from typing import Any
 
 from cyclegan.errors import UserError
 from cyclegan.execution import PrecisionChoice
-from cyclegan.serving.header import NoPictureError, TooLargeError
+from cyclegan.serving.image_header import NoPictureError, TooLargeError
 from cyclegan.serving.tasks import BrokenModelError, Models, Task
 
 log = logging.getLogger(__name__)

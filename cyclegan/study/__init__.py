@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
 from cyclegan.features import FeatureName
-from cyclegan.strict import STRICT
+from cyclegan.kinds import STRICT
 
 Presets = Annotated[
     tuple[str, ...],

@@ -20,19 +20,27 @@ from cyclegan.device import choose_device
 from cyclegan.errors import UsageError, UserError
 from cyclegan.evaluation import EvaluateSettings
 from cyclegan.evaluation.domain import crops_of
+from cyclegan.evaluation.eval_set import Yardstick, make_yardstick, open_domains
 from cyclegan.evaluation.evaluate import converter
-from cyclegan.evaluation.yardstick import Yardstick, make_yardstick, open_domains
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import feature_network
 from cyclegan.plain import DamagedTextError, from_json
 from cyclegan.progress import part, progress_bar, waiting
-from cyclegan.quality.watch import Score
 from cyclegan.run import FolderDirection
 from cyclegan.settings import Settings, load_preset
 from cyclegan.study import StudySettings
-from cyclegan.study.figures import PresetFigures, TurnEnd, chosen, differences, of_preset
-from cyclegan.study.halves import HALVES, Half, make_halves
+from cyclegan.study.figures import (
+    HALVES,
+    Half,
+    PresetFigures,
+    TurnEnd,
+    chosen,
+    differences,
+    make_halves,
+    of_preset,
+)
 from cyclegan.study.turns import forget, place, train_on
+from cyclegan.training.best import Score
 
 NAME = "study.json"
 Runs = dict[str, list[TurnEnd]]

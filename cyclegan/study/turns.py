@@ -16,7 +16,7 @@ import tomli_w
 
 from cyclegan.atomic import atomic_write
 from cyclegan.errors import UserError
-from cyclegan.run_folder import RunFolder
+from cyclegan.run import RunFolder
 from cyclegan.settings import Settings
 
 #: What a training is started by: it ends, without saving, when the study that reads along does.

@@ -8,8 +8,8 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
-from cyclegan.losses.perceptual import PerceptualSettings
-from cyclegan.strict import STRICT
+from cyclegan.kinds import STRICT
+from cyclegan.losses import PerceptualSettings
 
 Method = Literal["lbfgs", "adam"]
 Start = Literal["content", "noise"]

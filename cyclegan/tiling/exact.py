@@ -7,10 +7,9 @@ import psutil
 import torch
 
 from cyclegan.errors import UserError
-from cyclegan.tiling.engine import Block, Tell, TileEngine, silent
-from cyclegan.tiling.rows import First, Shape, TiledPicture, bands
-from cyclegan.tiling.scratch import Scratch
+from cyclegan.tiling.rows import First, Scratch, Shape, TiledPicture, bands
 from cyclegan.tiling.stream import maps_kept, stream
+from cyclegan.tiling.tiles import Block, Tell, TileEngine, silent
 
 #: Bytes of one band of the widest map; some such bands are alive at a time.
 BAND = 96 << 20

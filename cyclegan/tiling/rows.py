@@ -1,11 +1,61 @@
 """Maps that are never whole in memory: asked for some rows, they compute those."""
 
+import errno
+import os
+import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Literal, Protocol, cast
 
+import torch
 from torch import Tensor
 from torch.nn import functional
+from typing_extensions import Buffer
+
+from cyclegan.errors import UserError
+
+EPSILON = 1e-5  # as torch's normalisations add it to the variance
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Of every channel: the number of values, their mean (C) and summed squared distance (C)."""
+
+    count: int
+    mean: Tensor
+    squares: Tensor
+
+    @classmethod
+    def of(cls, part: Tensor) -> "Moments":
+        """Of a part (1, C, H, W); float32 within it, float64 from then on."""
+        full = part if part.dtype == torch.float64 else part.float()
+        # Row by row of pixels of channels: var_mean takes four times as long in this layout.
+        pixels = full.permute(0, 2, 3, 1).reshape(-1, full.shape[1])
+        mean = pixels.mean(0)
+        variance = (pixels - mean).square_().mean(0)
+        return cls(len(pixels), mean.double(), variance.double() * len(pixels))
+
+    def __add__(self, other: "Moments") -> "Moments":
+        """Of both parts; Chan et al. 1983, "Algorithms for Computing the Sample Variance"."""
+        count = self.count + other.count
+        apart = other.mean - self.mean
+        mean = self.mean + apart * (other.count / count)
+        shared = apart.square() * (self.count * other.count / count)
+        return Moments(count, mean, self.squares + other.squares + shared)
+
+    @property
+    def deviation(self) -> Tensor:
+        """(C), with what torch adds to the variance; what is normalised is divided by it."""
+        return (self.squares / self.count + EPSILON).sqrt()
+
+    def normalize(self, part: Tensor) -> Tensor:
+        """(1, C, H, W) to mean 0 and variance 1 over all parts, in the part's type."""
+        full = part if part.dtype == torch.float64 else part.float()
+        scale = self.deviation.reciprocal()
+        scaled = full * scale.to(full.dtype).view(1, -1, 1, 1)
+        shift = (self.mean * scale).to(full.dtype)
+        return scaled.sub_(shift.view(1, -1, 1, 1)).to(part.dtype)
 
 
 class Rows(Protocol):
@@ -187,3 +237,87 @@ def bands(height: int, count: int) -> Iterator[tuple[int, int]]:
     size = -(-height // count)
     for start in range(0, height, size):
         yield start, min(height, start + size)
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Where maps go that memory should not hold.
+
+    Files, not memory maps: pages of a map count as memory of the process. They have no name, so
+    that nothing is left of them however the process ends.
+    """
+
+    folder: Path
+    count: int
+    """bands that a map is written in"""
+    limit: int
+    """elements of the largest map that is kept and not computed again"""
+    tick: Callable[[], None] = lambda: None
+    """called after each band"""
+
+    def keep(self, source: Rows, see: Callable[[Tensor], None] = lambda part: None) -> Rows:
+        """Write `source`, and give it back as what is read; `see` is shown each band.
+
+        What is too large is gone through all the same, and computed again when it is asked for.
+        Raises UserError where the disk is full.
+        """
+        if source.shape.elements > self.limit:
+            for band in bands(source.shape.height, self.count):
+                see(source.rows(*band))
+                self.tick()
+            return source
+        try:
+            return self._write(source, see)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            raise UserError(
+                f"{self.folder}: full ({error.strerror}): --scratch DIR names another folder for "
+                "what memory should not hold, --tile fast needs none"
+            ) from None
+
+    def _write(self, source: Rows, see: Callable[[Tensor], None]) -> "Stored":
+        file: BinaryIO = tempfile.TemporaryFile(dir=self.folder, buffering=0)  # noqa: SIM115
+        dtype, device = torch.float32, torch.device("cpu")
+        for start, stop in bands(source.shape.height, self.count):
+            part = source.rows(start, stop)
+            see(part)
+            dtype, device = part.dtype, part.device
+            pixels = part[0].permute(1, 2, 0).contiguous().cpu()  # rows of pixels of channels
+            _write_all(file, _bytes(pixels.flatten()))
+            self.tick()
+        return Stored(source.shape, dtype, device, file)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Rows in a file; it is gone when nobody asks for them any more."""
+
+    shape: Shape
+    dtype: torch.dtype
+    device: torch.device
+    _file: BinaryIO = field(repr=False)
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """(1, C, stop - start, W), channels last."""
+        one = self.shape.width * self.shape.channels
+        part = torch.empty((stop - start) * one, dtype=self.dtype)
+        into = _bytes(part)
+        place, done = start * one * part.element_size(), 0
+        while done < len(into):
+            read = os.preadv(self._file.fileno(), [into[done:]], place + done)
+            if not read:
+                raise OSError(errno.EIO, "scratch file cut short")
+            done += read
+        pixels = part.view(1, stop - start, self.shape.width, self.shape.channels)
+        return pixels.permute(0, 3, 1, 2).to(self.device)
+
+
+def _write_all(file: BinaryIO, rest: memoryview) -> None:
+    while len(rest):
+        rest = rest[file.write(rest) :]
+
+
+def _bytes(values: Tensor) -> memoryview:
+    """The memory of `values` (n), to be read and written."""
+    return memoryview(cast(Buffer, values.view(torch.uint8).numpy()))

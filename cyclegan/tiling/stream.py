@@ -12,18 +12,27 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cyclegan.generators.resnet import ResnetBlock, ResnetGenerator, join
-from cyclegan.layers.blur import BlurPool, BlurUpsample
 from cyclegan.layers.convolution import (
+    BlurPool,
     BlurredConvolution,
+    BlurUpsample,
     Convolution,
     FinalConvolution,
     ResizeConvolution,
     TransposedConvolution,
 )
 from cyclegan.layers.normalization import InstanceNorm, Scale
-from cyclegan.tiling.moments import Moments
-from cyclegan.tiling.rows import Convolved, Joined, Mapped, Padded, Rows, Shape, Transposed
-from cyclegan.tiling.scratch import Scratch
+from cyclegan.tiling.rows import (
+    Convolved,
+    Joined,
+    Mapped,
+    Moments,
+    Padded,
+    Rows,
+    Scratch,
+    Shape,
+    Transposed,
+)
 
 
 @singledispatch

@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
-from cyclegan.strict import STRICT
+from cyclegan.kinds import STRICT
 
 LrPolicy = Literal["linear", "cosine", "step", "constant"]
 
@@ -64,3 +64,19 @@ class TrainingSettings:
                 f"--epoch_count {self.epoch_count}: nothing would be trained, the last epoch is "
                 f"{self.last_epoch}: give a larger --n_epochs or --n_epochs_decay"
             )
+
+
+@dataclass(frozen=True, config=STRICT)
+class QualitySettings:
+    """How often the quality of the pictures is measured, and what follows from it."""
+
+    eval_freq: NonNegativeInt = 2000
+    """images between two measurements of progress and of what is kept, which take 3 % of the time
+    at most; best.pt is the best by them; 0: none"""
+    eval_images: PositiveInt = 64
+    """test images of each domain that are converted for it, the same every time"""
+    min_ssim: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """content that best.pt has to keep, as SSIM of luminance: what lacks counts ten times against
+    its progress; 0: whatever it keeps"""
+    patience: NonNegativeInt = 0
+    """end the training after so many measurements without a better one; 0: never"""

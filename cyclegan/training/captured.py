@@ -9,11 +9,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from cyclegan.data.feed import Batch
+from cyclegan.data.loader import Batch
 from cyclegan.execution.execution import Execution
-from cyclegan.training.phase import Phase
 from cyclegan.training.state import TrainingState
-from cyclegan.training.step import StepResult, compute_step, run_step
+from cyclegan.training.step import Phase, StepResult, compute_step, run_step
 
 #: A step on batches, with its number in the run.
 Step = Callable[[Sequence[Batch], int], StepResult]

@@ -10,23 +10,20 @@ from typing import Any
 import torch
 
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.data.feed import Batch, Feed, LoadingError
+from cyclegan.data.loader import Batch, Feed, LoadingError
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
-from cyclegan.loggers.journey import finish
-from cyclegan.position import Position
-from cyclegan.quality.watch import QualityWatch
-from cyclegan.run_folder import BEST, RunFolder
+from cyclegan.loggers.logger import finish
+from cyclegan.run import BEST, Position, RunFolder
 from cyclegan.training import TrainingSettings
+from cyclegan.training.best import QualityWatch
 from cyclegan.training.captured import Step
-from cyclegan.training.diary import Diary, Display
 from cyclegan.training.interrupt import CompilerInterrupted, Interrupted, StopRequest
-from cyclegan.training.phase import Phase
 from cyclegan.training.saving import Saver
 from cyclegan.training.schedule import learning_rate
 from cyclegan.training.state import TrainingState
-from cyclegan.training.step import StepResult
-from cyclegan.training.watch import LossWatch
+from cyclegan.training.step import LossWatch, Phase, StepResult
+from cyclegan.training.training_logger import Diary, Display
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,11 @@
 """How the learning rate falls, as a function of the place in the run."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
+
+from torch import nn
+from torch.optim import Adam
 
 from cyclegan.training import LrPolicy, TrainingSettings
 
@@ -39,3 +43,10 @@ def learning_rate(settings: TrainingSettings, epoch: int) -> float:
     done = epoch - settings.epoch_count
     risen = min(1.0, (done + 1) / (settings.lr_warmup + 1))
     return settings.lr * risen * max(0.0, POLICIES[settings.lr_policy](done, settings))
+
+
+def adam(networks: Iterable[nn.Module], settings: TrainingSettings, *, fused: bool) -> Adam:
+    """Adam over all parameters of `networks`, as in the classic. Kingma and Ba 2015."""
+    parameters = chain.from_iterable(network.parameters() for network in networks)
+    how = {"fused": True} if fused else {"foreach": False}
+    return Adam(parameters, lr=settings.lr, betas=(settings.beta1, 0.999), **how)

@@ -1,16 +1,61 @@
 """One step: every phase of a recipe on one batch, or on some whose gradients add up."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from cyclegan.data.feed import Batch
-from cyclegan.training.phase import Part, Phase
+from cyclegan.data.loader import Batch
+from cyclegan.losses import Direction
 from cyclegan.training.state import TrainingState
 from cyclegan.translation import Translation
+
+Translations = Mapping[str, Translation]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The losses of one backward pass, and what was made on the way for later phases to use."""
+
+    losses: dict[str, Tensor]
+    """scalars by the names that are logged; their sum is minimised"""
+    translations: Translations = field(default_factory=dict)
+    """by direction, without graphs"""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One optimizer's share of a step.
+
+    Before the step `begins` nothing is learnt: the parts are only made for what later phases and
+    logs need of them. `parts` takes the batch, all translations made so far of it and the number
+    of the step, and yields one part per backward pass, so that the graphs of two parts never live
+    together.
+    """
+
+    name: str
+    optimizer: Optimizer
+    trains: tuple[str, ...]
+    parts: Callable[[Batch, Translations, int], Iterator[Part]]
+    begins: int = 0
+    turn: Callable[[int], Hashable] = lambda step: None
+    """what the parts of the step of a number depend on: steps of one turn launch the same"""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained together: its state, the phases of a step, and what shows how it does.
+
+    `preview` translates a batch as a conversion would, and leaves the state as it is; so does
+    `convert`, in one direction only and in the type that training computes in.
+    """
+
+    state: TrainingState
+    phases: tuple[Phase, ...]
+    preview: Callable[[Batch], Translations]
+    convert: Callable[[Direction, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -108,3 +153,54 @@ def _train_only(trained: Sequence[str], state: TrainingState) -> None:
     """Spare the gradients of networks whose optimizer has no turn."""
     for name, network in state.networks.items():
         network.requires_grad_(name in trained)
+
+
+#: So many updates in a row that the gradient scaler leaves out are no search for a scale any more.
+PATIENCE = 30
+
+
+class LossWatch:
+    """Keeps, on the device, where each loss was NaN or infinite for the first time.
+
+    All losses of a step are looked at as one vector: a GPU is given a few operations, not a few
+    for each.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, ...], Tensor] = {}
+        """by the names of the losses that steps had together: some have no turn in every step"""
+        self._skips: Tensor | None = None
+
+    def note(self, result: StepResult, images: int) -> None:
+        """Look at the losses of the step that ended after `images`; nothing is read."""
+        names, losses = tuple(result.losses), torch.stack(list(result.losses.values()))
+        excused = self._excused(result)
+        good = losses.isfinite() if excused is None else losses.isfinite() | excused
+        first = self._first.get(names)
+        if first is None:
+            first = torch.full_like(losses, torch.inf)
+        self._first[names] = torch.where(good, first, first.clamp(max=images))
+
+    def broken(self) -> dict[str, int]:
+        """The losses that were not finite, and after how many images for the first time."""
+        if not self._first:
+            return {}
+        names = [name for group in self._first for name in group]
+        read = torch.cat(list(self._first.values())).tolist()
+        found: dict[str, int] = {}
+        for name, images in zip(names, read, strict=True):
+            if images != torch.inf:
+                found[name] = min(int(images), found.get(name, int(images)))
+        return found
+
+    def _excused(self, result: StepResult) -> Tensor | None:
+        """A step that was left out for its overflow changed nothing: no NaN lives on."""
+        if result.skipped is None:
+            return None
+        skips = (
+            torch.zeros_like(result.skipped, dtype=torch.int)
+            if self._skips is None
+            else (self._skips)
+        )
+        self._skips = torch.where(result.skipped, skips + 1, 0)
+        return result.skipped & (self._skips < PATIENCE)

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, need
 from cyclegan.images.picture import Array, Size
-from cyclegan.packages import need
-from cyclegan.video.colours import Colours
-from cyclegan.video.mastering import Mastering
+from cyclegan.video.colours import Colours, Mastering
 
 if TYPE_CHECKING:  # PyAV comes with an extra
     from av import Packet, VideoFrame

@@ -9,15 +9,14 @@ import torch
 
 from cyclegan import assemble
 from cyclegan.benchmark import train
-from cyclegan.benchmark.memory import measure_memory
-from cyclegan.benchmark.pairs import measure
+from cyclegan.benchmark.report import measure, measure_memory
 from cyclegan.cli import run
-from cyclegan.data.feed import Batch
+from cyclegan.data.loader import Batch
 from cyclegan.errors import UsageError
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import from_table
-from cyclegan.training.averages import Averages
-from cyclegan.training.watch import LossWatch
+from cyclegan.training.state import Averages
+from cyclegan.training.step import LossWatch
 
 
 def flags(tiny_flags: list[str]) -> list[str]:

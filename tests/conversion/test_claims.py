@@ -13,10 +13,8 @@ from conftest import GOLDEN, smooth_image
 from PIL import Image
 
 from cyclegan.conversion import ConvertSettings, manifest
-from cyclegan.conversion import claims as claims_module
 from cyclegan.conversion import job as job_module
-from cyclegan.conversion.claims import claims
-from cyclegan.conversion.files import Job, plan
+from cyclegan.conversion.files import LOCK, Job, claims, plan
 from cyclegan.conversion.job import convert
 
 FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
@@ -113,7 +111,7 @@ def test_what_a_killed_process_made_is_taken_over(
     finish = lambda: os._exit(convert(settings(pictures, out)))  # noqa: E731
     this = FORK.Process(target=finish, daemon=True)
     this.start()
-    while len(tree(out) - {"index.html", "manifest.jsonl", claims_module.NAME}) < 10:
+    while len(tree(out) - {"index.html", "manifest.jsonl", LOCK}) < 10:
         this.join(0.01)
         assert this.is_alive()
     assert not jobs[0].is_done
@@ -121,7 +119,7 @@ def test_what_a_killed_process_made_is_taken_over(
     this.join(60)
     assert this.exitcode == 0
     assert all(job.is_done for job in jobs)
-    assert claims_module.NAME not in tree(out)
+    assert LOCK not in tree(out)
 
 
 def test_what_another_finished_meanwhile_is_not_made_again(
@@ -183,5 +181,5 @@ def test_a_claim_is_seen_by_others_only(tmp_path: Path) -> None:
         assert at_once(free) == [1]
         ours.release(first)
         assert at_once(free) == [2]
-        assert (tmp_path / claims_module.NAME).exists(), "they have not removed ours"
-    assert not (tmp_path / claims_module.NAME).exists()
+        assert (tmp_path / LOCK).exists(), "they have not removed ours"
+    assert not (tmp_path / LOCK).exists()

@@ -321,7 +321,7 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path, caplog, monkeypatch) ->
         convert(source, tmp_path / "file" / "x.mp4")
     assert convert(source, tmp_path / "x.mp4", "--also", "cycled") == 1
     assert "is for pictures" in caplog.text
-    monkeypatch.setattr("cyclegan.packages.find_spec", lambda name: None)
+    monkeypatch.setattr("cyclegan.errors.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs av \(.*pip install .*\[video\]'?\)"):
         convert(source, tmp_path / "y.mp4")
 

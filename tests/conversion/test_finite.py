@@ -100,7 +100,7 @@ def test_sound_weights_can_overflow(tile: str) -> None:
 
 def test_exported_networks_are_checked_too(tmp_path: Path) -> None:
     """Written past `cyclegan export`, which would not keep such a file."""
-    from cyclegan.runtimes.texts import pack
+    from cyclegan.runtimes.metadata import pack
 
     settings = ResnetSettings(ngf=2, n_blocks=1)
     network = settings.build(3, 3, "instance")

@@ -17,7 +17,7 @@ from exporting import save_run
 from PIL import Image
 
 from cyclegan import Translator
-from cyclegan.conversion import ConvertSettings, manifest, network, reader, report, writer
+from cyclegan.conversion import ConvertSettings, manifest, network, reader, writer
 from cyclegan.conversion import translator as translator_module
 from cyclegan.conversion.files import plan
 from cyclegan.conversion.job import convert
@@ -343,7 +343,7 @@ def test_grayscale_models_write_grayscale(tmp_path: Path, pictures: Path) -> Non
 
 
 def test_a_page_of_many_shows_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "MOST", 2)
+    monkeypatch.setattr(writer, "MOST", 2)
     for number in range(4):
         (tmp_path / "in").mkdir(exist_ok=True)
         smooth_image(number, (16, 16)).save(tmp_path / "in" / f"{number}.png")

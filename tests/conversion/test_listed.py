@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan.conversion.listed import listed
+from cyclegan.conversion.domains import listed
 from cyclegan.errors import UserError
 
 NAMES = ("a.jpg", "b.jpg", "Ünï 1.jpg", "sub/c, d.png", "sub/#1.png", "it's.jpg")

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan.conversion import ConvertSettings, job, manifest, network, reader, writer
-from cyclegan.conversion import pictures as pictures_module
+from cyclegan.conversion import job as job_module
 from cyclegan.conversion.blend import Blend
 from cyclegan.conversion.job import convert
 from cyclegan.conversion.network import paint_together
@@ -114,7 +114,7 @@ STAGES = {"open_document": reader, "write_document": writer}
 
 def on_cores(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """As on a machine of so many cores: there are two here, perhaps."""
-    monkeypatch.setattr(pictures_module, "cores", lambda: count)
+    monkeypatch.setattr(job_module, "cores", lambda: count)
 
 
 @pytest.mark.parametrize("name", ["open_document", "write_document"])

@@ -12,12 +12,12 @@ from dashboard.conftest import Silence
 from dashboard.serving import ask, dashboard, send_text
 from visdom_server import free_port
 
-from cyclegan.dashboard.overlay import overlay
+from cyclegan.dashboard.front import overlay
 from cyclegan.loggers.curves import Charts
-from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.visdom.page import draw
-from cyclegan.position import Position
-from cyclegan.training.diary import LOGGED
+from cyclegan.loggers.logger import Journey
+from cyclegan.loggers.visdom_page import draw
+from cyclegan.run import Position
+from cyclegan.training.training_logger import LOGGED
 
 RUNS = ("first run", "second", "third (Ü), of a long name that says how it was trained")
 #: Of each chart: title, the name and stroke of each line, and where the boxes of its texts are.

@@ -17,9 +17,9 @@ from visdom_server import free_port
 
 from cyclegan.dashboard import login
 from cyclegan.dashboard.application import PlainNames
-from cyclegan.dashboard.origins import Origins
+from cyclegan.dashboard.guard import Origins
 from cyclegan.loggers import LoggerSettings
-from cyclegan.loggers.visdom.client import UnwelcomeError, connect
+from cyclegan.loggers.visdom import UnwelcomeError, connect
 
 LOGIN = {"VISDOM_USERNAME": "me", "VISDOM_PASSWORD": "secret"}
 PATHS = ("../up", "/tmp/up", "a/../../up", "..", "..\\up", "up\n", "\0", "", "x" * 300)

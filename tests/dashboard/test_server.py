@@ -304,7 +304,7 @@ def test_training_logs_in(
 ) -> None:
     """With the same two variables; they do no harm where the server asks for no login."""
     from cyclegan.loggers import LoggerSettings
-    from cyclegan.loggers.visdom.client import connect
+    from cyclegan.loggers.visdom import connect
 
     port = free_port()
     with dashboard(checkpoints, port, "--assets", str(small_assets), **env):

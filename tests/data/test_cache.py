@@ -14,9 +14,9 @@ import torch
 from conftest import smooth_image
 
 from cyclegan import assemble, images
-from cyclegan.data import DataSettings, PreprocessMode, cache, cache_folder
+from cyclegan.data import DataSettings, PreprocessMode, cache
 from cyclegan.data.cache import bytes_of_scaled, open_cache
-from cyclegan.data.feed import Feed
+from cyclegan.data.loader import Feed
 from cyclegan.settings import Settings
 
 
@@ -198,7 +198,7 @@ def test_a_write_that_fails_is_told_once_and_leaves_nothing(
 
     monkeypatch.setattr(np, "save", fill)
     assert len(pixels(feed(tiny_settings, "disk"))) == 24
-    assert [path.name for path in own_folder.iterdir()] == [cache_folder.TOLD]
+    assert [path.name for path in own_folder.iterdir()] == [cache.TOLD]
     assert caplog.text.count("No space left") == 1
 
 
@@ -216,8 +216,8 @@ def test_leftovers_of_killed_runs_are_removed(
     own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    held, remove = cache_folder.run_folder()
-    left = tmp_path / f"{cache_folder.PREFIX}left"
+    held, remove = cache.run_folder()
+    left = tmp_path / f"{cache.PREFIX}left"
     left.mkdir()
     own_folder.mkdir(parents=True)
     old, new = own_folder / ".x.npy.1", own_folder / ".x.npy.2"
@@ -225,7 +225,7 @@ def test_leftovers_of_killed_runs_are_removed(
         path.touch()
     for path in (held, left, old):
         os.utime(path, (0, 0))
-    for make in cache_folder.FOLDERS.values():
+    for make in cache.FOLDERS.values():
         make()[1]()
     assert not left.exists()
     assert held.exists(), "another run's"

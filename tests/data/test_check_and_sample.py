@@ -10,7 +10,7 @@ from PIL import Image
 
 from cyclegan import cli
 from cyclegan.data import sample
-from cyclegan.data.strokes import paint
+from cyclegan.data.sample_painting import paint
 from cyclegan.errors import UserError
 
 

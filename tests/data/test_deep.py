@@ -15,7 +15,7 @@ from cyclegan.conversion import ConvertSettings
 from cyclegan.conversion.job import convert
 from cyclegan.data import DataSettings
 from cyclegan.data.augment import Augmentation
-from cyclegan.data.square import Square
+from cyclegan.data.preprocess import Square
 from cyclegan.data.unpaired import Domain
 from cyclegan.settings import from_table
 

@@ -8,7 +8,7 @@ from conftest import build_recipe, smooth_image
 
 from cyclegan.data import DataSettings
 from cyclegan.data.folders import folder_of_test_images
-from cyclegan.data.held_out import held_out
+from cyclegan.data.loader import held_out
 from cyclegan.errors import UserError
 from cyclegan.metrics.collapse import diversity, light_agreement
 from cyclegan.settings import Settings

@@ -7,7 +7,7 @@ import pytest
 from conftest import smooth_image
 
 from cyclegan import assemble, cli
-from cyclegan.data.shared import told_shared
+from cyclegan.data.check import told_shared
 from cyclegan.errors import UsageError, UserError
 from cyclegan.settings import from_table
 

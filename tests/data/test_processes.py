@@ -15,7 +15,7 @@ import torch
 
 from cyclegan import assemble
 from cyclegan.data import processes
-from cyclegan.data.feed import LoadingError
+from cyclegan.data.loader import LoadingError
 from cyclegan.data.processes import DeadlyTaskError, LoadingProcesses
 from cyclegan.settings import Settings, from_table
 

@@ -6,7 +6,7 @@ import pytest
 from conftest import smooth_image
 
 from cyclegan.data import DataSettings
-from cyclegan.data.sizes import check_sizes
+from cyclegan.data.check import check_sizes
 from cyclegan.errors import UserError
 
 

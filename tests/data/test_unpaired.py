@@ -11,8 +11,8 @@ from cyclegan import assemble
 from cyclegan.benchmark import train
 from cyclegan.data import DataSettings
 from cyclegan.data.augment import Augmentation
-from cyclegan.data.feed import Batch, Feed
 from cyclegan.data.folders import list_images
+from cyclegan.data.loader import Batch, Feed
 from cyclegan.data.unpaired import Domain, UnpairedImages
 from cyclegan.errors import UserError
 from cyclegan.settings import Settings

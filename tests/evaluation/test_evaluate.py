@@ -18,14 +18,14 @@ from visdom_server import Server
 from cyclegan import assemble, images
 from cyclegan.cli import run
 from cyclegan.conversion.translator import Translator
-from cyclegan.data.square import Square
+from cyclegan.data.preprocess import Square
 from cyclegan.errors import UsageError, UserError
-from cyclegan.evaluation import EvaluateSettings, real
+from cyclegan.evaluation import EvaluateSettings, domain
+from cyclegan.evaluation.direction import make_scorer
 from cyclegan.evaluation.domain import crops_of, open_domain, view_of
+from cyclegan.evaluation.eval_set import make_ways
 from cyclegan.evaluation.evaluate import _paths, compare_folders, converter
 from cyclegan.evaluation.quality import style_distance
-from cyclegan.evaluation.score import make_scorer
-from cyclegan.evaluation.yardstick import make_ways
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import FEATURES
 from cyclegan.settings import Settings, from_table
@@ -223,15 +223,15 @@ def test_real_pictures_are_looked_at_once(
 ) -> None:
     network = FEATURES["efficientnet-lite0"](None)
     paths = sorted(pictures(tmp_path / "x", 3).iterdir())
-    first = real.vectors_of(paths, Square(32, 3), network)
+    first = domain.vectors_of(paths, Square(32, 3), network)
     with monkeypatch.context() as unreadable:
-        unreadable.setattr(real, "squares", None)
-        assert torch.equal(real.vectors_of(paths, Square(32, 3), network), first)
+        unreadable.setattr(domain, "squares", None)
+        assert torch.equal(domain.vectors_of(paths, Square(32, 3), network), first)
     smooth_image(50, (64, 64)).save(paths[0])
-    assert not torch.equal(real.vectors_of(paths, Square(32, 3), network), first)
+    assert not torch.equal(domain.vectors_of(paths, Square(32, 3), network), first)
     assert len(list((own_cache / "cyclegan" / "features").iterdir())) == 2
     os.utime(paths[1], (1, 1))  # another picture of the same size would have another time
-    real.vectors_of(paths, Square(32, 3), network)
+    domain.vectors_of(paths, Square(32, 3), network)
     assert len(list((own_cache / "cyclegan" / "features").iterdir())) == 3
 
 
@@ -244,9 +244,9 @@ def test_another_test_set_finds_the_training_images_known(
     shutil.copytree(train, tmp_path / "testA")
     first = one.vectors(network, 0)
     looked: list[int] = []
-    squares = real.squares
+    squares = domain.squares
     monkeypatch.setattr(
-        real, "squares", lambda of, view: looked.append(len(of)) or squares(of, view)
+        domain, "squares", lambda of, view: looked.append(len(of)) or squares(of, view)
     )
     both = open_domain(train, Square(32, 3), None)
     assert torch.equal(both.vectors(network, 0)[:3], first)

@@ -20,7 +20,7 @@ from cyclegan.execution import ExecutionSettings, Switch, choice
 from cyclegan.execution.choice import Work, choose, choose_for_conversion
 from cyclegan.execution.execution import Execution
 from cyclegan.generators import GENERATORS, ResnetSettings
-from cyclegan.position import Position
+from cyclegan.run import Position
 from cyclegan.settings import Settings, from_table
 
 CPU = torch.device("cpu")

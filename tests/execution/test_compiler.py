@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch._inductor import config
 from torch._inductor.utils import clear_inductor_caches
 
-from cyclegan.execution.compiler import Compiled, compiler_works
+from cyclegan.execution.execution import Compiled, compiler_works
 
 CPU = torch.device("cpu")
 

@@ -10,11 +10,10 @@ from conftest import build_recipe, with_parts
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cyclegan.data.feed import Batch
+from cyclegan.data.loader import Batch
 from cyclegan.execution.execution import Execution, from_table
 from cyclegan.settings import Settings
-from cyclegan.training.step import run_step
-from cyclegan.training.watch import LossWatch
+from cyclegan.training.step import LossWatch, run_step
 
 FAST = Execution(
     channels_last=True, recompute="light", judged_together=True, apart=True, fused=True

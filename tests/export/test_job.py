@@ -14,10 +14,9 @@ from exporting import GENERATORS, Export, save_run
 from PIL import Image
 
 from cyclegan import Translator, classic, cli
-from cyclegan.errors import UsageError, UserError
+from cyclegan.errors import UsageError, UserError, install
 from cyclegan.export import ExportSettings, FormatName, job
 from cyclegan.export.formats import FORMATS
-from cyclegan.packages import install
 from cyclegan.runtimes.metadata import from_texts
 
 NETWORKS = [name for name in FORMATS if name != "classic"]

@@ -12,8 +12,7 @@ from torchvision.models import VGG19_Weights, vgg
 
 from cyclegan import images
 from cyclegan.errors import UsageError, UserError
-from cyclegan.features.layered import LayeredNetwork
-from cyclegan.features.plain import WIDTHS
+from cyclegan.features.layered import WIDTHS, LayeredNetwork
 from cyclegan.features.table import FEATURES, LAYERED, layered_network
 from cyclegan.features.vgg import URL, vgg19
 

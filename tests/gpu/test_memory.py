@@ -11,7 +11,7 @@ from cyclegan import checkpoint
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.cli import run
 from cyclegan.errors import UserError
-from cyclegan.position import Position
+from cyclegan.run import Position
 from cyclegan.settings import Settings
 
 MIB = 1 << 20

@@ -15,7 +15,7 @@ from PIL import Image
 
 from cyclegan import checkpoint
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.position import Position
+from cyclegan.run import Position
 from cyclegan.serving.tasks import ConvertTask
 from cyclegan.serving.worker import Worker
 from cyclegan.settings import from_table

@@ -8,11 +8,10 @@ import pytest
 import torch
 from conftest import build_recipe
 
-from cyclegan.data.feed import Batch
+from cyclegan.data.loader import Batch
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import Settings, from_table
-from cyclegan.training.step import run_step
-from cyclegan.training.watch import LossWatch
+from cyclegan.training.step import LossWatch, run_step
 
 #: `waiting_raises` of conftest.
 Block = Callable[[], AbstractContextManager[None]]

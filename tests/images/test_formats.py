@@ -13,8 +13,8 @@ from cyclegan.conversion.files import plan
 from cyclegan.conversion.job import convert
 from cyclegan.data.folders import list_images, look_into
 from cyclegan.errors import UserError
+from cyclegan.images import Encoding
 from cyclegan.images.document import open_document, write_document
-from cyclegan.images.encoding import Encoding
 from cyclegan.images.formats import WRITTEN, ImageFormat, by_content
 from cyclegan.images.picture import RANGES, Document, Picture, Range
 from cyclegan.settings import from_table

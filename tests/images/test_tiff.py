@@ -9,8 +9,8 @@ import tifffile
 from PIL import Image
 
 from cyclegan import images
+from cyclegan.images import Encoding
 from cyclegan.images.document import open_document, write_document
-from cyclegan.images.encoding import Encoding
 from cyclegan.images.picture import Picture
 
 LEVELS = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535)}

@@ -18,7 +18,7 @@ from cyclegan.layers.convolution import (
     fold,
 )
 from cyclegan.layers.normalization import AtOnce, InstanceNorm
-from cyclegan.losses.penalties import Penalty, gradient_penalty, zero_centred_penalty
+from cyclegan.losses.adversarial import Penalty, gradient_penalty, zero_centred_penalty
 
 # Each stands behind a convolution, whose own gradient shows what the layer passes on.
 LAYERS: dict[str, Callable[[], nn.Module]] = {

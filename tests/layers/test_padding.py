@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from cyclegan.layers import padding
-from cyclegan.layers.blur import BlurUpsample
+from cyclegan.layers.convolution import BlurUpsample
 from cyclegan.layers.padding import ReflectionPad, reflect, repeat_border
 
 

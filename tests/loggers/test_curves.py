@@ -7,7 +7,7 @@ import pytest
 from cyclegan.logged import Curve, Logged, catalogue
 from cyclegan.loggers.curves import POINTS, Change, Charts
 from cyclegan.losses.terms import TERMS
-from cyclegan.training.diary import LOGGED
+from cyclegan.training.training_logger import LOGGED
 
 LOSSES = (
     *("adversarial_a_to_b", "cycle_a_to_b", "identity_a_to_b"),

@@ -5,11 +5,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from cyclegan.loggers import panels
-from cyclegan.loggers.health import LONG, RULES, Recent, complaints, quality_falls, verdict
-from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.record import Record
-from cyclegan.position import Position
+from cyclegan.loggers.health import (
+    LONG,
+    RULES,
+    Recent,
+    complaints,
+    health_panel,
+    progress_panel,
+    quality_falls,
+    verdict,
+)
+from cyclegan.loggers.logger import Journey, Record
+from cyclegan.run import Position
 
 HEALTHY = {
     "discriminator_a": 0.15,
@@ -110,17 +117,17 @@ def test_every_rule_has_been_heard() -> None:
     )  # fmt: skip
     assert all(list(rule(everything)) for rule in RULES)
     assert "NaN" in complaints(everything)[0], "what is worst comes first"
-    assert panels.health(everything).count("<p") == len(RULES)
+    assert health_panel(everything).count("<p") == len(RULES)
 
 
 def test_progress_in_words(tmp_path: object) -> None:
     from pathlib import Path
 
     journey = Journey("run", Path(str(tmp_path)), Position(), 4, 1000)
-    shown = panels.progress(journey, Position(2, 0, 1000), 3661.0, 0.5)
+    shown = progress_panel(journey, Position(2, 0, 1000), 3661.0, 0.5)
     for words in ("2 of 4", "1,000 of 4,000 (25%)", "1 h 1 min", "1 h 40 min", "0.50 images/s"):
         assert words in shown
-    assert "not known yet" in panels.progress(journey, Position(), 0.0, 0.0)
+    assert "not known yet" in progress_panel(journey, Position(), 0.0, 0.0)
 
 
 def test_pictures_that_were_better_before() -> None:

@@ -21,17 +21,15 @@ from PIL import Image
 
 import cyclegan
 from cyclegan.atomic import UNFINISHED
-from cyclegan.durations import spoken
-from cyclegan.errors import UserError
+from cyclegan.errors import UserError, install
 from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.console import ConsoleLogger, Speed
 from cyclegan.loggers.grid import cell, grid_rows, picture_grid
-from cyclegan.loggers.journey import Journey
 from cyclegan.loggers.jsonl import cut_back, read_records, write_table
-from cyclegan.loggers.record import Logger, Record
+from cyclegan.loggers.logger import Journey, Logger, Record
 from cyclegan.loggers.table import LOGGERS, wanted
-from cyclegan.packages import install
-from cyclegan.position import Position
+from cyclegan.progress import spoken
+from cyclegan.run import Position
 from cyclegan.translation import Translation
 
 SETTINGS = LoggerSettings(visdom=False)
@@ -139,10 +137,10 @@ def test_plain_lines_without_a_terminal(tmp_path: Path, capsys: pytest.CaptureFi
 LONG_RUN = """
 from pathlib import Path
 from cyclegan.loggers.console import ConsoleLogger
-from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.record import Record
+from cyclegan.loggers.logger import Journey
+from cyclegan.loggers.logger import Record
 from cyclegan.loggers import LoggerSettings
-from cyclegan.position import Position
+from cyclegan.run import Position
 
 logger = ConsoleLogger(LoggerSettings(), Journey("run", Path("run"), Position(), 200, 6287))
 position = Position(100, 0, 622_000)

@@ -10,13 +10,10 @@ from PIL import Image
 from cyclegan import assemble
 from cyclegan.cli import run as command
 from cyclegan.errors import UserError
-from cyclegan.loggers import journey as journeys
-from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.record import Record
-from cyclegan.loggers.report.page import SLIDER, Report
+from cyclegan.loggers.logger import Journey, Record, load_run_info
+from cyclegan.loggers.report import SLIDER, Report
 from cyclegan.loggers.table import LOGGERS
-from cyclegan.position import Position
-from cyclegan.run_folder import RunFolder
+from cyclegan.run import Position, RunFolder
 from cyclegan.settings import Settings, from_table
 
 
@@ -103,7 +100,7 @@ def test_a_damaged_journey_is_named(content: bytes | None, tmp_path: Path) -> No
     if content is not None:
         RunFolder(tmp_path).journey.write_bytes(content)
     with pytest.raises(UserError, match=r"journey.json: (missing|damaged)"):
-        journeys.load(tmp_path)
+        load_run_info(tmp_path)
 
 
 def test_a_long_run_costs_what_a_short_one_costs(tmp_path: Path) -> None:
@@ -129,7 +126,7 @@ def test_at_a_checkpoint_nothing_is_read(
 ) -> None:
     """What a resumed run logged before is read when it starts, and never again."""
     assemble.train(tiny_settings)
-    journey = journeys.load(tiny_settings.run.folder)
+    journey = load_run_info(tiny_settings.run.folder)
     logger = LOGGERS["report"].make(tiny_settings.loggers, journey)
 
     def refuse(*args: object, **more: object) -> None:

@@ -15,13 +15,11 @@ from PIL import Image
 from visdom_server import Server, eventually, free_port
 
 from cyclegan import assemble, checkpoint
-from cyclegan.loggers import LoggerSettings
+from cyclegan.loggers import LoggerSettings, visdom_page
 from cyclegan.loggers.curves import POINTS
-from cyclegan.loggers.journey import Journey
-from cyclegan.loggers.record import Logger, Record
+from cyclegan.loggers.logger import Journey, Logger, Record
 from cyclegan.loggers.table import LOGGERS
-from cyclegan.loggers.visdom import page
-from cyclegan.position import Position
+from cyclegan.run import Position
 from cyclegan.settings import from_table
 
 
@@ -169,7 +167,7 @@ def test_a_long_run_is_thinned_and_goes_on(server: Server, tmp_path: Path) -> No
 def test_pictures_behind_the_slider_are_thinned(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page, "HISTORY", 4)
+    monkeypatch.setattr(visdom_page, "HISTORY", 4)
     run = Run(tmp_path / "run", server.port)
     for images in range(1, 11):
         run.show(images)
@@ -187,10 +185,10 @@ def test_after_thinning_pictures_are_added_again(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redrawn = []
-    redraw = page.Page.redraw
-    monkeypatch.setattr(page, "HISTORY", 4)
+    redraw = visdom_page.Page.redraw
+    monkeypatch.setattr(visdom_page, "HISTORY", 4)
     monkeypatch.setattr(
-        page.Page, "redraw", lambda self, *args: (redrawn.append(1), redraw(self, *args))
+        visdom_page.Page, "redraw", lambda self, *args: (redrawn.append(1), redraw(self, *args))
     )
     run = Run(tmp_path / "run", server.port)
     for images in range(1, 13):
@@ -438,7 +436,7 @@ def test_a_hanging_server_is_given_up_and_taken_back(
     run = Run(tmp_path / "run", server.port)
     run.log([1])
     assert eventually(lambda: "dashboard: " in caplog.text)
-    monkeypatch.setattr("cyclegan.loggers.visdom.client.PATIENCE", 1.0)
+    monkeypatch.setattr("cyclegan.loggers.visdom.PATIENCE", 1.0)
     server.pause()
     run.log([2])
     assert eventually(lambda: "is gone" in caplog.text)

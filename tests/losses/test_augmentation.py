@@ -4,8 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from cyclegan.losses.adversarial import ADVERSARIAL, Adversary
-from cyclegan.losses.augmentation import AUGMENTATIONS, augmentation, translation
+from cyclegan.losses.adversarial import (
+    ADVERSARIAL,
+    AUGMENTATIONS,
+    Adversary,
+    augmentation,
+    translation,
+)
 
 
 def images(count: int = 4) -> torch.Tensor:

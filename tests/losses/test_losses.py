@@ -9,12 +9,15 @@ from torch import nn
 
 from cyclegan.errors import UsageError
 from cyclegan.losses import LossSettings
-from cyclegan.losses.adversarial import ADVERSARIAL, Adversary
+from cyclegan.losses.adversarial import (
+    ADVERSARIAL,
+    Adversary,
+    gradient_penalty,
+    zero_centred_penalty,
+)
 from cyclegan.losses.context import Loss, LossContext
 from cyclegan.losses.objective import check_terms, make_objective, make_objectives, needed
-from cyclegan.losses.penalties import gradient_penalty, zero_centred_penalty
-from cyclegan.losses.perceptual.look import Perceptual
-from cyclegan.losses.perceptual.styles import STYLES
+from cyclegan.losses.perceptual import STYLES, Perceptual
 from cyclegan.losses.terms import TERMS, Term, stateless
 from cyclegan.translation import Translation, translate
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from cyclegan.metrics.fid import fid, frechet
+from cyclegan.metrics.distances import fid, frechet
 
 
 def whitened(count: int, features: int, seed: int) -> np.ndarray:

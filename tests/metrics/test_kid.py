@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from cyclegan.metrics.kid import compare, kid, progress
+from cyclegan.metrics.distances import compare, kid, progress
 
 
 def vectors(count: int, features: int = 6, shift: float = 0.0, seed: int = 0) -> np.ndarray:

@@ -9,10 +9,10 @@ import torch
 from conftest import smooth_image
 
 from cyclegan import Translator, assemble, checkpoint
-from cyclegan.evaluation import domain, score
-from cyclegan.metrics.kid import Kid, Progress
-from cyclegan.quality.watch import Best, Score
+from cyclegan.evaluation import domain, quality
+from cyclegan.metrics.distances import Kid, Progress
 from cyclegan.settings import Settings, from_table
+from cyclegan.training.best import Best, Score
 
 NO_BETTER = Score(Kid(0.5, 0.1), Progress(0.5, 0.1), 0.9)
 
@@ -68,8 +68,8 @@ def test_measuring_changes_no_training(measured: Settings) -> None:
 def test_a_run_ends_by_itself_and_knows_its_best_when_resumed(
     measured: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(score.Scorer, "__call__", lambda self, convert: {"a_to_b": NO_BETTER})
-    monkeypatch.setattr("cyclegan.quality.watch.SHARE", 1e9)
+    monkeypatch.setattr(quality.Scorer, "__call__", lambda self, convert: {"a_to_b": NO_BETTER})
+    monkeypatch.setattr("cyclegan.training.best.SHARE", 1e9)
     settings = replace(
         measured,
         quality=replace(measured.quality, patience=2),
@@ -102,7 +102,7 @@ def test_two_large_test_pictures_are_measured_by_squares(
             smooth_image(number + 50, (90, 101)).save(dataroot / folder / f"{number}.png")
     tiny["quality"] = {"eval_freq": 4}
     settings = from_table(tiny, "test")
-    scorer = score.make_scorer(settings)
+    scorer = quality.make_scorer(settings)
     way = scorer.ways["a_to_b"]
     assert [tuple(batch.shape) for batch in way.sources] == [(1, 3, 100, 88)] * 2, "whole pictures"
     assert sum(map(len, way.squares(way.sources))) == 12

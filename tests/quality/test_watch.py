@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from cyclegan.metrics.kid import Kid, Progress
-from cyclegan.position import Position
-from cyclegan.quality import QualitySettings
-from cyclegan.quality.watch import Best, QualityWatch, Score, merit
+from cyclegan.metrics.distances import Kid, Progress
+from cyclegan.run import Position
+from cyclegan.training import QualitySettings
+from cyclegan.training.best import Best, QualityWatch, Score, merit
 
 
 class Clock:

@@ -7,7 +7,7 @@ import torch
 from conftest import build_recipe, smooth_image
 from torch import nn
 
-from cyclegan.data.feed import Batch
+from cyclegan.data.loader import Batch
 from cyclegan.losses.context import Loss, LossContext
 from cyclegan.losses.terms import TERMS, Term
 from cyclegan.recipes import RECIPES

@@ -9,9 +9,10 @@ from torch import Tensor
 from cyclegan.features.table import LAYERED
 from cyclegan.metrics.collapse import luminance
 from cyclegan.recipes.fusion import FusionName, FusionNetworkSettings
-from cyclegan.recipes.fusion.autoencoder import Decoder, Encoder
 from cyclegan.recipes.fusion.fusions import FUSIONS
 from cyclegan.recipes.fusion.network import (
+    Decoder,
+    Encoder,
     FusionNetwork,
     StyledNetwork,
     colors_of,

@@ -10,11 +10,11 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan import Translator, checkpoint, cli
-from cyclegan.data.feed import Batch
+from cyclegan.data.loader import Batch
 from cyclegan.errors import UserError
 from cyclegan.generators import ResnetSettings
 from cyclegan.layers.normalization import Scale
-from cyclegan.recipes.one_painting.palette import Palette, mixed
+from cyclegan.recipes.one_painting.recipe import Palette, mixed
 from cyclegan.settings import from_table
 from cyclegan.training.step import run_step
 

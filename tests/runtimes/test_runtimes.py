@@ -18,9 +18,8 @@ from PIL import Image
 
 from cyclegan import Translator, cli
 from cyclegan.conversion.translator import estimated_bytes
-from cyclegan.errors import UsageError, UserError
+from cyclegan.errors import UsageError, UserError, install
 from cyclegan.export.formats import FORMATS
-from cyclegan.packages import install
 from cyclegan.runtimes import Provider, Runtime
 from cyclegan.runtimes.onnx import PROVIDERS
 from cyclegan.runtimes.table import RUNTIMES

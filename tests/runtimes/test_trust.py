@@ -11,17 +11,16 @@ from conftest import GOLDEN, smooth_image
 from exporting import Export
 
 from cyclegan import Translator, classic, cli
-from cyclegan.contents import PROGRAMS, SAFE, ending_of, other_than_weights
 from cyclegan.errors import UsageError, UserError
 from cyclegan.export.formats import FORMATS
 from cyclegan.features.table import feature_network
 from cyclegan.flags import parse
-from cyclegan.runtimes.metadata import Metadata
-from cyclegan.runtimes.tensors import read_tensors
-from cyclegan.runtimes.texts import pack
+from cyclegan.runtimes.metadata import Metadata, pack
+from cyclegan.runtimes.safetensors import read_tensors
 from cyclegan.serving import ServeSettings
 from cyclegan.serving.tasks import BrokenModelError, Inspect
 from cyclegan.serving.worker import Worker
+from cyclegan.weights_file import PROGRAMS, SAFE, ending_of, other_than_weights
 
 
 def torchscript(path: Path, traces: Path) -> Path:

@@ -10,8 +10,8 @@ from serving.asking import Server, served
 from cyclegan import checkpoint
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.features.table import LAYERED
-from cyclegan.position import Position
 from cyclegan.recipes.fusion.network import fusion_network
+from cyclegan.run import Position
 from cyclegan.settings import Settings, from_table
 
 

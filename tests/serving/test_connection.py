@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from visdom_server import eventually
 
-from cyclegan.serving import connection
-from cyclegan.serving.connection import Connection
+from cyclegan.serving import middleware
+from cyclegan.serving.middleware import Connection
 
 LARGE = 30_000_000  # bytes: more than the system keeps of an answer
 WHOLE = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -26,8 +26,8 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    monkeypatch.setattr(connection, "ASKING", 0.4)
-    monkeypatch.setattr(connection, "RECEIVING", 0.8)
+    monkeypatch.setattr(middleware, "ASKING", 0.4)
+    monkeypatch.setattr(middleware, "RECEIVING", 0.8)
     config = uvicorn.Config(
         answer, http=Connection, log_config=None, ws="none", lifespan="off", timeout_keep_alive=60
     )
@@ -107,8 +107,8 @@ def test_who_does_not_receive_is_hung_up_on(port: int) -> None:
 def test_the_oldest_that_does_not_ask_makes_room(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "ASKING", 60)
-    monkeypatch.setattr(connection, "_MOST", 4)
+    monkeypatch.setattr(middleware, "ASKING", 60)
+    monkeypatch.setattr(middleware, "_MOST", 4)
     lines = [line(port) for _ in range(6)]
     assert [closed(each) for each in lines[:2]] == [True, True]
     for each in lines[2:]:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from serving.hostile import chained, chunk, growing, png, wide_webp
 
-from cyclegan.serving.header import NoPictureError, TooLargeError, count_pixels
+from cyclegan.serving.image_header import NoPictureError, TooLargeError, count_pixels
 from cyclegan.serving.tasks import CountPixels, Models
 from cyclegan.serving.worker import Limits, TooLongError, Worker
 

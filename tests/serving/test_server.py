@@ -25,7 +25,7 @@ from serving.hostile import HALF, chained, claiming, dripping, slow_head
 from visdom_server import eventually, free_port
 
 from cyclegan.cli import run
-from cyclegan.packages import install
+from cyclegan.errors import install
 from cyclegan.serving.admission import TOGETHER
 
 CLASSIC = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"

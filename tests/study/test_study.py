@@ -14,11 +14,10 @@ from PIL import ImageOps
 
 from cyclegan.cli import run
 from cyclegan.errors import UsageError
-from cyclegan.metrics.kid import Kid, Progress
-from cyclegan.quality.watch import Score
-from cyclegan.study.figures import TurnEnd, chosen, differences, of_preset
-from cyclegan.study.halves import HALVES, make_halves
+from cyclegan.metrics.distances import Kid, Progress
+from cyclegan.study.figures import HALVES, TurnEnd, chosen, differences, make_halves, of_preset
 from cyclegan.study.turns import _Meter
+from cyclegan.training.best import Score
 
 
 @pytest.fixture

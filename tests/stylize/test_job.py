@@ -19,7 +19,7 @@ from cyclegan import cli, images
 from cyclegan.errors import UserError
 from cyclegan.features import vgg
 from cyclegan.images.document import open_document
-from cyclegan.stylize.pictures import within
+from cyclegan.stylize.job import within
 
 QUICK = ("--loss_features", "plain", "--steps", "15", "--scales", "1")
 

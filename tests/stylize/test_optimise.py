@@ -9,11 +9,18 @@ import torch
 from conftest import smooth_image
 from torch import Tensor
 
-from cyclegan.losses.perceptual import PerceptualSettings
-from cyclegan.losses.perceptual.look import Perceptual
+from cyclegan.losses import PerceptualSettings
+from cyclegan.losses.perceptual import Perceptual
 from cyclegan.metrics.collapse import luminance
-from cyclegan.stylize.optimise import METHODS, BestPicture, Pyramid, Watch, optimise
-from cyclegan.stylize.painting import StylizeProblem, resized
+from cyclegan.stylize.optimise import (
+    METHODS,
+    BestPicture,
+    Pyramid,
+    StylizeProblem,
+    Watch,
+    optimise,
+    resized,
+)
 
 START = torch.zeros(1, 3, 4, 4)
 ALONE = Watch(lambda best, share: None, lambda: False)

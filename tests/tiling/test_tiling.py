@@ -14,15 +14,14 @@ from conftest import smooth_image
 from torch import Tensor, nn
 
 from cyclegan import images
+from cyclegan.conversion.translator import TILES
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
 from cyclegan.generators import ResnetSettings
-from cyclegan.tiling import exact, fast, tiles
-from cyclegan.tiling.engine import TileEngine
-from cyclegan.tiling.moments import Moments
-from cyclegan.tiling.rows import PixelsInMemory, Shape, TiledPicture
+from cyclegan.tiling import dense, exact, tiles
+from cyclegan.tiling.rows import Moments, PixelsInMemory, Shape, TiledPicture
 from cyclegan.tiling.stream import streams
-from cyclegan.tiling.table import TILES
+from cyclegan.tiling.tiles import TileEngine
 
 CPU = torch.device("cpu")
 NOISE = 1e-4  # of float32 after sums in another order; 1/255 of the range is 0.008
@@ -279,7 +278,7 @@ def test_fast_is_nearer_to_the_whole_than_plain_tiles(
     used, given = calm()
     whole = together("off", given, used)
     assert (together("fast", given, used) - whole).abs().max() < NOISE, "the copy is the picture"
-    monkeypatch.setattr(fast, "THUMBNAIL", 240)
+    monkeypatch.setattr(dense, "THUMBNAIL", 240)
     reduced, apart = (
         (made - whole).abs().mean() for made in (together("fast", given, used), plain(used, given))
     )

@@ -3,11 +3,10 @@
 import torch
 from conftest import build_recipe
 
-from cyclegan.data.feed import Batch
+from cyclegan.data.loader import Batch
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import Settings
-from cyclegan.training.phase import Recipe
-from cyclegan.training.step import run_step
+from cyclegan.training.step import Recipe, run_step
 
 #: How weights lie, and which kernel walks through them: as --plain and as what is chosen.
 LAYOUTS = {

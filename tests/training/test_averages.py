@@ -8,10 +8,10 @@ from conftest import build_recipe, smooth_image
 from torch import nn
 
 from cyclegan import Translator, assemble, checkpoint
-from cyclegan.data.feed import Batch
+from cyclegan.data.loader import Batch
 from cyclegan.errors import UserError
 from cyclegan.settings import Settings, from_table
-from cyclegan.training.averages import Averages
+from cyclegan.training.state import Averages
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ import torch
 from cyclegan import assemble, checkpoint
 from cyclegan.errors import UsageError, UserError
 from cyclegan.loggers.table import LOGGERS, LoggerKind
-from cyclegan.position import Position
 from cyclegan.recipes import RECIPES
-from cyclegan.run_folder import RunFolder
+from cyclegan.run import Position, RunFolder
 from cyclegan.settings import Settings, from_table
 
 

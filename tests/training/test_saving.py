@@ -13,10 +13,9 @@ from cyclegan import assemble, checkpoint
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.errors import UserError
 from cyclegan.loggers.table import LOGGERS, LoggerKind
-from cyclegan.position import Position
-from cyclegan.training import TrainingSettings, pace
-from cyclegan.training.pace import Pace
-from cyclegan.training.saving import Saver, copied
+from cyclegan.run import Position
+from cyclegan.training import TrainingSettings
+from cyclegan.training.saving import SHARE, Pace, Saver, copied
 
 weights = torch.zeros(1000)
 
@@ -106,7 +105,7 @@ def test_saving_and_drawing_take_less_than_a_tenth(
                 spent += takes
     assert spent - 2 * takes <= 0.1 * now[0]
     assert spent >= min(0.05, takes / seconds) * now[0], "no seldomer than it has to be"
-    assert pace.SHARE * len(paces) < 0.1
+    assert SHARE * len(paces) < 0.1
 
 
 def test_rows_are_the_same_however_seldom_pictures_are_drawn(tiny: dict) -> None:

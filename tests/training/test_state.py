@@ -12,7 +12,7 @@ from training.layouts import LAYOUTS, after_a_step, update
 from cyclegan import checkpoint
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.execution.execution import Execution
-from cyclegan.position import Position
+from cyclegan.run import Position
 from cyclegan.settings import Settings, from_table
 
 

@@ -5,11 +5,10 @@ from conftest import build_recipe
 from torch import nn
 from torch.amp import GradScaler
 
-from cyclegan.data.feed import Batch
+from cyclegan.data.loader import Batch
 from cyclegan.settings import Settings
-from cyclegan.training.phase import Part, Phase
 from cyclegan.training.state import TrainingState
-from cyclegan.training.step import run_step
+from cyclegan.training.step import Part, Phase, run_step
 
 BATCH = Batch(torch.zeros(1, 3, 24, 24), torch.ones(1, 3, 24, 24))
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cyclegan.training.step import StepResult
-from cyclegan.training.watch import PATIENCE, LossWatch
+from cyclegan.training.step import PATIENCE, LossWatch, StepResult
 
 NAN, INFINITE = torch.tensor(float("nan")), torch.tensor(float("inf"))
 GOOD = torch.tensor(1.0)

@@ -7,12 +7,11 @@ from typing import Any
 import torch
 from conftest import build_recipe
 
-from cyclegan.data.feed import Batch
+from cyclegan.data.loader import Batch
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import Settings
 from cyclegan.training.captured import CapturedStep, Graph, Step
-from cyclegan.training.phase import Recipe
-from cyclegan.training.step import run_step
+from cyclegan.training.step import Recipe, run_step
 
 STEPS = 16
 SHORT = 9  # a step with fewer images: the last of an epoch

@@ -14,7 +14,7 @@ from filming import film, scene
 
 from cyclegan import cli
 from cyclegan.video.clip import frames, open_clip
-from cyclegan.video.mastering import Mastering
+from cyclegan.video.colours import Mastering
 
 FILE = str(GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth")
 SIZE = (64, 48)

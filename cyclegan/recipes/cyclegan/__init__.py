@@ -10,18 +10,16 @@ from pydantic.dataclasses import dataclass
 from cyclegan.discriminators import BasicSettings, DiscriminatorSettings
 from cyclegan.errors import UsageError
 from cyclegan.generators import GeneratorSettings, ResnetSettings
+from cyclegan.kinds import STRICT
 from cyclegan.layers import ChannelSettings, NetworkSettings
-from cyclegan.losses import LossSettings
-from cyclegan.losses.perceptual import PerceptualSettings
-from cyclegan.strict import STRICT
+from cyclegan.losses import LossSettings, PerceptualSettings
 
 if TYPE_CHECKING:
     from torch import nn
 
     from cyclegan.execution.choice import Work
-    from cyclegan.recipes.materials import Converter, Materials, Saved
-    from cyclegan.recipes.styles import Styles
-    from cyclegan.training.phase import Recipe
+    from cyclegan.recipes.materials import Converter, Materials, Saved, Styles
+    from cyclegan.training.step import Recipe
 
 
 # The discriminator of B first: the pools draw in this order, as in the classic.

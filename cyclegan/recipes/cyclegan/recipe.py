@@ -12,25 +12,29 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 
 from cyclegan.classic import Architecture
-from cyclegan.data.feed import Batch
+from cyclegan.data.loader import Batch
 from cyclegan.execution.choice import Work
 from cyclegan.execution.execution import Execution
 from cyclegan.layers import ChannelSettings
 from cyclegan.layers.initialization import initialize
 from cyclegan.losses import Direction, LossSettings
-from cyclegan.losses.adversarial import ADVERSARIAL, Adversary
-from cyclegan.losses.augmentation import augmentation
+from cyclegan.losses.adversarial import (
+    ADVERSARIAL,
+    Adversary,
+    Penalty,
+    augmentation,
+    gradient_penalty,
+    zero_centred_penalty,
+)
 from cyclegan.losses.context import LossContext
 from cyclegan.losses.objective import Objective, make_objectives, needed
-from cyclegan.losses.penalties import Penalty, gradient_penalty, zero_centred_penalty
-from cyclegan.losses.perceptual.look import Perceptual
+from cyclegan.losses.perceptual import Perceptual
 from cyclegan.recipes.cyclegan import DISCRIMINATORS, CycleGANSettings
 from cyclegan.recipes.materials import Converter, Materials, Saved
-from cyclegan.training.averages import Averages
-from cyclegan.training.optimizers import adam
-from cyclegan.training.phase import Part, Phase, Recipe, Translations
 from cyclegan.training.pool import ImagePool
-from cyclegan.training.state import TrainingState
+from cyclegan.training.schedule import adam
+from cyclegan.training.state import Averages, TrainingState
+from cyclegan.training.step import Part, Phase, Recipe, Translations
 from cyclegan.translation import Convert, Translation, translate
 
 GENERATORS = ("generator_a_to_b", "generator_b_to_a")

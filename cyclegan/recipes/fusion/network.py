@@ -1,7 +1,9 @@
 """The network that gives any picture any other one's style."""
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import cast
+from itertools import pairwise
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +12,82 @@ from torch.nn import functional
 from cyclegan.features import LayeredName
 from cyclegan.features.layered import LayeredNetwork
 from cyclegan.features.table import BLANK
-from cyclegan.layers.padding import repeat_border
+from cyclegan.layers.convolution import Convolution, FinalConvolution, ResizeConvolution
+from cyclegan.layers.padding import ReflectionPad, repeat_border
 from cyclegan.recipes.fusion import FusionNetworkSettings
-from cyclegan.recipes.fusion.autoencoder import Decoder, Encoder
 from cyclegan.recipes.fusion.fusions import FUSIONS
+
+_SIDE = 64  # pixels of the image whose maps are counted
+WIDEST = 256  # feature maps of a stage, at most
+
+
+class Encoder(nn.Module):
+    """Images (N, 3, H, W) in [-1, 1] -> maps (N, channels, H / scale, W / scale) of one layer.
+
+    Nothing here is trained, and no gradient passes. Computed in the weights' type.
+    """
+
+    def __init__(self, network: LayeredNetwork, layer: str) -> None:
+        super().__init__()
+        count = network.layers.index(layer) + 1
+        self.entry = network.entry
+        self.stages = nn.Sequential(*(stage.module for stage in network.stages[:count]))
+        self.eval()
+        with torch.no_grad():
+            maps = self.stages(self.entry(torch.zeros(1, 3, _SIDE, _SIDE)))
+        self.channels: int = maps.shape[1]
+        self.scale: int = _SIDE // maps.shape[2]
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        dtype = next(self.stages.parameters()).dtype
+        with torch.autocast(images.device.type, enabled=False):
+            return cast(Tensor, self.stages(self.entry(images.to(dtype))))
+
+    def train(self, mode: bool = True) -> Self:
+        """It stays as it was trained: so do the statistics of its norms."""
+        return super().train(False)
+
+
+class Decoder(nn.Module):
+    """Maps (N, channels, h, w) -> images (N, output_nc, h * scale, w * scale).
+
+    They are in [-1, 1] where `bounded`; else somebody else brings them there.
+
+    The encoder's mirror, as in Huang and Belongie 2017, section 5: sides double step by step,
+    borders are reflected, and no norm takes away what the fusion gave to the maps.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        scale: int,
+        output_nc: int = 3,
+        width: int = 32,
+        *,
+        bounded: bool = True,
+    ) -> None:
+        super().__init__()
+        self.bounded = bounded
+        widths = [min(WIDEST, width << level) for level in range(int(math.log2(scale)), -1, -1)]
+        layers: list[nn.Module] = [
+            *_convolved(channels, widths[0]),
+            *_convolved(widths[0], widths[0]),
+        ]
+        for wide, narrow in pairwise(widths):
+            layers += [ResizeConvolution(wide, narrow, bias=True), nn.ReLU(inplace=True)]
+            layers += _convolved(narrow, narrow)
+        layers += [ReflectionPad(1), FinalConvolution(widths[-1], output_nc, 3)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        made = cast(Tensor, self.layers(maps))
+        return made.tanh() if self.bounded else made
+
+
+def _convolved(channels: int, out: int) -> list[nn.Module]:
+    return [ReflectionPad(1), Convolution(channels, out, 3), nn.ReLU(inplace=True)]
+
 
 _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114  # of light, Rec. 601
 # Light, blue less light and red less light, of red, green and blue; and the way back.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 
 from cyclegan.classic import Architecture
-from cyclegan.data.feed import Batch
+from cyclegan.data.loader import Batch
 from cyclegan.errors import UsageError
 from cyclegan.execution.choice import Work
 from cyclegan.features import LayeredName
@@ -19,7 +19,7 @@ from cyclegan.layers import ChannelSettings
 from cyclegan.losses import Direction, StyleLossSettings
 from cyclegan.losses.context import LossContext
 from cyclegan.losses.objective import Objective, make_objective
-from cyclegan.losses.perceptual.look import Perceptual
+from cyclegan.losses.perceptual import Perceptual
 from cyclegan.recipes.fusion import Blueprint, FusionNetworkSettings, FusionSettings
 from cyclegan.recipes.fusion.network import (
     FusionNetwork,
@@ -27,12 +27,10 @@ from cyclegan.recipes.fusion.network import (
     blank_network,
     fusion_network,
 )
-from cyclegan.recipes.materials import Converter, Materials, Saved
-from cyclegan.recipes.styles import Styles, open_style
-from cyclegan.training.averages import Averages
-from cyclegan.training.optimizers import adam
-from cyclegan.training.phase import Part, Phase, Recipe, Translations
-from cyclegan.training.state import TrainingState
+from cyclegan.recipes.materials import Converter, Materials, Saved, Styles, open_style
+from cyclegan.training.schedule import adam
+from cyclegan.training.state import Averages, TrainingState
+from cyclegan.training.step import Part, Phase, Recipe, Translations
 from cyclegan.translation import Translation
 
 #: The converter's name for what makes B of A.

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic.dataclasses import dataclass
 
 from cyclegan.generators import GeneratorSettings, ResnetSettings
+from cyclegan.kinds import STRICT
 from cyclegan.layers import ChannelSettings, NetworkSettings
-from cyclegan.losses import StyleLossSettings
-from cyclegan.losses.perceptual import PerceptualSettings
-from cyclegan.strict import STRICT
+from cyclegan.losses import PerceptualSettings, StyleLossSettings
 
 if TYPE_CHECKING:
     from torch import nn
 
     from cyclegan.execution.choice import Work
-    from cyclegan.recipes.materials import Converter, Materials, Saved
-    from cyclegan.recipes.styles import Styles
-    from cyclegan.training.phase import Recipe
+    from cyclegan.recipes.materials import Converter, Materials, Saved, Styles
+    from cyclegan.training.step import Recipe
 
 
 @dataclass(frozen=True, config=STRICT)

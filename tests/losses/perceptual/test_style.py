@@ -9,12 +9,10 @@ from torch import Tensor
 
 from cyclegan.errors import UsageError
 from cyclegan.features.table import LAYERED
-from cyclegan.losses import StyleLossSettings
+from cyclegan.losses import PerceptualSettings, StyleLossSettings
 from cyclegan.losses.context import LossContext
 from cyclegan.losses.objective import make_objective
-from cyclegan.losses.perceptual import PerceptualSettings
-from cyclegan.losses.perceptual.look import Perceptual
-from cyclegan.losses.perceptual.styles import STYLES, gram, statistics
+from cyclegan.losses.perceptual import STYLES, Perceptual, gram, statistics
 from cyclegan.losses.pixels import variation
 from cyclegan.translation import Translation
 

@@ -11,15 +11,14 @@ from feature_weights import save_vgg
 from torch import Tensor
 
 from cyclegan import assemble, checkpoint
-from cyclegan.data.feed import Batch
+from cyclegan.data.loader import Batch
 from cyclegan.errors import UsageError
 from cyclegan.execution.execution import Execution
 from cyclegan.flags import parse_run
 from cyclegan.losses import LossSettings
 from cyclegan.losses.context import LossContext
 from cyclegan.losses.objective import make_objective
-from cyclegan.losses.perceptual.look import Perceptual
-from cyclegan.losses.perceptual.styles import STYLES
+from cyclegan.losses.perceptual import STYLES, Perceptual
 from cyclegan.settings import Settings, from_table
 from cyclegan.training.step import StepResult, run_step
 from cyclegan.translation import Translation

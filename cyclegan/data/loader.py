@@ -1,0 +1,215 @@
+"""Batches, epoch after epoch, in an order that the seed alone decides."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from torch import Tensor
+
+from cyclegan import images
+from cyclegan.data import DataSettings
+from cyclegan.data.folders import list_images
+from cyclegan.data.preprocess import Square
+from cyclegan.data.processes import DeadlyTaskError, LoadingProcesses
+from cyclegan.data.unpaired import LoadedImage, SamplePlace, UnpairedImages
+from cyclegan.errors import UserError, in_one_line
+
+SamplePlaces = Sequence[SamplePlace]
+
+
+class LoadingError(UserError):
+    """Images can't be loaded; what was trained so far is whole."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong in a loading process; an exception there would drag its traceback along."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of both domains, (N, C, H, W) in [-1, 1]; the domains' sizes may differ."""
+
+    a: Tensor
+    b: Tensor
+    unreadable: frozenset[Path] = frozenset()
+    """files that were passed over on the way"""
+
+    def __len__(self) -> int:
+        return self.a.shape[0]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent between processes as arrays: torch would send its tensors by way of /dev/shm."""
+        return _from_arrays, (self.a.numpy(), self.b.numpy(), self.unreadable)
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device; from pinned memory the copy runs beside."""
+        a, b = (images.to(device, non_blocking=True) for images in (self.a, self.b))
+        return Batch(a, b, self.unreadable)
+
+    def pin_memory(self) -> "Batch":
+        """The same batch where a GPU reads it while the CPU goes on."""
+        return Batch(self.a.pin_memory(), self.b.pin_memory(), self.unreadable)
+
+
+def _from_arrays(a: Any, b: Any, unreadable: frozenset[Path]) -> Batch:
+    return Batch(torch.from_numpy(a), torch.from_numpy(b), unreadable)
+
+
+class Feed:
+    """Gives the batches of any epoch, from any place in it.
+
+    Processes that load are started with the first epoch and kept until the end.
+    """
+
+    def __init__(
+        self,
+        images: UnpairedImages,
+        *,
+        batch_size: int,
+        workers: int,
+        seed: int,
+        serial: bool,
+        pins: bool = False,
+        at_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`pins` gives batches where a GPU reads them; `at_end` is called at the end of it all."""
+        self._at_end = at_end
+        self.images = images
+        self.batch_size = batch_size
+        self._seed = seed
+        self._serial = serial
+        self._load = _Load(images)
+        self._pins = pins
+        self._processes: LoadingProcesses[SamplePlaces, Batch | Failure] | None = None
+        if workers:
+            self._processes = LoadingProcesses(self._load, workers, _share_cores)
+
+    def __len__(self) -> int:
+        """Images of each domain in an epoch."""
+        return len(self.images)
+
+    def order(self, epoch: int) -> list[SamplePlace]:
+        """The places of an epoch, counted from 1, shuffled by seed and epoch unless serial."""
+        length = len(self.images)
+        if self._serial:
+            return [SamplePlace(epoch, index) for index in range(length)]
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
+        order = torch.randperm(length, generator=generator).tolist()
+        return [SamplePlace(epoch, index) for index in order]
+
+    def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, counted from 1, without its first `skip` images.
+
+        Raises LoadingError.
+        """
+        order, size = self.order(epoch)[skip:], self.batch_size
+        for batch in self._loaded(order[at : at + size] for at in range(0, len(order), size)):
+            if isinstance(batch, Failure):
+                raise LoadingError(batch.text)
+            yield batch.pin_memory() if self._pins else batch
+
+    def _loaded(self, groups: Iterable[SamplePlaces]) -> Iterator[Batch | Failure]:
+        if self._processes is None:
+            yield from map(self._load, groups)
+            return
+        try:
+            yield from self._processes(groups)
+        except DeadlyTaskError as error:
+            raise LoadingError(self._deadly(error)) from None
+
+    def _deadly(self, error: DeadlyTaskError) -> str:
+        paths = [str(path) for place in error.task for path in self.images.paths_of(place)]
+        more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
+        return (
+            f"loading {', '.join(paths[:4])}{more} ended two loading processes ({error.cause}): "
+            "leave out the file that does; where memory ran out, give --num_threads 1, or 0 to "
+            "load in the training process"
+        )
+
+    def close(self) -> None:
+        """End the loading processes."""
+        if self._processes is not None:
+            self._processes.close()
+        self._at_end()
+
+
+@dataclass(frozen=True)
+class _Load:
+    """Loads the images of some places as one batch, its exceptions as values."""
+
+    images: UnpairedImages
+
+    def __call__(self, places: SamplePlaces) -> Batch | Failure:
+        try:
+            return _collate([self.images[place] for place in places])
+        except UserError as error:
+            return Failure(str(error))
+        except Exception as error:  # a transform may raise anything
+            line = f"{type(error).__name__}: {in_one_line(str(error))}"
+            return Failure(f"loading an image failed: {line}")
+
+
+def _share_cores() -> None:
+    """The loading processes use all of them already."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+def _collate(pairs: Sequence[tuple[LoadedImage, LoadedImage]]) -> Batch | Failure:
+    a, b = zip(*pairs, strict=True)
+    sizes = {tuple(picture.image.shape[1:]) for picture in (*a, *b)}
+    if len(pairs) > 1 and len(sizes) > 1:
+        return Failure(f"images of {len(sizes)} sizes can't form a batch: give --batch_size 1")
+    return Batch(
+        torch.stack([picture.image for picture in a]),
+        torch.stack([picture.image for picture in b]),
+        frozenset(path for picture in (*a, *b) for path in picture.unreadable),
+    )
+
+
+def held_out(
+    settings: DataSettings, folders: tuple[Path, Path], channels: tuple[int, int], count: int
+) -> Batch:
+    """At most `count` images of each domain, cut to squares of crop_size: nothing is random.
+
+    `folders` hold the domains' images, best such as are not trained on. Raises UserError where
+    none can be read.
+    """
+    a, b = (
+        _squares(list_images(folder), Square(settings.crop_size, number, settings.range), count)
+        for folder, number in zip(folders, channels, strict=True)
+    )
+    if len(b) == 1:  # one painting for all photographs
+        b = b * len(a)
+    both = min(len(a), len(b))
+    return Batch(torch.stack(a[:both]), torch.stack(b[:both]))
+
+
+def _squares(paths: Sequence[Path], square: Square, count: int) -> list[Tensor]:
+    """From all over the folder: images that lie side by side are often alike."""
+    found: list[Tensor] = []
+    count = min(count, len(paths))
+    ends = [part * len(paths) // count for part in range(count + 1)]
+    for start, end in pairwise(ends):
+        image = _first_readable(paths[start:end], square)
+        if image is not None:
+            found.append(image)
+    if not found:
+        raise UserError(f"{paths[0].parent}: none of its {len(paths)} images can be read")
+    return found
+
+
+def _first_readable(paths: Sequence[Path], square: Square) -> Tensor | None:
+    for path in paths:
+        try:
+            return square.of(path)
+        except images.UnreadableImageError:
+            continue
+    return None

@@ -1,0 +1,165 @@
+"""What the report holds, and its writing."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+from PIL import Image
+
+from cyclegan import images
+from cyclegan.atomic import atomic_write
+from cyclegan.logged import Catalogue
+from cyclegan.loggers import LoggerSettings, evaluations
+from cyclegan.loggers.curves import Chart, Charts, Trace
+from cyclegan.loggers.grid import cell, grid_rows, opened, saved_pictures, thinned
+from cyclegan.loggers.health import Recent, health_panel, progress_panel, table_panel
+from cyclegan.loggers.jsonl import read_records, tell_damaged
+from cyclegan.loggers.logger import Journey, Logger, Pictures, Record, load_run_info
+from cyclegan.run import Position, RunFolder
+
+SLIDER = 24  # grids behind the slider; of twice as many every second is dropped
+WIDEST = 1200  # pixels of a grid in the report
+QUALITY = 88  # of JPEG
+
+
+class Report:
+    """A run as one page: it takes what is logged and never holds more than a page can show."""
+
+    def __init__(self, journey: Journey) -> None:
+        self._journey = journey
+        self._charts = Charts(journey.known)
+        self._recent = Recent(journey.guessing, planned=journey.images, known=journey.known)
+        self._reached = journey.start
+        self._seconds = 0.0
+        self._grids: list[dict[str, str]] = []
+        self._latest: Image.Image | None = None
+
+    def add(self, record: Record) -> None:
+        """Take a record; its values that are no numbers are left out of the curves."""
+        self._recent.add(record)
+        self._reached, self._seconds = record.position, record.seconds
+        self._charts.add(record.position.images, record.values)
+
+    def show(self, position: Position, grid: Image.Image) -> None:
+        """Take a grid of the held-out images."""
+        smaller = grid.copy()
+        smaller.thumbnail((WIDEST, 4 * WIDEST))
+        self._grids.append({"src": images.data_url(smaller, QUALITY), "caption": str(position)})
+        if len(self._grids) >= 2 * SLIDER:
+            self._grids = self._grids[::-2][::-1]
+        self._latest = grid
+
+    def write(self, path: Path, reached: Position | None = None) -> None:
+        """Write the page; it appears whole or never. The run may be further than its records."""
+        self._reached = reached or self._reached
+        from plotly.offline import get_plotlyjs
+
+        evaluated = evaluations.read(self._journey.folder)
+        charts = [self._charts[key] for key in self._charts.in_order()]
+        page = _TEMPLATES.get_template("report.html.j2").render(
+            name=self._journey.name,
+            plotly=get_plotlyjs(),
+            health=health_panel(self._recent),
+            progress=progress_panel(
+                self._journey, self._reached, self._seconds, self._recent.speed()
+            ),
+            evaluations=evaluations.panel(evaluated),
+            settings=table_panel(self._journey.settings),
+            environment=table_panel(self._journey.environment),
+            comparisons=self._comparisons(),
+            grids=self._grids,
+            charts=[_drawn(chart) for chart in evaluations.charts(evaluated) + charts],
+        )
+        # The training and the command may write at the same time.
+        with atomic_write(path, shared=True) as unfinished:
+            unfinished.write_text(page, encoding="utf-8")
+
+    def _comparisons(self) -> list[dict[str, str]]:
+        """Input and fake of every held-out image, as they are now."""
+        if self._latest is None:
+            return []
+        rows, side = grid_rows(self._latest, self._journey.side), self._journey.side
+        return [
+            {
+                "direction": "A → B" if row < rows / 2 else "B → A",
+                "before": images.data_url(cell(self._latest, side, row, 0), QUALITY),
+                "after": images.data_url(cell(self._latest, side, row, 1), QUALITY),
+            }
+            for row in range(rows)
+        ]
+
+
+_TEMPLATES = Environment(loader=PackageLoader("cyclegan.loggers", ""), autoescape=True)
+
+
+def _drawn(chart: Chart) -> dict[str, Any]:
+    """A chart as Plotly takes it."""
+    columns = zip(*(chart.values(row) for row in chart.rows), strict=True)
+    x = [row.images for row in chart.rows]
+    data = [
+        _line(trace, x, column, len(chart.names) == 1)
+        for trace, column in zip(chart.traces(), columns, strict=True)
+    ]
+    return {"title": chart.title, "data": data}
+
+
+def _line(trace: Trace, x: list[int], y: tuple[float, ...], alone: bool) -> dict[str, Any]:
+    return {
+        "x": x,
+        "y": [value if math.isfinite(value) else None for value in y],
+        "name": trace.label,
+        "line": {"color": trace.shade, "width": 1 if trace.faint else 2},
+        "showlegend": not (trace.faint or alone),
+        "hoverinfo": "skip" if trace.faint else "all",
+        "connectgaps": True,
+        "mode": "lines" if len(x) > 1 else "markers",
+    }
+
+
+class ReportLogger(Logger):
+    """Writes `report.html` anew at every checkpoint.
+
+    What it shows is kept at hand and thinned, so a checkpoint costs the same however long the run.
+    """
+
+    def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
+        self._path = RunFolder(journey.folder).report
+        self._report = _gathered(journey)
+
+    def record(self, record: Record) -> None:
+        self._report.add(record)
+
+    def pictures(self, position: Position, pictures: Pictures) -> None:
+        if "held_out" in pictures:
+            self._report.show(position, pictures["held_out"])
+
+    def saved(self, position: Position) -> None:
+        self._report.write(self._path, position)
+
+    def close(self) -> None:
+        """What came after the last checkpoint is shown too, why a run ended above all."""
+        self._report.write(self._path)
+
+
+def write_report(folder: Path, known: Catalogue) -> Path:
+    """Write the report of a run from its files, by what is `known` of its values; return its path.
+
+    Raises UserError.
+    """
+    tell_damaged(RunFolder(folder).losses)
+    report = _gathered(load_run_info(folder, known))
+    path = RunFolder(folder).report
+    report.write(path)
+    return path
+
+
+def _gathered(journey: Journey) -> Report:
+    """A report with all that the run's files hold."""
+    report = Report(journey)
+    for record in read_records(RunFolder(journey.folder).losses):
+        report.add(record)
+    saved = saved_pictures(RunFolder(journey.folder).pictures / "held_out")
+    for position, grid in opened(thinned(saved, SLIDER)):
+        report.show(position, grid)
+    return report

@@ -1,9 +1,0 @@
-"""What video files are called."""
-
-#: Endings that are taken for videos.
-VIDEO = frozenset(
-    {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
-    | {".ogv", ".ts", ".webm", ".wmv"}
-)
-#: Endings of those that can be written.
-WRITABLE_VIDEO = frozenset({".m4v", ".mkv", ".mov", ".mp4", ".webm"})
