@@ -18,7 +18,7 @@ from cyclegan.data.augment import Augmentation
 from cyclegan.data.cache import open_cache
 from cyclegan.data.check import check_sizes, told_shared
 from cyclegan.data.folders import folder_of_test_images, list_images
-from cyclegan.data.loader import Batch, Feed, held_out
+from cyclegan.data.loader import Batch, Loader, held_out
 from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.unpaired import DATASETS, Domain
 from cyclegan.device import choose_device, describe, limit_met, tune
@@ -28,7 +28,7 @@ from cyclegan.execution.choice import Chosen, Work, choose
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_from_table
 from cyclegan.loggers.jsonl import seconds_spent
-from cyclegan.loggers.logger import Journey
+from cyclegan.loggers.logger import RunInfo
 from cyclegan.loggers.table import make_loggers
 from cyclegan.losses.objective import check_terms
 from cyclegan.recipes.materials import Materials
@@ -80,25 +80,25 @@ def train(
     given = {} if init_weights is None else initial_weights(init_weights, trust_code=trust_code)
     if given:
         settings = replace(settings, recipe=settings.recipe.starting_from([*given]))
-    feed = _feed(settings, device)
-    chosen = _execution(settings, device, len(feed), resume)
-    recipe = make_recipe(settings, chosen.execution, device, feed.images.b.paths)
+    loader = _feed(settings, device)
+    chosen = _execution(settings, device, len(loader), resume)
+    recipe = make_recipe(settings, chosen.execution, device, loader.images.b.paths)
     start = Position(epoch=settings.training.epoch_count)
     if given:
         take_in(recipe, given)
     if resume is not None:
         take_up(recipe.state, resume, device, RunFolder(settings.run.folder).latest)
         start = resume.position
-        _tell_data(resume.data, feed)
+        _tell_data(resume.data, loader)
     _make_folder(settings.run.folder)
     with only_trainer(settings.run.folder):
         RunFolder(settings.run.folder).remove_unfinished()
         try:
-            training = _training(settings, recipe, feed, device, start, chosen)
+            training = _training(settings, recipe, loader, device, start, chosen)
             best = None if resume is None else resume.best
             return run_loop(replace(training, quality=_quality(settings, recipe, best)), start)
         finally:
-            feed.close()
+            loader.close()
 
 
 def make_recipe(
@@ -133,7 +133,7 @@ def versions() -> dict[str, str]:
 def _training(
     settings: Settings,
     recipe: Recipe,
-    feed: Feed,
+    loader: Loader,
     device: torch.device,
     start: Position,
     chosen: Chosen,
@@ -141,13 +141,13 @@ def _training(
     kept = settings.anchored().table()  # the run can go on from any working folder
     with atomic_write(RunFolder(settings.run.folder).settings) as unfinished:
         unfinished.write_text(tomli_w.dumps(kept))
-    journey = _journey(settings, device, start, len(feed), chosen.execution)
-    journey.save()
+    run_info = _run_info(settings, device, start, len(loader), chosen.execution)
+    run_info.save()
     return Training(
         recipe.state,
         recipe.phases,
-        feed,
-        _display(settings, recipe, journey, device),
+        loader,
+        _display(settings, recipe, run_info, device),
         settings.run.folder,
         device,
         settings.training,
@@ -213,7 +213,7 @@ def _version(package: str) -> str:
         return "unknown"
 
 
-def _feed(settings: Settings, device: torch.device) -> Feed:
+def _feed(settings: Settings, device: torch.device) -> Loader:
     data, networks = settings.data, settings.networks
     first, second = _folders(settings)
     a = _domain("A", first, networks.input_nc, data)
@@ -231,7 +231,7 @@ def _feed(settings: Settings, device: torch.device) -> Feed:
     images = DATASETS[data.dataset_mode](
         a, b, seed=seed, serial=serial, repeats=data.crops_per_image
     )
-    return Feed(
+    return Loader(
         images,
         batch_size=data.batch_size,
         workers=data.num_threads,
@@ -267,15 +267,15 @@ def _domain(name: str, folder: Path, channels: int, data: DataSettings) -> Domai
     return Domain(name, paths[: data.max_dataset_size], channels, augmentation, values=data.range)
 
 
-def _journey(
+def _run_info(
     settings: Settings,
     device: torch.device,
     start: Position,
     images_per_epoch: int,
     execution: Execution,
-) -> Journey:
+) -> RunInfo:
     own = ("run.name", "run.checkpoints_dir")
-    return Journey(
+    return RunInfo(
         settings.run.name,
         settings.run.folder,
         start,
@@ -289,14 +289,16 @@ def _journey(
     )
 
 
-def _display(settings: Settings, recipe: Recipe, journey: Journey, device: torch.device) -> Display:
+def _display(
+    settings: Settings, recipe: Recipe, run_info: RunInfo, device: torch.device
+) -> Display:
     shown = _held_out(settings) if settings.loggers.display_freq else None
     return Display(
-        make_loggers(settings.loggers, journey),
+        make_loggers(settings.loggers, run_info),
         settings.loggers,
         shown and shown.to(device),
         recipe.preview,
-        seconds_spent(journey),
+        seconds_spent(run_info),
     )
 
 
@@ -321,8 +323,8 @@ def _make_folder(folder: Path) -> None:
         raise UserError(f"{folder}: can't be written ({error.strerror})") from None
 
 
-def _tell_data(saved: dict[str, int], feed: Feed) -> None:
+def _tell_data(saved: dict[str, int], loader: Loader) -> None:
     """Say if the data set is not the one that the run was trained on so far."""
-    now = {"A": len(feed.images.a.paths), "B": len(feed.images.b.paths)}
+    now = {"A": len(loader.images.a.paths), "B": len(loader.images.b.paths)}
     if saved != now:
         log.warning("the data set changed since the checkpoint: images %s -> %s", saved, now)

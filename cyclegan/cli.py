@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from cyclegan import __version__, classic_flags
 from cyclegan.commands import COMMANDS
-from cyclegan.errors import UsageError, UserError, nearest, printable
+from cyclegan.errors import UsageError, UserError, printable, suggest
 from cyclegan.flags import refuse_classic
 from cyclegan.training.interrupt import ONE_REQUEST, SIGNALS, Interrupted
 
@@ -95,7 +95,7 @@ def run(args: Sequence[str]) -> int:
             script, command, rest = called
             refuse_classic(rest, command, words=script)
         raise UsageError(
-            f"{name}: no such command{nearest(name, COMMANDS)}; there are {', '.join(COMMANDS)}"
+            f"{name}: no such command{suggest(name, COMMANDS)}; there are {', '.join(COMMANDS)}"
         )
     return COMMANDS[name].run(args[words:])
 

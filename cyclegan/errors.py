@@ -56,7 +56,7 @@ def printable(text: str) -> str:
 _LONG = 300  # letters: more is hardly read
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, known: Iterable[str]) -> str:
     """Return ', perhaps you meant X', or nothing where no known name is near."""
     matches = get_close_matches(name, list(known), n=1)
     return f", perhaps you meant {matches[0]}" if matches else ""
@@ -66,7 +66,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 _BUILT_BY_OLDER = {"dashboard"} if sys.version_info < (3, 12) else set()
 
 
-def need(what: str, extra: str, *packages: str) -> None:
+def require_extra(what: str, extra: str, *packages: str) -> None:
     """Raise UserError, with the way out, where one of `packages` is missing for `what`."""
     missing = [name for name in packages if find_spec(name) is None]
     if missing:

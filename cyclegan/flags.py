@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import tyro
 
 from cyclegan import classic_flags
-from cyclegan.errors import UsageError, nearest
+from cyclegan.errors import UsageError, suggest
 from cyclegan.recipes import RECIPES
 from cyclegan.settings import (
     KINDS,
@@ -89,7 +89,7 @@ def _no_preset(word: str) -> str:
     if word in presets():
         return f"{word}: the name of a preset comes before all flags"
     return (
-        f"{word}: not a preset{nearest(word, presets())}; there are {', '.join(presets())}, or a "
+        f"{word}: not a preset{suggest(word, presets())}; there are {', '.join(presets())}, or a "
         "file that ends in .toml; a folder of images is given by --dataroot"
     )
 

@@ -18,7 +18,7 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _LONGEST = 1e12  # seconds: nothing here lasts longer, and infinity has no whole number
 
 
-def spoken(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return the duration in its two largest units at most, rounded to the smaller one."""
     whole = min(max(0.0, seconds), _LONGEST)
     if round(whole) < _IN_SECONDS:
@@ -189,11 +189,11 @@ def _amount(task: Task) -> str:
 def _time(task: Task) -> str:
     """The time left; the time it took, where nothing is left or a single step takes longer."""
     if task.finished:
-        return f"in {spoken(task.finished_time or 0)}"
+        return f"in {format_duration(task.finished_time or 0)}"
     began, left = task.fields.get("step_began"), task.time_remaining
     if left is not None and (began is None or task.get_time() - began <= left):
-        return f"{spoken(left)} left"
-    return spoken(task.elapsed or 0) if (task.elapsed or 0) >= 1 else ""
+        return f"{format_duration(left)} left"
+    return format_duration(task.elapsed or 0) if (task.elapsed or 0) >= 1 else ""
 
 
 def _line(task: Task) -> str:

@@ -108,7 +108,7 @@ class RunFolder:
         return self.path / "settings.toml"
 
     @property
-    def journey(self) -> Path:
+    def run_info(self) -> Path:
         """How far the run goes, and how far it is saved."""
         return self.path / "journey.json"
 
@@ -180,18 +180,18 @@ class RunFolder:
         """Raise UserError, naming the runs beside it, where there is no such folder."""
         if not self.path.is_dir():
             others = sorted(self.path.parent.glob("*/"))
-            runs = [path.name for path in others if RunFolder(path).journey.exists()]
+            runs = [path.name for path in others if RunFolder(path).run_info.exists()]
             there = f"; there are {', '.join(runs)}" if runs else ""
             raise UserError(f"{self.path}: no such run{there}")
 
     def is_run(self) -> bool:
         """Whether a run is, or was, trained here."""
-        return any(mark.exists() for mark in (self.journey, self.settings, self.latest))
+        return any(mark.exists() for mark in (self.run_info, self.settings, self.latest))
 
     def is_fresh(self) -> bool:
         """Whether a new run may begin here: what ended before its first save may be replaced."""
         beginnings = {
-            *(self.lock, self.settings, self.journey, self.losses, self.table, self.report),
+            *(self.lock, self.settings, self.run_info, self.losses, self.table, self.report),
             *(self.pictures, self.tensorboard, self.wandb, self.wandb_id),
         }
         there = self.path.iterdir() if self.path.exists() else ()

@@ -7,7 +7,7 @@ from typing import Literal
 
 from cyclegan.errors import UserError
 from cyclegan.loggers.jsonl import newest_and_holding
-from cyclegan.loggers.logger import Journey, Record, load_run_info
+from cyclegan.loggers.logger import Record, RunInfo, load_run_info
 from cyclegan.run import RunFolder, is_trained
 
 State = Literal["running", "finished", "stopped"]
@@ -39,7 +39,7 @@ class RunSummary:
     images: int
     """images of each domain that it has seen"""
     planned: int | None
-    """images that it will have seen at its end; None where its journey can't be read"""
+    """images that it will have seen at its end; None where its journey.json can't be read"""
     best: BestFigure | None
     display_env: str
     """its environment on a dashboard"""
@@ -69,38 +69,38 @@ def list_runs(checkpoints_dir: Path) -> list[RunSummary]:
 def summarize(folder: Path) -> RunSummary:
     """The run in `folder`; what is damaged or missing of its logs is left out."""
     newest, measured = newest_and_holding(RunFolder(folder).losses, *_BEST)
-    journey, running = _journey(folder), is_trained(folder)
-    finished = journey is not None and _is_finished(folder, journey)
+    run_info, running = _run_info(folder), is_trained(folder)
+    finished = run_info is not None and _is_finished(folder, run_info)
     logged = 0 if newest is None else newest.position.images
     return RunSummary(
         folder.name,
         "running" if running else "finished" if finished else "stopped",
         # After a kill the log is ahead of the checkpoint, from which the run will go on.
-        logged if running or journey is None else _saved(journey, logged, finished),
-        None if journey is None else journey.images,
+        logged if running or run_info is None else _saved(run_info, logged, finished),
+        None if run_info is None else run_info.images,
         _best(measured),
-        folder.name if journey is None else journey.display_env,
+        folder.name if run_info is None else run_info.display_env,
         _updated(folder),
     )
 
 
-def _journey(folder: Path) -> Journey | None:
+def _run_info(folder: Path) -> RunInfo | None:
     try:
         return load_run_info(folder)
     except UserError:
         return None
 
 
-def _is_finished(folder: Path, journey: Journey) -> bool:
+def _is_finished(folder: Path, run_info: RunInfo) -> bool:
     """Whether it came to its end; by its checkpoints where an earlier version trained it."""
-    return journey.finished or RunFolder(folder).checkpoint(f"{journey.last_epoch}").exists()
+    return run_info.finished or RunFolder(folder).checkpoint(f"{run_info.last_epoch}").exists()
 
 
-def _saved(journey: Journey, logged: int, finished: bool) -> int:
+def _saved(run_info: RunInfo, logged: int, finished: bool) -> int:
     """Images that its newest checkpoint had seen; about as many where it is not noted."""
-    if journey.reached is not None:
-        return journey.reached.images
-    return journey.images if finished else logged
+    if run_info.reached is not None:
+        return run_info.reached.images
+    return run_info.images if finished else logged
 
 
 def _best(measured: Sequence[Record]) -> BestFigure | None:

@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 from cyclegan import plain
 from cyclegan.data import DataSettings, is_there
 from cyclegan.discriminators import DISCRIMINATORS
-from cyclegan.errors import UsageError, UserError, in_one_line, nearest
+from cyclegan.errors import UsageError, UserError, in_one_line, suggest
 from cyclegan.execution import ExecutionSettings
 from cyclegan.generators import GENERATORS
 from cyclegan.kinds import STRICT, Kind
@@ -173,7 +173,7 @@ def _toml(path: Path) -> dict[str, Any]:
         return from_toml(without_bytes(read_text(path)))
     except FileNotFoundError:
         beside = sorted(str(other) for other in path.parent.glob("*.toml"))
-        meant = nearest(str(path), beside) or nearest(path.stem, presets())
+        meant = suggest(str(path), beside) or suggest(path.stem, presets())
         known = ", ".join(beside or presets())
         raise UsageError(f"{path}: no such preset{meant}; there are {known}") from None
     except OSError as error:
@@ -194,7 +194,7 @@ def of_kind(part: str, name: str, current: Any, source: str) -> Any:
     key, kinds = KINDS[part]
     if name not in kinds:
         raise UsageError(
-            f"{source}: {key} {name!r}: unknown{nearest(name, kinds)}; there are {', '.join(kinds)}"
+            f"{source}: {key} {name!r}: unknown{suggest(name, kinds)}; there are {', '.join(kinds)}"
         )
     return kinds[name].over(current, key)
 
@@ -270,7 +270,7 @@ def _recipe(model: Any, source: str) -> RecipeSettings:
     """The default settings of a recipe. Raises UsageError, naming those there are."""
     if model not in RECIPES:
         raise UsageError(
-            f"{source}: model {model!r}: unknown{nearest(str(model), RECIPES)}; "
+            f"{source}: model {model!r}: unknown{suggest(str(model), RECIPES)}; "
             f"there are {', '.join(RECIPES)}"
         )
     recipe: RecipeSettings = RECIPES[model].settings()
@@ -286,7 +286,7 @@ def _own(
     if not known and name not in {part for keys in _keys_of_models().values() for part, _ in keys}:
         parts = settings.table()
         raise UsageError(
-            f"{source}: no part [{name}]{nearest(name, parts)}; there are {', '.join(parts)}"
+            f"{source}: no part [{name}]{suggest(name, parts)}; there are {', '.join(parts)}"
         )
     for key, value in given.items():
         others = _models_with(name, key)
@@ -301,7 +301,7 @@ def _own(
                 raise UsageError(f"{where} {key} {goes_with(others, model)}")
         else:
             raise UsageError(
-                f"{where} {key}: no such key{nearest(key, known)}; there are {', '.join(known)}"
+                f"{where} {key}: no such key{suggest(key, known)}; there are {', '.join(known)}"
             )
 
 

@@ -170,7 +170,15 @@ def test_public_things_have_docstrings(path: Path) -> None:
 def test_the_names_in_a_run_folder_have_one_owner() -> None:
     """Whoever wants a file of a run asks `RunFolder`; a logger may be called like its file."""
     run = RunFolder(Path("run"))
-    kept = (run.lock, run.settings, run.journey, run.losses, run.table, run.report, run.evaluations)
+    kept = (
+        run.lock,
+        run.settings,
+        run.run_info,
+        run.losses,
+        run.table,
+        run.report,
+        run.evaluations,
+    )
     names = {path.name for path in (*kept, run.wandb_id, run.latest)} | {UNFINISHED}
     owners = {f"cyclegan.{name}" for name in ("run", "atomic", "loggers.table")}
     for path in FILES:

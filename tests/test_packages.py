@@ -2,11 +2,11 @@
 
 import pytest
 
-from cyclegan.errors import UserError, need
+from cyclegan.errors import UserError, require_extra
 
 
 def test_a_missing_package_names_the_way_out() -> None:
-    need("--format x", "onnx", "json", "pathlib")
+    require_extra("--format x", "onnx", "json", "pathlib")
     line = r"^--format x: needs nothing_such \(.*pip install -e .*\[onnx\]'?\)$"
     with pytest.raises(UserError, match=line):
-        need("--format x", "onnx", "json", "nothing_such")
+        require_extra("--format x", "onnx", "json", "nothing_such")

@@ -22,7 +22,7 @@ import pytest
 from cyclegan import assemble, checkpoint, cli
 from cyclegan.errors import UserError
 from cyclegan.locks import lock
-from cyclegan.loggers.logger import Journey, Record
+from cyclegan.loggers.logger import Record, RunInfo
 from cyclegan.loggers.table import LOGGERS, LoggerKind
 from cyclegan.run import Position, is_trained, only_trainer
 from cyclegan.runs import BestFigure, list_runs, summarize
@@ -47,8 +47,8 @@ class AskedThenStopped:
 
     told: tuple[dict[str, Any], ...] = ()
 
-    def __call__(self, settings: object, journey: Journey) -> "AskedThenStopped":
-        self.folder = journey.folder.parent
+    def __call__(self, settings: object, run_info: RunInfo) -> "AskedThenStopped":
+        self.folder = run_info.folder.parent
         return self
 
     def record(self, record: Record) -> None:
@@ -96,9 +96,11 @@ def test_finished_and_the_newest_first(
     }  # fmt: skip
     assert (other["name"], other["state"], other["progress"]) == ("earlier", "stopped", None)
     # Trained by a version that did not note it.
-    journey = tmp_path / "checkpoints/tiny/journey.json"
-    table = json.loads(journey.read_text())
-    journey.write_text(json.dumps({k: table[k] for k in table if k not in ("reached", "finished")}))
+    run_info = tmp_path / "checkpoints/tiny/journey.json"
+    table = json.loads(run_info.read_text())
+    run_info.write_text(
+        json.dumps({k: table[k] for k in table if k not in ("reached", "finished")})
+    )
     old = summarize(tmp_path / "checkpoints/tiny")
     assert (old.state, old.images) == ("finished", 12)
 
@@ -107,7 +109,7 @@ def test_a_run_that_goes_on_is_not_finished_any_more(tiny_settings: Settings) ->
     assemble.train(tiny_settings)
     folder = tiny_settings.run.folder
     longer = replace(tiny_settings, training=replace(tiny_settings.training, n_epochs=9))
-    with pytest.raises(UserError):  # by a device that is not there, after the journey began
+    with pytest.raises(UserError):  # by a device that is not there, after the run began
         assemble.train(replace(longer, run=replace(longer.run, device="gpu7")))
     assert summarize(folder).state == "finished"
     with only_trainer(folder):

@@ -29,7 +29,7 @@ OPENED = {
     *UPLOADED,
     *(ending for loaders in RUNTIMES.values() for ending in loaders),
     *(kind.ending for kind in FORMATS.values()),
-    *(path.suffix for path in (RUN.latest, RUN.losses, RUN.settings, RUN.journey)),
+    *(path.suffix for path in (RUN.latest, RUN.losses, RUN.settings, RUN.run_info)),
     Path("list.txt").suffix,
 }
 

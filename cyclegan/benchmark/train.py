@@ -26,7 +26,7 @@ from cyclegan.device import choose_device, wait_for
 from cyclegan.execution.choice import choose
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_of
-from cyclegan.progress import spoken
+from cyclegan.progress import format_duration
 from cyclegan.settings import Settings, from_table
 from cyclegan.training import captured
 from cyclegan.training.step import LossWatch
@@ -62,7 +62,7 @@ def run(settings: Settings, benchmark: BenchmarkSettings) -> int:
         "seconds": seconds,
     }
     planned = (
-        f"the planned run: {steps} steps, about {spoken(seconds)} and {gib(memory.chosen)}"
+        f"the planned run: {steps} steps, about {format_duration(seconds)} and {gib(memory.chosen)}"
         if steps
         else "give --dataroot DIR to learn how long the planned run will take"
     )
@@ -118,7 +118,7 @@ def arithmetic_of(
 
 
 def _noise(settings: Settings, device: torch.device) -> Batch:
-    """A batch as the feed gives it."""
+    """A batch as the loader gives it."""
     n, side = settings.data.batch_size, settings.data.crop_size
     channels = (settings.networks.input_nc, settings.networks.output_nc)
     a, b = (torch.rand(n, each, side, side) * 2 - 1 for each in channels)

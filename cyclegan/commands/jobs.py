@@ -12,7 +12,7 @@ from typing import Annotated
 import tyro
 
 from cyclegan.benchmark import BenchmarkSettings, DeviceBenchmarkSettings
-from cyclegan.errors import UsageError, need
+from cyclegan.errors import UsageError, require_extra
 from cyclegan.flags import Glance, defaults_of, parse, parse_run, refuse_classic
 from cyclegan.progress import waiting
 from cyclegan.settings import Settings
@@ -116,7 +116,7 @@ def dashboard(args: Sequence[str]) -> int:
     from cyclegan.dashboard import DashboardSettings
 
     settings = parse(args, DashboardSettings, prog="cyclegan dashboard", about=DASHBOARD)
-    need("cyclegan dashboard", "dashboard", "visdom", "tornado")
+    require_extra("cyclegan dashboard", "dashboard", "visdom", "tornado")
     from cyclegan.dashboard.server import run
 
     return run(settings)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from cyclegan.errors import UsageError, UserError, need
+from cyclegan.errors import UsageError, UserError, require_extra
 from cyclegan.flags import Glance, RunCommand, defaults_of, parse_run
 from cyclegan.run import RunFolder, RunSettings
 from cyclegan.settings import Settings, changes, from_record, is_fixed, load_record
@@ -114,7 +114,7 @@ def _watched(command: RunCommand) -> AbstractContextManager[None]:
     """Say where the run is shown; with --dashboard, by a server for as long as it lasts."""
     loggers, run = command.settings.loggers, command.settings.run
     if command.dashboard:
-        need("--dashboard", "dashboard", "visdom", "tornado")
+        require_extra("--dashboard", "dashboard", "visdom", "tornado")
         from cyclegan.dashboard.beside import dashboard_beside
 
         return dashboard_beside(loggers, run)

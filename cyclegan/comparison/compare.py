@@ -16,11 +16,11 @@ from cyclegan.comparison import CompareSettings
 from cyclegan.conversion.translator import Translator
 from cyclegan.data import DataSettings
 from cyclegan.data.folders import folder_of_test_images, list_images
-from cyclegan.data.preprocess import Square
+from cyclegan.data.preprocess import CenterCrop
 from cyclegan.errors import UserError
 from cyclegan.evaluation import EvaluateSettings
 from cyclegan.evaluation.domain import crops_of, spread_out, view_of, wholes
-from cyclegan.evaluation.eval_set import make_yardstick
+from cyclegan.evaluation.eval_set import make_eval_set
 from cyclegan.evaluation.evaluate import evaluate_checkpoint
 from cyclegan.evaluation.report import rows
 from cyclegan.features.table import feature_network
@@ -89,7 +89,7 @@ def _rows(runs: list[_Run], settings: CompareSettings) -> Iterator[dict[str, obj
     channels = runs[0].translator.generator.architecture.input_nc
     paths = spread_out(list_images(folder), settings.images)
     crops = crops_of([list_images(folder)], side, None)
-    view = view_of(paths, Square(side, channels, first.data.range), crops)
+    view = view_of(paths, CenterCrop(side, channels, first.data.range), crops)
     pictures = [image for batch in wholes(paths, view) for image in batch]
     for image in tracked(pictures, "converting", "pictures"):
         outputs = [_url(run.translator.convert(image).cpu()) for run in runs]
@@ -116,10 +116,10 @@ def _figures(runs: list[_Run], settings: CompareSettings) -> dict[str, list[str]
         size=settings.size,
         device=settings.device,
     )
-    yardstick = make_yardstick(runs[0].trained, asked, network, network)
+    eval_set = make_eval_set(runs[0].trained, asked, network, network)
     found = []
     for run in tracked(runs, "measuring", "runs"):
-        evaluation = evaluate_checkpoint(run.path, settings.epoch, yardstick, asked)
+        evaluation = evaluate_checkpoint(run.path, settings.epoch, eval_set, asked)
         seen = {"images seen in training": f"{evaluation.images:,}"}
         found.append(seen | rows(evaluation.directions[settings.direction]))
     return {name: [one[name] for one in found] for name in found[0]}

@@ -32,7 +32,7 @@ from cyclegan.conversion.writer import (
     write_page,
 )
 from cyclegan.device import cores, tune
-from cyclegan.errors import UsageError, UserError, in_words, need, printable
+from cyclegan.errors import UsageError, UserError, in_words, printable, require_extra
 from cyclegan.execution import Switch
 from cyclegan.images import Encoding
 from cyclegan.progress import part, progress_bar, waiting
@@ -184,7 +184,7 @@ def _convert_all(
             convert_pictures = PictureConverter(*how, advice, settings.also_made, back)
             failed += convert_pictures(pictures, bar)
         if clips:
-            need(str(clips[0].source), "video", "av")
+            require_extra(str(clips[0].source), "video", "av")
             from cyclegan.conversion.clips import (
                 ClipConverter,
             )  # what it imports is for videos only

@@ -19,7 +19,7 @@ from typing import Any
 from cyclegan.atomic import UNFINISHED, hidden_name
 from cyclegan.conversion import Locations, manifest
 from cyclegan.data.cache import user_folder
-from cyclegan.errors import UserError, in_words, need
+from cyclegan.errors import UserError, in_words, require_extra
 from cyclegan.progress import waiting
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class RemoteFolder:
     @classmethod
     def open(cls, url: str, what: str) -> "RemoteFolder":
         """What `--input` or `--output` (`what`) names. Raises UserError."""
-        need(f"--{what} {url}", "remote", "fsspec")
+        require_extra(f"--{what} {url}", "remote", "fsspec")
         import fsspec
 
         try:

@@ -93,7 +93,7 @@ class Refusal:
     line: str
 
 
-class Guard(httputil.HTTPServerConnectionDelegate):
+class RequestGuard(httputil.HTTPServerConnectionDelegate):
     """Lets requests through to an application that trusts everyone."""
 
     def __init__(self, app: web.Application, origins: Origins, largest: int) -> None:
@@ -150,7 +150,7 @@ class Guard(httputil.HTTPServerConnectionDelegate):
 class _Request(httputil.HTTPMessageDelegate):
     """A request that goes to the application, or whose body goes nowhere."""
 
-    def __init__(self, guard: Guard, server: object, connection: HTTP1Connection) -> None:
+    def __init__(self, guard: RequestGuard, server: object, connection: HTTP1Connection) -> None:
         self._guard = guard
         self._server = server
         self._connection = connection

@@ -14,7 +14,7 @@ from typing import Any
 
 from cyclegan.dashboard import DashboardSettings, address, sources
 from cyclegan.dashboard.application import make_application
-from cyclegan.dashboard.guard import Guard, Origins
+from cyclegan.dashboard.guard import Origins, RequestGuard
 from cyclegan.dashboard.login import PASSWORD, read_login
 from cyclegan.dashboard.page import PageFolder
 from cyclegan.errors import UserError
@@ -101,7 +101,7 @@ def _accept(app: Any, service: Service) -> None:
     from tornado.httpserver import HTTPServer
 
     settings = service.settings
-    guard = Guard(app, Origins.of(settings.host, settings.hosts), settings.largest_body)
+    guard = RequestGuard(app, Origins.of(settings.host, settings.hosts), settings.largest_body)
     service.listening.setblocking(False)
     HTTPServer(guard, body_timeout=UPLOAD, idle_connection_timeout=IDLE).add_sockets(
         [service.listening]

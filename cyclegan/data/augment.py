@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from cyclegan.data.preprocess import PREPROCESS
+from cyclegan.errors import suggest
 
 # Must stand before the import: albumentations looks for updates on the network when imported.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -21,7 +22,7 @@ from torch import nn
 
 from cyclegan.data import DataSettings
 from cyclegan.data.cache import Pixels
-from cyclegan.errors import UsageError, in_one_line, nearest
+from cyclegan.errors import UsageError, in_one_line
 from cyclegan.images import Size
 from cyclegan.images.picture import Picture
 
@@ -115,7 +116,7 @@ def _library(name: str, library: str) -> _Library:
     if library not in _LIBRARIES:
         raise UsageError(
             f"[[data.augment]] {name}: library = {library!r}: there are "
-            f"{' and '.join(_LIBRARIES)}{nearest(library, _LIBRARIES)}"
+            f"{' and '.join(_LIBRARIES)}{suggest(library, _LIBRARIES)}"
         )
     return _LIBRARIES[library]()
 
@@ -127,13 +128,13 @@ def _build(
     if cls is None:
         raise UsageError(
             f"[[data.augment]] name = {name!r}: no transform of single images in {library.title}"
-            f"{nearest(name, library.transforms)}"
+            f"{suggest(name, library.transforms)}"
         )
     known = library.takes(cls)
     for key in arguments:
         if key not in known:
             raise UsageError(
-                f"[[data.augment]] {name}: no argument {key!r}{nearest(key, known)}; "
+                f"[[data.augment]] {name}: no argument {key!r}{suggest(key, known)}; "
                 f"it takes {', '.join(sorted(known))}"
             )
     try:

@@ -13,7 +13,7 @@ from torch import Tensor
 from cyclegan import images
 from cyclegan.data import DataSettings
 from cyclegan.data.folders import list_images
-from cyclegan.data.preprocess import Square
+from cyclegan.data.preprocess import CenterCrop
 from cyclegan.data.processes import DeadlyTaskError, LoadingProcesses
 from cyclegan.data.unpaired import LoadedImage, SamplePlace, UnpairedImages
 from cyclegan.errors import UserError, in_one_line
@@ -62,7 +62,7 @@ def _from_arrays(a: Any, b: Any, unreadable: frozenset[Path]) -> Batch:
     return Batch(torch.from_numpy(a), torch.from_numpy(b), unreadable)
 
 
-class Feed:
+class Loader:
     """Gives the batches of any epoch, from any place in it.
 
     Processes that load are started with the first epoch and kept until the end.
@@ -183,7 +183,7 @@ def held_out(
     none can be read.
     """
     a, b = (
-        _squares(list_images(folder), Square(settings.crop_size, number, settings.range), count)
+        _squares(list_images(folder), CenterCrop(settings.crop_size, number, settings.range), count)
         for folder, number in zip(folders, channels, strict=True)
     )
     if len(b) == 1:  # one painting for all photographs
@@ -192,7 +192,7 @@ def held_out(
     return Batch(torch.stack(a[:both]), torch.stack(b[:both]))
 
 
-def _squares(paths: Sequence[Path], square: Square, count: int) -> list[Tensor]:
+def _squares(paths: Sequence[Path], square: CenterCrop, count: int) -> list[Tensor]:
     """From all over the folder: images that lie side by side are often alike."""
     found: list[Tensor] = []
     count = min(count, len(paths))
@@ -206,7 +206,7 @@ def _squares(paths: Sequence[Path], square: Square, count: int) -> list[Tensor]:
     return found
 
 
-def _first_readable(paths: Sequence[Path], square: Square) -> Tensor | None:
+def _first_readable(paths: Sequence[Path], square: CenterCrop) -> Tensor | None:
     for path in paths:
         try:
             return square.of(path)

@@ -88,7 +88,7 @@ class View(Protocol):
 
 
 @dataclass(frozen=True)
-class Square:
+class CenterCrop:
     """The middle square of a picture, scaled."""
 
     side: int
@@ -118,7 +118,7 @@ class Square:
 class Crops:
     """Squares from all over a picture, which keeps its size."""
 
-    square: Square
+    square: CenterCrop
     count: int
     """of each picture, fewer where it has no room for so many"""
     together = False

@@ -17,7 +17,7 @@ from cyclegan import images
 from cyclegan.atomic import atomic_write
 from cyclegan.data.cache import user_folder
 from cyclegan.data.folders import beside, folder_of_test_images, list_images, look_into
-from cyclegan.data.preprocess import Crops, Square, View
+from cyclegan.data.preprocess import CenterCrop, Crops, View
 from cyclegan.errors import UserError
 from cyclegan.features.network import FeatureNetwork
 
@@ -83,7 +83,7 @@ class EvaluationDomain:
     """all pictures, folder by folder: what conversions into this domain should be like"""
     twins: list[Path]
     """what each test picture looks like in the other domain; empty where nobody knows"""
-    square: Square
+    square: CenterCrop
 
     def vectors(self, network: FeatureNetwork, crops: int) -> Tensor:
         """(N, D) of all real pictures. Raises UserError."""
@@ -92,7 +92,7 @@ class EvaluationDomain:
         return torch.cat([vectors_of(paths, view, network) for paths in self.real])
 
 
-def open_domain(train: Path, square: Square, count: int | None) -> EvaluationDomain:
+def open_domain(train: Path, square: CenterCrop, count: int | None) -> EvaluationDomain:
     """The domain whose training images are in `train`; at most `count` pictures are converted.
 
     Raises UserError where there are none.
@@ -107,7 +107,7 @@ def open_domain(train: Path, square: Square, count: int | None) -> EvaluationDom
     return EvaluationDomain(chosen, real, twins, square)
 
 
-def view_of(paths: Sequence[Path], square: Square, crops: int) -> View:
+def view_of(paths: Sequence[Path], square: CenterCrop, crops: int) -> View:
     """The view that makes about `crops` squares of all `paths`; 0 takes each picture as one."""
     return Crops(square, -(-crops // len(paths))) if crops else square
 

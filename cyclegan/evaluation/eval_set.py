@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from cyclegan.data import DataSettings
-from cyclegan.data.preprocess import Square, View
+from cyclegan.data.preprocess import CenterCrop, View
 from cyclegan.errors import UserError
 from cyclegan.evaluation import EvaluateSettings
 from cyclegan.evaluation.domain import (
@@ -73,7 +73,7 @@ class MeasuredDirection:
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class EvalSet:
     """Both directions, by the folders' names."""
 
     ways: Mapping[FolderDirection, MeasuredDirection]
@@ -85,12 +85,12 @@ class Yardstick:
     """squares that are cut from the pictures of a domain; 0 where each is taken whole"""
 
 
-def make_yardstick(
+def make_eval_set(
     trained: Settings,
     settings: EvaluateSettings,
     network: FeatureNetwork,
     content: FeatureNetwork,
-) -> Yardstick:
+) -> EvalSet:
     """For a run trained with `trained`. Raises UserError where pictures are missing, or too few."""
     data = trained.data.below(settings.dataroot)
     for _, lost in data.lost():
@@ -98,7 +98,7 @@ def make_yardstick(
     side = settings.size or data.crop_size
     domains = open_domains(trained, data, side, settings.images)
     crops = crops_of([domain.test for domain in domains.values()], side, settings.crops)
-    return Yardstick(make_ways(domains, crops, network), network, content, side, crops)
+    return EvalSet(make_ways(domains, crops, network), network, content, side, crops)
 
 
 def open_domains(
@@ -109,7 +109,7 @@ def open_domains(
     if trained.run.direction == "BtoA":
         channels = channels[::-1]
     return {
-        name: open_domain(data.folder(name), Square(side, number, data.range), count)
+        name: open_domain(data.folder(name), CenterCrop(side, number, data.range), count)
         for name, number in zip(NAMES, channels, strict=True)
     }
 

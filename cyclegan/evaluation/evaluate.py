@@ -9,13 +9,13 @@ from torch import Tensor
 from cyclegan import checkpoint
 from cyclegan.conversion.translator import Translator
 from cyclegan.data.folders import list_images
-from cyclegan.data.preprocess import Square
+from cyclegan.data.preprocess import CenterCrop
 from cyclegan.device import choose_device, tune
 from cyclegan.errors import UsageError
 from cyclegan.evaluation import EvaluateSettings, report
 from cyclegan.evaluation.direction import Evaluation, measure
 from cyclegan.evaluation.domain import crops_of, vectors_of, view_of
-from cyclegan.evaluation.eval_set import Yardstick, make_yardstick
+from cyclegan.evaluation.eval_set import EvalSet, make_eval_set
 from cyclegan.evaluation.quality import Likeness, likeness
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import feature_network
@@ -52,7 +52,7 @@ def compare_folders(
     real: Path, fake: Path, side: int | None, network: FeatureNetwork, crops: int | None = None
 ) -> Likeness:
     """How like the pictures of `real` those of `fake` are, as sets. Raises UserError."""
-    square = Square(side or network.side, 3)
+    square = CenterCrop(side or network.side, 3)
     sets = [list_images(folder, tell=True) for folder in (real, fake)]
     count = crops_of(sets, square.side, crops)
     return likeness(
@@ -83,13 +83,13 @@ def evaluate_run(
         network if network.has_maps else feature_network("efficientnet-lite0").on(network.device)
     )
     with waiting("looking at the real pictures"):
-        yardstick = make_yardstick(trained, settings, network, content)
-    pictures = sum(way.pictures for way in yardstick.ways.values())
+        eval_set = make_eval_set(trained, settings, network, content)
+    pictures = sum(way.pictures for way in eval_set.ways.values())
     with progress_bar() as bar:
         task = bar.add_task("evaluating", total=pictures * len(paths), unit="pictures")
         done = [
             evaluate_checkpoint(
-                path, epoch, yardstick, settings, lambda count: bar.advance(task, count)
+                path, epoch, eval_set, settings, lambda count: bar.advance(task, count)
             )
             for epoch, path in paths.items()
         ]
@@ -99,19 +99,19 @@ def evaluate_run(
 def evaluate_checkpoint(
     path: Path,
     epoch: str,
-    yardstick: Yardstick,
+    eval_set: EvalSet,
     settings: EvaluateSettings,
     tick: Callable[[int], object] = lambda count: None,
 ) -> Evaluation:
     """Measure both directions of one checkpoint. Raises UserError."""
     there, back = (converter(path, direction, settings) for direction in ("AtoB", "BtoA"))
-    forth, home = yardstick.ways["AtoB"], yardstick.ways["BtoA"]
-    network, content = yardstick.network, yardstick.content
+    forth, home = eval_set.ways["AtoB"], eval_set.ways["BtoA"]
+    network, content = eval_set.network, eval_set.content
     return Evaluation(
         epoch,
         checkpoint.load(path, mapped=True).position.images,
-        yardstick.side,
-        yardstick.crops,
+        eval_set.side,
+        eval_set.crops,
         {
             "AtoB": measure(there, back, forth, home, network, content, tick),
             "BtoA": measure(back, there, home, forth, network, content, tick),

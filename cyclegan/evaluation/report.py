@@ -98,7 +98,7 @@ def _show_with_curves(tables: Sequence[EvaluationRow], folder: Path) -> bool:
     """In the run's report, and in its Visdom environment if a server answers: whether it could."""
     known = evaluations_of_run.add(folder, tables)
     try:
-        journey = load_run_info(folder)
+        run_info = load_run_info(folder)
         write_report(folder, LOGGED)
     except UserError as error:  # a run that was moved, or whose logs are gone, is measured too
         log.warning("%s: the figures are in %s only", error, RunFolder(folder).evaluations.name)
@@ -106,7 +106,7 @@ def _show_with_curves(tables: Sequence[EvaluationRow], folder: Path) -> bool:
     settings = load_record(RunFolder(folder).settings).loggers
     if settings.visdom:
         with suppress(OSError, RefusedError, UserError):  # nobody answers, or nobody can be asked
-            client = connect(settings, settings.display_env or journey.name)
+            client = connect(settings, settings.display_env or run_info.name)
             win = evaluations_of_run.WINDOW
             opts = {"title": "evaluation", "width": 860, "height": 240}
             client.text(evaluations_of_run.panel(known), win=win, opts=opts)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cyclegan import checkpoint
 from cyclegan.classic import Architecture
-from cyclegan.errors import UserError, need
+from cyclegan.errors import UserError, require_extra
 from cyclegan.export import FormatName, onnx, openvino
 from cyclegan.export.network import Exportable, program, traced
 from cyclegan.generators import GENERATORS, ResnetSettings
@@ -46,7 +46,7 @@ def _write_safetensors(given: Exportable, path: Path) -> None:
             f"--format safetensors: holds weights alone, and a {generator} model needs its styles: "
             "give another --format"
         )
-    need("--format safetensors", "safetensors", "safetensors")
+    require_extra("--format safetensors", "safetensors", "safetensors")
     from safetensors.torch import save
 
     weights = {name: tensor.contiguous() for name, tensor in given.network.state_dict().items()}

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cyclegan.errors import need
+from cyclegan.errors import require_extra
 from cyclegan.export.network import Exportable, program
 from cyclegan.runtimes.metadata import Metadata
 
 
 def write(given: Exportable, path: Path) -> None:
     """Write `path`: input "input", output "output", (N, C, H, W). Raises UserError."""
-    need("--format onnx", "onnx", "onnx", "onnxscript", "onnxruntime")
+    require_extra("--format onnx", "onnx", "onnx", "onnxscript", "onnxruntime")
     from onnx_ir import Shape
 
     made = torch.onnx.export(

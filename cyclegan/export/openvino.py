@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from cyclegan.errors import need
+from cyclegan.errors import require_extra
 from cyclegan.export.network import Exportable, traced
 from cyclegan.runtimes.metadata import PREFIX, Metadata
 from cyclegan.runtimes.openvino import SECTION
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def write(given: Exportable, path: Path) -> None:
     """Write `path` and its .bin: one input and output (N, C, H, W). Raises UserError."""
-    need("--format openvino", "openvino", "openvino")
+    require_extra("--format openvino", "openvino", "openvino")
     import openvino
 
     model = openvino.convert_model(traced(given))
@@ -39,7 +39,7 @@ def quantize(whole: Path, path: Path, images: Sequence[Tensor], metadata: Metada
     than 8 bits there. Of a ResNet of 64 maps and 9 blocks the mean difference is 6.3 levels with
     all in 8 bits, 2.3 without norms and sums, 1.2 without the ends too.
     """
-    need("--int8", "openvino", "nncf")
+    require_extra("--int8", "openvino", "nncf")
     import nncf
     import openvino
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from cyclegan.errors import UserError, in_words, need
+from cyclegan.errors import UserError, in_words, require_extra
 from cyclegan.features.network import FeatureNetwork, NoWeightsError, Seen, read_weights
 from cyclegan.weights_file import PROGRAMS, check_trust, ending_of
 
@@ -40,7 +40,7 @@ def fidelity(
     """
     known = _KNOWN[name]
     _check_trust(name, weights, trust_code=trust_code)
-    need(f"--features {name}", "quality", "torch_fidelity")
+    require_extra(f"--features {name}", "quality", "torch_fidelity")
     from torch_fidelity.utils import create_feature_extractor
 
     if weights is not None and ending_of(weights) not in PROGRAMS:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cyclegan.errors import UsageError, UserError, nearest
+from cyclegan.errors import UsageError, UserError, suggest
 from cyclegan.features.network import FeatureNetwork, Seen, read_weights
 from cyclegan.images import as_colours
 
@@ -80,7 +80,7 @@ class LayeredNetwork:
         for name in names:
             if name not in self.layers:
                 raise UsageError(
-                    f"--{flag} {name}: {self.name} has no such layer{nearest(name, self.layers)}; "
+                    f"--{flag} {name}: {self.name} has no such layer{suggest(name, self.layers)}; "
                     f"there are {', '.join(self.layers)}"
                 )
         return tuple(names)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from cyclegan.errors import UserError, need
+from cyclegan.errors import UserError, require_extra
 from cyclegan.images.arrays import Meaning, full_scale, of_array
 from cyclegan.images.codec import Codec
 from cyclegan.images.picture import Array, Document, Range, Size
@@ -14,7 +14,7 @@ from cyclegan.images.tags import Tags
 
 def _open(path: Path, *, pixels: bool = True) -> Any:
     """The data set of a DICOM file. Raises UserError where the package for it is missing."""
-    need("DICOM files", "scientific", "pydicom")
+    require_extra("DICOM files", "scientific", "pydicom")
     import pydicom
 
     return pydicom.dcmread(path, stop_before_pixels=not pixels)

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from cyclegan.logged import Catalogue, Curve
 from cyclegan.loggers import LoggerSettings
-from cyclegan.loggers.logger import Journey, Logger, Record
-from cyclegan.progress import spoken
+from cyclegan.loggers.logger import Logger, Record, RunInfo
+from cyclegan.progress import format_duration
 from cyclegan.run import Position
 
 log = logging.getLogger(__name__)
@@ -50,20 +50,20 @@ class Speed:
 class ConsoleLogger(Logger):
     """Shows epoch, images, time left, speed and the losses, as many as there is room for."""
 
-    def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
-        self._journey = journey
+    def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
+        self._run_info = run_info
         self._begun = time.monotonic()
-        self._position = journey.start
+        self._position = run_info.start
         self._speed = Speed()
         self._losses: Sequence[str] = ()
         self._warned = False
         self._console = Console(highlight=False)
         self._say(
-            f"{journey.name}: {journey.images_per_epoch} images an epoch, up to epoch "
-            f"{journey.last_epoch}; everything goes to {journey.folder}; Ctrl-C saves and stops"
+            f"{run_info.name}: {run_info.images_per_epoch} images an epoch, up to epoch "
+            f"{run_info.last_epoch}; everything goes to {run_info.folder}; Ctrl-C saves and stops"
         )
-        if "execution" in journey.environment:
-            self._say(f"computes in {journey.environment['execution']}")
+        if "execution" in run_info.environment:
+            self._say(f"computes in {run_info.environment['execution']}")
         self._live = Live(self, console=self._console)
         if self._console.is_terminal:
             self._live.start()
@@ -76,7 +76,7 @@ class ConsoleLogger(Logger):
     def record(self, record: Record) -> None:
         self._losses = [
             f"{curve.short} {value:.3f}"
-            for curve, value in _curves(record, self._journey.known)
+            for curve, value in _curves(record, self._run_info.known)
             if curve.logged.brief
         ]
         if not self._console.is_terminal:
@@ -103,19 +103,21 @@ class ConsoleLogger(Logger):
         """Epoch, images, time left and speed; `measured` stands in for a speed not known yet."""
         speed = self._speed.images_per_second or measured
         return [
-            f"epoch {self._position.epoch}/{self._journey.last_epoch}",
-            f"{self._position.images}/{self._journey.images} images",
+            f"epoch {self._position.epoch}/{self._run_info.last_epoch}",
+            f"{self._position.images}/{self._run_info.images} images",
             self._left(speed),
             *([f"{speed:{_figures(speed)}} images/s"] if speed else []),
         ]
 
     def _left(self, speed: float) -> str:
-        if self._position.images >= self._journey.images:
-            return f"took {spoken(time.monotonic() - self._begun)}"
-        return f"{spoken(self._seconds_left(speed))} left" if speed else "measuring the speed"
+        if self._position.images >= self._run_info.images:
+            return f"took {format_duration(time.monotonic() - self._begun)}"
+        return (
+            f"{format_duration(self._seconds_left(speed))} left" if speed else "measuring the speed"
+        )
 
     def _seconds_left(self, speed: float) -> float:
-        return (self._journey.images - self._position.images) / speed
+        return (self._run_info.images - self._position.images) / speed
 
     def _warn_of_months(self) -> None:
         """Say once that the run will take too long to be wanted so."""
@@ -126,11 +128,11 @@ class ConsoleLogger(Logger):
         log.warning(
             "this run will take about %s on this machine: a GPU, a smaller --crop_size or --ngf, "
             "or fewer --n_epochs make it shorter",
-            spoken(self._seconds_left(speed)),
+            format_duration(self._seconds_left(speed)),
         )
 
     def _bar(self, width: int) -> ProgressBar:
-        return ProgressBar(self._journey.images, self._position.images, width)
+        return ProgressBar(self._run_info.images, self._position.images, width)
 
     def _say(self, line: str) -> None:
         """A terminal has its lines broken between words; files get them whole."""

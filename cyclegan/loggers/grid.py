@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cyclegan import images
 from cyclegan.loggers import LoggerSettings
-from cyclegan.loggers.logger import Journey, Logger, Pictures
+from cyclegan.loggers.logger import Logger, Pictures, RunInfo
 from cyclegan.run import Position, RunFolder
 from cyclegan.translation import Translation
 
@@ -98,12 +98,12 @@ class PictureLogger(Logger):
     again.
     """
 
-    def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
-        self._folder = RunFolder(journey.folder).pictures
+    def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
+        self._folder = RunFolder(run_info.folder).pictures
         if self._folder.is_dir():
             for kind in (path for path in self._folder.iterdir() if path.is_dir()):
                 for position, path in saved_pictures(kind):
-                    if position.images > journey.start.images:
+                    if position.images > run_info.start.images:
                         path.unlink()
 
     def pictures(self, position: Position, pictures: Pictures) -> None:

@@ -12,8 +12,8 @@ from statistics import fmean
 from types import MappingProxyType
 
 from cyclegan.logged import Catalogue, Curve
-from cyclegan.loggers.logger import Journey, Record
-from cyclegan.progress import spoken
+from cyclegan.loggers.logger import Record, RunInfo
+from cyclegan.progress import format_duration
 from cyclegan.run import Position
 
 LONG = 50  # records that a state must last to be called long
@@ -264,34 +264,34 @@ def health_panel(recent: Recent) -> str:
     return "".join(_point("#d1495b", text) for text in wrong)
 
 
-def progress_panel(journey: Journey, reached: Position, seconds: float, speed: float) -> str:
+def progress_panel(run_info: RunInfo, reached: Position, seconds: float, speed: float) -> str:
     """How far the run is, and how long it takes; `speed` is in images per second."""
     images, epoch = reached.images, reached.epoch
-    share = min(1.0, images / max(1, journey.images))
-    left = spoken((journey.images - images) / speed) if speed > 0 else "not known yet"
+    share = min(1.0, images / max(1, run_info.images))
+    left = format_duration((run_info.images - images) / speed) if speed > 0 else "not known yet"
     bar = (
         '<div style="background:#e4e4e4;border-radius:4px;height:10px;margin:2px 0 10px">'
         f'<div style="background:#3a6ea5;border-radius:4px;height:10px;width:{share:.1%}"></div>'
         "</div>"
     )
     rows = {
-        "epoch": f"{min(epoch, journey.last_epoch)} of {journey.last_epoch}",
-        "images": f"{images:,} of {journey.images:,} ({share:.0%})",
-        "time spent": spoken(seconds),
+        "epoch": f"{min(epoch, run_info.last_epoch)} of {run_info.last_epoch}",
+        "images": f"{images:,} of {run_info.images:,} ({share:.0%})",
+        "time spent": format_duration(seconds),
         "time left": left,
         "speed": f"{speed:.2f} images/s" if speed > 0 else "not known yet",
     }
     return bar + table_panel(rows)
 
 
-def settings_panel(journey: Journey) -> str:
+def settings_panel(run_info: RunInfo) -> str:
     """The settings that differ from their defaults, and what the run is computed by."""
-    if not journey.settings:
-        return "<p>All settings have their defaults.</p>" + table_panel(journey.environment)
+    if not run_info.settings:
+        return "<p>All settings have their defaults.</p>" + table_panel(run_info.environment)
     return (
-        table_panel(journey.settings)
+        table_panel(run_info.settings)
         + "<hr style='margin:8px 0'>"
-        + table_panel(journey.environment)
+        + table_panel(run_info.environment)
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from cyclegan.atomic import atomic_write
 from cyclegan.errors import UserError
 from cyclegan.loggers import LoggerSettings
-from cyclegan.loggers.logger import Journey, Logger, Record
+from cyclegan.loggers.logger import Logger, Record, RunInfo
 from cyclegan.plain import DamagedTextError, from_json, json_lines
 from cyclegan.run import RunFolder
 
@@ -24,10 +24,10 @@ class JsonLinesLogger(Logger):
     of the run appears twice.
     """
 
-    def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
-        path = RunFolder(journey.folder).losses
-        cut_back(path, journey.start.images)
-        _tell_lost(path, journey.start.images, settings.print_freq)
+    def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
+        path = RunFolder(run_info.folder).losses
+        cut_back(path, run_info.start.images)
+        _tell_lost(path, run_info.start.images, settings.print_freq)
         self._file = path.open("a", encoding="utf-8")
 
     def record(self, record: Record) -> None:
@@ -45,11 +45,11 @@ def read_records(path: Path) -> Iterator[Record]:
     return (record for record in map(Record.of_row, json_lines(path)) if record is not None)
 
 
-def seconds_spent(journey: Journey) -> float:
+def seconds_spent(run_info: RunInfo) -> float:
     """Return the time that was spent on the run before the place where it goes on."""
-    records = read_records(RunFolder(journey.folder).losses)
+    records = read_records(RunFolder(run_info.folder).losses)
     return max(
-        (r.seconds for r in records if r.position.images <= journey.start.images), default=0.0
+        (r.seconds for r in records if r.position.images <= run_info.start.images), default=0.0
     )
 
 

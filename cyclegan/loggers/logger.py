@@ -82,7 +82,7 @@ class Logger:
 
 
 @dataclass(frozen=True)
-class Journey:
+class RunInfo:
     """Where a run begins this time, how far it goes, and what it is."""
 
     name: str
@@ -119,18 +119,18 @@ class Journey:
 
     def save(self) -> None:
         """Write it into the run's folder, for reports that are made without training."""
-        with atomic_write(RunFolder(self.folder).journey) as unfinished:
+        with atomic_write(RunFolder(self.folder).run_info) as unfinished:
             unfinished.write_bytes(_RUN_INFO.dump_json(self, indent=1, exclude={"folder", "known"}))
 
 
-class JourneyLogger(Logger):
+class RunInfoLogger(Logger):
     """Keeps in `journey.json` how far the run is saved."""
 
-    def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
-        self._journey = journey
+    def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
+        self._run_info = run_info
 
     def saved(self, position: Position) -> None:
-        replace(self._journey, reached=position).save()
+        replace(self._run_info, reached=position).save()
 
 
 def finish(folder: Path) -> None:
@@ -138,12 +138,12 @@ def finish(folder: Path) -> None:
     replace(load_run_info(folder), finished=True).save()
 
 
-def load_run_info(folder: Path, known: Catalogue | None = None) -> Journey:
-    """Read the journey of the run in `folder`, whose values are `known` so.
+def load_run_info(folder: Path, known: Catalogue | None = None) -> RunInfo:
+    """Read what is known of the run in `folder`, whose values are `known` so.
 
     Raises UserError, naming the file.
     """
-    path = RunFolder(folder).journey
+    path = RunFolder(folder).run_info
     try:
         table = from_json(path.read_bytes())
         table = {**table, "folder": folder} if isinstance(table, dict) else table
@@ -162,4 +162,4 @@ def load_run_info(folder: Path, known: Catalogue | None = None) -> Journey:
     return replace(read, name=folder.name, known=known or {})
 
 
-_RUN_INFO = TypeAdapter(Journey)
+_RUN_INFO = TypeAdapter(RunInfo)

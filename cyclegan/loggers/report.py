@@ -15,7 +15,7 @@ from cyclegan.loggers.curves import Chart, Charts, Trace
 from cyclegan.loggers.grid import cell, grid_rows, opened, saved_pictures, thinned
 from cyclegan.loggers.health import Recent, health_panel, progress_panel, table_panel
 from cyclegan.loggers.jsonl import read_records, tell_damaged
-from cyclegan.loggers.logger import Journey, Logger, Pictures, Record, load_run_info
+from cyclegan.loggers.logger import Logger, Pictures, Record, RunInfo, load_run_info
 from cyclegan.run import Position, RunFolder
 
 SLIDER = 24  # grids behind the slider; of twice as many every second is dropped
@@ -26,11 +26,11 @@ QUALITY = 88  # of JPEG
 class Report:
     """A run as one page: it takes what is logged and never holds more than a page can show."""
 
-    def __init__(self, journey: Journey) -> None:
-        self._journey = journey
-        self._charts = Charts(journey.known)
-        self._recent = Recent(journey.guessing, planned=journey.images, known=journey.known)
-        self._reached = journey.start
+    def __init__(self, run_info: RunInfo) -> None:
+        self._run_info = run_info
+        self._charts = Charts(run_info.known)
+        self._recent = Recent(run_info.guessing, planned=run_info.images, known=run_info.known)
+        self._reached = run_info.start
         self._seconds = 0.0
         self._grids: list[dict[str, str]] = []
         self._latest: Image.Image | None = None
@@ -55,18 +55,18 @@ class Report:
         self._reached = reached or self._reached
         from plotly.offline import get_plotlyjs
 
-        evaluated = evaluations.read(self._journey.folder)
+        evaluated = evaluations.read(self._run_info.folder)
         charts = [self._charts[key] for key in self._charts.in_order()]
         page = _TEMPLATES.get_template("report.html.j2").render(
-            name=self._journey.name,
+            name=self._run_info.name,
             plotly=get_plotlyjs(),
             health=health_panel(self._recent),
             progress=progress_panel(
-                self._journey, self._reached, self._seconds, self._recent.speed()
+                self._run_info, self._reached, self._seconds, self._recent.speed()
             ),
             evaluations=evaluations.panel(evaluated),
-            settings=table_panel(self._journey.settings),
-            environment=table_panel(self._journey.environment),
+            settings=table_panel(self._run_info.settings),
+            environment=table_panel(self._run_info.environment),
             comparisons=self._comparisons(),
             grids=self._grids,
             charts=[_drawn(chart) for chart in evaluations.charts(evaluated) + charts],
@@ -79,7 +79,7 @@ class Report:
         """Input and fake of every held-out image, as they are now."""
         if self._latest is None:
             return []
-        rows, side = grid_rows(self._latest, self._journey.side), self._journey.side
+        rows, side = grid_rows(self._latest, self._run_info.side), self._run_info.side
         return [
             {
                 "direction": "A → B" if row < rows / 2 else "B → A",
@@ -123,9 +123,9 @@ class ReportLogger(Logger):
     What it shows is kept at hand and thinned, so a checkpoint costs the same however long the run.
     """
 
-    def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
-        self._path = RunFolder(journey.folder).report
-        self._report = _gathered(journey)
+    def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
+        self._path = RunFolder(run_info.folder).report
+        self._report = _gathered(run_info)
 
     def record(self, record: Record) -> None:
         self._report.add(record)
@@ -154,12 +154,12 @@ def write_report(folder: Path, known: Catalogue) -> Path:
     return path
 
 
-def _gathered(journey: Journey) -> Report:
+def _gathered(run_info: RunInfo) -> Report:
     """A report with all that the run's files hold."""
-    report = Report(journey)
-    for record in read_records(RunFolder(journey.folder).losses):
+    report = Report(run_info)
+    for record in read_records(RunFolder(run_info.folder).losses):
         report.add(record)
-    saved = saved_pictures(RunFolder(journey.folder).pictures / "held_out")
+    saved = saved_pictures(RunFolder(run_info.folder).pictures / "held_out")
     for position, grid in opened(thinned(saved, SLIDER)):
         report.show(position, grid)
     return report

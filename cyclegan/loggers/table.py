@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cyclegan.errors import UserError, in_one_line, need
+from cyclegan.errors import UserError, in_one_line, require_extra
 from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.console import ConsoleLogger
 from cyclegan.loggers.grid import PictureLogger
 from cyclegan.loggers.jsonl import JsonLinesLogger
-from cyclegan.loggers.logger import Journey, JourneyLogger, Logger, Pictures, Record
+from cyclegan.loggers.logger import Logger, Pictures, Record, RunInfo, RunInfoLogger
 from cyclegan.loggers.report import ReportLogger
 from cyclegan.loggers.visdom import VisdomLogger
 from cyclegan.run import Position, RunFolder
@@ -21,21 +21,21 @@ from cyclegan.run import Position, RunFolder
 class WandbLogger(Logger):
     """Values and grids over images seen, one run there for a run here, also after a resume."""
 
-    def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
-        need("--use_wandb", "wandb", "wandb")
+    def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
+        require_extra("--use_wandb", "wandb", "wandb")
         import wandb
 
         self._image = wandb.Image
-        file = RunFolder(journey.folder).wandb_id
+        file = RunFolder(run_info.folder).wandb_id
         identity = file.read_text() if file.exists() else uuid.uuid4().hex[:12]
         try:
             self._run = wandb.init(
                 project=settings.wandb_project_name,
-                name=journey.name,
+                name=run_info.name,
                 id=identity,
                 resume="allow",
-                dir=journey.folder,
-                config=dict(journey.settings) | dict(journey.environment),
+                dir=run_info.folder,
+                config=dict(run_info.settings) | dict(run_info.environment),
             )
         except (wandb.Error, OSError) as error:
             raise UserError(
@@ -59,13 +59,13 @@ class WandbLogger(Logger):
 class TensorBoardLogger(Logger):
     """Scalars and grids over images seen. What a resumed run repeats is hidden by TensorBoard."""
 
-    def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
-        need("--tensorboard", "tensorboard", "tensorboard")
+    def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
+        require_extra("--tensorboard", "tensorboard", "tensorboard")
         from torch.utils.tensorboard import SummaryWriter
 
         # What was logged after the place that the run goes on from is purged.
         self._writer = SummaryWriter(
-            str(RunFolder(journey.folder).tensorboard), purge_step=journey.start.images + 1
+            str(RunFolder(run_info.folder).tensorboard), purge_step=run_info.start.images + 1
         )
 
     def record(self, record: Record) -> None:
@@ -91,13 +91,13 @@ log = logging.getLogger(__name__)
 class LoggerKind:
     """How a logger is made, and whether the settings ask for it."""
 
-    make: Callable[[LoggerSettings, Journey], Logger]
+    make: Callable[[LoggerSettings, RunInfo], Logger]
     wanted: Callable[[LoggerSettings], bool] = lambda settings: True
 
 
 #: In the order in which they hear: files first, for the others show what the files hold.
 LOGGERS: dict[str, LoggerKind] = {
-    "journey.json": LoggerKind(JourneyLogger),
+    "journey.json": LoggerKind(RunInfoLogger),
     "losses.jsonl": LoggerKind(JsonLinesLogger),
     "pictures": LoggerKind(PictureLogger),
     "console": LoggerKind(ConsoleLogger),
@@ -113,7 +113,7 @@ def wanted(settings: LoggerSettings) -> list[LoggerKind]:
     return [kind for kind in LOGGERS.values() if kind.wanted(settings)]
 
 
-def make_loggers(settings: LoggerSettings, journey: Journey) -> list[Logger]:
+def make_loggers(settings: LoggerSettings, run_info: RunInfo) -> list[Logger]:
     """Make the loggers that the settings ask for.
 
     Raises UserError where a package or a login is missing; a run that goes on does so without.
@@ -121,9 +121,9 @@ def make_loggers(settings: LoggerSettings, journey: Journey) -> list[Logger]:
     made = []
     for kind in wanted(settings):
         try:
-            made.append(kind.make(settings, journey))
+            made.append(kind.make(settings, run_info))
         except UserError as error:
-            if not journey.start.images:
+            if not run_info.start.images:
                 raise
             log.warning("%s: the run goes on without it", error)
     return made

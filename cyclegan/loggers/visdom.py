@@ -11,11 +11,11 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
-from cyclegan.errors import UserError, need
+from cyclegan.errors import UserError, require_extra
 from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.grid import saved_pictures
 from cyclegan.loggers.jsonl import read_records
-from cyclegan.loggers.logger import Journey, Logger, Pictures, Record
+from cyclegan.loggers.logger import Logger, Pictures, Record, RunInfo
 from cyclegan.loggers.visdom_page import GRIDS, Page, TakenError
 from cyclegan.run import Position, RunFolder
 
@@ -43,7 +43,7 @@ def connect(settings: LoggerSettings, env: str) -> Any:
     known by its address, ConnectionError or requests.RequestException where nobody answers, and
     UserError where visdom is not installed.
     """
-    need("the dashboard", "dashboard", "visdom")
+    require_extra("the dashboard", "dashboard", "visdom")
     import visdom
 
     session = _logged_in(address_of(settings))
@@ -116,8 +116,8 @@ class VisdomLogger(Logger):
     from the run's own files.
     """
 
-    def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
-        self._sender = _Sender(settings, journey)
+    def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
+        self._sender = _Sender(settings, run_info)
         self._thread = threading.Thread(target=self._sender.run, name="visdom", daemon=True)
         self._thread.start()
 
@@ -139,10 +139,10 @@ class VisdomLogger(Logger):
 class _Sender:
     """What the thread does. Its page is None while no server answers."""
 
-    def __init__(self, settings: LoggerSettings, journey: Journey) -> None:
+    def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
         self._settings = settings
-        self._journey = journey
-        self._env = settings.display_env or journey.name
+        self._run_info = run_info
+        self._env = settings.display_env or run_info.name
         self._waiting: Queue[Item] = Queue(WAITING)
         self._missed = threading.Event()
         self._page: Page | None = None
@@ -224,15 +224,15 @@ class _Sender:
     def _redrawn(self) -> Page:
         """A page on a new connection, with all that the run's files hold."""
         self._missed.clear()
-        page = Page(connect(self._settings, self._env), self._journey)
-        folder = RunFolder(self._journey.folder)
+        page = Page(connect(self._settings, self._env), self._run_info)
+        folder = RunFolder(self._run_info.folder)
         page.redraw(
             read_records(folder.losses),
             {kind: saved_pictures(folder.pictures / kind) for kind in GRIDS},
         )
         if (
             self._state == "new"
-            and self._journey.start.images == 0
+            and self._run_info.start.images == 0
             and not self._settings.display_env
         ):
             page.clear_others()

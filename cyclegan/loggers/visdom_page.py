@@ -15,7 +15,7 @@ from cyclegan.loggers import evaluations
 from cyclegan.loggers.curves import Change, Chart, Charts, Row, Trace
 from cyclegan.loggers.grid import opened, thinned
 from cyclegan.loggers.health import Recent, health_panel, progress_panel, settings_panel
-from cyclegan.loggers.logger import Journey, Pictures, Record
+from cyclegan.loggers.logger import Pictures, Record, RunInfo
 from cyclegan.run import Position
 
 QUALITY = 90  # of JPEG, for pictures that only a browser shows
@@ -66,18 +66,18 @@ class Page:
     What it is given is trusted to come in order; what it has shown already is passed over.
     """
 
-    def __init__(self, client: Any, journey: Journey) -> None:
+    def __init__(self, client: Any, run_info: RunInfo) -> None:
         self._client = client
-        self._journey = journey
-        self._charts = Charts(journey.known)
-        self._recent = Recent(journey.guessing, planned=journey.images, known=journey.known)
+        self._run_info = run_info
+        self._charts = Charts(run_info.known)
+        self._recent = Recent(run_info.guessing, planned=run_info.images, known=run_info.known)
         self._newest = -1
-        self._reached = journey.start
+        self._reached = run_info.start
         self._seconds = 0.0
         self._shown: dict[str, list[int]] = {name: [] for name in GRIDS}
         self._health = ""
         self._marker = ""
-        where = hashlib.sha256(bytes(journey.folder.resolve())).hexdigest()
+        where = hashlib.sha256(bytes(run_info.folder.resolve())).hexdigest()
         self._signature = f"<!-- the run {where} -->"
 
     def redraw(self, records: Iterable[Record], saved: SavedGrids) -> None:
@@ -89,7 +89,7 @@ class Page:
         for kind in GRIDS:
             self._replace_pictures(kind, saved.get(kind, ()))
             if kind == "batch":
-                self._text("settings", "settings", SIDE_PANEL, settings_panel(self._journey))
+                self._text("settings", "settings", SIDE_PANEL, settings_panel(self._run_info))
         for key in self._charts.in_order():
             self._draw(key)
         self._marker = self._fingerprint()
@@ -163,8 +163,8 @@ class Page:
 
     def _progress(self) -> None:
         speed = self._recent.speed()
-        html = progress_panel(self._journey, self._reached, self._seconds, speed)
-        title = f"progress of {self._journey.name}"
+        html = progress_panel(self._run_info, self._reached, self._seconds, speed)
+        title = f"progress of {self._run_info.name}"
         self._text("progress", title, PANEL, html + self._signature)
 
     def _fingerprint(self) -> str:

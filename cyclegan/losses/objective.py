@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from cyclegan.errors import UsageError, nearest
+from cyclegan.errors import UsageError, suggest
 from cyclegan.losses import Direction
 from cyclegan.losses.context import Loss, LossContext
 from cyclegan.losses.terms import TERMS, Need
@@ -18,7 +18,7 @@ def check_terms(weights: Mapping[str, float], offered: Collection[str], model: s
     for name, weight in weights.items():
         if name not in TERMS:
             raise UsageError(
-                f"--weights {name}: no such loss term{nearest(name, TERMS)}; "
+                f"--weights {name}: no such loss term{suggest(name, TERMS)}; "
                 f"there are {', '.join(TERMS)}"
             )
         lacking = [need for need in TERMS[name].needs if need not in offered]

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cyclegan.errors import UsageError, UserError, need
+from cyclegan.errors import UsageError, UserError, require_extra
 from cyclegan.runtimes import Provider
 from cyclegan.runtimes.metadata import from_texts
 from cyclegan.runtimes.opened import Opened, Side, assume, first_line
@@ -24,7 +24,7 @@ PROVIDERS: Mapping[Provider, tuple[str, ...]] = {
 
 def load(path: Path, provider: Provider = "auto") -> Opened:
     """Open `path` with as many threads as torch has. Raises UserError where it can't be run."""
-    need("--runtime onnxruntime", "onnx", "onnxruntime")
+    require_extra("--runtime onnxruntime", "onnx", "onnxruntime")
     import onnxruntime
 
     providers = _those_of(provider, onnxruntime.get_available_providers())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from cyclegan.errors import UserError, in_one_line, need
+from cyclegan.errors import UserError, in_one_line, require_extra
 from cyclegan.runtimes.metadata import PREFIX, Metadata, from_texts
 from cyclegan.runtimes.opened import Opened, Side, assume, first_line
 
@@ -19,7 +19,7 @@ SECTION = PREFIX.removesuffix(".")
 
 def load(path: Path) -> Opened:
     """Open `path` with as many threads as torch has. Raises UserError where it can't be run."""
-    need("--runtime openvino", "openvino", "openvino")
+    require_extra("--runtime openvino", "openvino", "openvino")
     import openvino
 
     beside = path.with_suffix(".bin")

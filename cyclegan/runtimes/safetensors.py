@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cyclegan import checkpoint
 from cyclegan.checkpoint import load_plain
-from cyclegan.errors import UserError, need
+from cyclegan.errors import UserError, require_extra
 from cyclegan.runtimes.metadata import Metadata, from_texts
 from cyclegan.runtimes.opened import first_line
 from cyclegan.runtimes.torch_files import open_exported, open_torchscript
@@ -29,7 +29,7 @@ def read(path: Path) -> tuple[Metadata | None, dict[str, Tensor]]:
 
 def open_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """The texts and the tensors of `path`. Raises UserError where it is missing or damaged."""
-    need(f"{path}", "safetensors", "safetensors")
+    require_extra(f"{path}", "safetensors", "safetensors")
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():

@@ -11,11 +11,11 @@ from cyclegan.runtimes.opened import Opened
 from cyclegan.runtimes.torch_files import load_exported, load_torchscript
 from cyclegan.weights_file import check_trust, ending_of, other_than_weights
 
-Loader = Callable[[Path], Opened]
+OpenFile = Callable[[Path], Opened]
 
 #: The one table of runtimes: what opens files whose content calls for each ending. The first that
 #: knows an ending takes it by itself; what none knows is checkpoints and weights, which torch runs.
-RUNTIMES: Mapping[Runtime, Mapping[str, Loader]] = {
+RUNTIMES: Mapping[Runtime, Mapping[str, OpenFile]] = {
     "torch": {".torchscript": load_torchscript, ".pt2": load_exported},
     "onnxruntime": {".onnx": onnx.load},
     "openvino": {".xml": openvino.load, ".onnx": openvino.load},
@@ -27,7 +27,7 @@ class Choice:
     """Which runtime opens a file, and how."""
 
     runtime: Runtime
-    load: Loader
+    load: OpenFile
 
 
 def choose(
@@ -57,7 +57,7 @@ def choose(
     )
 
 
-def _by(provider: Provider, load: Loader) -> Loader:
+def _by(provider: Provider, load: OpenFile) -> OpenFile:
     """The loader that computes by `provider`. Raises UsageError where it knows none."""
     if provider == "auto":
         return load

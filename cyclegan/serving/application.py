@@ -17,9 +17,9 @@ from cyclegan.errors import UserError
 from cyclegan.images.formats import UPLOADED
 from cyclegan.serving import ServeSettings
 from cyclegan.serving.admission import Admission
-from cyclegan.serving.endpoints import Desk, ModelOffered, Place
+from cyclegan.serving.endpoints import Endpoints, ModelOffered, Place
 from cyclegan.serving.image_header import KINDS, NoPictureError, TooLargeError
-from cyclegan.serving.middleware import KnownHosts, told
+from cyclegan.serving.middleware import KnownHostsMiddleware, told
 from cyclegan.serving.tasks import BrokenModelError
 from cyclegan.serving.worker import DiedError, TooLongError
 from cyclegan.video import VIDEO
@@ -84,8 +84,8 @@ _HEADERS = {
 }
 
 
-def make_application(desk: Desk) -> FastAPI:
-    """The application around `desk`."""
+def make_application(endpoints: Endpoints) -> FastAPI:
+    """The application around `endpoints`."""
     app = FastAPI(
         title="cyclegan serve",
         description=ABOUT,
@@ -94,10 +94,10 @@ def make_application(desk: Desk) -> FastAPI:
         redoc_url=None,
     )
     app.router.route_class = _Route
-    app.add_api_route("/", _page_of(desk.settings), include_in_schema=False)
-    app.add_api_route("/api/models", desk.offered, response_model=list[ModelOffered])
-    app.add_api_route("/api/queue/{ticket}", desk.place, response_model=Place | None)
-    for name, endpoint in {"convert": desk.convert, "preview": desk.preview}.items():
+    app.add_api_route("/", _page_of(endpoints.settings), include_in_schema=False)
+    app.add_api_route("/api/models", endpoints.offered, response_model=list[ModelOffered])
+    app.add_api_route("/api/queue/{ticket}", endpoints.place, response_model=Place | None)
+    for name, endpoint in {"convert": endpoints.convert, "preview": endpoints.preview}.items():
         app.add_api_route(
             f"/api/{name}",
             endpoint,
@@ -107,7 +107,7 @@ def make_application(desk: Desk) -> FastAPI:
         )
     app.add_exception_handler(UserError, _tell)
     app.add_exception_handler(RequestValidationError, _tell_values)
-    _guard(app, desk)
+    _guard(app, endpoints)
     return app
 
 
@@ -128,15 +128,15 @@ class _Route(APIRoute):
         return bounded
 
 
-def _guard(app: FastAPI, desk: Desk) -> None:
-    settings = desk.settings
+def _guard(app: FastAPI, endpoints: Endpoints) -> None:
+    settings = endpoints.settings
     app.add_middleware(
         Admission,
         places=settings.queue + 1,
         largest=settings.largest_upload,
-        retry_after=lambda: max(1, round(desk.line.seconds() or _LATER)),
+        retry_after=lambda: max(1, round(endpoints.line.seconds() or _LATER)),
     )
-    app.add_middleware(KnownHosts, names=_names(settings), further=settings.hosts)
+    app.add_middleware(KnownHostsMiddleware, names=_names(settings), further=settings.hosts)
     app.middleware("http")(_with_headers)
 
 

@@ -19,7 +19,7 @@ from cyclegan.images.formats import UPLOADED
 from cyclegan.run import FolderDirection
 from cyclegan.serving import ServeSettings
 from cyclegan.serving.models import Model
-from cyclegan.serving.queue import Line
+from cyclegan.serving.queue import Queue
 from cyclegan.serving.tasks import ConvertTask, CountPixels, Preview
 from cyclegan.video import VIDEO
 
@@ -76,13 +76,13 @@ class Received:
 
 
 @dataclass(frozen=True)
-class Desk:
+class Endpoints:
     """Answers requests; all work goes through the line."""
 
     settings: ServeSettings
     models: Callable[[], dict[str, Model]]
-    line: Line
-    headers: Line
+    line: Queue
+    headers: Queue
     """for looking at what has come"""
     folder: Path
     """for uploads, and what is made of them"""

@@ -99,7 +99,7 @@ def _most() -> int:
 
 
 @dataclass(frozen=True)
-class KnownHosts:
+class KnownHostsMiddleware:
     """Only browsers that mean this server are answered, and only its own page may send pictures.
 
     A page of a foreign name whose address was changed to this machine's still sends its own name.

@@ -30,7 +30,7 @@ class _Entry:
 
 
 @dataclass
-class Line:
+class Queue:
     """One is computed, the others wait; who leaves lets the next one in."""
 
     worker: Worker

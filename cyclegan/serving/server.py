@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cyclegan.atomic import temporary_folder
 from cyclegan.dashboard import address
-from cyclegan.errors import UserError, need
+from cyclegan.errors import UserError, require_extra
 from cyclegan.serving import ServeSettings
 from cyclegan.serving.models import Model, offered
 from cyclegan.serving.tasks import Inspect
@@ -39,7 +39,7 @@ class Workers:
 
 def run(settings: ServeSettings) -> int:
     """Serve until Ctrl-C or SIGTERM; return the exit code. Raises UserError."""
-    need("cyclegan serve", "serve", "fastapi", "python_multipart", "uvicorn")
+    require_extra("cyclegan serve", "serve", "fastapi", "python_multipart", "uvicorn")
     offered(settings, dict.fromkeys(settings.files, False))
     _warn_of_others(settings)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -75,8 +75,8 @@ def _application(
     settings: ServeSettings, files: dict[Path, bool], workers: Workers, folder: Path
 ) -> "FastAPI":
     from cyclegan.serving.application import make_application
-    from cyclegan.serving.endpoints import Desk
-    from cyclegan.serving.queue import Line
+    from cyclegan.serving.endpoints import Endpoints
+    from cyclegan.serving.queue import Queue
 
     def models() -> dict[str, Model]:
         try:
@@ -84,8 +84,8 @@ def _application(
         except UserError:  # they have been removed meanwhile
             return {}
 
-    lines = Line(workers.models), Line(workers.headers)
-    return make_application(Desk(settings, models, *lines, folder))
+    lines = Queue(workers.models), Queue(workers.headers)
+    return make_application(Endpoints(settings, models, *lines, folder))
 
 
 def _serve(

@@ -20,7 +20,7 @@ from cyclegan.device import choose_device
 from cyclegan.errors import UsageError, UserError
 from cyclegan.evaluation import EvaluateSettings
 from cyclegan.evaluation.domain import crops_of
-from cyclegan.evaluation.eval_set import Yardstick, make_yardstick, open_domains
+from cyclegan.evaluation.eval_set import EvalSet, make_eval_set, open_domains
 from cyclegan.evaluation.evaluate import converter
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import feature_network
@@ -58,9 +58,9 @@ def study(settings: StudySettings) -> int:
     network = feature_network(settings.features)
     with waiting("looking at the real pictures"):
         digest = make_halves(settings.dataroot, settings.output)
-        yardsticks = _yardsticks(next(iter(presets.values())), settings, side, network)
+        eval_sets = _eval_sets(next(iter(presets.values())), settings, side, network)
     journal = _Journal(settings.output / NAME, _asked(presets, settings, side, digest))
-    _train_all(presets, settings, journal, yardsticks)
+    _train_all(presets, settings, journal, eval_sets)
     by_preset = {
         label: [journal.runs[_name(label, seed)] for seed in range(settings.seeds)]
         for label in presets
@@ -100,14 +100,14 @@ def _preset(name: str, settings: StudySettings) -> Settings:
     )
 
 
-def _yardsticks(
+def _eval_sets(
     trained: Settings, settings: StudySettings, side: int, network: FeatureNetwork
-) -> dict[Half, Yardstick]:
+) -> dict[Half, EvalSet]:
     """What each half measures by; whether squares are cut is said by the whole test set."""
     domains = open_domains(trained, trained.data, side, None)
     crops = crops_of([domain.test for domain in domains.values()], side, settings.crops)
     return {
-        half: make_yardstick(
+        half: make_eval_set(
             trained,
             EvaluateSettings(dataroot=settings.output / half, size=side, crops=crops),
             network,
@@ -172,7 +172,7 @@ def _train_all(
     presets: Mapping[str, Settings],
     settings: StudySettings,
     journal: _Journal,
-    yardsticks: Mapping[Half, Yardstick],
+    eval_sets: Mapping[Half, EvalSet],
 ) -> None:
     """Seed by seed, all presets in turn. Raises UserError."""
     turns = [
@@ -190,7 +190,7 @@ def _train_all(
                 trained = presets[label]
                 trained = replace(trained, run=replace(trained.run, name=name, seed=seed))
                 with part(bar, task, f"training {name}") as tell:
-                    found = _turn(trained, run, settings, yardsticks, tell)
+                    found = _turn(trained, run, settings, eval_sets, tell)
                 journal.add(name, found)
                 run = journal.runs[name]
                 kept = {len(run), 1 + chosen(run, "choosing", settings.min_ssim)}
@@ -202,7 +202,7 @@ def _turn(
     trained: Settings,
     run: Sequence[TurnEnd],
     settings: StudySettings,
-    yardsticks: Mapping[Half, Yardstick],
+    eval_sets: Mapping[Half, EvalSet],
     tell: Callable[[float], None],
 ) -> TurnEnd:
     """Train a run to the end of its next part, and measure it. Raises UserError."""
@@ -211,19 +211,17 @@ def _turn(
     by_clock = choose_device(settings.device).type != "cpu"
     turn = train_on(trained, len(run), max(due - before, 0.01), by_clock=by_clock, tell=tell)
     path = place(trained.run.folder, len(run) + 1)
-    scores = {half: _scores(path, one, settings) for half, one in yardsticks.items()}
+    scores = {half: _scores(path, one, settings) for half, one in eval_sets.items()}
     images = checkpoint.load(path, mapped=True).position.images
     return TurnEnd(before + turn.seconds, images, turn.finished, **scores)
 
 
-def _scores(
-    path: Path, yardstick: Yardstick, settings: StudySettings
-) -> dict[FolderDirection, Score]:
+def _scores(path: Path, eval_set: EvalSet, settings: StudySettings) -> dict[FolderDirection, Score]:
     return {
         way: one.score(
-            converter(path, way, EvaluateSettings(device=settings.device)), yardstick.network
+            converter(path, way, EvaluateSettings(device=settings.device)), eval_set.network
         )
-        for way, one in yardstick.ways.items()
+        for way, one in eval_set.ways.items()
     }
 
 

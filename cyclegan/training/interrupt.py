@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
-from cyclegan.progress import spoken
+from cyclegan.progress import format_duration
 
 log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -107,7 +107,7 @@ class StopRequest:
             signal.setitimer(signal.ITIMER_REAL, self._patience)
             log.warning(
                 "stopping: waiting for the compiler, %s at most; once more quits at once",
-                spoken(self._patience),
+                format_duration(self._patience),
             )
             return
         log.warning("stopping after this step, then saving; once more quits at once")

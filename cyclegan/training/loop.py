@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.data.loader import Batch, Feed, LoadingError
+from cyclegan.data.loader import Batch, Loader, LoadingError
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
 from cyclegan.loggers.logger import finish
@@ -23,7 +23,7 @@ from cyclegan.training.saving import Saver
 from cyclegan.training.schedule import learning_rate
 from cyclegan.training.state import TrainingState
 from cyclegan.training.step import LossWatch, Phase, StepResult
-from cyclegan.training.training_logger import Diary, Display
+from cyclegan.training.training_logger import Display, TrainingLogger
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Training:
 
     state: TrainingState
     phases: Sequence[Phase]
-    feed: Feed
+    loader: Loader
     display: Display
     folder: Path
     device: torch.device
@@ -48,7 +48,7 @@ class Training:
     @property
     def images_per_step(self) -> int:
         """Images of each domain in a step, but for an epoch's last."""
-        return self.feed.batch_size * self.settings.accumulate
+        return self.loader.batch_size * self.settings.accumulate
 
     @property
     def gives_up(self) -> bool:
@@ -64,7 +64,7 @@ class Training:
                 f"{RunFolder(self.folder).latest} is from before: go on from it with "
                 "--continue_train and a smaller --lr"
             )
-        images = self.feed.images
+        images = self.loader.images
         return Checkpoint(
             dict(self.written_settings),
             self.state.state_dict(),
@@ -81,7 +81,7 @@ class Course:
     """A training in progress, and who is told of it."""
 
     training: Training
-    diary: Diary
+    logger: TrainingLogger
     saver: Saver
     stop: StopRequest
     start: Position
@@ -101,7 +101,7 @@ class Course:
         """Save as these epochs; it is written while training goes on."""
         with self.saver.pace.timed():
             self.saver.save(position, *epochs)
-            self.diary.saved(position)
+            self.logger.saved(position)
 
 
 def train(training: Training, start: Position) -> int | None:
@@ -110,12 +110,12 @@ def train(training: Training, start: Position) -> int | None:
     Raises UserError where a loss is NaN or infinite, images can't be loaded, or a checkpoint can't
     be written, and CompilerInterrupted where the signal came while the first step compiled.
     """
-    diary = Diary(training.display, start, training.device)
+    logger = TrainingLogger(training.display, start, training.device)
     saver = Saver(training.snapshot, training.folder, training.settings)
     with StopRequest() as stop, saver:
         saver.save(start, "latest")
         saver.wait()  # a full disk is found out now, and a killed run can always go on
-        course = Course(training, diary, saver, stop, start)
+        course = Course(training, logger, saver, stop, start)
         position = start
         try:
             while position.epoch <= training.settings.last_epoch and not course.ends:
@@ -123,7 +123,7 @@ def train(training: Training, start: Position) -> int | None:
             if stop.signal is not None or position != start:
                 course.save(position, "latest")
         finally:
-            diary.close()
+            logger.close()
     if stop.signal is None:
         finish(training.folder)
     return stop.signal
@@ -134,8 +134,8 @@ def _epoch(course: Course, position: Position) -> Position:
     training = course.training
     rate = learning_rate(training.settings, position.epoch)
     _set_rate(training, rate)
-    fed = training.feed.epoch(position.epoch, skip=position.images_in_epoch)
-    waited = course.diary.waited_for(course.stop.waited_for(fed))
+    fed = training.loader.epoch(position.epoch, skip=position.images_in_epoch)
+    waited = course.logger.waited_for(course.stop.waited_for(fed))
     try:
         for batches in _grouped(waited, training.settings.accumulate):
             position = _step(course, position, batches, rate)
@@ -172,11 +172,11 @@ def _step(course: Course, before: Position, batches: Sequence[Batch], rate: floa
     position = before.after(sum(len(one) for one in batches))
     training.watch.note(result, position.images)
     try:
-        if course.diary.reads(before, position):
-            _check_finite(training, position, course.diary, result)
+        if course.logger.reads(before, position):
+            _check_finite(training, position, course.logger, result)
         if training.quality is not None and training.quality.due(before, position):
             _look(course, training.quality, position)
-        course.diary.write(before, position, batches, result, rate)
+        course.logger.write(before, position, batches, result, rate)
     except OSError as error:
         raise UserError(
             f"{error.filename or training.folder}: can't be written ({error.strerror}) after "
@@ -201,7 +201,7 @@ def _grouped(batches: Iterable[Batch], count: int) -> Iterator[list[Batch]]:
 def _look(course: Course, quality: QualityWatch, position: Position) -> None:
     """Measure how good the pictures are; keep the checkpoint that makes the best."""
     look = quality.look(position)
-    course.diary.add(look.values)
+    course.logger.add(look.values)
     if look.better:
         course.saver.save(position, BEST)
 
@@ -216,10 +216,12 @@ def _set_rate(training: Training, rate: float) -> None:
             group["lr"] = rate
 
 
-def _check_finite(training: Training, position: Position, diary: Diary, result: StepResult) -> None:
+def _check_finite(
+    training: Training, position: Position, logger: TrainingLogger, result: StepResult
+) -> None:
     broken = training.watch.broken()
     if broken:
-        diary.write_broken(position, result)
+        logger.write_broken(position, result)
         raise UserError(
             f"{', '.join(broken)}: NaN or infinite in epoch {position.epoch}, "
             f"after {min(broken.values())} images; {RunFolder(training.folder).latest} is from "

@@ -53,7 +53,7 @@ class Display:
     """time that was spent on training before"""
 
 
-class Diary:
+class TrainingLogger:
     """Tells the loggers what they are to hear, and when."""
 
     def __init__(self, display: Display, start: Position, device: torch.device) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from cyclegan.errors import UserError, need
+from cyclegan.errors import UserError, require_extra
 from cyclegan.images.picture import Array, Size
 from cyclegan.video.colours import Colours, Mastering
 
@@ -141,7 +141,7 @@ def frames(clip: Clip, after: int | None = None) -> Iterator[Frame]:
 @contextmanager
 def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     """The file and its first video stream. Raises UserError."""
-    need(str(path), "video", "av")
+    require_extra(str(path), "video", "av")
     import av
 
     try:

@@ -14,7 +14,7 @@ from visdom_server import free_port
 
 from cyclegan.dashboard.front import overlay
 from cyclegan.loggers.curves import Charts
-from cyclegan.loggers.logger import Journey
+from cyclegan.loggers.logger import RunInfo
 from cyclegan.loggers.visdom_page import draw
 from cyclegan.run import Position
 from cyclegan.training.training_logger import LOGGED
@@ -42,7 +42,7 @@ def make_run(checkpoints: Path, name: str, images: int) -> None:
     folder = checkpoints / name.replace(" ", "_")
     folder.mkdir(parents=True)
     settings = {"loggers.display_env": name}
-    Journey(folder.name, folder, Position(), 2, 10, settings=settings).save()
+    RunInfo(folder.name, folder, Position(), 2, 10, settings=settings).save()
     record = {"epoch": 1, "images": images, "quality_best": 0.125}
     (folder / "losses.jsonl").write_text(json.dumps(record) + "\n")
 

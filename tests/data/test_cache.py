@@ -16,22 +16,22 @@ from conftest import smooth_image
 from cyclegan import assemble, images
 from cyclegan.data import DataSettings, PreprocessMode, cache
 from cyclegan.data.cache import bytes_of_scaled, open_cache
-from cyclegan.data.loader import Feed
+from cyclegan.data.loader import Loader
 from cyclegan.settings import Settings
 
 
-def feed(settings: Settings, mode: str, workers: int = 0) -> Feed:
+def loader(settings: Settings, mode: str, workers: int = 0) -> Loader:
     return assemble._feed(
         replace(settings, data=replace(settings.data, cache=mode, num_threads=workers)),
         torch.device("cpu"),
     )
 
 
-def pixels(feed: Feed, epochs: int = 2) -> list[torch.Tensor]:
+def pixels(loader: Loader, epochs: int = 2) -> list[torch.Tensor]:
     return [
         image
         for epoch in range(1, epochs + 1)
-        for batch in feed.epoch(epoch)
+        for batch in loader.epoch(epoch)
         for image in (batch.a, batch.b)
     ]
 
@@ -47,15 +47,15 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_cache_gives_the_same_pixels(
     tiny_settings: Settings, mode: str, workers: int
 ) -> None:
-    plain = pixels(feed(tiny_settings, "off"))
-    cached = feed(tiny_settings, mode, workers)
+    plain = pixels(loader(tiny_settings, "off"))
+    cached = loader(tiny_settings, mode, workers)
     for expected, value in zip(plain, pixels(cached), strict=True):
         assert torch.equal(expected, value)
     cached.close()
 
 
 def test_processes_that_are_not_forked_share_it(tiny_settings: Settings) -> None:
-    cached = feed(tiny_settings, "ram")
+    cached = loader(tiny_settings, "ram")
     sent = pickle.loads(pickle.dumps(cached.images))
     assert torch.equal(sent.a.load(0, 1).image, cached.images.a.load(0, 1).image)
     assert sent.a.cache == cached.images.a.cache
@@ -70,18 +70,18 @@ def test_nothing_is_decoded_twice(tiny_settings: Settings, monkeypatch: pytest.M
     )
     for mode in ("ram", "disk"):
         read.clear()
-        both = feed(tiny_settings, mode)
+        both = loader(tiny_settings, mode)
         pixels(both, epochs=6)
         assert len(read) == len(set(read)) == 10
     read.clear()
-    pixels(feed(tiny_settings, "disk"))
+    pixels(loader(tiny_settings, "disk"))
     assert read == [], "the disk remembers between runs"
-    pixels(feed(tiny_settings, "off"))
+    pixels(loader(tiny_settings, "off"))
     assert len(read) == 24
 
 
 def test_a_changed_file_is_read_anew(tiny_settings: Settings, dataroot: Path) -> None:
-    cached, plain = feed(tiny_settings, "disk"), feed(tiny_settings, "off")
+    cached, plain = loader(tiny_settings, "disk"), loader(tiny_settings, "off")
     before = pixels(cached)
     for path in (dataroot / "trainA").iterdir():
         smooth_image(77).save(path)
@@ -92,16 +92,16 @@ def test_a_changed_file_is_read_anew(tiny_settings: Settings, dataroot: Path) ->
 
 
 def test_other_scaling_is_another_picture(tiny_settings: Settings) -> None:
-    pixels(feed(tiny_settings, "disk"))
+    pixels(loader(tiny_settings, "disk"))
     larger = replace(tiny_settings, data=replace(tiny_settings.data, load_size=32))
     for expected, value in zip(
-        pixels(feed(larger, "off")), pixels(feed(larger, "disk")), strict=True
+        pixels(loader(larger, "off")), pixels(loader(larger, "disk")), strict=True
     ):
         assert torch.equal(expected, value)
 
 
 def test_ram_is_given_back(tiny_settings: Settings) -> None:
-    cached = feed(tiny_settings, "ram")
+    cached = loader(tiny_settings, "ram")
     pixels(cached)
     folder = cached.images.a.cache.folder
     assert folder is not None
@@ -158,7 +158,7 @@ def test_a_disk_that_fills_up_keeps_nothing_more(
 ) -> None:
     usage = shutil.disk_usage("/")._replace(free=1)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    assert len(pixels(feed(tiny_settings, "disk"))) == 24
+    assert len(pixels(loader(tiny_settings, "disk"))) == 24
     assert list(own_folder.glob("*.npy")) == []
     assert caplog.text.count("no more images are kept") == 1
 
@@ -171,7 +171,7 @@ def test_a_folder_that_cannot_be_made_is_told(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert len(pixels(feed(tiny_settings, "disk"))) == 24
+    assert len(pixels(loader(tiny_settings, "disk"))) == 24
     assert caplog.text.count("--cache disk: no folder can be written") == 1
 
 
@@ -182,7 +182,7 @@ def test_a_read_only_folder_is_told(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
-    assert len(pixels(feed(tiny_settings, "disk"))) == 24
+    assert len(pixels(loader(tiny_settings, "disk"))) == 24
     assert caplog.text.count("--cache disk: no folder can be written") == 1
 
 
@@ -197,14 +197,14 @@ def test_a_write_that_fails_is_told_once_and_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "save", fill)
-    assert len(pixels(feed(tiny_settings, "disk"))) == 24
+    assert len(pixels(loader(tiny_settings, "disk"))) == 24
     assert [path.name for path in own_folder.iterdir()] == [cache.TOLD]
     assert caplog.text.count("No space left") == 1
 
 
 def test_memory_is_not_filled_up(tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "_available", lambda: 1 << 20)
-    cached = feed(tiny_settings, "ram")
+    cached = loader(tiny_settings, "ram")
     pixels(cached)
     folder = cached.images.a.cache.folder
     assert folder is not None
@@ -239,10 +239,10 @@ def test_leftovers_of_killed_runs_are_removed(
 def test_a_damaged_entry_is_made_again(
     tiny_settings: Settings, own_folder: Path, length: int
 ) -> None:
-    plain = pixels(feed(tiny_settings, "disk"))
+    plain = pixels(loader(tiny_settings, "disk"))
     for kept in own_folder.iterdir():
         os.truncate(kept, length)
-    for expected, value in zip(plain, pixels(feed(tiny_settings, "disk")), strict=True):
+    for expected, value in zip(plain, pixels(loader(tiny_settings, "disk")), strict=True):
         assert torch.equal(expected, value)
 
 

@@ -15,7 +15,7 @@ from cyclegan.conversion import ConvertSettings
 from cyclegan.conversion.job import convert
 from cyclegan.data import DataSettings
 from cyclegan.data.augment import Augmentation
-from cyclegan.data.preprocess import Square
+from cyclegan.data.preprocess import CenterCrop
 from cyclegan.data.unpaired import Domain
 from cyclegan.settings import from_table
 
@@ -41,7 +41,7 @@ def test_the_same_picture_in_eight_and_sixteen_bits_is_the_same(tmp_path: Path) 
     image.save(tmp_path / "x.png")
     deep = np.asarray(image).astype(np.uint16) * 257
     tifffile.imwrite(tmp_path / "x.tif", deep, photometric="rgb")
-    both = [Square(32, 3).of(tmp_path / name) for name in ("x.png", "x.tif")]
+    both = [CenterCrop(32, 3).of(tmp_path / name) for name in ("x.png", "x.tif")]
     assert (both[0] - both[1]).abs().max() < 1.5 / 127.5
     augmentation = Augmentation(DataSettings(load_size=40, crop_size=32), 3)
     both = [
@@ -54,7 +54,7 @@ def test_the_same_picture_in_eight_and_sixteen_bits_is_the_same(tmp_path: Path) 
 def test_values_without_a_range_are_one_line(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.linspace(-1000, 2000, 480, dtype=np.float32).reshape(20, 24))
     with pytest.raises(images.UnreadableImageError, match="--range LOW HIGH"):
-        Square(16, 1).of(tmp_path / "x.npy")
+        CenterCrop(16, 1).of(tmp_path / "x.npy")
     image = loaded(tmp_path / "x.npy", 1, values=(-1000.0, 1000.0)).image
     assert image.min() == -1
     assert image.max() == 1, "what is beyond is cut"

@@ -159,15 +159,15 @@ def settings_of(tiny: dict, **data: object) -> Settings:
 def test_files_that_end_the_processes_are_named(
     tiny: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    feed = assemble._feed(
+    loader = assemble._feed(
         settings_of(tiny, num_threads=1, serial_batches=True, cache="off"), torch.device("cpu")
     )
     monkeypatch.setattr(
-        type(feed.images.a), "load", lambda self, index, seed: os.kill(os.getpid(), 9)
+        type(loader.images.a), "load", lambda self, index, seed: os.kill(os.getpid(), 9)
     )
     with pytest.raises(LoadingError, match=r"trainA/0.png, .*trainB/0.png ended two .*signal 9"):
-        next(feed.epoch(1))
-    feed.close()
+        next(loader.epoch(1))
+    loader.close()
 
 
 SMALL = "mount -t tmpfs -o size=600k tmpfs /dev/shm && exec "
@@ -184,9 +184,9 @@ def test_little_shared_memory_is_enough(dataroot: Path) -> None:
         f"domains = [Domain(n, list_images(Path({str(dataroot)!r}) / f'train{{n}}'), 3,"
         " Augmentation(DataSettings(), 3)) for n in 'AB']\n"
         "images = UnpairedImages(*domains, seed=0, serial=True)\n"
-        "feed = Feed(images, batch_size=1, workers=2, seed=0, serial=True)\n"
-        "print(sum(len(batch) for batch in feed.epoch(1)))\n"
-        "feed.close()"
+        "loader = Loader(images, batch_size=1, workers=2, seed=0, serial=True)\n"
+        "print(sum(len(batch) for batch in loader.epoch(1)))\n"
+        "loader.close()"
     )
     command = ["unshare", "-m", "sh", "-c", SMALL + '"$0" -c "$1"', sys.executable, program]
     tests = str(Path(__file__).parents[1])

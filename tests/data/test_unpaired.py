@@ -12,7 +12,7 @@ from cyclegan.benchmark import train
 from cyclegan.data import DataSettings
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.folders import list_images
-from cyclegan.data.loader import Batch, Feed
+from cyclegan.data.loader import Batch, Loader
 from cyclegan.data.unpaired import Domain, UnpairedImages
 from cyclegan.errors import UserError
 from cyclegan.settings import Settings
@@ -22,13 +22,13 @@ SETTINGS = DataSettings(load_size=28, crop_size=24)
 
 def feed_of(
     root: Path, *, seed: int = 0, workers: int = 0, batch: int = 1, serial: bool = False
-) -> Feed:
+) -> Loader:
     a, b = (
         Domain(name, list_images(root / f"train{name}"), 3, Augmentation(SETTINGS, 3))
         for name in "AB"
     )
     images = UnpairedImages(a, b, seed=seed, serial=serial)
-    return Feed(images, batch_size=batch, workers=workers, seed=seed, serial=serial)
+    return Loader(images, batch_size=batch, workers=workers, seed=seed, serial=serial)
 
 
 def same(one: list[Batch], other: list[Batch]) -> bool:
@@ -38,9 +38,9 @@ def same(one: list[Batch], other: list[Batch]) -> bool:
 
 
 def test_as_long_as_the_larger_domain(dataroot: Path) -> None:
-    feed = feed_of(dataroot)
-    assert len(feed) == 6
-    batches = list(feed.epoch(1))
+    loader = feed_of(dataroot)
+    assert len(loader) == 6
+    batches = list(loader.epoch(1))
     assert len(batches) == 6
     assert batches[0].a.shape == (1, 3, 24, 24)
     assert batches[0].a.abs().max() <= 1
@@ -50,13 +50,13 @@ def test_an_epoch_may_hold_several_crops_of_each_image(dataroot: Path) -> None:
     settings = Settings(data=DataSettings(dataroot=dataroot, crops_per_image=3, crop_size=24))
     domains = (feed_of(dataroot).images.a, feed_of(dataroot).images.b)
     images = UnpairedImages(*domains, seed=0, serial=False, repeats=3)
-    feed = Feed(images, batch_size=1, workers=0, seed=0, serial=False)
-    assert len(feed) == train._images(settings) == 3 * 6
-    seen = Counter(images.paths_of(place)[0] for place in feed.order(1))
+    loader = Loader(images, batch_size=1, workers=0, seed=0, serial=False)
+    assert len(loader) == train._images(settings) == 3 * 6
+    seen = Counter(images.paths_of(place)[0] for place in loader.order(1))
     assert seen == dict.fromkeys(domains[0].paths, 3)
     crops = [
         batch.a
-        for batch, place in zip(feed.epoch(1), feed.order(1), strict=True)
+        for batch, place in zip(loader.epoch(1), loader.order(1), strict=True)
         if place.index % 6 == 0
     ]
     assert len(crops) == 3
@@ -95,18 +95,18 @@ def test_loading_leaves_torchs_random_numbers_alone(dataroot: Path) -> None:
 
 
 def test_serial_pairs_by_index_in_order(dataroot: Path) -> None:
-    feed = feed_of(dataroot, serial=True)
-    pairs = [feed.images[place] for place in feed.order(1)]
+    loader = feed_of(dataroot, serial=True)
+    pairs = [loader.images[place] for place in loader.order(1)]
     assert [a.path.name for a, _ in pairs] == [f"{number}.png" for number in range(6)]
     assert [b.path.name for _, b in pairs] == [f"{number % 4}.png" for number in range(6)]
 
 
 def test_b_is_drawn_independently(dataroot: Path) -> None:
-    feed = feed_of(dataroot)
+    loader = feed_of(dataroot)
     drawn = set()
     for epoch in range(1, 30):
-        for place in feed.order(epoch):
-            a, b = feed.images[place]
+        for place in loader.order(epoch):
+            a, b = loader.images[place]
             drawn.add((a.path.name, b.path.name))
     assert len(drawn) == 6 * 4
 
@@ -123,10 +123,10 @@ def test_unreadable_files_are_passed_over_and_told(dataroot: Path) -> None:
 def test_nothing_readable_is_an_error(dataroot: Path, workers: int) -> None:
     for path in (dataroot / "trainB").iterdir():
         path.write_bytes(b"")
-    feed = feed_of(dataroot, workers=workers)
+    loader = feed_of(dataroot, workers=workers)
     with pytest.raises(UserError, match=r"^domain B: none of its 4 images can be read$"):
-        next(iter(feed.epoch(1)))
-    feed.close()
+        next(iter(loader.epoch(1)))
+    loader.close()
 
 
 def test_grayscale_domains(dataroot: Path) -> None:
@@ -143,6 +143,6 @@ def test_batches_are_pinned_only_where_a_gpu_reads_them(
     pinned: list[Batch] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(Batch, "pin_memory", lambda batch: pinned.append(batch) or batch)
-    feed = assemble._feed(tiny_settings, torch.device(device))
-    assert len(list(feed.epoch(1))) == 6
+    loader = assemble._feed(tiny_settings, torch.device(device))
+    assert len(list(loader.epoch(1))) == 6
     assert len(pinned) == (6 if device == "cuda" else 0)

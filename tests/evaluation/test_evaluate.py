@@ -18,7 +18,7 @@ from visdom_server import Server
 from cyclegan import assemble, images
 from cyclegan.cli import run
 from cyclegan.conversion.translator import Translator
-from cyclegan.data.preprocess import Square
+from cyclegan.data.preprocess import CenterCrop
 from cyclegan.errors import UsageError, UserError
 from cyclegan.evaluation import EvaluateSettings, domain
 from cyclegan.evaluation.direction import make_scorer
@@ -155,7 +155,7 @@ def test_progress_and_style_are_told(trained: Settings, capsys: pytest.CaptureFi
 def test_what_converts_perfectly_has_come_all_the_way(tmp_path: Path) -> None:
     """Of a direction whose conversion is known: nothing, halfway, the twin itself, worse."""
     network = FEATURES["efficientnet-lite0"](None)
-    square = Square(64, 3)
+    square = CenterCrop(64, 3)
     sharp, twins = tmp_path / "testA", tmp_path / "twinsA"
     pictures(tmp_path / "trainA", 2)
     pictures(sharp, 2, size=(256, 200))
@@ -189,11 +189,11 @@ def test_squares_are_cut_where_few_pictures_are_large(tmp_path: Path) -> None:
     assert crops_of([many, few], 40, None) == 0, "small: 64 px is less than twice 40"
     assert crops_of([many, many], 32, None) == 0
     assert crops_of([few, few], 32, 0) == 0
-    view = view_of(few, Square(32, 3), 100)
+    view = view_of(few, CenterCrop(32, 3), 100)
     image = view.whole(few[0])
     assert torch.equal(view.cut(image), view.cut(image))
     assert view.cut(image).shape == (15, 3, 32, 32)
-    assert len(view_of(few[:1], Square(32, 3), 100).cut(image)) == 20, "no more than have room"
+    assert len(view_of(few[:1], CenterCrop(32, 3), 100).cut(image)) == 20, "no more than have room"
 
 
 def test_the_previous_checkpoint_stands_in_for_a_lost_one(tmp_path: Path) -> None:
@@ -223,15 +223,15 @@ def test_real_pictures_are_looked_at_once(
 ) -> None:
     network = FEATURES["efficientnet-lite0"](None)
     paths = sorted(pictures(tmp_path / "x", 3).iterdir())
-    first = domain.vectors_of(paths, Square(32, 3), network)
+    first = domain.vectors_of(paths, CenterCrop(32, 3), network)
     with monkeypatch.context() as unreadable:
         unreadable.setattr(domain, "squares", None)
-        assert torch.equal(domain.vectors_of(paths, Square(32, 3), network), first)
+        assert torch.equal(domain.vectors_of(paths, CenterCrop(32, 3), network), first)
     smooth_image(50, (64, 64)).save(paths[0])
-    assert not torch.equal(domain.vectors_of(paths, Square(32, 3), network), first)
+    assert not torch.equal(domain.vectors_of(paths, CenterCrop(32, 3), network), first)
     assert len(list((own_cache / "cyclegan" / "features").iterdir())) == 2
     os.utime(paths[1], (1, 1))  # another picture of the same size would have another time
-    domain.vectors_of(paths, Square(32, 3), network)
+    domain.vectors_of(paths, CenterCrop(32, 3), network)
     assert len(list((own_cache / "cyclegan" / "features").iterdir())) == 3
 
 
@@ -240,7 +240,7 @@ def test_another_test_set_finds_the_training_images_known(
 ) -> None:
     network = FEATURES["efficientnet-lite0"](None)
     train = pictures(tmp_path / "trainA", 3)
-    one = open_domain(train, Square(32, 3), None)
+    one = open_domain(train, CenterCrop(32, 3), None)
     shutil.copytree(train, tmp_path / "testA")
     first = one.vectors(network, 0)
     looked: list[int] = []
@@ -248,7 +248,7 @@ def test_another_test_set_finds_the_training_images_known(
     monkeypatch.setattr(
         domain, "squares", lambda of, view: looked.append(len(of)) or squares(of, view)
     )
-    both = open_domain(train, Square(32, 3), None)
+    both = open_domain(train, CenterCrop(32, 3), None)
     assert torch.equal(both.vectors(network, 0)[:3], first)
     assert looked == [3]  # of the six
 

@@ -15,7 +15,7 @@ from cyclegan.loggers.health import (
     quality_falls,
     verdict,
 )
-from cyclegan.loggers.logger import Journey, Record
+from cyclegan.loggers.logger import Record, RunInfo
 from cyclegan.run import Position
 
 HEALTHY = {
@@ -123,11 +123,11 @@ def test_every_rule_has_been_heard() -> None:
 def test_progress_in_words(tmp_path: object) -> None:
     from pathlib import Path
 
-    journey = Journey("run", Path(str(tmp_path)), Position(), 4, 1000)
-    shown = progress_panel(journey, Position(2, 0, 1000), 3661.0, 0.5)
+    run_info = RunInfo("run", Path(str(tmp_path)), Position(), 4, 1000)
+    shown = progress_panel(run_info, Position(2, 0, 1000), 3661.0, 0.5)
     for words in ("2 of 4", "1,000 of 4,000 (25%)", "1 h 1 min", "1 h 40 min", "0.50 images/s"):
         assert words in shown
-    assert "not known yet" in progress_panel(journey, Position(), 0.0, 0.0)
+    assert "not known yet" in progress_panel(run_info, Position(), 0.0, 0.0)
 
 
 def test_pictures_that_were_better_before() -> None:

@@ -26,9 +26,9 @@ from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.console import ConsoleLogger, Speed
 from cyclegan.loggers.grid import cell, grid_rows, picture_grid
 from cyclegan.loggers.jsonl import cut_back, read_records, write_table
-from cyclegan.loggers.logger import Journey, Logger, Record
+from cyclegan.loggers.logger import Logger, Record, RunInfo
 from cyclegan.loggers.table import LOGGERS, wanted
-from cyclegan.progress import spoken
+from cyclegan.progress import format_duration
 from cyclegan.run import Position
 from cyclegan.translation import Translation
 
@@ -42,8 +42,8 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_SILENT", "true")
 
 
-def journey(folder: Path, **start: int) -> Journey:
-    return Journey("run", folder, Position(**start), last_epoch=2, images_per_epoch=10)
+def run_info(folder: Path, **start: int) -> RunInfo:
+    return RunInfo("run", folder, Position(**start), last_epoch=2, images_per_epoch=10)
 
 
 @pytest.mark.parametrize("name", LOGGERS)
@@ -53,7 +53,7 @@ def test_contract(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for folder in (elsewhere, run):
         folder.mkdir()
     monkeypatch.chdir(elsewhere)
-    tell(LOGGERS[name].make(SETTINGS, journey(run)))
+    tell(LOGGERS[name].make(SETTINGS, run_info(run)))
     assert list(elsewhere.iterdir()) == []
     assert not [path for path in run.rglob("*") if path.name.endswith(UNFINISHED)]
 
@@ -71,13 +71,13 @@ def tell(logger: Logger) -> None:
 
 
 def test_how_far_a_run_goes(tmp_path: Path) -> None:
-    assert journey(tmp_path).images == 20
-    assert journey(tmp_path, epoch=2, images_in_epoch=4, images=14).images == 20
-    assert journey(tmp_path, epoch=3, images=20).images == 20
+    assert run_info(tmp_path).images == 20
+    assert run_info(tmp_path, epoch=2, images_in_epoch=4, images=14).images == 20
+    assert run_info(tmp_path, epoch=3, images=20).images == 20
 
 
 def test_lines_of_json(tmp_path: Path) -> None:
-    logger = LOGGERS["losses.jsonl"].make(SETTINGS, journey(tmp_path))
+    logger = LOGGERS["losses.jsonl"].make(SETTINGS, run_info(tmp_path))
     logger.record(Record(Position(1, 5, 5), {"cycle_a_to_b": 0.25}))
     written = (tmp_path / "losses.jsonl").read_text()  # before it is closed
     line = {"epoch": 1, "images": 5, "seconds": 0.0, "cycle_a_to_b": 0.25}
@@ -117,7 +117,7 @@ def test_lines_that_are_no_records_are_passed_over(line: str, tmp_path: Path) ->
 
 
 def test_plain_lines_without_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    logger = LOGGERS["console"].make(SETTINGS, journey(tmp_path))
+    logger = LOGGERS["console"].make(SETTINGS, run_info(tmp_path))
     logger.step(Position(1, 5, 5))
     logger.record(Record(Position(1, 5, 5), {"cycle_a_to_b": 0.25, "images_per_second": 3.0}))
     logger.close()
@@ -137,12 +137,12 @@ def test_plain_lines_without_a_terminal(tmp_path: Path, capsys: pytest.CaptureFi
 LONG_RUN = """
 from pathlib import Path
 from cyclegan.loggers.console import ConsoleLogger
-from cyclegan.loggers.logger import Journey
+from cyclegan.loggers.logger import RunInfo
 from cyclegan.loggers.logger import Record
 from cyclegan.loggers import LoggerSettings
 from cyclegan.run import Position
 
-logger = ConsoleLogger(LoggerSettings(), Journey("run", Path("run"), Position(), 200, 6287))
+logger = ConsoleLogger(LoggerSettings(), RunInfo("run", Path("run"), Position(), 200, 6287))
 position = Position(100, 0, 622_000)
 for _ in range(5):
     position = position.after(1)
@@ -219,7 +219,7 @@ def test_a_run_of_months_is_warned_of_once_it_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for days, warnings in ((29, 0), (31, 1)):
-        long = Journey("run", tmp_path, Position(), last_epoch=1, images_per_epoch=10_000)
+        long = RunInfo("run", tmp_path, Position(), last_epoch=1, images_per_epoch=10_000)
         now = [0.0]
         monkeypatch.setattr(time, "monotonic", lambda now=now: now[0])
         logger = ConsoleLogger(SETTINGS, long)
@@ -247,7 +247,7 @@ def test_a_run_of_months_is_warned_of_once_it_is_measured(
     ],
 )
 def test_durations_are_spoken(seconds: float, words: str) -> None:
-    assert spoken(seconds) == words
+    assert format_duration(seconds) == words
 
 
 def translation(identity: bool = True) -> Translation:
@@ -288,17 +288,17 @@ def test_a_picture_is_found_again_in_a_grid() -> None:
 
 
 def test_pictures_after_the_place_that_a_run_goes_on_from_are_removed(tmp_path: Path) -> None:
-    logger = LOGGERS["pictures"].make(SETTINGS, journey(tmp_path))
+    logger = LOGGERS["pictures"].make(SETTINGS, run_info(tmp_path))
     for images in (4, 8, 12):
         logger.pictures(Position(1, images, images), {"batch": Image.new("RGB", (8, 8))})
     (tmp_path / "pictures" / "batch" / "mine.png").touch()
-    LOGGERS["pictures"].make(SETTINGS, journey(tmp_path, images=8))
+    LOGGERS["pictures"].make(SETTINGS, run_info(tmp_path, images=8))
     left = sorted(path.name for path in (tmp_path / "pictures" / "batch").iterdir())
     assert left == ["epoch_001_images_0000004.png", "epoch_001_images_0000008.png", "mine.png"]
 
 
 def test_what_is_no_number_is_null_and_read_as_nan(tmp_path: Path) -> None:
-    logger = LOGGERS["losses.jsonl"].make(SETTINGS, journey(tmp_path))
+    logger = LOGGERS["losses.jsonl"].make(SETTINGS, run_info(tmp_path))
     logger.record(Record(Position(1, 5, 5), {"a": math.nan, "b": math.inf, "c": 1.0}, 2.5))
     logger.close()
     text = (tmp_path / "losses.jsonl").read_text()
@@ -314,7 +314,7 @@ def test_what_is_no_number_is_null_and_read_as_nan(tmp_path: Path) -> None:
 def test_a_table_has_a_column_for_each_name(tmp_path: Path) -> None:
     """Of the log as it is; made again it holds what was logged since."""
     for count in (2, 3):
-        logger = LOGGERS["losses.jsonl"].make(SETTINGS, journey(tmp_path))
+        logger = LOGGERS["losses.jsonl"].make(SETTINGS, run_info(tmp_path))
         for images, values in list(ROWS.items())[:count]:
             logger.record(Record(Position(1, images, images), values))
         logger.close()
@@ -346,7 +346,7 @@ def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
 
     # A run that was killed before its first save begins again; then it goes on from 2.
     for start, images in ((0, (1, 2, 3)), (0, (1, 2, 3)), (2, (3, 4))):
-        logger = LOGGERS["tensorboard"].make(SETTINGS, journey(tmp_path, images=start))
+        logger = LOGGERS["tensorboard"].make(SETTINGS, run_info(tmp_path, images=start))
         for place in images:
             position = Position(1, place, place)
             logger.record(Record(position, {"cycle_a_to_b": place / 2}))
@@ -367,13 +367,13 @@ def test_a_missing_package_is_one_line(
     monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UserError, match=re.escape(f"needs {package} ({install(package)})")):
-        LOGGERS[name].make(SETTINGS, journey(tmp_path))
+        LOGGERS[name].make(SETTINGS, run_info(tmp_path))
 
 
 def test_a_run_there_for_a_run_here(tmp_path: Path) -> None:
     """After a resume too: Weights & Biases is told the same identity."""
     for _ in range(2):
-        LOGGERS["wandb"].make(SETTINGS, journey(tmp_path)).close()
+        LOGGERS["wandb"].make(SETTINGS, run_info(tmp_path)).close()
     folders = [path.name.split("-") for path in (tmp_path / "wandb").glob("offline-run-*")]
     runs = {parts[3] for parts in folders}  # offline, run, when, which; a number if it is taken
     assert runs == {(tmp_path / "wandb_id.txt").read_text()}
@@ -387,7 +387,7 @@ def test_without_a_login_nothing_is_left(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(wandb, "init", refuse)
     with pytest.raises(UserError, match="--use_wandb: no login; log in with 'wandb login'"):
-        LOGGERS["wandb"].make(SETTINGS, journey(tmp_path))
+        LOGGERS["wandb"].make(SETTINGS, run_info(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from cyclegan import assemble
 from cyclegan.cli import run as command
 from cyclegan.errors import UserError
-from cyclegan.loggers.logger import Journey, Record, load_run_info
+from cyclegan.loggers.logger import Record, RunInfo, load_run_info
 from cyclegan.loggers.report import SLIDER, Report
 from cyclegan.loggers.table import LOGGERS
 from cyclegan.run import Position, RunFolder
@@ -98,7 +98,7 @@ def test_the_table_is_made_of_the_log(
 @pytest.mark.parametrize("content", [None, b"{", b'{"name": 3}', b"[]"])
 def test_a_damaged_journey_is_named(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
-        RunFolder(tmp_path).journey.write_bytes(content)
+        RunFolder(tmp_path).run_info.write_bytes(content)
     with pytest.raises(UserError, match=r"journey.json: (missing|damaged)"):
         load_run_info(tmp_path)
 
@@ -107,7 +107,7 @@ def test_a_long_run_costs_what_a_short_one_costs(tmp_path: Path) -> None:
     """Ten times as many records and pictures: the file stays as large."""
 
     def size(count: int) -> int:
-        report = Report(Journey("run", tmp_path, Position(), 2, count, side=8))
+        report = Report(RunInfo("run", tmp_path, Position(), 2, count, side=8))
         for images in range(1, count + 1):
             values = {"cycle_a_to_b": images % 7 / 2, "cycle_b_to_a": 1.0}
             report.add(Record(Position(1, images, images), values))
@@ -126,8 +126,8 @@ def test_at_a_checkpoint_nothing_is_read(
 ) -> None:
     """What a resumed run logged before is read when it starts, and never again."""
     assemble.train(tiny_settings)
-    journey = load_run_info(tiny_settings.run.folder)
-    logger = LOGGERS["report"].make(tiny_settings.loggers, journey)
+    run_info = load_run_info(tiny_settings.run.folder)
+    logger = LOGGERS["report"].make(tiny_settings.loggers, run_info)
 
     def refuse(*args: object, **more: object) -> None:
         raise AssertionError("read at a checkpoint")
@@ -140,8 +140,8 @@ def test_at_a_checkpoint_nothing_is_read(
 
 
 def test_names_are_no_html(tmp_path: Path) -> None:
-    journey = Journey("<b>&", tmp_path, Position(), 2, 10, settings={"x": "</script><i>"})
-    report = Report(journey)
+    run_info = RunInfo("<b>&", tmp_path, Position(), 2, 10, settings={"x": "</script><i>"})
+    report = Report(run_info)
     report.add(Record(Position(1, 1, 1), {"</script><i>": 1.0}))
     report.write(tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()

@@ -17,7 +17,7 @@ from visdom_server import Server, eventually, free_port
 from cyclegan import assemble, checkpoint
 from cyclegan.loggers import LoggerSettings, visdom_page
 from cyclegan.loggers.curves import POINTS
-from cyclegan.loggers.logger import Journey, Logger, Record
+from cyclegan.loggers.logger import Logger, Record, RunInfo
 from cyclegan.loggers.table import LOGGERS
 from cyclegan.run import Position
 from cyclegan.settings import from_table
@@ -35,7 +35,7 @@ class Run:
 
     def __init__(self, folder: Path, port: int, start: int = 0) -> None:
         folder.mkdir(exist_ok=True)
-        here = Journey("run", folder, Position(1, start, start), 2, 10_000, guessing=0.25)
+        here = RunInfo("run", folder, Position(1, start, start), 2, 10_000, guessing=0.25)
         settings = LoggerSettings(display_port=port)
         names = ("losses.jsonl", "pictures", "visdom")
         self.loggers: list[Logger] = [LOGGERS[name].make(settings, here) for name in names]
@@ -395,7 +395,7 @@ def test_handing_over_takes_no_time(state: str, tmp_path: Path) -> None:
     if state == "hanging":
         server.pause()
     logger = LOGGERS["visdom"].make(
-        LoggerSettings(display_port=server.port), Journey("run", tmp_path, Position(), 2, 10)
+        LoggerSettings(display_port=server.port), RunInfo("run", tmp_path, Position(), 2, 10)
     )
     values = {f"loss_{number}": 0.5 for number in range(12)}
     grid = Image.new("RGB", (1000, 1000))
@@ -484,7 +484,7 @@ def test_nan_is_on_the_page(server: Server, tmp_path: Path) -> None:
 
 
 def test_texts_are_no_html(server: Server, tmp_path: Path) -> None:
-    here = Journey("run", tmp_path, Position(), 2, 10, settings={"run.name": "<script>x</script>"})
+    here = RunInfo("run", tmp_path, Position(), 2, 10, settings={"run.name": "<script>x</script>"})
     logger = LOGGERS["visdom"].make(LoggerSettings(display_port=server.port), here)
     logger.close()
     assert "<script>" not in server.window("settings")["content"]

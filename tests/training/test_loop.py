@@ -22,7 +22,7 @@ class StopAt:
     def __init__(self, images: int, number: int = signal.SIGTERM) -> None:
         self.images, self.number = images, number
 
-    def __call__(self, settings: object, journey: object) -> "StopAt":
+    def __call__(self, settings: object, run_info: object) -> "StopAt":
         return self
 
     def step(self, position: Position) -> None:

@@ -126,8 +126,8 @@ def test_rows_are_the_same_however_seldom_pictures_are_drawn(tiny: dict) -> None
 class FullDisk:
     """A logger that lets the disk be full from the fourth image on."""
 
-    def __call__(self, settings: object, journey: object) -> "FullDisk":
-        self.folder = journey.folder  # type: ignore[attr-defined]
+    def __call__(self, settings: object, run_info: object) -> "FullDisk":
+        self.folder = run_info.folder  # type: ignore[attr-defined]
         return self
 
     def step(self, position: Position) -> None:

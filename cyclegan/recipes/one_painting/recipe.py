@@ -16,7 +16,7 @@ from torch.func import functional_call
 
 from cyclegan.classic import Architecture
 from cyclegan.data.loader import Batch
-from cyclegan.errors import UsageError, nearest
+from cyclegan.errors import UsageError, suggest
 from cyclegan.execution.choice import Work
 from cyclegan.layers import ChannelSettings
 from cyclegan.layers.initialization import initialize
@@ -110,7 +110,7 @@ def _shares(mix: str | None, names: Sequence[str]) -> list[float]:
         name, _, share = part.strip().partition("=")
         if name not in names:
             raise UsageError(
-                f"--style_mix {name}: no such painting{nearest(name, names)}; "
+                f"--style_mix {name}: no such painting{suggest(name, names)}; "
                 f"there are {', '.join(names)}"
             )
         try:
