@@ -209,9 +209,9 @@ def test_cut_is_computed_as_its_facts_say() -> None:
 
 
 def test_cut_converts_and_tiles_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cyclegan.tiling import exact
+    from cyclegan.tiling import modes
 
-    monkeypatch.setattr(exact, "BAND", 30_000)
+    monkeypatch.setattr(modes, "BAND", 30_000)
     torch.save(cut(), tmp_path / "latest_net_G.pth")
     image = torch.rand(3, 92, 60) * 2 - 1
     whole, bands = (

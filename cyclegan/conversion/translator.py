@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, overload
 
@@ -23,8 +23,7 @@ from cyclegan.recipes.materials import NO_STYLES, Styles
 from cyclegan.run import FolderDirection
 from cyclegan.runtimes import Provider, Runtime
 from cyclegan.tiling import TileMode, Tiling
-from cyclegan.tiling.dense import dense, fast
-from cyclegan.tiling.exact import exact
+from cyclegan.tiling.modes import TILES
 from cyclegan.tiling.rows import PixelsInMemory, Shape, TiledPicture
 from cyclegan.tiling.stream import streams
 from cyclegan.tiling.tiles import (
@@ -37,23 +36,6 @@ from cyclegan.tiling.tiles import (
     reflected,
     silent,
 )
-
-
-def whole(picture: TiledPicture, engine: TileEngine, tell: Tell = silent) -> Iterator[Block]:
-    """All of it at once; nothing is told meanwhile."""
-    shape = picture.shape
-    window = picture.window(0, shape.height, 0, shape.width)
-    yield Block(0, 0, engine.call(window.to(engine.device))[0].float().cpu())
-
-
-#: The one table of them; "auto" chooses among them.
-TILES: dict[str, Callable[..., Iterator[Block]]] = {
-    "off": whole,
-    "exact": exact,
-    "fast": fast,
-    "dense": dense,
-}
-
 
 log = logging.getLogger(__name__)
 

@@ -149,7 +149,7 @@ class ProjectedSettings:
         """Return the network, its weights as torch draws them by default."""
         import torch
 
-        from cyclegan.discriminators.projected import ProjectedDiscriminator
+        from cyclegan.discriminators.patch import ProjectedDiscriminator
         from cyclegan.features.table import LAYERED
 
         patch = BasicSettings(ndf=self.ndf, spectral_norm=self.spectral_norm)

@@ -16,13 +16,13 @@ from cyclegan import Translator, assemble, images
 from cyclegan.classic import Architecture
 from cyclegan.conversion import translator as translator_module
 from cyclegan.conversion import weights
-from cyclegan.conversion.translator import TILES
 from cyclegan.conversion.weights import Generator
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
 from cyclegan.generators import GENERATORS, ResnetSettings, UnetTransformerSettings
 from cyclegan.settings import Settings, from_table
 from cyclegan.tiling import Tiling
+from cyclegan.tiling.modes import TILES
 from cyclegan.tiling.tiles import Block, padded_side
 
 FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"

@@ -14,11 +14,11 @@ from conftest import smooth_image
 from torch import Tensor, nn
 
 from cyclegan import images
-from cyclegan.conversion.translator import TILES
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
 from cyclegan.generators import ResnetSettings
-from cyclegan.tiling import dense, exact, tiles
+from cyclegan.tiling import modes, tiles
+from cyclegan.tiling.modes import TILES
 from cyclegan.tiling.rows import Moments, PixelsInMemory, Shape, TiledPicture
 from cyclegan.tiling.stream import streams
 from cyclegan.tiling.tiles import TileEngine
@@ -78,7 +78,7 @@ def test_the_share_that_is_done_is_told(way: str, small_bands: None, tmp_path: P
 
 @pytest.fixture
 def small_bands(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(exact, "BAND", 30_000)  # some rows
+    monkeypatch.setattr(modes, "BAND", 30_000)  # some rows
     yield
 
 
@@ -130,7 +130,7 @@ def test_only_what_is_small_is_written(
     monkeypatch.setattr(os, "preadv", measured)
     used = engine(network(n_blocks=3), tmp_path)
     together("exact", picture(124, 64), used)
-    said = exact.scratch_bytes(Shape(3, 64, 124), used)
+    said = modes.scratch_bytes(Shape(3, 64, 124), used)
     assert said == 3 * 16 * 31 * 32 * 4
     assert 0.9 * said < max(alive) <= said
 
@@ -147,7 +147,7 @@ import resource, torch
 from pathlib import Path
 import sys; sys.path.insert(0, "{tests}/tiling")
 from test_tiling import *
-exact.BAND = 30_000
+modes.BAND = 30_000
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
     together("exact", picture(124, 64), engine(network(), Path("{folder}")))
@@ -181,7 +181,7 @@ def test_scratch_space_is_looked_at_before(tmp_path: Path, monkeypatch: pytest.M
 KILLED = """
 import sys; sys.path.insert(0, "{tests}/tiling")
 from test_tiling import *
-exact.BAND = 30_000
+modes.BAND = 30_000
 for block in TILES["exact"](picture(124, 640), engine(network(), Path("{folder}"))):
     print("begun", flush=True)
     sys.stdin.read()
@@ -278,7 +278,7 @@ def test_fast_is_nearer_to_the_whole_than_plain_tiles(
     used, given = calm()
     whole = together("off", given, used)
     assert (together("fast", given, used) - whole).abs().max() < NOISE, "the copy is the picture"
-    monkeypatch.setattr(dense, "THUMBNAIL", 240)
+    monkeypatch.setattr(modes, "THUMBNAIL", 240)
     reduced, apart = (
         (made - whole).abs().mean() for made in (together("fast", given, used), plain(used, given))
     )
