@@ -1,4 +1,4 @@
-"""Commands by the words that call them."""
+"""The table of commands, by the words that call them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

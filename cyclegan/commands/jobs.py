@@ -1,6 +1,7 @@
-"""Commands whose flags are one settings class: parse them, and do the job.
+"""Commands whose flags are one settings class: parse the flags and do the job.
 
-Everything heavy is imported where it is needed, so that `--help` and mistakes are answered at once.
+Heavy modules are imported where they are needed, so that `--help` and mistakes are answered at
+once.
 """
 
 import sys
@@ -30,7 +31,7 @@ CHECK = "look for what can't be trained on"
 
 
 def convert(args: Sequence[str]) -> int:
-    """Convert; return the exit code. Raises UserError."""
+    """Convert images; return the exit code. Raises UserError."""
     from cyclegan.conversion import ConvertSettings
 
     refuse_classic(args, "convert")
@@ -43,7 +44,7 @@ def convert(args: Sequence[str]) -> int:
 
 
 def stylize(args: Sequence[str]) -> int:
-    """Paint; return the exit code. Raises UserError."""
+    """Paint a picture like another one; return the exit code. Raises UserError."""
     from cyclegan.stylize import StylizeSettings
 
     settings = parse(args, StylizeSettings, prog="cyclegan stylize", about=STYLIZE)
@@ -55,7 +56,7 @@ def stylize(args: Sequence[str]) -> int:
 
 
 def serve(args: Sequence[str]) -> int:
-    """Serve until stopped; return the exit code. Raises UserError."""
+    """Serve the conversion page until stopped; return the exit code. Raises UserError."""
     from cyclegan.serving import ServeSettings
 
     settings = parse(args, ServeSettings, prog="cyclegan serve", about=SERVE)
@@ -65,7 +66,7 @@ def serve(args: Sequence[str]) -> int:
 
 
 def export(args: Sequence[str]) -> int:
-    """Export; return the exit code. Raises UserError."""
+    """Export a generator; return the exit code. Raises UserError."""
     from cyclegan.export import ExportSettings
 
     settings = parse(args, ExportSettings, prog="cyclegan export", about=EXPORT)
@@ -77,7 +78,7 @@ def export(args: Sequence[str]) -> int:
 
 
 def evaluate(args: Sequence[str]) -> int:
-    """Measure; return the exit code. Raises UserError."""
+    """Measure a run's pictures; return the exit code. Raises UserError."""
     from cyclegan.evaluation import EvaluateSettings
 
     settings = parse(args, EvaluateSettings, prog="cyclegan evaluate", about=EVALUATE)
@@ -89,7 +90,7 @@ def evaluate(args: Sequence[str]) -> int:
 
 
 def compare(args: Sequence[str]) -> int:
-    """Write the page; return the exit code. Raises UserError."""
+    """Write the page that compares runs; return the exit code. Raises UserError."""
     from cyclegan.comparison import CompareSettings
 
     settings = parse(args, CompareSettings, prog="cyclegan compare", about=COMPARE)
@@ -100,7 +101,7 @@ def compare(args: Sequence[str]) -> int:
 
 
 def study(args: Sequence[str]) -> int:
-    """Train, measure and compare; return the exit code. Raises UserError."""
+    """Train, measure and compare presets; return the exit code. Raises UserError."""
     from cyclegan.study import StudySettings
 
     settings = parse(args, StudySettings, prog="cyclegan study", about=STUDY)
@@ -112,7 +113,7 @@ def study(args: Sequence[str]) -> int:
 
 
 def dashboard(args: Sequence[str]) -> int:
-    """Serve until stopped; return the exit code. Raises UserError."""
+    """Serve the dashboard until stopped; return the exit code. Raises UserError."""
     from cyclegan.dashboard import DashboardSettings
 
     settings = parse(args, DashboardSettings, prog="cyclegan dashboard", about=DASHBOARD)
@@ -141,7 +142,7 @@ def data_sample(args: Sequence[str]) -> int:
 
 
 def data_check(args: Sequence[str]) -> int:
-    """Look through a data set; return the exit code. Raises UserError."""
+    """Check a data set; return the exit code. Raises UserError."""
     folder = parse(args, DataCommand, prog="cyclegan data check", about=CHECK).folder
     from cyclegan.data.check import check
 
@@ -155,7 +156,7 @@ BENCHMARK_DEVICE = "measure what a device reaches: arithmetic, steps, conversion
 
 
 def benchmark_train(args: Sequence[str]) -> int:
-    """Measure; return the exit code. Raises UserError."""
+    """Measure training; return the exit code. Raises UserError."""
     benchmark, settings = _of_run(args, "train", BENCHMARK_TRAIN)
     with waiting("starting benchmark train"):
         from cyclegan.benchmark.train import run as run_benchmark
@@ -164,7 +165,7 @@ def benchmark_train(args: Sequence[str]) -> int:
 
 
 def benchmark_load(args: Sequence[str]) -> int:
-    """Measure; return the exit code. Raises UserError."""
+    """Measure loading; return the exit code. Raises UserError."""
     benchmark, settings = _of_run(args, "load", BENCHMARK_LOAD)
     with waiting("starting benchmark load"):
         from cyclegan.benchmark.load import run as run_benchmark
@@ -173,7 +174,7 @@ def benchmark_load(args: Sequence[str]) -> int:
 
 
 def benchmark_convert(args: Sequence[str]) -> int:
-    """Measure; return the exit code. Raises UserError."""
+    """Measure conversion; return the exit code. Raises UserError."""
     from cyclegan.conversion import ConvertSettings
 
     benchmark, rest = _own(args)
@@ -190,7 +191,7 @@ def benchmark_convert(args: Sequence[str]) -> int:
 
 
 def benchmark_device(args: Sequence[str]) -> int:
-    """Measure; return the exit code. Raises UserError."""
+    """Measure a device; return the exit code. Raises UserError."""
     prog = "cyclegan benchmark device"
     settings = parse(args, DeviceBenchmarkSettings, prog=prog, about=BENCHMARK_DEVICE)
     with waiting("starting benchmark device"):
@@ -200,7 +201,7 @@ def benchmark_device(args: Sequence[str]) -> int:
 
 
 def _own(args: Sequence[str]) -> tuple[BenchmarkSettings, list[str]]:
-    """The benchmark's own flags, and the rest."""
+    """Split the arguments into the benchmark's own settings and the rest."""
     own, rest = Glance(["pairs"], ["json"]).parse_known_args(args)
     start = BenchmarkSettings()
     if (own.pairs is not None and not own.pairs.isdecimal()) or own.pairs == "0":

@@ -1,4 +1,4 @@
-"""`cyclegan runs`, `cyclegan report` and `cyclegan settings`: what is asked, without torch."""
+"""Commands that need no torch: `cyclegan runs`, `cyclegan report` and `cyclegan settings`."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ RUNS = "list the runs: running, finished or stopped, how far, how good"
 
 @dataclass(frozen=True)
 class RunsCommand:
-    """What the runs command is given."""
+    """Flags of the runs command."""
 
     checkpoints_dir: Path = RunSettings().checkpoints_dir
     """folder that holds the runs"""
@@ -33,7 +33,7 @@ class RunsCommand:
 
 
 def runs(args: Sequence[str]) -> int:
-    """Print the list; return the exit code. Raises UserError."""
+    """Print the runs; return the exit code. Raises UserError."""
     command = parse(args, RunsCommand, prog="cyclegan runs", about=RUNS)
     if not command.checkpoints_dir.is_dir():
         raise UserError(
@@ -50,7 +50,7 @@ def runs(args: Sequence[str]) -> int:
 
 
 def _print(runs: Sequence[RunSummary]) -> None:
-    """As a table; where it is no terminal, a line for each run, however long its name."""
+    """Print a table of the runs; off a terminal, one line for each run, however long its name."""
     terminal = sys.stdout.isatty()
     columns = ("run", "state", "images seen", "progress", "best figure")
     table = Table(*columns, box=None, pad_edge=False)
@@ -72,7 +72,7 @@ REPORT = "write a page about a run that needs no server; --csv: a table of what 
 
 @dataclass(frozen=True)
 class ReportCommand:
-    """What the report command is given."""
+    """Flags of the report command."""
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
     """name of the run"""
@@ -83,7 +83,7 @@ class ReportCommand:
 
 
 def report(args: Sequence[str]) -> int:
-    """Write the page, or the table; return the exit code. Raises UserError."""
+    """Write a run's page or table; return the exit code. Raises UserError."""
     command = parse(args, ReportCommand, prog="cyclegan report", about=REPORT)
     check_name(command.name)
     folder = RunFolder(command.checkpoints_dir / command.name)
@@ -105,7 +105,7 @@ SETTINGS = "print the resolved settings as a TOML preset; --list: the presets th
 
 
 def settings(args: Sequence[str]) -> int:
-    """Print them, or what presets there are; return the exit code. Raises UserError."""
+    """Print the resolved settings, or list the presets; return the exit code. Raises UserError."""
     glance, rest = Glance(switches=["list"]).parse_known_args(args)
     if glance.list:
         if rest:
@@ -121,7 +121,7 @@ def settings(args: Sequence[str]) -> int:
 
 
 def _listed() -> str:
-    """A line for each preset: its name, and the first line of its file, which says what it is."""
+    """Return a line for each preset: its name, and its file's first line, which describes it."""
     width = max(map(len, presets()))
     firsts = {name: read_text(path).splitlines()[0] for name, path in presets().items()}
     return "".join(f"{name:<{width}}  {first.lstrip('# ')}\n" for name, first in firsts.items())

@@ -1,4 +1,4 @@
-"""`cyclegan train`."""
+"""The command `cyclegan train`: starting, resuming and ending a run."""
 
 import os
 import shlex
@@ -19,7 +19,7 @@ HELP = "train two generators and two discriminators on two folders"
 
 
 def run(args: Sequence[str]) -> int:
-    """Start a run, or go on with one; return the exit code. Raises UserError."""
+    """Start or resume a run; return the exit code. Raises UserError."""
     if _is_further_process(os.environ):
         return 0  # the first one says why there is nothing to do
     try:
@@ -30,9 +30,9 @@ def run(args: Sequence[str]) -> int:
 
 
 def _is_further_process(environment: Mapping[str, str]) -> bool:
-    """Whether torchrun started this process beside a first one.
+    """Return whether torchrun started this process beside a first one.
 
-    Raises UsageError in the first one of several on this machine.
+    Raises UsageError in the first of several processes on this machine.
     """
     several, rank = environment.get("WORLD_SIZE", "1"), environment.get("RANK", "0")
     if not several.isdecimal() or int(several) < 2:
@@ -75,7 +75,7 @@ def _begin(command: RunCommand) -> int:
 def _resume(
     args: Sequence[str], checkpoints_dir: str | None, name: str | None, defaults: Settings
 ) -> int:
-    """Go on with a run: its checkpoint's settings stand, typed flags override."""
+    """Resume a run with its checkpoint's settings, which typed flags override."""
     folder = Path(checkpoints_dir or defaults.run.checkpoints_dir) / (name or defaults.run.name)
     remembered = RunFolder(folder).settings
     # Without torch first, so that a mistyped flag is answered at once.
@@ -111,7 +111,7 @@ def _go_on(args: Sequence[str], folder: Path) -> int:
 
 
 def _watched(command: RunCommand) -> AbstractContextManager[None]:
-    """Say where the run is shown; with --dashboard, by a server for as long as it lasts."""
+    """Print where the run is shown; with --dashboard, run a server as long as the block lasts."""
     loggers, run = command.settings.loggers, command.settings.run
     if command.dashboard:
         require_extra("--dashboard", "dashboard", "visdom", "tornado")
@@ -124,7 +124,7 @@ def _watched(command: RunCommand) -> AbstractContextManager[None]:
 
 
 def _remembered(path: Path, defaults: Settings) -> Settings:
-    """The settings beside the checkpoint, to read flags by until it is loaded."""
+    """Load the settings beside the checkpoint, to read flags by until the checkpoint is loaded."""
     try:
         found = load_record(path)
     except UsageError:  # missing or damaged: the checkpoint holds them too
@@ -133,13 +133,13 @@ def _remembered(path: Path, defaults: Settings) -> Settings:
 
 
 def _at(settings: Settings, folder: Path) -> Settings:
-    """The run is where it was found, whatever it was called when it was saved."""
+    """Return the settings with the run in `folder`, whatever it was called when it was saved."""
     here = replace(settings.run, name=folder.name, checkpoints_dir=folder.parent)
     return replace(settings.found_from(folder), run=here)
 
 
 def _tell_moves(before: Settings, now: Settings) -> None:
-    """Say what was found in another place than where the run had it."""
+    """Print what was found in another place than where the run had it."""
     for key, left, found in changes(before, now):
         part, _, flag = key.partition(".")
         if part != "run":
@@ -147,7 +147,7 @@ def _tell_moves(before: Settings, now: Settings) -> None:
 
 
 def _tell_changes(old: Settings, new: Settings, path: Path) -> None:
-    """Say what differs from the checkpoint. Raises UsageError where a run can't change it."""
+    """Print what differs from the checkpoint. Raises UsageError for what a run can't change."""
     for key, before, after in changes(old, new):
         flag = f"--{key.rpartition('.')[2]}"
         if is_fixed(key, old.recipe):
@@ -163,7 +163,7 @@ def _parse_train(args: Sequence[str], defaults: Settings) -> RunCommand:
 
 
 def _carried_out(work: Callable[[], int], command: RunCommand) -> int:
-    """The exit code of the work, or of the signal that stopped it before or in its first step."""
+    """Return the exit code of the work, or of a signal before or during its first step."""
     try:
         with _watched(command):
             return work()
@@ -177,7 +177,7 @@ def _carried_out(work: Callable[[], int], command: RunCommand) -> int:
 
 
 def _stopped(interrupted: Interrupted, run: RunSettings | None = None) -> int:
-    """Say how to go on where no step was finished; return the exit code."""
+    """Print how to go on if no step was finished; return the exit code."""
     name = signal.Signals(interrupted.number).name
     sys.stderr.write(f"cyclegan: stopped by {name} before training; nothing is lost\n")
     if run is not None and RunFolder(run.folder).latest.is_file():
@@ -187,7 +187,7 @@ def _stopped(interrupted: Interrupted, run: RunSettings | None = None) -> int:
 
 
 def _end(ended_by: int | None, settings: Settings) -> int:
-    """Say how the run ended; return the exit code."""
+    """Print how the run ended; return the exit code."""
     run = settings.run
     if ended_by is not None:
         return _saved(ended_by, run)
@@ -205,12 +205,12 @@ def _saved(number: int, run: RunSettings) -> int:
 
 
 def _exit_code(number: int, run: RunSettings) -> int:
-    """130 after Ctrl-C; after SIGTERM what who sent it was told to expect."""
+    """Return 130 after Ctrl-C; after SIGTERM the run's `stop_exit_code`."""
     return run.stop_exit_code if number == signal.SIGTERM else 128 + number
 
 
 def _flags(run: RunSettings) -> str:
-    """The flags that name the run."""
+    """Return the flags that name the run."""
     words = ["--name", run.name]
     if run.checkpoints_dir != Path("checkpoints"):
         words += ["--checkpoints_dir", str(run.checkpoints_dir)]

@@ -1,4 +1,4 @@
-"""Comparison of runs by eye: one page, and votes that don't know whose picture they are for."""
+"""Comparison of runs by eye: one page with blind votes, and its settings."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,7 @@ RunNames = Annotated[
 
 @dataclass(frozen=True, config=STRICT)
 class CompareSettings:
-    """Which runs are compared, and on what."""
+    """Runs to compare, and the images to compare them on."""
 
     runs: RunNames
     """two runs or more: names, or their files or folders"""
@@ -50,7 +50,7 @@ class CompareSettings:
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
 
     def check(self) -> None:
-        """Raise UsageError where there is nothing to compare."""
+        """Raise UsageError for fewer than two runs."""
         if len(self.runs) < 2:
             given = f"only {self.runs[0]}" if self.runs else "none"
             raise UsageError(f"cyclegan compare takes two runs or more, and was given {given}")

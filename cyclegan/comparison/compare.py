@@ -1,4 +1,4 @@
-"""The compare command: the same inputs through some runs, on one page that needs no server."""
+"""The compare command: the same inputs through several runs, on one page without a server."""
 
 import sys
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ QUALITY = 92  # of JPEG
 
 @dataclass(frozen=True)
 class _Run:
-    """A checkpoint, and what it was trained with."""
+    """A checkpoint and its training settings."""
 
     label: str
     path: Path
@@ -41,7 +41,7 @@ class _Run:
 
 
 def compare(settings: CompareSettings) -> int:
-    """Write the page, say where it lies, and return the exit code. Raises UserError."""
+    """Write the page, print where it is, and return the exit code. Raises UserError."""
     settings.check()
     page = write_page(settings)
     sys.stdout.write(f"look at it: {page.resolve().as_uri()}\n")
@@ -49,7 +49,7 @@ def compare(settings: CompareSettings) -> int:
 
 
 def write_page(settings: CompareSettings) -> Path:
-    """Write the page; return where it lies. Raises UserError."""
+    """Write the page; return its path. Raises UserError."""
     if settings.output.exists() and not settings.overwrite:
         raise UserError(f"{settings.output}: there already: give another --output, or --overwrite")
     runs = [_open(run, settings) for run in settings.runs]
@@ -69,7 +69,7 @@ def write_page(settings: CompareSettings) -> Path:
 
 
 def _open(given: str, settings: CompareSettings) -> _Run:
-    """Raises UserError where there is no such run."""
+    """Load a run by name, file or folder. Raises UserError if there is no such run."""
     named = settings.checkpoints_dir / given
     path = named if named.is_dir() else Path(given)
     if not path.is_file():
@@ -81,7 +81,7 @@ def _open(given: str, settings: CompareSettings) -> _Run:
 
 
 def _rows(runs: list[_Run], settings: CompareSettings) -> Iterator[dict[str, object]]:
-    """Input and all outputs of each image."""
+    """Yield the input and all outputs of each image."""
     first = runs[0].trained
     domain: Literal["A", "B"] = "A" if settings.direction == "AtoB" else "B"
     folder = settings.input or _test_images(first.data.below(settings.dataroot), domain)
@@ -97,7 +97,7 @@ def _rows(runs: list[_Run], settings: CompareSettings) -> Iterator[dict[str, obj
 
 
 def _test_images(data: DataSettings, domain: Literal["A", "B"]) -> Path:
-    """Raises UserError where the run's images are no longer there."""
+    """Return the folder of test images. Raises UserError if the run's images are missing."""
     for _, lost in data.lost():
         raise UserError(f"{lost}: not there: give --dataroot DIR, or --input DIR --no_figures")
     return folder_of_test_images(data.folder(domain))
@@ -108,7 +108,7 @@ def _url(image: Tensor) -> str:
 
 
 def _figures(runs: list[_Run], settings: CompareSettings) -> dict[str, list[str]]:
-    """Rows of the table: what evaluate says of the runs, on the first one's data."""
+    """Return the rows of the table: the evaluation of each run on the first one's data."""
     network = feature_network("efficientnet-lite0")
     asked = EvaluateSettings(
         name=runs[0].label,

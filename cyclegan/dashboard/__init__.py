@@ -1,4 +1,4 @@
-"""A Visdom server of one's own: its page, its environments, and how it runs beside a training."""
+"""Dashboard: a local Visdom server, its page and environments; and its settings."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from cyclegan.kinds import STRICT
 
 @dataclass(frozen=True, config=STRICT)
 class DashboardSettings:
-    """Where the dashboard is reached and what it shows."""
+    """Address and contents of the dashboard."""
 
     port: Annotated[int, Field(ge=1, le=65535)] = 8097
     """port of the server; training sends to the same --display_port"""
@@ -33,5 +33,5 @@ class DashboardSettings:
 
     @property
     def largest_body(self) -> int:
-        """Of a request, in bytes."""
+        """Largest allowed request body in bytes."""
         return self.max_megabytes * 1_000_000

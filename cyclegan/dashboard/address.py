@@ -1,4 +1,4 @@
-"""Addresses: who answers there, and whether others than this machine reach it."""
+"""Addresses: who answers at one, who can reach it, and listening on it."""
 
 import errno
 import http.client
@@ -27,7 +27,7 @@ _TITLE = re.compile(rb"<title>\s*visdom", re.IGNORECASE)
 
 
 def who_answers(url: str, patience: float = PATIENCE) -> Answer:
-    """Whether a Visdom server answers at `url`, another program, or nobody."""
+    """Return whether a Visdom server, another program or nobody answers at `url`."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=patience) as response:
@@ -43,25 +43,25 @@ def who_answers(url: str, patience: float = PATIENCE) -> Answer:
 
 
 def url_of(server: str, port: int, env: str | None = None) -> str:
-    """The address of a server, or of an environment's page on it."""
+    """Return the address of a server, or of an environment's page on it."""
     base = server if urlsplit(server).netloc else f"http://{server}"
     return f"{base.rstrip('/')}:{port}" + (f"/env/{quote(env, safe='')}" if env else "")
 
 
 def server_of(loggers: LoggerSettings) -> str:
-    """The address of the server that a training sends to."""
+    """Return the address of the server that a training sends to."""
     return url_of(loggers.display_server, loggers.display_port)
 
 
 def page_of(loggers: LoggerSettings, run: RunSettings) -> str:
-    """The address at which that server shows the run."""
+    """Return the address at which the training's server shows the run."""
     env = loggers.display_env or run.name
     return url_of(loggers.display_server, loggers.display_port, env)
 
 
 @contextmanager
 def told_early(loggers: LoggerSettings, run: RunSettings) -> Iterator[None]:
-    """Say where the run is shown if a server answers now; what sends to it says so later if not."""
+    """Print the run's address if a server answers now; if not, the logger prints it later."""
     if not loggers.visdom or who_answers(server_of(loggers), BRIEFLY) != "visdom":
         yield
         return
@@ -74,7 +74,7 @@ def told_early(loggers: LoggerSettings, run: RunSettings) -> Iterator[None]:
 
 @contextmanager
 def told_once(page: str) -> Iterator[None]:
-    """While entered, what sends to a server does not say once more where it shows the run."""
+    """Keep the Visdom logger from printing the run's address again within the block."""
     sender = logging.getLogger("cyclegan.loggers.visdom")
 
     def is_news(record: logging.LogRecord) -> bool:
@@ -88,7 +88,7 @@ def told_once(page: str) -> Iterator[None]:
 
 
 def shown_host(host: str) -> str:
-    """The host as it stands in an address for people."""
+    """Return the host as it is shown in addresses."""
     if host in ("0.0.0.0", "::", ""):
         return socket.gethostname()
     if is_loopback(host):
@@ -97,7 +97,10 @@ def shown_host(host: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server on `host`. Raises UserError for no host."""
+    """Return whether only this machine reaches a server on `host`.
+
+    Raises UserError if `host` is no host.
+    """
     try:
         found = socket.getaddrinfo(host or None, None, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
@@ -108,7 +111,7 @@ def is_loopback(host: str) -> bool:
 
 
 def listen(host: str, port: int, flag: str = "--port") -> socket.socket:
-    """A socket that listens. Raises UserError saying who has the port already."""
+    """Return a listening socket. Raises UserError naming who already uses the port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=128)
@@ -125,7 +128,7 @@ def listen(host: str, port: int, flag: str = "--port") -> socket.socket:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the dashboard's folder. Raises UserError where it can't be written to."""
+    """Make the dashboard's folder. Raises UserError if it is not writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".fetching.lock").touch()

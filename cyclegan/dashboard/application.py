@@ -1,4 +1,4 @@
-"""visdom's application, made to keep to the dashboard's folder."""
+"""Visdom's application, restricted to the dashboard's folder."""
 
 import getpass
 import hashlib
@@ -22,7 +22,7 @@ Save = Callable[[Any, Sequence[str], str], object]
 
 
 class Environments:
-    """Writes those of a server's environments that changed, each whole or not at all."""
+    """Writer of a server's changed environments, each atomically."""
 
     def __init__(self, app: Any, save: Save, folder: Path, scratch: Path) -> None:
         self._app = app
@@ -33,7 +33,7 @@ class Environments:
         self._failed = False
 
     def save(self) -> None:
-        """Save what changed; what can't be saved is said once, and the server goes on."""
+        """Save changed environments; a failure is logged once, and the server goes on."""
         try:
             for name in list(self._app.state):
                 if is_loaded(self._app.state[name]):
@@ -45,7 +45,7 @@ class Environments:
             self._failed = True
 
     def _save_one(self, name: str) -> None:
-        """By visdom's own function, into a folder from where only changed files are moved."""
+        """Save by visdom's own function to a scratch folder; move only changed files from it."""
         shutil.rmtree(self._scratch, ignore_errors=True)
         self._scratch.mkdir()
         self._save(self._app.state, [name], str(self._scratch))
@@ -59,21 +59,21 @@ class Environments:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _last(self, target: Path) -> bytes:
-        """Digest of what this server last knew to be in the file."""
+        """Return the digest of the file as this server last knew it."""
         if target.name not in self._written:
             self._written[target.name] = hashlib.sha256(target.read_bytes()).digest()
         return self._written[target.name]
 
 
 def is_loaded(environment: Any) -> bool:
-    """Whether an environment is in memory; others only name the file that they are in."""
+    """Return whether an environment is in memory; others only name their file."""
     return getattr(environment, "_raw_dict", environment) is not None
 
 
 class PlainNames(UserDict[str, Any]):
-    """A server's environments by their names; who asks for a path is refused.
+    """A server's environments by name; a name that is a path is refused.
 
-    visdom's handlers look here first, and make a path of what they found or did not find.
+    Visdom's handlers look a name up here before they build a path from it.
     """
 
     def __init__(self, environments: Mapping[str, Any]) -> None:
@@ -93,7 +93,7 @@ class PlainNames(UserDict[str, Any]):
 
 
 def refusing_paths(escape: Callable[[str], str]) -> Callable[[str], str]:
-    """visdom's function that makes `_` of the `/` in a name, for names that are no paths."""
+    """Wrap visdom's function that replaces `/` by `_` in a name, to refuse names that are paths."""
 
     def escape_eid(eid: str) -> str:
         for part in eid.split("/") if isinstance(eid, str) else [eid]:
@@ -112,7 +112,7 @@ def _plain(name: object) -> str:
 def make_application(
     dashboard: Path, port: int, page: PageFolder, login: tuple[str, str] | None
 ) -> tuple[Any, Environments]:
-    """A tornado application that serves `page`, and what keeps its environments in files."""
+    """Return a tornado application that serves `page`, and the writer of its environments."""
     folder = dashboard / "environments"
     folder.mkdir(exist_ok=True)
     _name_the_user()
@@ -136,7 +136,7 @@ def make_application(
 
 
 def _ours(handler: Any, visdom: Any, checkpoints_dir: Path, login: tuple[str, str] | None) -> Any:
-    """What answers in place of one of visdom's handlers; itself where it may stay."""
+    """Return our replacement for one of visdom's handlers; the handler itself if it may stay."""
     if handler is visdom.EnvHandler:
         return with_waiting(handler)
     if handler is visdom.CompareHandler:
@@ -148,9 +148,9 @@ def _ours(handler: Any, visdom: Any, checkpoints_dir: Path, login: tuple[str, st
 
 
 def _visdom(folder: Path) -> Any:
-    """visdom's module of the application, with `folder` where it would take the user's ~/.visdom.
+    """Import visdom's application module with `folder` in place of the user's ~/.visdom.
 
-    Its modules copy these two when they are imported, so they are changed before.
+    Visdom's modules copy the default path and `escape_eid` on import, so both are patched before.
     """
     from visdom.server import defaults
 
@@ -166,7 +166,7 @@ def _visdom(folder: Path) -> Any:
 
 
 def _saving_what_is_loaded(serialize: Any) -> Any:
-    """visdom 0.2 would write `null` over an environment that nobody has looked at."""
+    """Wrap visdom 0.2's function, which overwrites an environment nobody has opened with `null`."""
 
     def serialize_env(state: Any, eids: Sequence[str], env_path: str | None = None) -> list[str]:
         known = [eid for eid in eids if eid in state]
@@ -177,7 +177,7 @@ def _saving_what_is_loaded(serialize: Any) -> Any:
 
 
 def _save(state: Any, names: Sequence[str], folder: str) -> None:
-    """Write environments as the installed visdom does: by a store since 0.3."""
+    """Write environments as the installed visdom does: with a store since 0.3."""
     from visdom.utils import server_utils
 
     serialize: Any = getattr(server_utils, "serialize_env", None)
@@ -190,7 +190,7 @@ def _save(state: Any, names: Sequence[str], folder: str) -> None:
 
 
 def _name_the_user() -> None:
-    """visdom's pages name the user, who in a container may have no name."""
+    """Set a user name if there is none, as in containers; visdom's pages show it."""
     try:
         getpass.getuser()
     except (KeyError, OSError, ImportError):

@@ -1,4 +1,4 @@
-"""A dashboard that runs beside a training, for as long as that lasts."""
+"""A dashboard beside a training, for as long as the training lasts."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ SAVING = 30.0  # seconds that it may take to save its environments
 
 @contextmanager
 def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[None]:
-    """Have a Visdom server while entered, one that answers already or a new one; tell its address.
+    """Run a Visdom server within the block, or use one that answers already; print its address.
 
     Raises UsageError, UserError.
     """
@@ -54,9 +54,9 @@ def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[None
 
 
 def _start(loggers: LoggerSettings, run: RunSettings) -> "subprocess.Popen[bytes]":
-    """A server on a socket that listens already, so that nothing sent to it is refused.
+    """Start a server on a socket that already listens, so that nothing sent to it is refused.
 
-    In a session of its own: Ctrl-C is for the training, whose last pictures are still to come.
+    The server has its own session: Ctrl-C is for the training, which still has pictures to send.
     """
     host = _host(loggers)
     read_login(host)
@@ -73,7 +73,7 @@ def _start(loggers: LoggerSettings, run: RunSettings) -> "subprocess.Popen[bytes
 
 
 def _host(loggers: LoggerSettings) -> str:
-    """The address to listen on. Raises UsageError where that is not this machine's."""
+    """Return the address to listen on. Raises UsageError if it is not this machine's."""
     parts = urlsplit(address.server_of(loggers))
     if parts.hostname not in HERE or parts.scheme != "http":
         raise UsageError(
@@ -93,7 +93,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _again(loggers: LoggerSettings, run: RunSettings) -> str:
-    """The command that shows the run later, with the flags that differ from the defaults."""
+    """Return the command that shows the run later, with the flags that differ from the defaults."""
     words = ["cyclegan", "dashboard"]
     if run.checkpoints_dir != Path("checkpoints"):
         words += ["--checkpoints_dir", str(run.checkpoints_dir)]

@@ -1,4 +1,4 @@
-"""Pages of our own in front of visdom's: the list of runs, what waits for a run, comparisons."""
+"""Our pages in front of visdom's: the list of runs, waiting for a run, comparisons."""
 
 import colorsys
 import json
@@ -29,14 +29,14 @@ _ENTRY = 19
 
 
 def overlay(environments: _Environments) -> list[Pane]:
-    """What a page shows that compares `environments`, in the order of the first one's windows."""
+    """Return the windows of a page that compares `environments`, in the first one's order."""
     colours = dict(zip(environments, _palette(len(environments)), strict=True))
     panes = [_key(colours), *_charts(environments, colours), *_newest_pictures(environments)]
     return [pane | {"i": number} for number, pane in enumerate(panes)]
 
 
 def _charts(environments: _Environments, colours: Mapping[str, str]) -> Iterator[Pane]:
-    """Those that two of the environments have at least, known by their titles."""
+    """Yield the charts that at least two environments share, matched by title."""
     groups: dict[str, dict[str, Pane]] = {}
     for name, windows in environments.items():
         for pane in sorted(windows.values(), key=_place):
@@ -53,7 +53,7 @@ def _charts(environments: _Environments, colours: Mapping[str, str]) -> Iterator
 
 
 def _lines(pane: Pane) -> list[Pane]:
-    """The named lines of a chart; faint ones, which have no place in its legend, are left out."""
+    """Return the named lines of a chart, without faint ones, which have no legend entry."""
     lines = [line for line in pane["content"]["data"] if line.get("name")]
     return [line for line in lines if line.get("showlegend", True)]
 
@@ -66,7 +66,7 @@ def _restyled(line: Pane, name: str, colour: str, dash: str) -> Pane:
 
 
 def _chart(title: str, lines: list[Pane], layout: Pane) -> Pane:
-    """A chart with its legend below it, a line for each entry."""
+    """Return a chart with its legend below, one line for each entry."""
     below = _MARGINS["b"] + _ENTRY * len(lines)
     height = _MARGINS["t"] + _CHART + below
     legend = {"orientation": "v", "x": 0, "y": -_MARGINS["b"] / _CHART, "yanchor": "top"}
@@ -83,7 +83,7 @@ def _chart(title: str, lines: list[Pane], layout: Pane) -> Pane:
 
 
 def _newest_pictures(environments: _Environments) -> Iterator[Pane]:
-    """The newest picture of each history, beside those of the other environments."""
+    """Yield the newest picture of each history of each environment."""
     for name, windows in environments.items():
         for pane in sorted(windows.values(), key=_place):
             if pane.get("type") == "image_history" and pane["content"]:
@@ -93,7 +93,7 @@ def _newest_pictures(environments: _Environments) -> Iterator[Pane]:
 
 
 def _key(colours: Mapping[str, str]) -> Pane:
-    """The names of the environments, in their colours, with links to their own pages."""
+    """Return a window with the environments' names in their colours, linked to their own pages."""
     rows = "".join(
         f"<p style='margin:0 0 6px'><span style='color:{colour}'>&#9632;</span>&nbsp; "
         f"<a href='/env/{quote(name, safe='')}'>{escape(name)}</a></p>"
@@ -105,7 +105,7 @@ def _key(colours: Mapping[str, str]) -> Pane:
 
 
 def _pane(key: str, title: str, kind: str, content: object, *size: int | None) -> Pane:
-    """A window as visdom's page takes it; by another contentID it knows that it must draw it."""
+    """Return a window as visdom's page takes it; the new contentID makes the page redraw it."""
     width, height = size
     return {
         "command": "window", "id": key, "title": title, "type": kind, "content": content,
@@ -119,7 +119,7 @@ def _place(pane: Pane) -> int:
 
 
 def _palette(count: int) -> list[str]:
-    """As many colours as that, all different."""
+    """Return `count` distinct colours."""
     if count <= len(_COLOURS):
         return list(_COLOURS[:count])
     around = [colorsys.hls_to_rgb(number / count, 0.42, 0.65) for number in range(count)]
@@ -132,7 +132,7 @@ _TEMPLATE = Environment(
 
 
 def with_list(handler: Any, checkpoints_dir: Path) -> Any:
-    """visdom's handler of the root address, which opens the only run or lists all."""
+    """Return visdom's handler of the root address, changed to open the only run or list all."""
 
     def get(self: Any, path: str, **kwargs: str) -> None:
         if path not in ("", "/") or _is_stranger(self):
@@ -149,7 +149,7 @@ def with_list(handler: Any, checkpoints_dir: Path) -> Any:
 
 
 def with_waiting(handler: Any) -> Any:
-    """visdom's handler of an environment's page, which waits for one that is not there yet."""
+    """Return visdom's handler of an environment's page, changed to wait for a missing one."""
 
     def get(self: Any, name: str) -> None:
         if _is_stranger(self) or name in self.state:
@@ -162,7 +162,7 @@ def with_waiting(handler: Any) -> Any:
 
 
 def with_overlay(handler: Any) -> Any:
-    """visdom's handler of comparisons, which tells runs by colours and names."""
+    """Return visdom's handler of comparisons, changed to tell runs apart by colours and names."""
 
     def post(self: Any, names: str) -> None:
         if _is_stranger(self):
@@ -185,12 +185,12 @@ def _is_stranger(handler: Any) -> bool:
 
 
 def _shown(state: Mapping[str, Any]) -> list[str]:
-    """Environments with a page; visdom's own first one, only where something was sent to it."""
+    """Return the environments with a page; visdom's default one only if it is not empty."""
     return [name for name in state if name != "main" or state[name]["jsons"]]
 
 
 def _rows(shown: list[str], runs: list[RunSummary]) -> list[dict[str, Any]]:
-    """Runs, the newest first, and what else is shown; where it is shown, with a link."""
+    """Return rows for the runs, newest first, and other environments; those shown have a link."""
     known = {run.display_env for run in runs}
     rows = [_row(run.display_env in shown, run) for run in runs]
     return rows + [_other(name) for name in sorted(shown) if name not in known]

@@ -1,4 +1,4 @@
-"""What stands before visdom's application: whose requests it gets, and how large they may be."""
+"""The guard in front of visdom's application: allowed hosts, origins, body sizes and headers."""
 
 import ipaddress
 import json
@@ -20,7 +20,7 @@ LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True)
 class Origins:
-    """Names that a server is reached by, and pages whose requests count as its own."""
+    """Names by which a server is reached, and pages whose requests count as the server's own."""
 
     names: frozenset[str]
     """by which it may be asked"""
@@ -31,7 +31,7 @@ class Origins:
 
     @classmethod
     def of(cls, host: str, hosts: Collection[str]) -> "Origins":
-        """Those of a server that listens on `host`, given further names. Raises UserError."""
+        """Return the origins of a server on `host` with further names. Raises UserError."""
         further = frozenset(name.lower() for name in hosts)
         names = LOCAL | further | {host.lower()}
         if is_loopback(host):
@@ -39,15 +39,15 @@ class Origins:
         return cls(names | {socket.gethostname().lower()}, further - LOCAL, addresses=True)
 
     def is_known(self, host: str) -> bool:
-        """Whether a request for `host`, as its header has it, is meant for this server.
+        """Return whether a request with this Host header is meant for this server.
 
-        A page whose name was made to lead to this machine still sends its own name.
+        A page whose name was rebound to this machine still sends its own name.
         """
         name = "" if "@" in host else _hostname(f"//{host}")
         return name in self.names or (self.addresses and _is_address(name))
 
     def is_own(self, origin: str, host: str) -> bool:
-        """Whether a page of `origin` is the server's own, that is asked as `host`."""
+        """Return whether a page of `origin` belongs to the server that is requested as `host`."""
         return origin.partition("://")[2] == host or _hostname(origin) in self.further
 
 
@@ -87,14 +87,14 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Refusal:
-    """An answer that says in one line why there is no other."""
+    """A refused request's status and one-line reason."""
 
     status: int
     line: str
 
 
 class RequestGuard(httputil.HTTPServerConnectionDelegate):
-    """Lets requests through to an application that trusts everyone."""
+    """Filter of requests for an application that trusts every client."""
 
     def __init__(self, app: web.Application, origins: Origins, largest: int) -> None:
         self.app = app
@@ -113,12 +113,12 @@ class RequestGuard(httputil.HTTPServerConnectionDelegate):
         self.app.on_close(server_conn)
 
     def largest(self, headers: httputil.HTTPHeaders) -> int:
-        """How many bytes this request may bring."""
+        """Return the largest allowed body of a request in bytes."""
         secret = self.app.settings.get("cookie_secret")
         return self._largest if not secret or is_signed_in(headers, secret) else STRANGER
 
     def refusal(self, method: str, headers: httputil.HTTPHeaders) -> Refusal | None:
-        """Why a request is not let through, by what comes before its body."""
+        """Return why a request is refused, judging by its headers; None if it is allowed."""
         host = headers.get("Host", "")
         if not self._origins.is_known(host):
             return Refusal(
@@ -135,9 +135,9 @@ class RequestGuard(httputil.HTTPServerConnectionDelegate):
         return None
 
     def _is_own(self, method: str, headers: httputil.HTTPHeaders, host: str) -> bool:
-        """Whether it comes from the server's own page, from no page, or is a link that is followed.
+        """Return whether a request comes from the server's page, from no page, or follows a link.
 
-        Browsers say whose page it is, of all that is more than looking at something.
+        Browsers name the page for every request that does more than read.
         """
         origin = headers.get("Origin", headers.get("Sec-WebSocket-Origin"))
         following = method in _READING and "Upgrade" not in headers
@@ -148,7 +148,7 @@ class RequestGuard(httputil.HTTPServerConnectionDelegate):
 
 
 class _Request(httputil.HTTPMessageDelegate):
-    """A request that goes to the application, or whose body goes nowhere."""
+    """A request that is passed to the application, or whose body is discarded."""
 
     def __init__(self, guard: RequestGuard, server: object, connection: HTTP1Connection) -> None:
         self._guard = guard
@@ -190,10 +190,10 @@ class _Request(httputil.HTTPMessageDelegate):
 
 
 class Protected(web.OutputTransform):
-    """Tells browsers with every answer what they must not do with it."""
+    """Transform that adds the security headers to every response."""
 
     def __init__(self, request: httputil.HTTPServerRequest) -> None:
-        """The same for all requests."""
+        """Ignore the request: all responses get the same headers."""
 
     def transform_first_chunk(
         self, status_code: int, headers: httputil.HTTPHeaders, chunk: bytes, finishing: bool
@@ -204,7 +204,7 @@ class Protected(web.OutputTransform):
 
 
 def nonce(handler: web.RequestHandler) -> str:
-    """A word that the scripts written in this page carry, and none that was put into it later."""
+    """Return a nonce for the scripts of this page, which scripts injected later don't have."""
     word = secrets.token_urlsafe(16)
     handler.set_header("Content-Security-Policy", _POLICY.format(f" 'nonce-{word}'"))
     return word

@@ -1,4 +1,4 @@
-"""The login of a dashboard; its password is never written, shown or handed to a process."""
+"""Login of the dashboard; the password is never written, shown or handed to a process."""
 
 import asyncio
 import hashlib
@@ -25,9 +25,10 @@ NETWORKS = 1000  # whose wrong logins are remembered
 
 
 def read_login(host: str) -> tuple[str, str] | None:
-    """User name and password out of the environment variables, if there are any.
+    """Return user name and password from the environment variables; None without them.
 
-    Raises UsageError where others reach `host` and there are none, or there is one of the two.
+    Raises UsageError if others reach `host` and there is no login, or if only one of the two is
+    set.
     """
     username, password = os.environ.get(USERNAME), os.environ.get(PASSWORD)
     if username and password:
@@ -43,7 +44,7 @@ def read_login(host: str) -> tuple[str, str] | None:
 
 
 def credential(login: tuple[str, str]) -> dict[str, Any]:
-    """The login as visdom's server takes it."""
+    """Return the login as visdom's server takes it."""
     from visdom.utils import server_utils
 
     hash_password: Any = server_utils.hash_password
@@ -53,7 +54,7 @@ def credential(login: tuple[str, str]) -> dict[str, Any]:
 
 @dataclass
 class _Network:
-    """Those whose wrong logins make each other wait."""
+    """Logins from one network, whose wrong ones delay each other."""
 
     wrong: int = 0
     waiting: int = 0
@@ -61,7 +62,7 @@ class _Network:
 
 
 class Logins:
-    """Compares logins, and makes them wait, the right ones too, after wrong ones."""
+    """Checker of logins that delays all of a network's logins after wrong ones."""
 
     def __init__(self, login: tuple[str, str]) -> None:
         username, password = login
@@ -69,7 +70,7 @@ class Logins:
         self._networks: OrderedDict[str, _Network] = OrderedDict()
 
     async def status(self, address: str, body: bytes) -> int:
-        """200 for the login, 400 for another, 429 where too many of that network are waiting."""
+        """Return 200 for the right login, 400 for another, 429 if too many of a network wait."""
         network = self._of(address)
         if network.waiting >= QUEUE:
             return 429
@@ -95,7 +96,7 @@ class Logins:
 
 
 def with_login(handler: Any, logins: Logins) -> Any:
-    """visdom's handler of the page, with our answer to what is posted to it."""
+    """Return visdom's handler of the page, with our answer to POST requests."""
 
     async def post(self: web.RequestHandler, arg: str, **kwargs: str) -> None:
         status = await logins.status(self.request.remote_ip or "", self.request.body)
@@ -108,7 +109,7 @@ def with_login(handler: Any, logins: Logins) -> Any:
 
 
 def is_signed_in(headers: httputil.HTTPHeaders, secret: str) -> bool:
-    """Whether a request carries the cookie of a login."""
+    """Return whether a request carries the cookie of a login."""
     cookie = httputil.parse_cookie(headers.get("Cookie", "")).get(COOKIE)
     return cookie is not None and web.decode_signed_value(secret, COOKIE, cookie) is not None
 
@@ -122,17 +123,17 @@ def _given(body: bytes) -> bytes:
 
 
 def _packed(username: str, sent: str) -> bytes:
-    """One digest of both, so that comparing takes the same time for all."""
+    """Return one digest of both, so that every comparison takes the same time."""
     return hashlib.sha256(json.dumps([username, sent]).encode()).digest()
 
 
 def _sent(password: str) -> str:
-    """What pages and clients send in place of the password."""
+    """Return the hash that pages and clients send instead of the password."""
     return hashlib.sha256(password.encode("utf-8")).hexdigest()
 
 
 def _network(address: str) -> str:
-    """One address of IPv4; of IPv6 all that one customer has."""
+    """Return the network of an address: one IPv4 address, or a customer's IPv6 prefix (/64)."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -141,7 +142,7 @@ def _network(address: str) -> str:
 
 
 def write_secret(path: Path) -> None:
-    """Write what cookies are signed with, for the owner's eyes only, if it is not there."""
+    """Write the key that signs cookies, readable by the owner only, unless it exists."""
     if path.exists() and path.stat().st_size:
         return
     path.unlink(missing_ok=True)

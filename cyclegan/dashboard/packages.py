@@ -1,4 +1,4 @@
-"""Which npm packages hold the scripts of visdom's page, exactly pinned, by visdom's version."""
+"""Pinned npm packages that hold the scripts of visdom's page, by visdom's version."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ SUMS = Path(__file__).with_name("SHA256SUMS")  # of the files as npm's registry 
 
 @dataclass(frozen=True)
 class Package:
-    """A package, and what is taken out of it: the file's place in visdom's static folder first."""
+    """An npm package and its needed files: path in visdom's static folder, path in the package."""
 
     name: str
     version: str
@@ -86,7 +86,7 @@ PACKAGES = {
 
 
 def pins(packages: Iterable[Package]) -> dict[str, str]:
-    """SHA-256 of the packages' files, by their places: the bytes that they have from any source."""
+    """Return the SHA-256 of the packages' files by path, the same for every source."""
     lines = SUMS.read_text(encoding="utf-8").splitlines()
     sums = {name: digest for digest, name in (line.split() for line in lines)}
     return {

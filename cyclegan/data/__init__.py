@@ -1,4 +1,4 @@
-"""Data: two folders become batches of tensors."""
+"""Data: batches of tensors from two folders of images, and their settings."""
 
 import os
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ PreprocessMode = Literal["resize_and_crop", "crop", "scale_width", "scale_width_
 
 @dataclass(frozen=True, config=STRICT)
 class DataSettings:
-    """Which images are trained on, and what is done to them first."""
+    """Training images and their preprocessing."""
 
     dataroot: Path | None = None
     """folder that holds trainA and trainB (and testA, testB)"""
@@ -59,11 +59,11 @@ class DataSettings:
 
     @property
     def scaled_to(self) -> int | None:
-        """Pixels a side that images are scaled to; None where they keep their size."""
+        """Side in pixels that images are scaled to; None if they keep their size."""
         return None if self.preprocess in ("crop", "none") else self.load_size
 
     def folder(self, domain: Literal["A", "B"], phase: str = "train") -> Path:
-        """The folder of one domain. Raises UsageError where no flag says which."""
+        """Return the folder of one domain. Raises UsageError if no flag gives it."""
         own = self.domain_A if domain == "A" else self.domain_B
         if own is not None:
             return own
@@ -75,13 +75,13 @@ class DataSettings:
         return self.dataroot / f"{phase}{domain}"
 
     def below(self, dataroot: Path | None) -> "DataSettings":
-        """Return the same with images that are in `dataroot`; where they are if it is None."""
+        """Return these settings with the images in `dataroot`; unchanged if it is None."""
         if dataroot is None:
             return self
         return replace(self, dataroot=dataroot, domain_A=None, domain_B=None)
 
     def lost(self) -> Iterator[tuple[str, Path]]:
-        """Yield the flag and the path of each domain whose images are not there."""
+        """Yield the flag and the path of each domain whose images are missing."""
         own = {
             "--domain_A (or --content)": self.domain_A,
             "--domain_B (or --style)": self.domain_B,
@@ -92,7 +92,7 @@ class DataSettings:
                 yield flag, path
 
     def check(self) -> None:
-        """Raise UsageError where two settings contradict each other."""
+        """Raise UsageError if settings contradict each other."""
         if self.crop_size % 4:
             near = max(4, round(self.crop_size / 4) * 4)
             raise UsageError(
@@ -107,5 +107,5 @@ class DataSettings:
 
 
 def is_there(path: Path) -> bool:
-    """Whether something is at `path` that this user may know of."""
+    """Return whether something exists at `path` that this user may see."""
     return os.path.exists(path)  # noqa: PTH110 - Path.exists raises where a folder is closed

@@ -28,10 +28,10 @@ from cyclegan.images.picture import Picture
 
 
 class Augmentation:
-    """What is done to one image of `channels` channels between decoding and the tensor.
+    """Transforms of an image of `channels` channels between decoding and the tensor.
 
-    Raises UsageError where a transform of the preset does not exist, does not take its arguments
-    or does not work on images of this run.
+    Raises UsageError if a transform of the preset does not exist, does not take its arguments or
+    does not work on images of this run.
     """
 
     def __init__(self, settings: DataSettings, channels: int) -> None:
@@ -47,25 +47,25 @@ class Augmentation:
         )
 
     def enough(self, size: Size) -> Size:
-        """How many pixels a side are needed of an image of `size`.
+        """Return the size to which an image of `size` may be decoded.
 
-        All of them where the result's size follows from the image's: decoding a smaller one would
-        round that differently.
+        The full size if the result's size follows from the image's: a smaller decoding would round
+        it differently.
         """
         return self._preprocess.scaled(size, self._settings) if self._preprocess.alike else size
 
     def scaled(self, image: Image.Image) -> Pixels:
-        """8-bit image -> (H, W, C) in [0, 255]; nothing is random yet."""
+        """Scale an 8-bit image to (H, W, C) in [0, 255]; nothing is random yet."""
         scaled = np.asarray(self._preprocess.scale(image, self._settings))
         return scaled.reshape(*scaled.shape[:2], -1)  # (H, W) -> (H, W, 1)
 
     def scaled_deep(self, picture: Picture) -> Pixels:
-        """(H, W, C) in [0, 1], scaled with all its bits; nothing is random yet."""
+        """Scale a picture with all its bits to (H, W, C) in [0, 1]; nothing is random yet."""
         size = self._preprocess.scaled(picture.size, self._settings)
         return picture.scaled(size).shares()
 
     def __call__(self, pixels: Pixels, seed: int) -> Pixels:
-        """Scaled pixels -> (H, W, C), sides multiples of 4; same seed, same result."""
+        """Augment scaled pixels to (H, W, C), sides multiples of 4; same seed, same result."""
         self._transforms.set_random_seed(seed)
         augmented: Pixels = self._transforms(image=pixels)["image"]
         height, width = augmented.shape[:2]
@@ -102,7 +102,7 @@ def _probed(further: Mapping[str, Any], side: int, channels: int) -> albumentati
 
 @dataclass(frozen=True)
 class _Library:
-    """Where transforms come from."""
+    """A library of transforms."""
 
     title: str
     """its name and version"""
@@ -146,7 +146,7 @@ def _build(
 
 
 def _tuples(value: Any) -> Any:
-    """TOML has lists where the libraries take tuples."""
+    """Convert TOML's lists to tuples, which the libraries take."""
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
@@ -159,7 +159,7 @@ def _arguments(cls: type) -> set[str]:
 
 
 def _transforms_in(module: ModuleType, *bases: type) -> dict[str, type]:
-    """What a library builds on its `bases`, which do nothing themselves, by name."""
+    """Return a library's subclasses of `bases` by name, without the bases, which do nothing."""
     return {
         name: cls
         for name, cls in vars(module).items()
@@ -184,7 +184,7 @@ def _torchvision() -> _Library:
 
 
 class _Torchvision(albumentations.ImageOnlyTransform):  # type: ignore[misc]
-    """A transform of torchvision among those of albumentations, from whose seed its own follows."""
+    """Adapter of a torchvision transform for albumentations, which gives its seed."""
 
     def __init__(self, transform: nn.Module, p: float) -> None:
         super().__init__(p=p)
@@ -199,7 +199,7 @@ class _Torchvision(albumentations.ImageOnlyTransform):  # type: ignore[misc]
 
 
 def _of_torchvision(cls: type, arguments: Mapping[str, Any]) -> _Torchvision:
-    """Any of them is applied in a share `p` of the cases, by its own coin or by this one."""
+    """Build a transform applied with probability `p`, its own if it has one, else the adapter's."""
     own = arguments if "p" in _arguments(cls) else {k: v for k, v in arguments.items() if k != "p"}
     return _Torchvision(cls(**own), 1.0 if own is arguments else arguments.get("p", 1.0))
 

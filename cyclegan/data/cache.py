@@ -1,4 +1,4 @@
-"""Decoded and scaled pictures are kept: decoding is most of what loading takes."""
+"""Cache of decoded and scaled images: decoding is most of the work of loading."""
 
 import contextlib
 import logging
@@ -29,13 +29,13 @@ _Folder = tuple[Path, Callable[[], None]]
 
 
 def user_folder(what: str = "images") -> Path:
-    """Where what can be made again is kept between runs."""
+    """Return the user's folder for files that are kept between runs and can be made again."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "cyclegan" / what
 
 
 def lasting_folder() -> _Folder:
-    """The user's folder, and nothing to do at the end. Raises OSError where it can't be written."""
+    """Return the user's folder, which stays at the end. Raises OSError if it is not writable."""
     folder = user_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder):
@@ -49,7 +49,7 @@ def lasting_folder() -> _Folder:
 
 
 def run_folder() -> _Folder:
-    """A folder of this run, and what removes it. Raises OSError where none can be made."""
+    """Return a folder of this run and what removes it. Raises OSError if none can be made."""
     stack = contextlib.ExitStack()
     return stack.enter_context(temporary_folder(PREFIX)), stack.close
 
@@ -66,7 +66,7 @@ _LOOKED_AT = 64  # files: their headers are read in moments, from a network's di
 
 
 def bytes_of_scaled(paths: Sequence[Path], settings: DataSettings) -> int:
-    """Bytes of all scaled images, from the headers of some; 0 where none of them can be read."""
+    """Estimate the bytes of all scaled images from the headers of some; 0 if none is readable."""
     mode = PREPROCESS[settings.preprocess]
     pixels, readable = 0, 0
     for path in paths[:: max(1, len(paths) // _LOOKED_AT)]:
@@ -89,10 +89,9 @@ FORMAT = 3
 
 @dataclass(frozen=True)
 class Cache:
-    """Files of pixels that all loading processes share; the system keeps them in memory.
+    """Files of pixels shared by all loading processes; the system keeps them in memory.
 
-    A picture is known by its path, size and time of change, and by how it is scaled: a changed
-    file is read anew.
+    The key is the image's path, size, time of change and scaling: a changed file is read anew.
     """
 
     folder: Path | None = None
@@ -105,7 +104,7 @@ class Cache:
     """bytes that must stay free in memory, where the folder may lie in it"""
 
     def get(self, path: Path, channels: int, make: Callable[[], Pixels]) -> Pixels:
-        """The pixels of `path`, from the cache or by `make`; what can't be kept is only made."""
+        """Return the pixels of `path` from the cache, or from `make`, then kept if possible."""
         if self.folder is None:
             return make()
         place = self.folder / f"{self._key(path, channels)}.npy"
@@ -143,7 +142,7 @@ class Cache:
 
 
 def open_cache(settings: DataSettings, paths: Sequence[Path]) -> tuple[Cache, Callable[[], None]]:
-    """The cache for a data set of these images, and what removes it at the end."""
+    """Return the cache for a data set of these images, and what removes it at the end."""
     remove_folders(PREFIX)  # of killed runs: in a folder in memory they take it up for good
     mode = settings.cache
     if mode == "auto":
@@ -166,14 +165,14 @@ _MEMORY = 1 << 30  # bytes, likewise; files on a disk that the system can drop c
 
 
 def _tell_once(folder: Path, reason: str) -> None:
-    """Say it in whichever of the loading processes meets it first."""
+    """Log the reason once, from whichever loading process meets it first."""
     with contextlib.suppress(OSError):  # told already
         (folder / TOLD).touch(exist_ok=False)
         log.warning("--cache: no more images are kept in %s (%s)", folder, reason)
 
 
 def _bound() -> int:
-    """A quarter of the free memory: the system keeps such files there as long as it has room."""
+    """Return a quarter of the free memory, in which the system keeps files while there is room."""
     return _available() // 4
 
 

@@ -1,4 +1,4 @@
-"""Looks at a data set before anyone trains on it."""
+"""Checks of a data set: readable images, sizes, and pictures shared between folders."""
 
 import time
 from collections import Counter, defaultdict
@@ -21,9 +21,9 @@ from cyclegan.progress import tracked
 
 
 def told_shared(folders: Mapping[Path, Sequence[Path]], seconds: float) -> Iterator[str]:
-    """A line for each two folders that share pictures, by the content of their files.
+    """Yield a line for each two folders that share pictures, compared by their files' content.
 
-    Only files of one size are read; looking ends after so many `seconds`, which is told.
+    Only files of equal size are read. The search ends after `seconds`, which is reported.
     """
     until = time.monotonic() + seconds
     where: dict[bytes, dict[Path, Path]] = defaultdict(dict)
@@ -46,7 +46,7 @@ def told_shared(folders: Mapping[Path, Sequence[Path]], seconds: float) -> Itera
 
 
 def _of_one_size(folders: Mapping[Path, Sequence[Path]]) -> Iterator[tuple[Path, Path]]:
-    """The files whose size is that of one in another folder, too."""
+    """Return the files whose size occurs in another folder, too."""
     sizes: dict[int, set[Path]] = defaultdict(set)
     files = [(folder, path, _size(path)) for folder, paths in folders.items() for path in paths]
     for folder, _, size in files:
@@ -78,7 +78,7 @@ FOLDERS = {"trainA": True, "trainB": True, "testA": False, "testB": False}  # na
 
 @dataclass(frozen=True)
 class FolderReport:
-    """What one folder holds."""
+    """Contents of one folder: image sizes and unreadable files."""
 
     contents: Contents
     sizes: Counter[tuple[int, int]]
@@ -86,12 +86,12 @@ class FolderReport:
 
     @property
     def readable(self) -> int:
-        """Images that can be trained on."""
+        """Number of images that can be trained on."""
         return self.sizes.total()
 
 
 def check_folder(folder: Path) -> FolderReport:
-    """Decode every image below `folder`. Raises UserError where it is missing or empty."""
+    """Decode every image below `folder`. Raises UserError if it is missing or empty."""
     contents = look_into(folder).check()
     sizes: Counter[tuple[int, int]] = Counter()
     unreadable = []
@@ -104,17 +104,17 @@ def check_folder(folder: Path) -> FolderReport:
 
 
 def _decoded(path: Path) -> images.Size:
-    """The size of a whole picture, whatever its channels and values."""
+    """Decode a whole picture, whatever its channels and values; return its size."""
     if images.is_deep(path, 3):
         return images.read_whole(path)
     return images.read(path, 3).size
 
 
 def check(root: Path) -> int:
-    """Print what the data set below `root` holds; return the exit code, 1 where it can't be used.
+    """Print what the data set below `root` holds; return the exit code, 1 if it can't be used.
 
-    `root` holds trainA and trainB (testA and testB too, if there are any), or is itself one
-    folder of images. Raises UserError where it is neither.
+    `root` holds trainA and trainB (and testA and testB, if there are any), or is itself one folder
+    of images. Raises UserError if it is neither.
     """
     reports = list(_reports(root))
     table = Table("folder", "images", "smallest", "largest", "unreadable", title=escape(str(root)))
@@ -158,8 +158,8 @@ def check_sizes(
 ) -> None:
     """Raise UserError naming an image that these settings can't train on.
 
-    `smallest_side` in pixels is what the networks need; `alike` asks for one size overall, as
-    batches do. Reads file headers, and none where every image is scaled to the same square.
+    `smallest_side` in pixels is what the networks need; `alike` requires one size overall, as
+    batches do. Reads file headers, and none if every image is scaled to the same square.
     """
     mode = PREPROCESS[settings.preprocess]
     if settings.preprocess == "resize_and_crop":

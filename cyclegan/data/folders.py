@@ -1,4 +1,4 @@
-"""Which images a folder holds, and what else."""
+"""Folders of images: their listing, what they leave out, and their names."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ class Contents:
     """those of the system that were not entered, or that can't be"""
 
     def left_out(self) -> str:
-        """One line that says what is no image here; empty where that is nothing to tell."""
+        """Return one line on the files that are no images; empty if none is worth telling."""
         kinds = ", ".join(
             f"{kind} {count}" for kind, count in sorted(self.others.most_common(_MOST))
         )
@@ -40,12 +40,12 @@ class Contents:
         return "; ".join(parts)
 
     def tell(self) -> None:
-        """Log what is no image here."""
+        """Log the files that are no images."""
         if line := self.left_out():
             log.warning("%s: %s", self.folder, line)
 
     def check(self) -> "Contents":
-        """Raise UserError where there are no images."""
+        """Raise UserError if there are no images."""
         if self.images:
             return self
         there = self.left_out() or "it is empty"
@@ -53,10 +53,10 @@ class Contents:
 
 
 def list_images(folder: Path, *, tell: bool = False) -> list[Path]:
-    """All images below `folder`, sorted by path; links to folders are followed once.
+    """Return all images below `folder`, sorted by path; links to folders are followed once.
 
-    A file stands for itself. With `tell` what is left out is logged. Raises UserError where there
-    is none, or the folder holds no image.
+    If `folder` is a file, it is the only image. With `tell`, what is left out is logged. Raises
+    UserError if the folder is missing or holds no image.
     """
     contents = look_into(folder).check()
     if tell:
@@ -65,18 +65,18 @@ def list_images(folder: Path, *, tell: bool = False) -> list[Path]:
 
 
 def folder_of_test_images(train: Path) -> Path:
-    """The folder of test images beside one of training images; that itself where there is none."""
+    """Return the folder of test images beside one of training images; `train` if there is none."""
     test = place_of_test_images(train)
     return test if _holds_images(test) else train
 
 
 def place_of_test_images(train: Path) -> Path:
-    """Where test images belong, whether there are any: testA beside trainA."""
+    """Return where test images belong, whether or not there are any: testA beside trainA."""
     return beside(train, "test")
 
 
 def beside(train: Path, what: str) -> Path:
-    """Return the folder of the same domain that is called `what` instead of train: twinsA."""
+    """Return the folder of the same domain with `what` instead of train in its name: twinsA."""
     return train.with_name(train.name.replace("train", what, 1))
 
 
@@ -88,9 +88,9 @@ def _holds_images(folder: Path) -> bool:
 
 
 def look_into(folder: Path, more: Set[str] = frozenset()) -> Contents:
-    """What is below `folder`; files with the endings in `more` are taken for images too.
+    """List what is below `folder`; files with the endings in `more` count as images too.
 
-    A file stands for itself. Raises UserError where there is no such folder.
+    If `folder` is a file, it is the only image. Raises UserError if there is no such folder.
     """
     if folder.is_file():
         return Contents(folder, [folder])
@@ -108,7 +108,7 @@ def look_into(folder: Path, more: Set[str] = frozenset()) -> Contents:
 
 
 def _walk(folder: Path, left: list[str]) -> Iterator[Path]:
-    """Every file; the names of folders that are not entered are put into `left`."""
+    """Yield every file; add the names of folders that are not entered to `left`."""
     entered = {folder.resolve()}
 
     def refused(error: OSError) -> None:
@@ -133,7 +133,7 @@ def _is_image(path: Path, more: Set[str]) -> bool:
 
 
 def _kind(path: Path, more: Set[str]) -> str | None:
-    """What a file that is no image is counted as; None where nobody would take it for one."""
+    """Return how a file that is no image is counted; None if nobody would take it for one."""
     suffix = path.suffix.lower()
     if path.name.startswith("."):
         hidden = suffix in EXTENSIONS | more and not path.name.startswith("._")
@@ -146,7 +146,7 @@ def _kind(path: Path, more: Set[str]) -> str | None:
 
 
 def _is_text(path: Path) -> bool:
-    """As a README or a list of digests is."""
+    """Return whether a file is text, like a README or a list of digests."""
     try:
         if not path.is_file():
             return True  # a socket, or a link that leads nowhere
@@ -157,7 +157,7 @@ def _is_text(path: Path) -> bool:
 
 
 def _enters(folder: Path, entered: set[Path]) -> bool:
-    """Whether `folder` is new; a link that leads back up would never end."""
+    """Return whether `folder` is new: a link that leads back up would never end."""
     target = folder.resolve()
     if target in entered:
         return False
@@ -166,7 +166,7 @@ def _enters(folder: Path, entered: set[Path]) -> bool:
 
 
 def _is_systems(name: str) -> bool:
-    """Whether a folder of this name holds what a system or a program put there for itself."""
+    """Return whether a folder of this name belongs to a system or a program."""
     return any(fnmatch(name.lower(), pattern) for pattern in _SYSTEMS_FOLDERS)
 
 
@@ -192,16 +192,16 @@ _SYSTEMS_FOLDERS = (
 
 
 def domain_names(a: Path, b: Path) -> tuple[str, str]:
-    """Return what the domains in two folders are called: the last of their names that differ.
+    """Return the names of the domains in two folders: the last parts of their paths that differ.
 
-    A data set's name, vangogh2photo, tells nothing: copies of it with the sides swapped go about.
+    A data set's name such as vangogh2photo is no help: there are copies with the sides swapped.
     """
     differing = ((x, y) for x, y in zip(a.parts[::-1], b.parts[::-1], strict=False) if x != y)
     return next(differing, ("A", "B"))
 
 
 def instead_of(folder: Path) -> str:
-    """What is there instead of a folder such as DIR/trainA, with the way out; empty if nothing."""
+    """Return a hint at what is there instead of a folder such as DIR/trainA; empty if nothing."""
     phase, domain = folder.name[:-1], folder.name[-1:]
     if domain not in ("A", "B") or phase not in ("train", "test"):
         return ""
@@ -214,7 +214,7 @@ def instead_of(folder: Path) -> str:
 
 
 def _deeper(root: Path, name: str) -> Iterator[Path]:
-    """A level below, and above where the folder itself was given for that of the data set."""
+    """Yield folders `name` one level below `root`, or above if `root` lies within the data set."""
     if root.is_dir():
         yield from (below / name for below in _folders(root) if (below / name).is_dir())
     for above in (root.parent, root.parent.parent):
@@ -223,7 +223,7 @@ def _deeper(root: Path, name: str) -> Iterator[Path]:
 
 
 def _spelt(root: Path, phase: str, domain: str) -> Iterator[Path]:
-    """trainA as others call it."""
+    """Yield folders that spell trainA (or testB and so on) in another way."""
     plain = f"{phase}{domain}".lower()
     for below in _folders(root):
         if "".join(filter(str.isalnum, below.name.lower())) in (plain, f"{domain}{phase}".lower()):

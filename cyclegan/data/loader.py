@@ -1,4 +1,4 @@
-"""Batches, epoch after epoch, in an order that the seed alone decides."""
+"""The loader of batches, epoch after epoch, in an order that depends on the seed alone."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ SamplePlaces = Sequence[SamplePlace]
 
 
 class LoadingError(UserError):
-    """Images can't be loaded; what was trained so far is whole."""
+    """Failure to load images; what was trained so far is intact."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong in a loading process; an exception there would drag its traceback along."""
+    """Error of a loading process, as text: an exception would drag its traceback along."""
 
     text: str
 
@@ -45,16 +45,16 @@ class Batch:
         return self.a.shape[0]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Sent between processes as arrays: torch would send its tensors by way of /dev/shm."""
+        """Pickle the tensors as arrays: torch would send its tensors through /dev/shm."""
         return _from_arrays, (self.a.numpy(), self.b.numpy(), self.unreadable)
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device; from pinned memory the copy runs beside."""
+        """Return the batch on another device; copies from pinned memory are asynchronous."""
         a, b = (images.to(device, non_blocking=True) for images in (self.a, self.b))
         return Batch(a, b, self.unreadable)
 
     def pin_memory(self) -> "Batch":
-        """The same batch where a GPU reads it while the CPU goes on."""
+        """Return the batch in pinned memory, which a GPU reads while the CPU goes on."""
         return Batch(self.a.pin_memory(), self.b.pin_memory(), self.unreadable)
 
 
@@ -63,9 +63,9 @@ def _from_arrays(a: Any, b: Any, unreadable: frozenset[Path]) -> Batch:
 
 
 class Loader:
-    """Gives the batches of any epoch, from any place in it.
+    """Loader of the batches of any epoch, from any place in it.
 
-    Processes that load are started with the first epoch and kept until the end.
+    Loading processes are started with the first epoch and kept until the end.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Loader:
         pins: bool = False,
         at_end: Callable[[], None] = lambda: None,
     ) -> None:
-        """`pins` gives batches where a GPU reads them; `at_end` is called at the end of it all."""
+        """`pins` gives batches in pinned memory; `at_end` is called when the loader is closed."""
         self._at_end = at_end
         self.images = images
         self.batch_size = batch_size
@@ -92,11 +92,14 @@ class Loader:
             self._processes = LoadingProcesses(self._load, workers, _share_cores)
 
     def __len__(self) -> int:
-        """Images of each domain in an epoch."""
+        """Return the images of each domain in an epoch."""
         return len(self.images)
 
     def order(self, epoch: int) -> list[SamplePlace]:
-        """The places of an epoch, counted from 1, shuffled by seed and epoch unless serial."""
+        """Return the places of an epoch, counted from 1, in random order unless serial.
+
+        The order depends on seed and epoch alone.
+        """
         length = len(self.images)
         if self._serial:
             return [SamplePlace(epoch, index) for index in range(length)]
@@ -105,7 +108,7 @@ class Loader:
         return [SamplePlace(epoch, index) for index in order]
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, counted from 1, without its first `skip` images.
+        """Yield the batches of an epoch, counted from 1, without its first `skip` images.
 
         Raises LoadingError.
         """
@@ -142,7 +145,7 @@ class Loader:
 
 @dataclass(frozen=True)
 class _Load:
-    """Loads the images of some places as one batch, its exceptions as values."""
+    """Function that loads the images of some places as one batch, and exceptions as values."""
 
     images: UnpairedImages
 
@@ -157,7 +160,7 @@ class _Load:
 
 
 def _share_cores() -> None:
-    """The loading processes use all of them already."""
+    """Use one thread, as the loading processes use all cores already."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 
@@ -177,10 +180,10 @@ def _collate(pairs: Sequence[tuple[LoadedImage, LoadedImage]]) -> Batch | Failur
 def held_out(
     settings: DataSettings, folders: tuple[Path, Path], channels: tuple[int, int], count: int
 ) -> Batch:
-    """At most `count` images of each domain, cut to squares of crop_size: nothing is random.
+    """Return at most `count` images of each domain, cut to squares of crop_size; nothing is random.
 
-    `folders` hold the domains' images, best such as are not trained on. Raises UserError where
-    none can be read.
+    `folders` hold the domains' images, preferably not trained on. Raises UserError if none can be
+    read.
     """
     a, b = (
         _squares(list_images(folder), CenterCrop(settings.crop_size, number, settings.range), count)
@@ -193,7 +196,7 @@ def held_out(
 
 
 def _squares(paths: Sequence[Path], square: CenterCrop, count: int) -> list[Tensor]:
-    """From all over the folder: images that lie side by side are often alike."""
+    """Return squares of images from all over the folder, as neighbours are often alike."""
     found: list[Tensor] = []
     count = min(count, len(paths))
     ends = [part * len(paths) // count for part in range(count + 1)]

@@ -1,4 +1,4 @@
-"""What of a picture is compared with other pictures: its middle, or squares from all over it."""
+"""Preprocess modes, and the crops of pictures that are compared: the center, or random squares."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Preprocess:
         return image if size == image.size else image.resize(size, Image.Resampling.BICUBIC)
 
     def result(self, size: Size, settings: DataSettings) -> Size:
-        """The size that comes out of this mode for an image of `size`, crop included."""
+        """Return the size that this mode makes of an image of `size`, crop included."""
         if self.crops:
             return (settings.crop_size, settings.crop_size)
         width, height = self.scaled(size, settings)
@@ -46,7 +46,7 @@ def _as_it_is(size: Size, settings: DataSettings) -> Size:
 
 
 def _to_width(size: Size, settings: DataSettings) -> Size:
-    """Aspect kept, except that no height comes out below crop_size."""
+    """Return the size scaled to the width load_size, with a height of at least crop_size."""
     width, height = size
     if width == settings.load_size and height >= settings.crop_size:
         return size
@@ -74,17 +74,17 @@ OVERLAP = 5  # squares that may lie over each place of a picture, on average
 
 
 class View(Protocol):
-    """How pictures are made comparable: each is converted whole, then squares are cut from it."""
+    """The part of pictures that is compared: each is converted whole, then cut into squares."""
 
     @property
     def together(self) -> bool:
-        """Whether all whole pictures have one size."""
+        """True if all whole pictures have one size."""
 
     def whole(self, path: Path) -> Tensor:
-        """(C, H, W) in [-1, 1], with all its bits. Raises UnreadableImageError."""
+        """Read a picture, (C, H, W) in [-1, 1], with all its bits. Raises UnreadableImageError."""
 
     def cut(self, whole: Tensor) -> Tensor:
-        """(C, H, W) -> (N, C, side, side), the same places in all pictures of one size."""
+        """Cut (C, H, W) into (N, C, side, side), the same places in all pictures of one size."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class CenterCrop:
     together = True
 
     def of(self, path: Path) -> Tensor:
-        """(C, side, side) in [-1, 1], with all its bits. Raises UnreadableImageError."""
+        """Read (C, side, side) in [-1, 1], with all its bits. Raises UnreadableImageError."""
         size = (self.side, self.side)
         if images.is_deep(path, self.channels):
             deep = images.read_deep(path, self.channels, self.values).middle().scaled(size)
@@ -124,7 +124,7 @@ class Crops:
     together = False
 
     def whole(self, path: Path) -> Tensor:
-        """Sides are multiples of 4, as networks take them."""
+        """Read a picture with sides that are multiples of 4, as networks take them."""
         square = self.square
         if images.is_deep(path, square.channels):
             deep = images.read_deep(path, square.channels, square.values)
@@ -142,13 +142,13 @@ class Crops:
         return torch.stack([whole[:, y : y + side, x : x + side] for y, x in places])
 
     def _scaled(self, size: images.Size) -> images.Size:
-        """No longer than LONGEST, no narrower than a square."""
+        """Return the size scaled to sides of at most LONGEST and at least a square's side."""
         scale = max(min(1.0, LONGEST / max(size)), self.square.side / min(size))
         width, height = (max(round(length * scale), self.square.side) for length in size)
         return width, height
 
     def _corners(self, height: int, width: int) -> Iterator[tuple[int, int]]:
-        """Top and left of each square: drawn by chance, the same in every run."""
+        """Yield top and left of each square: random, but the same in every run."""
         side = self.square.side
         down, across = height - side, width - side
         fitting = OVERLAP * height * width // side**2 if down or across else 1

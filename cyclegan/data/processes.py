@@ -1,7 +1,7 @@
-"""Processes that load beside the training, and what happens when one dies or stands still.
+"""Loading processes beside the training, and their replacement when one dies or hangs.
 
-Each has a socket of its own: its end is seen at once and can't block the others, nothing lies in
-/dev/shm (64 MB in Docker), and the training waits where a signal reaches it.
+Each has its own socket: the end of a process is seen at once and can't block the others, nothing is
+written to /dev/shm (64 MB in Docker), and signals reach the waiting training.
 """
 
 import atexit
@@ -43,10 +43,10 @@ class DeadlyTaskError(Exception):
 
 
 class LoadingProcesses(Generic[Task, Result]):
-    """Calls `load` in processes of their own, after `prepare`; they start with the first task.
+    """Processes that each call `prepare`, then `load` for every task; started with the first task.
 
-    The first that is lost is replaced, after that fewer go on; where none is left, `load` is
-    called here.
+    The first lost process is replaced; after that, fewer go on. If none is left, `load` is called
+    in this process.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class LoadingProcesses(Generic[Task, Result]):
         atexit.register(self.close)
 
     def __call__(self, tasks: Iterable[Task]) -> Iterator[Result]:
-        """The results of `tasks`, in their order. Raises DeadlyTaskError."""
+        """Yield the results of `tasks`, in their order. Raises DeadlyTaskError."""
         if not self._started:
             self._started = True
             for _ in range(self._count):
@@ -84,7 +84,7 @@ class LoadingProcesses(Generic[Task, Result]):
             due += 1
 
     def _deal(self, tasks: Iterator[Task], waiting: int) -> None:
-        """Keep every process busy; one task at least is on its way."""
+        """Keep every process busy, with at least one task under way."""
         while len(self._dealt) + waiting < max(1, AHEAD * len(self._processes)):
             task = next(tasks, None)
             if task is None:
@@ -99,7 +99,7 @@ class LoadingProcesses(Generic[Task, Result]):
             idlest.give(number, self._dealt[number])
 
     def _take(self, due: int, results: dict[int, Result]) -> None:
-        """Wait for one arrival, whichever process it comes from."""
+        """Wait for one result from any process, or for the end of one."""
         if not self._processes:
             results[due] = self._load(self._dealt.pop(due))
             return
@@ -127,7 +127,7 @@ class LoadingProcesses(Generic[Task, Result]):
                 )
 
     def _lost(self, process: "_Process") -> None:
-        """Share out what a process that ended was to do. Raises DeadlyTaskError."""
+        """Replace a lost process or go on without it; redeal its tasks. Raises DeadlyTaskError."""
         cause = process.cause()
         self._processes.remove(process)
         left = [number for number in process.pending if number in self._dealt]
@@ -151,7 +151,7 @@ class LoadingProcesses(Generic[Task, Result]):
 
 
 class _Process:
-    """One process, the socket to it, and the thread that takes in what comes from it."""
+    """One process, its socket, and the thread that receives its results."""
 
     def __init__(
         self,
@@ -189,9 +189,9 @@ class _Process:
         arrivals.put((self, None))
 
     def end_if_stuck(self) -> None:
-        """End a process that has work and could not go on by itself for STILL polls in a row.
+        """End a process that has work but could not continue for STILL polls in a row.
 
-        One that waits for a slow disk could.
+        A process that waits for a slow disk can continue.
         """
         standstill = self._standstill() if self.pending else ""
         self._polls_still = self._polls_still + 1 if standstill else 0
@@ -200,7 +200,7 @@ class _Process:
             self._process.kill()
 
     def _standstill(self) -> str:
-        """Why the process can't go on by itself; nothing where it can."""
+        """Return why the process can't continue by itself; empty if it can."""
         try:
             process = psutil.Process(self._process.pid)
             before, self._cpu = self._cpu, sum(process.cpu_times()[:2])
@@ -212,7 +212,7 @@ class _Process:
         return "locked up" if waits_for.startswith("futex") and before == self._cpu else ""
 
     def cause(self) -> str:
-        """Why it ended."""
+        """Return why the process ended."""
         self._process.join(_GRACE)
         code = self._process.exitcode
         if self._stuck:
@@ -220,7 +220,7 @@ class _Process:
         return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
     def hang_up(self) -> None:
-        """Let the process see that nothing more will come."""
+        """Close the connection, which tells the process that nothing more will come."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
@@ -252,7 +252,7 @@ def _serve(
     here: socket.socket,
     ends: Sequence[socket.socket],
 ) -> None:
-    """Load task after task until the training hangs up, in whatever way it ended."""
+    """Load task after task until the training hangs up, however it ended."""
     # Ctrl-C reaches the whole group of processes; the trainer decides when the loading ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

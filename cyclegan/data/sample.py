@@ -56,7 +56,7 @@ LIGHTS = {
 
 @dataclass(frozen=True)
 class _Picture:
-    """A picture of the set, made when it is asked for."""
+    """A picture of the set, made on demand."""
 
     file: str
     of: str
@@ -67,7 +67,7 @@ class _Picture:
     """degrees by which all of its hues are turned"""
 
     def write(self, root: Path) -> int:
-        """Make it, unless it is there; return the number of files written."""
+        """Write the picture unless it exists; return the number of files written."""
         path = root / self.file
         if path.exists():
             return 0
@@ -81,9 +81,9 @@ class _Picture:
 def make_sample(root: Path) -> int:
     """Write the sample data set to `root`; return the number of files written.
 
-    A: photographs, B: paintings of other photographs, made by rule. `twinsA` and `twinsB` hold
-    what conversions of testA and testB should come to; `painting.png` is for models of one
-    painting, `paintings`, in other palettes, are for fusion. Files that are there are left alone.
+    A: photographs, B: paintings of other photographs, made by rule. `twinsA` and `twinsB` hold the
+    ideal conversions of testA and testB; `painting.png` is for models of one painting, `paintings`,
+    in other palettes, for fusion. Existing files are kept.
     """
     pictures = [*_pictures()]
     for folder in sorted({(root / picture.file).parent for picture in pictures}):  # the root first

@@ -1,4 +1,4 @@
-"""Paintings made by rule: a photograph laid down again in brush strokes and a painter's colours."""
+"""Painterly rendering: a photograph in brush strokes and a painter's colours, by rule."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ _DOUBT = 0.35  # weight of the whirls where the picture is flat, against edges
 
 
 def paint(photo: _Pixels, seed: int = 0) -> _Pixels:
-    """Return the photograph (H, W, 3) as a painting of its size; the same seed, the same.
+    """Return the photograph (H, W, 3) as a painting of its size; the same seed, the same painting.
 
-    Strokes follow the edges, and whirls where the picture is flat: broad ones everywhere, finer
-    ones over them where they are needed. Colours are pulled
-    towards `PALETTE`; light falls on the relief of the paint.
+    Strokes follow the edges, and whirls where the picture is flat: broad strokes everywhere, finer
+    ones over them where needed. Colours are pulled towards `PALETTE`; light falls on the relief of
+    the paint.
     """
     chance = np.random.default_rng(seed)
     scale = max(photo.shape) / _SIDE
@@ -51,7 +51,7 @@ def paint(photo: _Pixels, seed: int = 0) -> _Pixels:
 
 @dataclass(frozen=True)
 class _Stroke:
-    """A line of paint."""
+    """A brush stroke."""
 
     points: NDArray[np.int32]
     """(N, 2) columns and rows, in fractions of a pixel"""
@@ -61,7 +61,7 @@ class _Stroke:
     """of the paint"""
 
     def draw(self, canvas: _Pixels, relief: _Floats) -> None:
-        """Lay it down on both, round on top where it is broad enough."""
+        """Draw the stroke on canvas and relief, rounded on top if it is broad enough."""
         how = (cv2.LINE_AA, _FRACTION)
         cv2.polylines(canvas, [self.points], False, self.colour, self.width, *how)
         cv2.polylines(relief, [self.points], False, self.height, self.width, *how)
@@ -72,7 +72,7 @@ class _Stroke:
 
 @dataclass(frozen=True)
 class _Easel:
-    """What strokes are made from."""
+    """Source of strokes: photograph, palette and flow."""
 
     photo: _Floats
     """(H, W, 3), Lab"""
@@ -83,7 +83,7 @@ class _Easel:
     chance: np.random.Generator
 
     def strokes(self, width: float, canvas: _Pixels, wanted: float) -> Iterator[_Stroke]:
-        """Yield a brush's strokes in random order; an error in Lab of `wanted` calls for one."""
+        """Yield a brush's strokes in random order; a Lab error of `wanted` calls for a stroke."""
         starts = self._starts(width)
         rows, columns = starts.T.astype(int)
         seen = _blurred(self.photo, width / 3)[rows, columns]
@@ -110,7 +110,7 @@ class _Easel:
         return np.asarray(mixed.reshape(colours.shape), dtype=np.float32)
 
     def _starts(self, width: float) -> _Floats:
-        """Places (N, 2) on a jittered grid, in random order."""
+        """Return places (N, 2) on a jittered grid, in random order."""
         step = 0.62 * width
         height, across = self.photo.shape[:2]
         grid = np.mgrid[0:height:step, 0:across:step].reshape(2, -1).T
@@ -132,7 +132,7 @@ class _Easel:
 
 
 def _flow(photo: _Pixels, scale: float, chance: np.random.Generator) -> _Floats:
-    """(H, W, 2): along edges (smoothed structure tensor), along whirls where there are none."""
+    """Return (H, W, 2): along edges (smoothed structure tensor), elsewhere along whirls."""
     gray = _blurred(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255, 2 * scale)
     down, right = cv2.Sobel(gray, -1, 0, 1), cv2.Sobel(gray, -1, 1, 0)
     products = (down * down, right * right, down * right)
@@ -150,7 +150,7 @@ def _flow(photo: _Pixels, scale: float, chance: np.random.Generator) -> _Floats:
 
 
 def _whirls(shape: tuple[int, ...], chance: np.random.Generator) -> _Floats:
-    """(H, W, 2): to the right, and around six centres."""
+    """Return (H, W, 2): to the right, and around six centres."""
     height, width = shape
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     way = np.full((height, width, 2), (0.15, 1), np.float32)
@@ -163,7 +163,7 @@ def _whirls(shape: tuple[int, ...], chance: np.random.Generator) -> _Floats:
 
 
 def _lit(canvas: _Pixels, relief: _Floats) -> _Pixels:
-    """Light from above and left on the paint, a tenth."""
+    """Light the paint from above and left, changing the canvas by at most a tenth."""
     slope = cv2.Sobel(relief, -1, 1, 0) + cv2.Sobel(relief, -1, 0, 1)
     lit = canvas * (1 + 0.1 * np.tanh(slope))[..., None]
     return np.asarray(lit.clip(0, 255).round(), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Images of two domains, drawn and augmented independently."""
+"""The unpaired data set: images of two domains, drawn and augmented independently."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from cyclegan.errors import UserError
 
 @dataclass(frozen=True)
 class SamplePlace:
-    """Which sample: the epoch, counted from 1, and the place within the data set."""
+    """Place of a sample: the epoch, counted from 1, and the index within the data set."""
 
     epoch: int
     index: int
@@ -25,7 +25,7 @@ class SamplePlace:
 
 @dataclass(frozen=True)
 class LoadedImage:
-    """One augmented image, where it came from, and the files that could not be read instead."""
+    """One augmented image, its file, and the unreadable files it stands in for."""
 
     image: Tensor
     """(C, H, W) in [-1, 1]"""
@@ -35,7 +35,7 @@ class LoadedImage:
 
 @dataclass(frozen=True)
 class Domain:
-    """The images of one domain and what is done to each of them."""
+    """The images of one domain, and how they are cached and augmented."""
 
     name: str
     paths: Sequence[Path]
@@ -46,7 +46,7 @@ class Domain:
     """that are black and white, where files don't say"""
 
     def load(self, index: int, seed: int) -> LoadedImage:
-        """Load image `index`, or the next one that can be read. Same arguments, same pixels."""
+        """Load image `index`, or the next readable one; the same arguments, the same pixels."""
         unreadable: list[Path] = []
         for step in range(len(self.paths)):
             path = self.paths[(index + step) % len(self.paths)]
@@ -67,10 +67,10 @@ class Domain:
 
 
 class UnpairedImages:
-    """A by its index, B at random (by the same index when `serial`).
+    """Data set of pairs: A by its index, B at random (by the same index when `serial`).
 
-    As long as the larger domain, `repeats` times. All that is random in a sample follows from
-    (seed, epoch, index, domain), so the sequence is the same whatever the number of workers.
+    Its length is the larger domain's, times `repeats`. All that is random in a sample follows from
+    (seed, epoch, index, domain), so the sequence is the same for any number of workers.
     """
 
     def __init__(self, a: Domain, b: Domain, *, seed: int, serial: bool, repeats: int = 1) -> None:
@@ -89,7 +89,7 @@ class UnpairedImages:
         return self.a.load(index_a, seed_a), self.b.load(index_b, seed_b)
 
     def paths_of(self, place: SamplePlace) -> tuple[Path, Path]:
-        """The files of a sample, where both can be read."""
+        """Return the files of a sample, if both are readable."""
         index_a, index_b = self._indices(place)
         return self.a.paths[index_a], self.b.paths[index_b]
 
@@ -99,7 +99,7 @@ class UnpairedImages:
         return place.index % len(self.a.paths), index_b % len(self.b.paths)
 
     def _random(self, place: SamplePlace, domain: int) -> tuple[int, int]:
-        """A seed for the augmentation and a number to draw an image with."""
+        """Return a seed for the augmentation and a number to draw an image with."""
         sequence = np.random.SeedSequence((self._seed, place.epoch, place.index, domain))
         seed, draw = sequence.generate_state(2, np.uint32)
         return int(seed), int(draw)

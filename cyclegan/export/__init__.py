@@ -1,4 +1,4 @@
-"""Export: a trained generator as a file for other runtimes."""
+"""Export of a trained generator as a file for other runtimes, and its settings."""
 
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ FormatName = Literal["onnx", "torchscript", "torch-export", "classic", "safetens
 
 @dataclass(frozen=True, config=STRICT)
 class ExportSettings:
-    """Which generator becomes which file."""
+    """Generator to export, file format and 8-bit quantization."""
 
     format: FormatName
     """onnx, torchscript, torch-export or openvino hold the network, for images of any size;
@@ -58,7 +58,7 @@ class ExportSettings:
     """scale the calibration images' shorter side to so many pixels"""
 
     def check(self) -> None:
-        """Raise UsageError where settings contradict each other."""
+        """Raise UsageError if settings contradict each other."""
         if (self.name is None) == (self.weights is None):
             raise UsageError("give either --name RUN or --weights FILE to export")
         if self.name is not None:

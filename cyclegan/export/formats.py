@@ -1,4 +1,4 @@
-"""Export formats by the names that `--format` takes; those that torch writes by itself."""
+"""Export formats by the names that `--format` takes, and the writers of those made by torch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ Quantize = Callable[[Path, Path, Sequence[Tensor], Metadata], None]
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """One kind of file. `convert` reads it back by its ending."""
+    """One file format; `convert` recognizes it by the ending."""
 
     ending: str
     write: Callable[[Exportable, Path], None]
@@ -29,7 +29,7 @@ class ExportFormat:
 
 
 def _write_torchscript(given: Exportable, path: Path) -> None:
-    """Write a program for C++ and phones, and for old versions of torch."""
+    """Write a TorchScript program for C++, phones and old versions of torch."""
     traced(given).save(str(path), _extra_files=pack(given.metadata.texts()))
 
 
@@ -39,7 +39,7 @@ def _write_torch_export(given: Exportable, path: Path) -> None:
 
 
 def _write_safetensors(given: Exportable, path: Path) -> None:
-    """Write the weights, which hold no code whoever made them, and what they belong to."""
+    """Write the weights and their metadata, which hold no code whoever made them."""
     generator = given.metadata.architecture.generator.netG
     if generator not in GENERATORS:
         raise UserError(
@@ -55,7 +55,7 @@ def _write_safetensors(given: Exportable, path: Path) -> None:
 
 
 def _write_classic(given: Exportable, path: Path) -> None:
-    """Write the state dict alone. Raises UserError where the classic scripts can't build it."""
+    """Write the state dict alone. Raises UserError if the classic scripts can't build it."""
     other = _unknown(given.metadata.architecture)
     if other:
         raise UserError(
@@ -67,7 +67,7 @@ def _write_classic(given: Exportable, path: Path) -> None:
 
 
 def _unknown(architecture: Architecture) -> str | None:
-    """What of the generator is not the classic's, if anything."""
+    """Return the first property of the generator that the classic lacks; None if there is none."""
     generator = architecture.generator
     if not isinstance(generator, ResnetSettings):
         return generator.netG

@@ -1,4 +1,4 @@
-"""Export a generator: write, read back, compare, and only then let the file appear."""
+"""The export job: write, read back, compare, and only then move the file into place."""
 
 import logging
 import sys
@@ -41,8 +41,8 @@ PAIRS = 5
 def export(settings: ExportSettings) -> int:
     """Write the file that `settings` name; return the exit code.
 
-    Prints the file, its size and by how much its pictures differ. Raises UserError; no file has
-    then appeared or changed.
+    Prints the file, its size and how much its pictures differ. Raises UserError; no file has
+    appeared or changed then.
     """
     kind = FORMATS[settings.format]
     if settings.int8 and kind.quantize is None:
@@ -87,7 +87,7 @@ def _source(settings: ExportSettings) -> Path:
 
 
 def _target(settings: ExportSettings, generator: Generator, kind: ExportFormat) -> Path:
-    """The file to write. Raises UsageError where its ending is another format's."""
+    """Return the path to write. Raises UsageError if its ending is another format's."""
     given = settings.output
     if given is None:
         stem = settings.name or _stem(settings.weights, Path(generator.origin))
@@ -104,14 +104,14 @@ def _target(settings: ExportSettings, generator: Generator, kind: ExportFormat) 
 
 
 def _stem(weights: Path | None, file: Path) -> str:
-    """Of the files that are called alike in every folder, the folder's name."""
+    """Return the file's stem; the folder's name if `weights` is one, as its files share names."""
     return weights.resolve().name if weights is not None and weights.is_dir() else file.stem
 
 
 def _make(
     generator: Generator, settings: ExportSettings, kind: ExportFormat, path: Path
 ) -> tuple[Path, list[str]]:
-    """Write to `path` or beside it; return where, and what to tell of it."""
+    """Write to `path` or beside it; return where, and lines on the result."""
     given = exportable(generator)
     with progress_bar() as bar:
         task = bar.add_task(f"writing {settings.format}", total=2, unit="steps")
@@ -150,7 +150,7 @@ def _quantized(
 
 @contextmanager
 def _quiet(what: str) -> Iterator[None]:
-    """Keep libraries to stderr and their warnings to themselves; UserError for what they raise."""
+    """Send libraries' output to stderr, hide warnings, and raise UserError for their errors."""
     try:
         with warnings.catch_warnings(), redirect_stdout(sys.stderr):
             warnings.simplefilter("ignore")
@@ -172,9 +172,9 @@ _PATTERN = (53, 75)  # pixels: no multiples of anything, and not the sides it wa
 
 
 def differing_levels(generator: Generator, path: Path) -> float:
-    """The largest difference on a test pattern, in levels of 255; `generator` is not changed.
+    """Return the largest difference on a test pattern, in levels of 255; `generator` is unchanged.
 
-    Raises UserError where the file at `path` can't be read.
+    Raises UserError if the file at `path` can't be read.
     """
     channels = generator.architecture.input_nc
     noise = torch.Generator().manual_seed(0)
@@ -187,7 +187,7 @@ def differing_levels(generator: Generator, path: Path) -> float:
 
 @dataclass(frozen=True)
 class _Images:
-    """Two sets that share no image, unless there is one alone."""
+    """Images for calibration and measurement, disjoint unless there is only one."""
 
     calibrating: list[Tensor]
     """(1, C, H, W) in [-1, 1], sides as the network takes them"""
@@ -196,7 +196,7 @@ class _Images:
 
 
 def _test_images(settings: ExportSettings, architecture: Architecture) -> _Images:
-    """Images of `settings.calibration`, taken evenly. Raises UserError where it holds none."""
+    """Load evenly spaced images of `settings.calibration`. Raises UserError if it holds none."""
     assert settings.calibration is not None
     paths = list_images(settings.calibration)
     step = -(-len(paths) // settings.calibration_images)
@@ -207,7 +207,7 @@ def _test_images(settings: ExportSettings, architecture: Architecture) -> _Image
 
 
 def _compared(generator: Generator, path: Path, measured: list[Tensor]) -> str:
-    """A line on the file's pictures and time beside the plain float32 loop's, run in turn."""
+    """Compare pictures and time with the plain float32 loop, run in turn; return one line."""
     cpu = torch.device("cpu")
     plain = Translator(generator, cpu, Execution())
     chosen = Translator(weights.load(path, None, trust_code=True), cpu, Execution())
@@ -230,7 +230,7 @@ def _compared(generator: Generator, path: Path, measured: list[Tensor]) -> str:
 
 
 def _image(path: Path, side: int, architecture: Architecture) -> Tensor:
-    """(C, H, W), the shorter side scaled to `side`, cut to sides that need no padding."""
+    """Read (C, H, W), the shorter side scaled to `side`, cut to sides that need no padding."""
     image = read(path, architecture.input_nc)
     image = image.resize(scaled(image.size, side), Image.Resampling.BICUBIC)
     step = architecture.generator.multiple

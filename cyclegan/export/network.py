@@ -1,4 +1,4 @@
-"""The network as exported files hold it: plain layers, for any number of images of any size."""
+"""The network inside exported files: plain layers, for any number of images of any size."""
 
 import copy
 import warnings
@@ -17,7 +17,7 @@ from cyclegan.runtimes.metadata import Metadata
 
 @dataclass(frozen=True)
 class Exportable:
-    """What a writer is given."""
+    """A network and its metadata, as writers take them."""
 
     network: nn.Module
     """as it was loaded"""
@@ -25,7 +25,7 @@ class Exportable:
 
 
 def exportable(generator: Generator) -> Exportable:
-    """`generator` with what its file shall say of it."""
+    """Return the generator's network with the metadata of its file."""
     metadata = Metadata(
         generator.architecture,
         generator.direction,
@@ -36,7 +36,7 @@ def exportable(generator: Generator) -> Exportable:
 
 
 def program(given: Exportable) -> ExportedProgram:
-    """As torch.export sees it: (N, C, H, W) of any size."""
+    """Export by torch.export, for (N, C, H, W) of any size."""
     network = AnySides(plain(given.network), given.metadata.multiple).eval()
     return torch.export.export(
         network,
@@ -48,7 +48,7 @@ def program(given: Exportable) -> ExportedProgram:
 
 
 def traced(given: Exportable) -> torch.jit.ScriptModule:
-    """As TorchScript records it, for the same sizes."""
+    """Trace by TorchScript, for (N, C, H, W) of any size."""
     step = given.metadata.multiple
     with warnings.catch_warnings():
         # Tracing is called deprecated, and warns of branches: those on sides that are multiples
@@ -62,10 +62,10 @@ def traced(given: Exportable) -> torch.jit.ScriptModule:
 
 
 class AnySides(nn.Module):
-    """Images (N, C, H, W) of any size through a network that takes multiples of a number.
+    """Wrapper that lets a network for multiples of a number take images (N, C, H, W) of any size.
 
-    As in conversion: sides are padded by reflection at both ends, as often as it takes, and cut
-    again. In whole numbers alone: exporters know no `max` of a side.
+    As in conversion, sides are padded by reflection at both ends, as often as it takes, and cut
+    again. All in integer arithmetic, as exporters know no `max` of a side.
     """
 
     def __init__(self, network: nn.Module, multiple: int) -> None:
@@ -84,25 +84,25 @@ class AnySides(nn.Module):
 
 
 def margin(side: int, multiple: int) -> int:
-    """Pixels that are added before a side of so many."""
+    """Return the pixels that are added before a side of `side` pixels."""
     return (padded(side, multiple) - side) // 2
 
 
 def padded(side: int, multiple: int) -> int:
-    """The next multiple, and twice the number at least."""
+    """Return the padded side: the next multiple, at least two multiples."""
     count = (side + multiple - 1) // multiple
     return (count + 1 // count) * multiple
 
 
 def mirrored(side: int, before: int, multiple: int) -> Tensor:
-    """Where each pixel of the padded side is taken from."""
+    """Return the source index of each pixel of the padded side."""
     period = torch.full((1,), 2 * (side - 1) + 1 // side, dtype=torch.int64)
     place = torch.remainder(torch.arange(padded(side, multiple)) - before, period)
     return torch.minimum(place, period - place)
 
 
 def plain(network: nn.Module) -> nn.Module:
-    """A copy whose layers are torch's own where ours make a kernel anew each time."""
+    """Return a copy with torch's own layers in place of ours that compute a kernel each time."""
     network = copy.deepcopy(network)
     for module in list(network.modules()):
         for name, layer in module.named_children():
@@ -112,6 +112,6 @@ def plain(network: nn.Module) -> nn.Module:
 
 
 def _example(given: Exportable) -> Tensor:
-    """Two images: with one, their number would be taken for fixed. No side is a multiple."""
+    """Return two images, as a batch of one would be taken for fixed; no side is a multiple."""
     step = given.metadata.multiple
     return torch.zeros(2, given.metadata.architecture.input_nc, 3 * step + 1, 4 * step + 2)

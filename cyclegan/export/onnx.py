@@ -1,4 +1,4 @@
-"""ONNX: one file for onnxruntime, OpenVINO, browsers and phones."""
+"""ONNX export: one file for onnxruntime, OpenVINO, browsers and phones."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,10 +29,10 @@ def write(given: Exportable, path: Path) -> None:
 
 
 def quantize(whole: Path, path: Path, images: Sequence[Tensor], metadata: Metadata) -> None:
-    """Write `path`, convolutions in 8 bits by what `images` (1, C, H, W) are; `whole` is float32.
+    """Write `path`, its convolutions in 8 bits calibrated on `images` (1, C, H, W).
 
-    The first and the last convolution stay float32, and so do norms and transposed convolutions,
-    which onnxruntime has no 8 bits for.
+    `whole` is the float32 file. The first and the last convolution stay float32, and so do norms
+    and transposed convolutions, for which onnxruntime has no 8-bit kernels.
     """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -55,12 +55,12 @@ def quantize(whole: Path, path: Path, images: Sequence[Tensor], metadata: Metada
 
 
 class _Reader:
-    """Images one by one, as onnxruntime asks for them."""
+    """Calibration reader that hands out images one by one, as onnxruntime asks for them."""
 
     def __init__(self, images: Sequence[Tensor]) -> None:
         self._images = iter(images)
 
     def get_next(self) -> dict[str, Any] | None:
-        """The next one by the input's name; None after the last."""
+        """Return the next image by the input's name; None after the last."""
         image = next(self._images, None)
         return None if image is None else {"input": image.numpy()}

@@ -1,4 +1,4 @@
-"""OpenVINO's IR: an .xml for the network, a .bin beside it for its weights."""
+"""OpenVINO export: an .xml for the network, a .bin beside it for the weights."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,12 +32,13 @@ def write(given: Exportable, path: Path) -> None:
 
 
 def quantize(whole: Path, path: Path, images: Sequence[Tensor], metadata: Metadata) -> None:
-    """Write `path`, convolutions in 8 bits by what `images` (1, C, H, W) are; `whole` is float32.
+    """Write `path`, its convolutions in 8 bits calibrated on `images` (1, C, H, W).
 
-    Norms and sums stay float: outliers of a map take most of 8 bits, and the norm magnifies the
-    steps that are left for the rest. So do the first and the last convolution: pixels have more
-    than 8 bits there. Of a ResNet of 64 maps and 9 blocks the mean difference is 6.3 levels with
-    all in 8 bits, 2.3 without norms and sums, 1.2 without the ends too.
+    `whole` is the float32 file. Norms and sums stay float: outliers of a feature map take most of 8
+    bits, and the norm magnifies the quantization steps of the rest. So do the first and the last
+    convolution, where pixels have more than 8 bits. For a ResNet of 64 feature maps and 9 blocks,
+    the mean difference is 6.3 levels with everything in 8 bits, 2.3 without norms and sums, 1.2
+    without the first and the last convolution, too.
     """
     require_extra("--int8", "openvino", "nncf")
     import nncf

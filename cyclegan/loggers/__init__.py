@@ -1,4 +1,4 @@
-"""Loggers: what is shown and kept while training."""
+"""Loggers and their settings: what is shown and kept during training."""
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
@@ -9,7 +9,7 @@ from cyclegan.kinds import STRICT
 
 @dataclass(frozen=True, config=STRICT)
 class LoggerSettings:
-    """How often losses and pictures come, and where they go."""
+    """Frequency and destinations of losses and pictures."""
 
     print_freq: PositiveInt = 100
     """images between two entries of losses"""
@@ -29,8 +29,10 @@ class LoggerSettings:
     """project of Weights & Biases"""
 
     def check(self) -> None:
-        """Raise UsageError where no environment has this name, or the address holds a login:
-        settings are kept in files."""
+        """Raise UsageError for an invalid environment name or an address that contains a login.
+
+        Settings are kept in files, so a login does not belong there.
+        """
         if not all(map(is_plain, (self.display_env or "main").split("/"))):
             raise UsageError(f"--display_env {self.display_env!r}: a plain name without a path")
         if "@" in self.display_server:
@@ -50,7 +52,7 @@ class LoggerSettings:
 
 
 def is_plain(name: str) -> bool:
-    """Whether an environment may have this name: its file, in the server's folder, is called so."""
+    """Return whether an environment may have this name, which also names its file on the server."""
     odd = any(sign in "/\\" or not sign.isprintable() for sign in name)
     return name.strip() not in ("", ".", "..") and not odd and len(name.encode()) <= _LONGEST
 

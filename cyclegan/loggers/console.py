@@ -1,4 +1,4 @@
-"""What a terminal shows of a training; plain lines where the output is no terminal."""
+"""Console logger: live progress on a terminal, plain lines elsewhere."""
 
 import logging
 import time
@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 
 class Speed:
-    """How fast the steps of the last minutes were; the first step, which warms up, is no measure.
+    """Speed of the last minutes' steps, without the first step, which warms up.
 
-    The one source of every time that the console tells.
+    All times that the console shows are computed from this speed.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Speed:
         self._steps = 0
 
     def note(self, images: int) -> None:
-        """Another step has ended after so many images; what is kept is a place a second."""
+        """Note the end of a step at `images` images; at most one position a second is kept."""
         now = time.monotonic()
         self._steps += 1
         if self._steps > 2 and now - self._reached[-2][0] < 1.0:
@@ -40,7 +40,7 @@ class Speed:
 
     @property
     def images_per_second(self) -> float | None:
-        """None until a few steps were measured."""
+        """Images per second; None until a few steps have been measured."""
         if self._steps <= _FIRST_STEPS:
             return None
         (begun, first), (now, last) = self._reached[0], self._reached[-1]
@@ -48,7 +48,7 @@ class Speed:
 
 
 class ConsoleLogger(Logger):
-    """Shows epoch, images, time left, speed and the losses, as many as there is room for."""
+    """Logger that shows epoch, images, time left, speed and as many losses as fit."""
 
     def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
         self._run_info = run_info
@@ -87,7 +87,7 @@ class ConsoleLogger(Logger):
         self._live.stop()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The lines of now, in the width of now: nothing is cut, what has no room is left out."""
+        """Yield lines for the current width; what does not fit is left out, never truncated."""
         width = options.max_width
         epoch, *others = self._progress()
         room = width - sum(len(_GAP) + len(part) for part in (epoch, *others))
@@ -100,7 +100,7 @@ class ConsoleLogger(Logger):
         yield from map(Text, _lines(self._losses, width)[:_LINES_OF_LOSSES])
 
     def _progress(self, measured: float = 0.0) -> list[str]:
-        """Epoch, images, time left and speed; `measured` stands in for a speed not known yet."""
+        """Return epoch, images, time left and speed; `measured` stands in for an unknown speed."""
         speed = self._speed.images_per_second or measured
         return [
             f"epoch {self._position.epoch}/{self._run_info.last_epoch}",
@@ -120,7 +120,7 @@ class ConsoleLogger(Logger):
         return (self._run_info.images - self._position.images) / speed
 
     def _warn_of_months(self) -> None:
-        """Say once that the run will take too long to be wanted so."""
+        """Warn once if the run will take months."""
         speed = self._speed.images_per_second
         if self._warned or not speed or self._seconds_left(speed) < _MONTH:
             return
@@ -135,7 +135,7 @@ class ConsoleLogger(Logger):
         return ProgressBar(self._run_info.images, self._position.images, width)
 
     def _say(self, line: str) -> None:
-        """A terminal has its lines broken between words; files get them whole."""
+        """Print a line, wrapped between words on a terminal and whole in files."""
         self._console.print(line, markup=False, soft_wrap=not self._console.is_terminal)
 
 
@@ -144,12 +144,12 @@ def _curves(record: Record, known: Catalogue) -> Iterator[tuple[Curve, float]]:
 
 
 def _figures(speed: float) -> str:
-    """The format that leaves a slow speed two figures, and a usual one two decimals."""
+    """Return the format of a speed: two significant digits if slow, else two decimals."""
     return ".2f" if speed >= 0.1 else ".2g"
 
 
 def _lines(parts: Iterable[str], width: int) -> list[str]:
-    """The parts, whole, in as few lines as hold them."""
+    """Join the parts, each unbroken, into as few lines as possible."""
     lines: list[str] = []
     for part in parts:
         if lines and len(lines[-1]) + len(_GAP) + len(part) <= width:

@@ -1,6 +1,6 @@
-"""Curves as they are looked at: in groups that belong together, raw and smoothed, never too long.
+"""Charts of logged values: related curves in one chart, raw and smoothed, of bounded length.
 
-A chart holds the curves that a person reads together; the Visdom page and the report draw the same.
+The Visdom page and the report draw the same charts.
 """
 
 import math
@@ -15,7 +15,7 @@ SMOOTHING = 0.9  # of the smoothed value that stays when a new one comes
 
 
 class Change(Enum):
-    """What adding a record did to a chart."""
+    """Effect of a new record on a chart."""
 
     NOTHING = "nothing"
     APPENDED = "a row was added at the end"
@@ -24,7 +24,7 @@ class Change(Enum):
 
 @dataclass(frozen=True)
 class Row:
-    """One place of a chart: images seen, and raw and smoothed value of each curve there."""
+    """One x position of a chart: images seen, and the raw and smoothed value of each curve."""
 
     images: int
     raw: Mapping[str, float]
@@ -33,7 +33,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Trace:
-    """A line of a chart: what a person calls it, and how it is drawn."""
+    """One line of a chart: its label and style."""
 
     label: str
     colour: str
@@ -42,13 +42,13 @@ class Trace:
 
     @property
     def shade(self) -> str:
-        """The colour with what transparency it has, #rrggbbaa."""
+        """Colour with transparency, #rrggbbaa."""
         return f"{self.colour}{'59' if self.faint else 'ff'}"
 
 
 @dataclass
 class Chart:
-    """Some curves over images seen. `add` keeps it below POINTS by dropping every second row."""
+    """Curves over images seen; `add` drops every second row to stay below POINTS."""
 
     title: str
     scale: float = 1.0
@@ -65,7 +65,7 @@ class Chart:
     _seen: int = 0
 
     def add(self, images: int, values: Mapping[str, float]) -> Change:
-        """Take the values of one record that belong here."""
+        """Add the values of one record that belong to this chart."""
         fresh = [name for name in values if name not in self.names]
         self.names += fresh
         raw = {name: value * self.scale for name, value in values.items()}
@@ -88,7 +88,7 @@ class Chart:
         return Change.REDRAWN if changed else Change.APPENDED
 
     def traces(self) -> list[Trace]:
-        """The lines of the chart: for each name the raw one, and the smoothed one over it."""
+        """Return the lines of the chart: the raw lines, then the smoothed lines over them."""
         colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(self.names)}
         labels = {name: self.labels.get(name, name) for name in self.names}
         if not self.smooths:
@@ -97,7 +97,7 @@ class Chart:
         return faint + [Trace(label, colours[name]) for name, label in labels.items()]
 
     def values(self, row: Row) -> list[float]:
-        """The values of `row` in the order of the traces, NaN where it has none."""
+        """Return the values of `row` in the order of the traces, NaN where a value is missing."""
         raw = [row.raw.get(name, math.nan) for name in self.names]
         smooth = [row.smooth.get(name, math.nan) for name in self.names]
         # Four decimals are more than a page shows; longer ones only make it slow.
@@ -113,7 +113,7 @@ class Charts:
         self._charts: dict[str, Chart] = {}
 
     def add(self, images: int, values: Mapping[str, float]) -> dict[str, Change]:
-        """Take a record; say what it did to the charts that it touched."""
+        """Add a record; return the change of each chart that it affects."""
         groups: dict[str, dict[str, float]] = {}
         for name, value in values.items():
             curve = self._curve(name)
@@ -122,7 +122,7 @@ class Charts:
         return {key: self._charts[key].add(images, group) for key, group in groups.items()}
 
     def _curve(self, name: str) -> Curve:
-        """Make room for a value where its name is new."""
+        """Return the curve of a value, with a chart for it if the name is new."""
         if name not in self._curves:
             curve = self._curves[name] = Curve.of(name, self._known)
             leader = curve.leader
@@ -135,12 +135,12 @@ class Charts:
         return self._charts[key]
 
     def in_order(self) -> list[str]:
-        """Return the charts' keys in the order that their values ask for, then as they came."""
+        """Return the charts' keys sorted by their values' order, then by first appearance."""
         return sorted(self._charts, key=lambda key: self._charts[key].order)
 
 
 class _Smoother:
-    """An exponential mean that is not drawn towards zero at its beginning (Adam's correction)."""
+    """Exponential moving average without bias towards zero at the start (Adam's correction)."""
 
     def __init__(self) -> None:
         self._sum = self._weight = 0.0

@@ -1,4 +1,4 @@
-"""What `cyclegan evaluate` found of a run, kept in its folder and shown beside its curves."""
+"""Results of `cyclegan evaluate`: kept in the run's folder, shown beside its curves."""
 
 import json
 import logging
@@ -21,14 +21,14 @@ WINDOW = "evaluation"  # what its Visdom windows' names begin with
 
 
 class EstimateRow(TypedDict):
-    """A figure and its standard error."""
+    """An estimate and its standard error."""
 
     value: float
     error: float
 
 
 class FidRow(TypedDict):
-    """FID as measured, for endless images, and whether there were enough."""
+    """FID as measured, extrapolated to infinitely many images, and whether there were enough."""
 
     value: float
     extrapolated: float
@@ -36,7 +36,7 @@ class FidRow(TypedDict):
 
 
 class StyleRow(TypedDict):
-    """Distances of style to twins."""
+    """Style distances to the twins."""
 
     converted: float
     unconverted: float
@@ -44,7 +44,7 @@ class StyleRow(TypedDict):
 
 
 class KeptRow(TypedDict):
-    """What pictures keep of their inputs."""
+    """Measures of how much converted pictures keep of their inputs."""
 
     ssim: float
     feature_distance: NotRequired[float]
@@ -56,7 +56,7 @@ class KeptRow(TypedDict):
 
 
 class SetsRow(TypedDict):
-    """Two sets of pictures compared."""
+    """A comparison of two sets of pictures."""
 
     images: NotRequired[int]
     real_images: NotRequired[int]
@@ -67,7 +67,7 @@ class SetsRow(TypedDict):
 
 
 class DirectionRow(SetsRow):
-    """One direction of a checkpoint; earlier versions knew less of it."""
+    """Results for one direction of a checkpoint; earlier versions measured fewer of them."""
 
     target: NotRequired[str]
     unconverted_kid: NotRequired[EstimateRow]
@@ -78,7 +78,7 @@ class DirectionRow(SetsRow):
 
 @with_config(ConfigDict(strict=True))
 class EvaluationRow(TypedDict):
-    """What was measured of one checkpoint: an entry of `evaluation.json`, and of `--json`."""
+    """Evaluation of one checkpoint: an entry of `evaluation.json` and of `--json`."""
 
     network: str
     resize: NotRequired[str]
@@ -91,7 +91,7 @@ class EvaluationRow(TypedDict):
 
 
 def read(folder: Path) -> list[EvaluationRow]:
-    """All evaluations of a run, in the order of training; damaged ones are told and left out."""
+    """Return all evaluations of a run in training order; damaged ones are reported and skipped."""
     path = RunFolder(folder).evaluations
     try:
         found = from_json(path.read_bytes())
@@ -107,9 +107,10 @@ def read(folder: Path) -> list[EvaluationRow]:
 
 
 def add(folder: Path, tables: Iterable[EvaluationRow]) -> list[EvaluationRow]:
-    """Keep `tables` with those there are, in place of the same checkpoint's by the same network.
+    """Add `tables` to the stored evaluations; return all of them.
 
-    A damaged file stays beside the new one, under another name.
+    An entry replaces that of the same checkpoint and network. A damaged file is kept beside the new
+    one, under another name.
     """
     path = RunFolder(folder).evaluations
     known = {_key(table): table for table in [*read(folder), *tables]}
@@ -141,7 +142,7 @@ _ROW = TypeAdapter(EvaluationRow)
 
 
 def panel(tables: Iterable[EvaluationRow]) -> str:
-    """A row for each checkpoint, as a small piece of HTML; empty where there are none."""
+    """Return an HTML table with a row for each checkpoint; empty without checkpoints."""
     rows = [_row(table) for table in tables]
     if not rows:
         return ""
@@ -157,7 +158,7 @@ def panel(tables: Iterable[EvaluationRow]) -> str:
 
 
 def charts(tables: Iterable[EvaluationRow]) -> list[Chart]:
-    """Progress, KID and kept structure, where alike measures saw more than one checkpoint."""
+    """Return charts of progress, KID and kept structure, for measures of several checkpoints."""
     groups: dict[tuple[str, int, int], list[EvaluationRow]] = {}
     for table in tables:  # figures of other networks or sizes can't be compared
         groups.setdefault(_measure(table), []).append(table)
@@ -178,7 +179,7 @@ def _chart(title: str, tables: list[EvaluationRow], of: Callable[[DirectionRow],
 
 
 def _progress(measured: DirectionRow) -> float:
-    """Return NaN for what earlier versions measured, which did not know it."""
+    """Return the progress; NaN for results of earlier versions, which did not measure it."""
     return measured["progress"]["value"] if "progress" in measured else math.nan
 
 
@@ -190,7 +191,7 @@ _CURVES: dict[str, Callable[[DirectionRow], float]] = {
 
 
 def _measure(table: EvaluationRow) -> tuple[str, int, int]:
-    """What figures must share to be compared."""
+    """Return what two evaluations must share to be comparable: network, side and crops."""
     return table["network"], table["side"], table.get("crops", 0)
 
 

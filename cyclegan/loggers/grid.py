@@ -1,4 +1,4 @@
-"""One picture of what the generators make: labelled, a row for each direction and image."""
+"""Picture grids: labelled, a row for each direction and image; drawn, saved and read back."""
 
 import logging
 import re
@@ -23,9 +23,9 @@ _ARROWS = {"a_to_b": ("A", "B"), "b_to_a": ("B", "A")}
 def picture_grid(
     translations: Mapping[str, Translation], rows: int = 1, *, upright: bool = False
 ) -> Image.Image:
-    """The first `rows` images of each direction: real, fake, cycled, identity.
+    """Draw the first `rows` images of each direction: real, fake, cycled, identity.
 
-    `upright` lets rows and columns change places.
+    `upright` swaps rows and columns.
     """
     rows_of_cells = [
         [(_label(direction, name), images.to_image(batch[row])) for name, batch in made.items()]
@@ -41,7 +41,7 @@ def picture_grid(
 
 
 def _drawn(cells: Mapping[tuple[int, int], tuple[str, Image.Image]]) -> Image.Image:
-    """Labelled pictures at their (column, row); all places are as large as the largest picture."""
+    """Draw labelled pictures at their (column, row); cells are as large as the largest picture."""
     pictures = [picture for _, picture in cells.values()]
     share = scale(max(max(picture.size) for picture in pictures))
     pictures = [_scaled(picture, share) for picture in pictures]
@@ -58,19 +58,19 @@ def _drawn(cells: Mapping[tuple[int, int], tuple[str, Image.Image]]) -> Image.Im
 
 
 def cell(grid: Image.Image, side: int, row: int, column: int) -> Image.Image:
-    """One picture out of a grid whose pictures are squares of `side` pixels."""
+    """Cut one picture out of a grid whose pictures are squares of `side` pixels."""
     shown = round(side * scale(side))
     left, top = GAP + column * (shown + GAP), GAP + row * (shown + GAP + LABEL) + LABEL
     return grid.crop((left, top, left + shown, top + shown))
 
 
 def grid_rows(grid: Image.Image, side: int) -> int:
-    """How many rows of squares of `side` pixels a grid has."""
+    """Return how many rows of squares of `side` pixels a grid has."""
     return (grid.height - GAP) // (round(side * scale(side)) + GAP + LABEL)
 
 
 def scale(longest: int) -> float:
-    """How many times as large pictures are shown whose longest side has so many pixels."""
+    """Return the factor by which pictures are scaled whose longest side has `longest` pixels."""
     return -(-SMALLEST // longest) if longest < SMALLEST else min(1.0, LARGEST / longest)
 
 
@@ -92,9 +92,9 @@ T = TypeVar("T")
 
 
 class PictureLogger(Logger):
-    """Writes `pictures/held_out/epoch_003_images_0001200.png`: names sort as training went.
+    """Logger that writes `pictures/held_out/epoch_003_images_0001200.png`, sortable by name.
 
-    What a run wrote after the checkpoint that it goes on from is removed first: it will be made
+    Pictures from after the checkpoint that a run resumes from are removed first: they will be made
     again.
     """
 
@@ -113,7 +113,7 @@ class PictureLogger(Logger):
 
 
 def saved_pictures(folder: Path) -> list[tuple[Position, Path]]:
-    """The grids of one kind and where in the run each was made, in that order."""
+    """Return the position and path of each grid of one kind, in training order."""
     names = ((_NAME.fullmatch(path.name), path) for path in folder.glob("epoch_*.png"))
     found = [
         (Position(epoch=int(name[1]), images=int(name[2])), path) for name, path in names if name
@@ -122,7 +122,7 @@ def saved_pictures(folder: Path) -> list[tuple[Position, Path]]:
 
 
 def opened(saved: Iterable[tuple[Position, Path]]) -> Iterator[tuple[Position, Image.Image]]:
-    """The grids themselves; one that is damaged is passed over."""
+    """Read the grids; damaged ones are skipped with a warning."""
     for position, path in saved:
         try:
             yield position, images.read(path, channels=3)
@@ -131,7 +131,7 @@ def opened(saved: Iterable[tuple[Position, Path]]) -> Iterator[tuple[Position, I
 
 
 def thinned(items: Sequence[T], limit: int) -> list[T]:
-    """At most `limit` of the items, evenly spaced, the last one always among them."""
+    """Return at most `limit` of the items, evenly spaced, always including the last."""
     if len(items) <= limit:
         return list(items)
     last = len(items) - 1

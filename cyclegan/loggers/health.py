@@ -1,7 +1,7 @@
-"""What the logged values say about a training's health, in plain words.
+"""Health checks of a training by its logged values, and the HTML panels that show its state.
 
 A rule looks at the latest records and says what is wrong and what to do, or nothing. `RULES` is the
-one table of them.
+one table of rules.
 """
 
 import math
@@ -23,9 +23,9 @@ ENOUGH = 5  # records below which nothing is said but NaN
 
 
 class Recent:
-    """The latest records of a run, and the level at which a discriminator only guesses.
+    """Latest records of a run, and the loss at which a discriminator only guesses.
 
-    `planned` is how many images it will have seen at its end.
+    `planned` is the number of images that the run will have seen at its end.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class Recent:
             self.add(record)
 
     def add(self, record: Record) -> None:
-        """The newest record; the oldest is forgotten."""
+        """Add the newest record; the oldest is dropped."""
         self._records.append(record)
         if "quality" in record.values:
             self._measured.append(record)
 
     def label(self, name: str) -> str:
-        """What a person calls a logged value."""
+        """Return the label of a logged value."""
         return Curve.of(name, self._known).label
 
     def __len__(self) -> int:
@@ -58,32 +58,35 @@ class Recent:
 
     @property
     def late(self) -> bool:
-        """Whether the run has come so far that its pictures should show something."""
+        """True once the run has come so far that its pictures should show something."""
         if self._planned is None or not self._records:
             return False
         return self._records[-1].position.images >= LATE * self._planned
 
     def names(self, start: str = "") -> list[str]:
-        """Names that were logged lately."""
+        """Return the recently logged names that begin with `start`."""
         found = dict.fromkeys(name for record in self._records for name in record.values)
         return sorted(name for name in found if name.startswith(start))
 
     def last(self, name: str, count: int) -> list[float]:
-        """The latest `count` values of a name, or none at all where there are fewer."""
+        """Return the latest `count` values of a name; an empty list if there are fewer."""
         return _last(self._records, name, count)
 
     def measured(self, name: str, count: int = 1) -> list[float]:
-        """The same of what is measured now and then, however many records ago that was."""
+        """Return the latest `count` values of a measured name, however many records ago.
+
+        An empty list if there are fewer.
+        """
         return _last(self._measured, name, count)
 
     def speed(self) -> float:
-        """Images per second of late; 0 while that is not known."""
+        """Return the recent images per second; 0 while unknown."""
         values = [record.values.get("images_per_second", 0.0) for record in self._records]
         known = [value for value in values if value][-10:]
         return fmean(known) if known else 0.0
 
     def broken(self) -> tuple[int, list[str]]:
-        """Images at the newest record, and the names that are NaN or infinite there."""
+        """Return the images at the newest record and its names whose values are NaN or infinite."""
         if not self._records:
             return 0, []
         newest = self._records[-1]
@@ -100,7 +103,7 @@ Rule = Callable[[Recent], Iterator[str]]
 
 
 def not_a_number(recent: Recent) -> Iterator[str]:
-    """A loss is NaN or infinite: training has stopped."""
+    """Report losses that are NaN or infinite, which stop the training."""
     images, names = recent.broken()
     if names:
         yield (
@@ -110,7 +113,7 @@ def not_a_number(recent: Recent) -> Iterator[str]:
 
 
 def discriminator_wins(recent: Recent) -> Iterator[str]:
-    """A discriminator tells all fakes for long: its generator has little to learn from."""
+    """Report a discriminator that has long told all fakes: its generator learns little from it."""
     for name, mean in _discriminators(recent):
         if recent.guessing is not None and mean < 0.1 * recent.guessing:
             yield (
@@ -121,7 +124,7 @@ def discriminator_wins(recent: Recent) -> Iterator[str]:
 
 
 def discriminator_loses(recent: Recent) -> Iterator[str]:
-    """A discriminator can't tell fakes for long: its generator is told nothing."""
+    """Report a discriminator that has long failed to tell fakes: its generator is told nothing."""
     for name, mean in _discriminators(recent):
         if recent.guessing is not None and mean > 1.05 * recent.guessing:
             yield (
@@ -131,7 +134,7 @@ def discriminator_loses(recent: Recent) -> Iterator[str]:
 
 
 def outputs_collapse(recent: Recent) -> Iterator[str]:
-    """The fakes of different images are nearly one image."""
+    """Report fakes of different images that are nearly the same image."""
     for name in recent.names("diversity_"):
         values = recent.last(name, 2)
         if values and max(values) < 0.1:
@@ -143,7 +146,7 @@ def outputs_collapse(recent: Recent) -> Iterator[str]:
 
 
 def colours_invert(recent: Recent) -> Iterator[str]:
-    """What is light in the input is dark in the fake."""
+    """Report fakes that are dark where their inputs are light."""
     for name in recent.names("light_agreement_"):
         values = recent.last(name, 2)
         if values and max(values) < -0.3:
@@ -155,7 +158,7 @@ def colours_invert(recent: Recent) -> Iterator[str]:
 
 
 def worse_than_nothing(recent: Recent) -> Iterator[str]:
-    """Late in a run pictures are surely further from the target than unconverted ones."""
+    """Report late in a run that fakes are surely further from the target than their inputs."""
     for name, values, errors in _progress(recent):
         if recent.late and all(map(_below(0.0), values, errors)):
             yield (
@@ -167,7 +170,7 @@ def worse_than_nothing(recent: Recent) -> Iterator[str]:
 
 
 def does_nothing(recent: Recent) -> Iterator[str]:
-    """Late in a run pictures come out as they went in."""
+    """Report late in a run that pictures come out as they went in."""
     for name, values, errors in _progress(recent):
         kept = recent.measured(name.replace("progress", "ssim"), MEASURED)
         if recent.late and kept and min(kept) > 0.9 and all(map(_below(0.25), values, errors)):
@@ -180,7 +183,7 @@ def does_nothing(recent: Recent) -> Iterator[str]:
 
 
 def quality_falls(recent: Recent) -> Iterator[str]:
-    """The newest measurement is clearly worse than the best one."""
+    """Report that the newest measurement is clearly worse than the best one."""
     now, best, error = (
         recent.measured(name) for name in ("quality", "quality_best", "quality_error")
     )
@@ -193,7 +196,7 @@ def quality_falls(recent: Recent) -> Iterator[str]:
 
 
 def images_come_slowly(recent: Recent) -> Iterator[str]:
-    """The step waits for the loader."""
+    """Report that training steps wait for the loader."""
     values = recent.last("waiting_for_images", ENOUGH)
     if values and fmean(values) > 0.3:
         yield (
@@ -217,12 +220,12 @@ RULES: tuple[Rule, ...] = (
 
 
 def complaints(recent: Recent) -> list[str]:
-    """What all rules say."""
+    """Return the complaints of all rules."""
     return [text for rule in RULES for text in rule(recent)]
 
 
 def verdict(recent: Recent) -> str:
-    """The one line for a run that nothing is wrong with."""
+    """Return the line for a run without complaints."""
     if len(recent) < ENOUGH:
         return "Too early to tell."
     if len(recent) < LONG:
@@ -231,7 +234,7 @@ def verdict(recent: Recent) -> str:
 
 
 def _discriminators(recent: Recent) -> Iterator[tuple[str, float]]:
-    """Every discriminator's mean loss over a long time."""
+    """Yield the name and long-term mean loss of each discriminator."""
     for name in recent.names("discriminator_"):
         values = recent.last(name, LONG)
         if values and all(map(math.isfinite, values)):
@@ -239,7 +242,7 @@ def _discriminators(recent: Recent) -> Iterator[tuple[str, float]]:
 
 
 def _progress(recent: Recent) -> Iterator[tuple[str, list[float], list[float]]]:
-    """Each direction's last two measurements, and their errors."""
+    """Yield the name, the last two measurements and their errors of each direction."""
     for name in ("progress_a_to_b", "progress_b_to_a"):
         values = recent.measured(name, MEASURED)
         errors = recent.measured(name.replace("progress", "progress_error"), MEASURED)
@@ -248,7 +251,7 @@ def _progress(recent: Recent) -> Iterator[tuple[str, list[float], list[float]]]:
 
 
 def _below(level: float) -> Callable[[float, float], bool]:
-    """Whether a value is surely below a level, with its error: by two of it."""
+    """Return a test of whether a value plus two standard errors is below `level`."""
     return lambda value, error: value + 2 * error < level
 
 
@@ -257,7 +260,7 @@ def _arrow(name: str) -> str:
 
 
 def health_panel(recent: Recent) -> str:
-    """What is wrong, or that nothing is."""
+    """Return the complaints as HTML, or that nothing is wrong."""
     wrong = complaints(recent)
     if not wrong:
         return _point("#2a9d5c", verdict(recent))
@@ -265,7 +268,7 @@ def health_panel(recent: Recent) -> str:
 
 
 def progress_panel(run_info: RunInfo, reached: Position, seconds: float, speed: float) -> str:
-    """How far the run is, and how long it takes; `speed` is in images per second."""
+    """Return as HTML how far the run is and how long it takes; `speed` is in images per second."""
     images, epoch = reached.images, reached.epoch
     share = min(1.0, images / max(1, run_info.images))
     left = format_duration((run_info.images - images) / speed) if speed > 0 else "not known yet"
@@ -285,7 +288,7 @@ def progress_panel(run_info: RunInfo, reached: Position, seconds: float, speed: 
 
 
 def settings_panel(run_info: RunInfo) -> str:
-    """The settings that differ from their defaults, and what the run is computed by."""
+    """Return as HTML the settings that differ from their defaults, and the run's environment."""
     if not run_info.settings:
         return "<p>All settings have their defaults.</p>" + table_panel(run_info.environment)
     return (
@@ -296,7 +299,7 @@ def settings_panel(run_info: RunInfo) -> str:
 
 
 def table_panel(rows: Mapping[str, str]) -> str:
-    """Two columns: names and values."""
+    """Return an HTML table of two columns: names and values."""
     cells = "".join(
         f"<tr><td style='padding-right:1em;color:#666;vertical-align:top'>{escape(name)}</td>"
         f"<td style='overflow-wrap:anywhere'>{escape(value)}</td></tr>"

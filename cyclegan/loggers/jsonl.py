@@ -1,4 +1,4 @@
-"""`losses.jsonl`: one line of JSON for each record."""
+"""The log `losses.jsonl`, one line of JSON for each record: written, read, cut and exported."""
 
 import csv
 import json
@@ -18,10 +18,10 @@ log = logging.getLogger(__name__)
 
 
 class JsonLinesLogger(Logger):
-    """Appends epoch, images, seconds and all values of every record.
+    """Logger that appends epoch, images, seconds and all values of every record.
 
-    What a run wrote after the checkpoint that it goes on from is cut off first, so that no place
-    of the run appears twice.
+    Records from after the checkpoint that a run resumes from are cut off first, so that no position
+    appears twice.
     """
 
     def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
@@ -41,12 +41,12 @@ class JsonLinesLogger(Logger):
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """The records of a run, oldest first; lines that are none are passed over."""
+    """Return the records of a run, oldest first; invalid lines are skipped."""
     return (record for record in map(Record.of_row, json_lines(path)) if record is not None)
 
 
 def seconds_spent(run_info: RunInfo) -> float:
-    """Return the time that was spent on the run before the place where it goes on."""
+    """Return the time in seconds that the run took before the position it resumes from."""
     records = read_records(RunFolder(run_info.folder).losses)
     return max(
         (r.seconds for r in records if r.position.images <= run_info.start.images), default=0.0
@@ -54,9 +54,9 @@ def seconds_spent(run_info: RunInfo) -> float:
 
 
 def write_table(folder: Path) -> Path:
-    """Write the records of the run in `folder` for spreadsheets; return the file's path.
+    """Write the records of the run in `folder` as CSV; return the file's path.
 
-    A row for each record, a column for each name. Raises UserError where the run has no log.
+    A row for each record, a column for each name. Raises UserError if the run has no log.
     """
     run = RunFolder(folder)
     if not run.losses.exists():
@@ -76,7 +76,7 @@ def write_table(folder: Path) -> Path:
 
 
 def newest_and_holding(path: Path, *names: str) -> tuple[Record | None, list[Record]]:
-    """The newest record, and those that hold one of `names`; the others are not parsed."""
+    """Return the newest record, and those with one of `names`; other lines are not parsed."""
     last, holding = b"", []
     signs = [f'"{name}"'.encode() for name in names]
     if not path.exists():
@@ -92,12 +92,12 @@ def newest_and_holding(path: Path, *names: str) -> tuple[Record | None, list[Rec
 
 
 def count_damaged(path: Path) -> int:
-    """Rows of a run's log that are no records; half a line at the end will be written again."""
+    """Count the invalid rows of a run's log; an unfinished last line, to be rewritten, is none."""
     return [Record.of_row(line) for line in json_lines(path)].count(None)
 
 
 def cut_back(path: Path, images: int) -> None:
-    """Leave out what comes after `images`, and half a line that a kill may have left at the end."""
+    """Remove records after `images`, and an unfinished last line that a kill may have left."""
     if not path.exists():
         return
     with atomic_write(path) as unfinished, path.open("rb") as lines, unfinished.open("wb") as kept:
@@ -110,7 +110,7 @@ def cut_back(path: Path, images: int) -> None:
 
 
 def _tell_lost(path: Path, images: int, every: int) -> None:
-    """Say how many rows before `images` can't be read, and whether some are missing at the end."""
+    """Warn how many rows before `images` are damaged or missing at the end."""
     tell_damaged(path)
     seen = [0, *(record.position.images for record in read_records(path))]
     apart = max(every, seen[-1] - seen[-2]) if len(seen) > 2 else every
@@ -123,14 +123,14 @@ def _tell_lost(path: Path, images: int, every: int) -> None:
 
 
 def tell_damaged(path: Path) -> None:
-    """Say how many rows of a log can't be read."""
+    """Warn how many rows of a log are damaged."""
     damaged = count_damaged(path)
     if damaged:
         log.warning("%s: %d damaged rows are left out of the curves", path, damaged)
 
 
 def _parse(line: bytes) -> Record | None:
-    """The record of a line; None where it is not a whole one."""
+    """Return the record of a line; None if the line is invalid or incomplete."""
     try:
         return Record.of_row(from_json(line)) if line.endswith(b"\n") else None
     except DamagedTextError:

@@ -1,4 +1,4 @@
-"""What loggers are given, and what a logger is."""
+"""The logger interface, and what loggers are given: records, pictures and the run's information."""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from cyclegan.run import Position, RunFolder
 
 @dataclass(frozen=True)
 class Record:
-    """Named values at one place of the run: losses, learning rate, images per second, any other."""
+    """Named values at one position of a run: losses, learning rate, images per second, others."""
 
     position: Position
     values: Mapping[str, float]
@@ -26,7 +26,7 @@ class Record:
     """time that was spent on training so far, over all stops"""
 
     def row(self) -> dict[str, float]:
-        """Return what a log's line and a table's row hold: the place, then the values."""
+        """Return the row of logs and tables: the position, then the values."""
         place = {
             "epoch": self.position.epoch,
             "images": self.position.images,
@@ -36,7 +36,7 @@ class Record:
 
     @classmethod
     def of_row(cls, row: object) -> "Record | None":
-        """Read a row that `row` made, NaN where it holds None; None where it is no such row."""
+        """Read a row written by `row`, None as NaN; return None if it is no such row."""
         if not isinstance(row, dict) or "images" not in row:
             return None
         read = {name: _number(value) for name, value in row.items()}
@@ -52,7 +52,7 @@ _PLACE = {"images": math.nan, "epoch": 1.0, "seconds": 0.0}
 
 
 def _number(value: object) -> float | None:
-    """NaN is written as null; what is no number is None."""
+    """Return a number, with null as NaN; None for what is no number."""
     if value is None:
         return math.nan
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
@@ -63,27 +63,27 @@ Pictures = Mapping[str, Image.Image]
 
 
 class Logger:
-    """Shows or keeps what training tells it; this one does nothing, others take what they want."""
+    """Base class of loggers: its methods do nothing, subclasses override those they need."""
 
     def step(self, position: Position) -> None:
-        """Hear that a step ended at `position`; called after every step, must cost nothing."""
+        """Handle the end of a step at `position`; called after every step, so it must be cheap."""
 
     def record(self, record: Record) -> None:
-        """Take values to be shown; called every `print_freq` images."""
+        """Handle new values; called every `print_freq` images."""
 
     def pictures(self, position: Position, pictures: Pictures) -> None:
-        """Take grids to be shown; called every `display_freq` images."""
+        """Handle new grids; called every `display_freq` images."""
 
     def saved(self, position: Position) -> None:
-        """Hear that a checkpoint was written."""
+        """Handle a checkpoint written at `position`."""
 
     def close(self) -> None:
-        """Hear that nothing more will come."""
+        """Handle the end of the training."""
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """Where a run begins this time, how far it goes, and what it is."""
+    """Description of a run: its start this time, its planned end, its settings and environment."""
 
     name: str
     folder: Path
@@ -118,13 +118,13 @@ class RunInfo:
         return self.settings.get("loggers.display_env", self.name)
 
     def save(self) -> None:
-        """Write it into the run's folder, for reports that are made without training."""
+        """Write the description into the run's folder, for reports made without training."""
         with atomic_write(RunFolder(self.folder).run_info) as unfinished:
             unfinished.write_bytes(_RUN_INFO.dump_json(self, indent=1, exclude={"folder", "known"}))
 
 
 class RunInfoLogger(Logger):
-    """Keeps in `journey.json` how far the run is saved."""
+    """Logger that keeps the position of the newest checkpoint in `journey.json`."""
 
     def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
         self._run_info = run_info
@@ -134,12 +134,12 @@ class RunInfoLogger(Logger):
 
 
 def finish(folder: Path) -> None:
-    """Note that the run in `folder` came to its end. Raises UserError, OSError."""
+    """Mark the run in `folder` as finished. Raises UserError, OSError."""
     replace(load_run_info(folder), finished=True).save()
 
 
 def load_run_info(folder: Path, known: Catalogue | None = None) -> RunInfo:
-    """Read what is known of the run in `folder`, whose values are `known` so.
+    """Load the description of the run in `folder`; `known` is the catalogue of its values.
 
     Raises UserError, naming the file.
     """

@@ -1,4 +1,4 @@
-"""What the report holds, and its writing."""
+"""The report of a run: its contents, its writing as one HTML page, and its logger."""
 
 import math
 from pathlib import Path
@@ -24,7 +24,7 @@ QUALITY = 88  # of JPEG
 
 
 class Report:
-    """A run as one page: it takes what is logged and never holds more than a page can show."""
+    """A run as one page; what is logged is thinned to what a page can show."""
 
     def __init__(self, run_info: RunInfo) -> None:
         self._run_info = run_info
@@ -36,13 +36,13 @@ class Report:
         self._latest: Image.Image | None = None
 
     def add(self, record: Record) -> None:
-        """Take a record; its values that are no numbers are left out of the curves."""
+        """Add a record; its values that are not finite are left out of the curves."""
         self._recent.add(record)
         self._reached, self._seconds = record.position, record.seconds
         self._charts.add(record.position.images, record.values)
 
     def show(self, position: Position, grid: Image.Image) -> None:
-        """Take a grid of the held-out images."""
+        """Add a grid of the held-out images."""
         smaller = grid.copy()
         smaller.thumbnail((WIDEST, 4 * WIDEST))
         self._grids.append({"src": images.data_url(smaller, QUALITY), "caption": str(position)})
@@ -51,7 +51,7 @@ class Report:
         self._latest = grid
 
     def write(self, path: Path, reached: Position | None = None) -> None:
-        """Write the page; it appears whole or never. The run may be further than its records."""
+        """Write the page atomically; `reached` may lie after the newest record."""
         self._reached = reached or self._reached
         from plotly.offline import get_plotlyjs
 
@@ -76,7 +76,7 @@ class Report:
             unfinished.write_text(page, encoding="utf-8")
 
     def _comparisons(self) -> list[dict[str, str]]:
-        """Input and fake of every held-out image, as they are now."""
+        """Return the current input and fake of every held-out image."""
         if self._latest is None:
             return []
         rows, side = grid_rows(self._latest, self._run_info.side), self._run_info.side
@@ -94,7 +94,7 @@ _TEMPLATES = Environment(loader=PackageLoader("cyclegan.loggers", ""), autoescap
 
 
 def _drawn(chart: Chart) -> dict[str, Any]:
-    """A chart as Plotly takes it."""
+    """Return a chart as Plotly takes it."""
     columns = zip(*(chart.values(row) for row in chart.rows), strict=True)
     x = [row.images for row in chart.rows]
     data = [
@@ -118,9 +118,10 @@ def _line(trace: Trace, x: list[int], y: tuple[float, ...], alone: bool) -> dict
 
 
 class ReportLogger(Logger):
-    """Writes `report.html` anew at every checkpoint.
+    """Logger that rewrites `report.html` at every checkpoint.
 
-    What it shows is kept at hand and thinned, so a checkpoint costs the same however long the run.
+    Its contents are kept in memory and thinned, so a checkpoint costs the same however long the
+    run.
     """
 
     def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
@@ -138,14 +139,14 @@ class ReportLogger(Logger):
         self._report.write(self._path, position)
 
     def close(self) -> None:
-        """What came after the last checkpoint is shown too, why a run ended above all."""
+        """Write the report again, to show what came after the last checkpoint (why a run ended)."""
         self._report.write(self._path)
 
 
 def write_report(folder: Path, known: Catalogue) -> Path:
-    """Write the report of a run from its files, by what is `known` of its values; return its path.
+    """Write the report of a run from its files; return its path.
 
-    Raises UserError.
+    `known` is the catalogue of its values. Raises UserError.
     """
     tell_damaged(RunFolder(folder).losses)
     report = _gathered(load_run_info(folder, known))
@@ -155,7 +156,7 @@ def write_report(folder: Path, known: Catalogue) -> Path:
 
 
 def _gathered(run_info: RunInfo) -> Report:
-    """A report with all that the run's files hold."""
+    """Return a report with everything in the run's files."""
     report = Report(run_info)
     for record in read_records(RunFolder(run_info.folder).losses):
         report.add(record)

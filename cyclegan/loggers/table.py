@@ -1,4 +1,4 @@
-"""The one table of loggers."""
+"""The table of loggers, the loggers of Weights & Biases and TensorBoard, and their making."""
 
 import logging
 import uuid
@@ -19,7 +19,7 @@ from cyclegan.run import Position, RunFolder
 
 
 class WandbLogger(Logger):
-    """Values and grids over images seen, one run there for a run here, also after a resume."""
+    """Logger of values and grids to Weights & Biases, resuming the same run there."""
 
     def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
         require_extra("--use_wandb", "wandb", "wandb")
@@ -57,7 +57,7 @@ class WandbLogger(Logger):
 
 
 class TensorBoardLogger(Logger):
-    """Scalars and grids over images seen. What a resumed run repeats is hidden by TensorBoard."""
+    """Logger of scalars and grids; TensorBoard hides what a resumed run repeats."""
 
     def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
         require_extra("--tensorboard", "tensorboard", "tensorboard")
@@ -89,7 +89,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LoggerKind:
-    """How a logger is made, and whether the settings ask for it."""
+    """A kind of logger: its factory, and whether the settings ask for it."""
 
     make: Callable[[LoggerSettings, RunInfo], Logger]
     wanted: Callable[[LoggerSettings], bool] = lambda settings: True
@@ -109,14 +109,14 @@ LOGGERS: dict[str, LoggerKind] = {
 
 
 def wanted(settings: LoggerSettings) -> list[LoggerKind]:
-    """The loggers that the settings ask for."""
+    """Return the kinds of loggers that the settings ask for."""
     return [kind for kind in LOGGERS.values() if kind.wanted(settings)]
 
 
 def make_loggers(settings: LoggerSettings, run_info: RunInfo) -> list[Logger]:
     """Make the loggers that the settings ask for.
 
-    Raises UserError where a package or a login is missing; a run that goes on does so without.
+    Raises UserError if a package or a login is missing; a resumed run goes on without the logger.
     """
     made = []
     for kind in wanted(settings):

@@ -1,4 +1,4 @@
-"""The Visdom logger, and the thread that does its sending."""
+"""The Visdom client and logger, and the thread that sends."""
 
 import hashlib
 import logging
@@ -23,25 +23,25 @@ PATIENCE = 30.0  # seconds that a request may take: a slow server is better than
 
 
 class RefusedError(Exception):
-    """The server wants a login, or another one."""
+    """A request that needs a login, or another one."""
 
 
 class UnwelcomeError(Exception):
-    """The server takes no such thing, as it says."""
+    """A request that the server refuses, with the reason it gives."""
 
 
 def address_of(settings: LoggerSettings) -> str:
-    """Where the server is."""
+    """Return the server's address."""
     server = settings.display_server.rstrip("/")
     return f"{server if '://' in server else f'http://{server}'}:{settings.display_port}"
 
 
 def connect(settings: LoggerSettings, env: str) -> Any:
-    """A Visdom client for one environment; user and password come from the process's environment.
+    """Return a Visdom client for one environment; user and password are environment variables.
 
-    Raises RefusedError where these are wrong or missing, UnwelcomeError where the server is not
-    known by its address, ConnectionError or requests.RequestException where nobody answers, and
-    UserError where visdom is not installed.
+    Raises RefusedError if user or password are wrong or missing, UnwelcomeError if the server is
+    not known by its address, ConnectionError or requests.RequestException if nobody answers, and
+    UserError if visdom is not installed.
     """
     require_extra("the dashboard", "dashboard", "visdom")
     import visdom
@@ -49,7 +49,7 @@ def connect(settings: LoggerSettings, env: str) -> Any:
     session = _logged_in(address_of(settings))
 
     class Client(visdom.Visdom):
-        """The library's client, but for time limits, and with errors where it hides them."""
+        """Visdom's client with time limits, raising the errors that it hides."""
 
         def _handle_post(self, url: str, data: Any = None) -> str:
             answer = session.post(url, data=data or {}, timeout=PATIENCE)
@@ -57,7 +57,7 @@ def connect(settings: LoggerSettings, env: str) -> Any:
             return answer.text
 
         def win_exists(self, win: str, env: str | None = None) -> bool:
-            """The library's own prints a line where the server is gone."""
+            """Return whether a window exists; visdom's own prints a line if the server is gone."""
             return self._send({"win": win, "eid": env}, "win_exists", quiet=True) == "true"
 
     logging.getLogger("visdom").setLevel(logging.CRITICAL)
@@ -71,7 +71,7 @@ def connect(settings: LoggerSettings, env: str) -> Any:
 
 
 def _check(answer: requests.Response) -> None:
-    """Raise for an answer that is none: UnwelcomeError, RefusedError, requests.HTTPError."""
+    """Raise UnwelcomeError, RefusedError or requests.HTTPError for an error response."""
     if answer.ok:
         return
     try:
@@ -110,10 +110,10 @@ Item = Record | tuple[Position, Pictures] | Position | None
 
 
 class VisdomLogger(Logger):
-    """Hands everything to a thread and never waits for it.
+    """Logger that hands everything to a thread and never waits for it.
 
-    What the thread can't send it forgets: when a server answers again, it draws every window anew
-    from the run's own files.
+    What the thread can't send is dropped: when a server answers again, every window is redrawn from
+    the run's own files.
     """
 
     def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
@@ -137,7 +137,7 @@ class VisdomLogger(Logger):
 
 
 class _Sender:
-    """What the thread does. Its page is None while no server answers."""
+    """State and loop of the sending thread; its page is None while no server answers."""
 
     def __init__(self, settings: LoggerSettings, run_info: RunInfo) -> None:
         self._settings = settings
@@ -152,14 +152,14 @@ class _Sender:
         self.ended = threading.Event()
 
     def hand_over(self, item: Item) -> None:
-        """Take a record, grids, the position of a checkpoint, or None to wake the thread."""
+        """Queue a record, grids, the position of a checkpoint, or None to wake the thread."""
         try:
             self._waiting.put_nowait(item)
         except Full:
             self._missed.set()
 
     def run(self) -> None:
-        """Send until the end."""
+        """Send queued items until the logger is closed."""
         while True:
             ended = self.ended.is_set()  # asked first: what was handed over before is still sent
             items = self._next_items(wait=not ended)
@@ -171,7 +171,7 @@ class _Sender:
                 return
 
     def _next_items(self, wait: bool) -> list[Item]:
-        """All that waits, or what comes next; nothing when it is time to try again."""
+        """Return all queued items, or wait for the next; an empty list when it is time to retry."""
         items = []
         try:
             if wait:
@@ -222,7 +222,7 @@ class _Sender:
         self._page = page
 
     def _redrawn(self) -> Page:
-        """A page on a new connection, with all that the run's files hold."""
+        """Return a page on a new connection, drawn from the run's files."""
         self._missed.clear()
         page = Page(connect(self._settings, self._env), self._run_info)
         folder = RunFolder(self._run_info.folder)
@@ -239,7 +239,7 @@ class _Sender:
         return page
 
     def _tell(self, state: str, error: Exception | None = None) -> None:
-        """One line when the state changes, and none while it stays."""
+        """Log one line when the state changes, and none while it stays."""
         if state == self._state:
             return
         lines = _LINES | _FIRST_LINES if self._state == "new" else _LINES

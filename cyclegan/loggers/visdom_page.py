@@ -30,7 +30,7 @@ PANEL = {"width": 605, "height": 190}
 
 @dataclass(frozen=True)
 class GridWindow:
-    """The window of one kind of grids; with a `history` earlier ones lie behind a slider."""
+    """The window of one kind of grids; with a `history`, earlier grids are behind a slider."""
 
     title: str
     width: int
@@ -38,7 +38,7 @@ class GridWindow:
     history: bool = False
 
     def opts(self, caption: str) -> dict[str, Any]:
-        """Return what the window of a grid with this caption is asked for by."""
+        """Return Visdom's options for the window of a grid with this caption."""
         return {
             "title": self.title if self.history else f"{self.title}: {caption}",
             # A caption makes a single picture's window higher than its neighbours.
@@ -57,13 +57,13 @@ CHART = {"width": 400, "height": 300}
 
 
 class TakenError(Exception):
-    """Another training draws into the environment."""
+    """An environment that another training draws into."""
 
 
 class Page:
-    """Draws a run's windows, each once, and then adds to them.
+    """The windows of a run, drawn once and then extended.
 
-    What it is given is trusted to come in order; what it has shown already is passed over.
+    Records and grids must come in order; those already shown are skipped.
     """
 
     def __init__(self, client: Any, run_info: RunInfo) -> None:
@@ -95,21 +95,21 @@ class Page:
         self._marker = self._fingerprint()
 
     def clear_others(self) -> None:
-        """Close what an earlier run of the same name left that this one does not have."""
+        """Close windows of an earlier run of the same name that this run does not have."""
         own = {"health", "progress", "settings", *GRIDS, *self._charts.in_order()}
         for win in json.loads(self._client.get_window_data(None)):
             if win not in own and not win.startswith(evaluations.WINDOW):
                 self._client.close(win)
 
     def intact(self) -> bool:
-        """Whether the server still has what was sent last: it may have been started again.
+        """Return whether the server still has what was sent last; a restarted one does not.
 
-        Raises TakenError where another training draws into the same environment.
+        Raises TakenError if another training draws into the same environment.
         """
         return self._fingerprint() == self._marker
 
     def add(self, records: Sequence[Record]) -> None:
-        """Add what is new to the windows."""
+        """Add new records to the windows."""
         fresh = [record for record in records if record.position.images > self._newest]
         if not fresh:
             return
@@ -128,7 +128,7 @@ class Page:
         self._marker = self._fingerprint()
 
     def show(self, position: Position, pictures: Pictures) -> None:
-        """Add grids behind the sliders; the batch's is replaced."""
+        """Add grids behind the sliders; the batch's grid is replaced."""
         for kind, grid in pictures.items():
             shown = self._shown[kind]
             if shown and shown[-1] >= position.images:
@@ -141,11 +141,11 @@ class Page:
             shown.append(position.images)
 
     def crowded(self) -> bool:
-        """Whether more pictures lie behind a slider than a page should hold."""
+        """Return whether there are more pictures behind a slider than a page should hold."""
         return len(self._shown["held_out"]) > 2 * HISTORY
 
     def save(self, reached: Position) -> None:
-        """The run has a checkpoint: let the server keep the environment on its disk."""
+        """Let the server save the environment to its disk, after a checkpoint at `reached`."""
         self._reached = reached
         self._progress()
         self._marker = self._fingerprint()
@@ -168,7 +168,7 @@ class Page:
         self._text("progress", title, PANEL, html + self._signature)
 
     def _fingerprint(self) -> str:
-        """What the server named the newest progress: it gives another name whenever it is sent."""
+        """Return the server's ID of the newest progress window, which changes with every update."""
         if not self._client.win_exists("progress"):
             return ""
         held = json.loads(self._client.get_window_data("progress"))
@@ -177,7 +177,7 @@ class Page:
         return str(held["contentID"])
 
     def _update(self, key: str, changes: Sequence[Change]) -> None:
-        """Append the rows that came, or draw the chart again where it became another one."""
+        """Append the new rows, or redraw the chart if it changed otherwise."""
         if Change.REDRAWN in changes or not self._client.win_exists(key):
             self._draw(key)
             return
@@ -191,7 +191,7 @@ class Page:
         draw(self._client, key, chart, chart.rows)
 
     def _replace_pictures(self, kind: str, saved: Sequence[tuple[Position, Path]]) -> None:
-        """The grids so far, thinned; a drawing in their place while there are none."""
+        """Show the grids so far, thinned, or a placeholder while there are none."""
         grids = list(opened(thinned(saved, HISTORY if GRIDS[kind].history else 1)))
         self._shown[kind] = [position.images for position, _ in grids]
         if not grids:
@@ -207,11 +207,11 @@ class Page:
     def _make_history(
         self, kind: str, earlier: Sequence[dict[str, str]], grid: Image.Image, position: Position
     ) -> None:
-        """Put a window with a slider where the window of this kind is.
+        """Replace the window of this kind by one with a slider.
 
-        The library can only begin one at the end of the page. So a window of one picture is made
-        in its place, the server is handed the earlier pictures for it, and the newest comes once
-        more as an addition, which is what open browsers are told of.
+        Visdom can only start such a window at the end of the page. So a window of one picture is
+        made in its place, the earlier pictures are set on the server, and the newest is sent once
+        more as an addition, which open browsers are notified of.
         """
         self._picture(kind, grid, str(position), keep=False)
         pane = json.loads(self._client.get_window_data(kind))
@@ -247,7 +247,7 @@ def draw(
 
 
 def _content(grid: Image.Image, caption: str) -> dict[str, str]:
-    """A picture as the server keeps it."""
+    """Return a picture as the server stores it."""
     return {"src": images.data_url(_small(grid), QUALITY), "caption": caption}
 
 
@@ -258,7 +258,7 @@ def _small(grid: Image.Image) -> Image.Image:
 
 
 def _coming(kind: str) -> Image.Image:
-    """A drawing for the time before the first grid."""
+    """Draw the placeholder for the time before the first grid."""
     size = (GRIDS[kind].width, GRIDS[kind].height)
     drawing = Image.new("RGB", size, "#f2f2f2")
     middle = (size[0] / 2, size[1] / 2)
@@ -269,7 +269,7 @@ def _coming(kind: str) -> Image.Image:
 
 
 def _looks(chart: Chart) -> dict[str, Any]:
-    """How a chart is drawn; what is logged now and then is joined over the gaps."""
+    """Return Visdom's options for a chart; gaps between rarely logged values are connected."""
     return {
         "title": chart.title,
         "xlabel": "images",

@@ -1,4 +1,4 @@
-"""Runtimes: what runs exported files."""
+"""Runtimes that run exported files, by name."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What an exported file says of itself, as texts by name: every format can hold those."""
+"""Metadata of exported files, as texts by name, which every format can hold."""
 
 import json
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ Arithmetic = Literal["fp32", "int8"]
 
 @dataclass(frozen=True)
 class Metadata:
-    """The network in an exported file: images (N, C, H, W) in [-1, 1] come in and go out."""
+    """The network in an exported file, which takes and returns images (N, C, H, W) in [-1, 1]."""
 
     architecture: Architecture
     direction: FolderDirection | None = None
@@ -38,11 +38,11 @@ class Metadata:
 
     @property
     def multiple(self) -> int:
-        """Sides are padded to multiples of so many pixels, and two of them at least."""
+        """Number of pixels to whose multiples sides are padded, at least to twice it."""
         return self.architecture.generator.multiple
 
     def texts(self) -> dict[str, str]:
-        """By name; what a person reads is among them."""
+        """Return the metadata as texts by name, with some for human readers."""
         generator = asdict(cast(Any, self.architecture.generator))
         return {
             f"{PREFIX}format": FORMAT,
@@ -62,9 +62,9 @@ class Metadata:
 
 
 def from_texts(texts: Mapping[str, str], path: Path) -> Metadata | None:
-    """What `Metadata.texts` gave; None where the texts are not ours.
+    """Read what `Metadata.texts` returned; None if the texts are not ours.
 
-    Raises UserError, naming `path`, where they are damaged or of another version.
+    Raises UserError, naming `path`, if the texts are damaged or of another version.
     """
     own = {key.removeprefix(PREFIX): text for key, text in texts.items() if key.startswith(PREFIX)}
     if not own:
@@ -93,7 +93,7 @@ def from_texts(texts: Mapping[str, str], path: Path) -> Metadata | None:
 
 
 def required(texts: Mapping[str, str], path: Path) -> Metadata:
-    """`from_texts` for formats that say nothing else of their network. Raises UserError."""
+    """Read metadata for formats that tell nothing else of their network. Raises UserError."""
     metadata = from_texts(texts, path)
     if metadata is None:
         raise UserError(f"{path}: holds no metadata of cyclegan export: what it takes is unknown")
@@ -116,12 +116,12 @@ NAME = "cyclegan.json"
 
 
 def pack(texts: Mapping[str, str]) -> dict[str, Any]:
-    """What torch is to put into the archive beside the network."""
+    """Return the extra files that torch puts into the archive beside the network."""
     return {NAME: json.dumps(texts)}
 
 
 def unpack(files: Mapping[str, str | bytes]) -> dict[str, str]:
-    """What `pack` gave, of what torch found in the archive; nothing where it is no such text."""
+    """Return the texts given to `pack` from torch's extra files; empty if there are none."""
     try:
         found = from_json(files[NAME] or "{}")
     except (KeyError, DamagedTextError):

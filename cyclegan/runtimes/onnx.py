@@ -23,7 +23,7 @@ PROVIDERS: Mapping[Provider, tuple[str, ...]] = {
 
 
 def load(path: Path, provider: Provider = "auto") -> Opened:
-    """Open `path` with as many threads as torch has. Raises UserError where it can't be run."""
+    """Open `path` with as many threads as torch has. Raises UserError if it can't be run."""
     require_extra("--runtime onnxruntime", "onnx", "onnxruntime")
     import onnxruntime
 
@@ -57,7 +57,7 @@ def load(path: Path, provider: Provider = "auto") -> Opened:
 
 
 def _those_of(provider: Provider, available: Sequence[str]) -> list[str]:
-    """What onnxruntime is given to compute by, the first of them first. Raises UsageError."""
+    """Return onnxruntime's providers, the preferred one first. Raises UsageError."""
     wanted = PROVIDERS[provider]
     if provider != "auto" and wanted[0] not in available:
         raise UsageError(

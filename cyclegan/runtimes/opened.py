@@ -1,4 +1,4 @@
-"""An exported file, opened."""
+"""Opened exported files: what loaders return, and a file as a network on the CPU."""
 
 import logging
 import math
@@ -23,9 +23,9 @@ Side = int | None  # None where it is free
 def assume(
     inputs: Sequence[Sequence[Side]], outputs: Sequence[Sequence[Side]], path: Path
 ) -> Metadata:
-    """Metadata for a network from one (N, C, H, W) to one like it; says what is assumed.
+    """Return metadata for a network from one (N, C, H, W) to one like it; log what is assumed.
 
-    `inputs` and `outputs` are their shapes. Raises UserError where they are others.
+    `inputs` and `outputs` are the network's shapes. Raises UserError if they are others.
     """
     channels = _channels(inputs, "input", path), _channels(outputs, "output", path)
     if any(side is not None for side in inputs[0][2:]):
@@ -60,7 +60,7 @@ _Call = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Opened:
-    """What a loader returns."""
+    """An opened file, as loaders return it."""
 
     call: _Call
     """images (N, C, H, W) in [-1, 1] to (N, C', H, W) in [-1, 1], float32 on the CPU"""
@@ -68,10 +68,10 @@ class Opened:
 
 
 class Session(nn.Module):
-    """An opened file as a network (N, C, H, W) -> (N, C', H, W) in [-1, 1], on the CPU.
+    """Network (N, C, H, W) -> (N, C', H, W) in [-1, 1] that runs an opened file, on the CPU.
 
-    Sides are lengthened to what the file takes, by the last row and column again, and cut. Raises
-    UserError, naming the file, where its runtime fails.
+    Sides are padded to what the file takes by repeating the last row and column, and cut again.
+    Raises UserError, naming the file, if its runtime fails.
     """
 
     def __init__(self, opened: Opened, path: Path) -> None:
@@ -108,6 +108,6 @@ class Session(nn.Module):
 
 
 def first_line(error: BaseException) -> str:
-    """What a foreign error says, short enough for one line."""
+    """Return the first line of a foreign error's message, shortened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return in_one_line((lines or [type(error).__name__])[0])

@@ -18,7 +18,7 @@ SECTION = PREFIX.removesuffix(".")
 
 
 def load(path: Path) -> Opened:
-    """Open `path` with as many threads as torch has. Raises UserError where it can't be run."""
+    """Open `path` with as many threads as torch has. Raises UserError if it can't be run."""
     require_extra("--runtime openvino", "openvino", "openvino")
     import openvino
 
@@ -59,7 +59,7 @@ def _options(metadata: Metadata) -> dict[str, Any]:
 
 
 def _texts(model: "Model") -> dict[str, str]:
-    """Of an IR by its own section; what was in an ONNX file is in another."""
+    """Return the texts of an IR from its own section, of an ONNX file from "framework"."""
     own = {f"{PREFIX}{name}": text for name, text in _section(model, SECTION).items()}
     return _section(model, "framework") | own
 
@@ -78,6 +78,6 @@ def _shapes(ports: Any) -> list[list[Side]]:
 
 
 def _reason(error: Exception) -> str:
-    """The last line that says something: the first name places in OpenVINO's source."""
+    """Return the error's last line, as the first one names places in OpenVINO's source."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return in_one_line(lines[-1]) if lines else first_line(error)

@@ -1,4 +1,4 @@
-"""Weights as safetensors: plain tensors behind a table of texts."""
+"""Weights as safetensors, tensors behind a table of texts; and tensors of any weights file."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,9 +16,9 @@ from cyclegan.weights_file import check_trust, ending_of
 
 
 def read(path: Path) -> tuple[Metadata | None, dict[str, Tensor]]:
-    """What `path` holds: what it says of its network, if anything, and the weights.
+    """Read the metadata, if any, and the weights of `path`.
 
-    Raises UserError where the file is missing or damaged.
+    Raises UserError if the file is missing or damaged.
     """
     texts, weights = open_file(path)
     metadata = from_texts(texts, path)
@@ -28,7 +28,7 @@ def read(path: Path) -> tuple[Metadata | None, dict[str, Tensor]]:
 
 
 def open_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """The texts and the tensors of `path`. Raises UserError where it is missing or damaged."""
+    """Return the texts and the tensors of `path`. Raises UserError if it is missing or damaged."""
     require_extra(f"{path}", "safetensors", "safetensors")
     from safetensors import SafetensorError, safe_open
 
@@ -44,7 +44,7 @@ def open_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def _inner(weights: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what an exported network is wrapped in, so that it takes any size."""
+    """Remove the prefix of the wrapper that lets an exported network take any size."""
     return {name.removeprefix("network."): tensor for name, tensor in weights.items()}
 
 
@@ -59,7 +59,7 @@ _READERS: Mapping[str, Callable[[Path], Any]] = {
 def read_tensors(path: Path, *, trust_code: bool) -> Any:
     """Return tensors and plain builtins, as the file groups them.
 
-    Raises UserError where it is missing or damaged, or a program and `trust_code` is not given.
+    Raises UserError if the file is missing or damaged, or a program and `trust_code` is not given.
     """
     check_trust(path, trust_code=trust_code)
     return _READERS.get(ending_of(path), load_plain)(path)

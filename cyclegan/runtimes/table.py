@@ -1,4 +1,4 @@
-"""What runs exported files, by the names that `--runtime` takes."""
+"""The table of runtimes, by the names that `--runtime` takes, and the choice of one for a file."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ RUNTIMES: Mapping[Runtime, Mapping[str, OpenFile]] = {
 
 @dataclass(frozen=True)
 class Choice:
-    """Which runtime opens a file, and how."""
+    """The runtime of a file, and its loader."""
 
     runtime: Runtime
     load: OpenFile
@@ -33,10 +33,10 @@ class Choice:
 def choose(
     path: Path, runtime: Runtime, provider: Provider = "auto", *, trust_code: bool
 ) -> Choice | None:
-    """What opens `path`, by its content; None for weights, which are no exported network.
+    """Return the runtime for `path` by the file's content; None for weights without a network.
 
-    `provider` is what onnxruntime computes by. Raises UserError where it is a program and
-    `trust_code` is not given, UsageError where `runtime` can't open such files.
+    `provider` is onnxruntime's. Raises UserError if the file is a program and `trust_code` is not
+    given, UsageError if `runtime` can't open such files.
     """
     check_trust(path, trust_code=trust_code)
     other = other_than_weights(path) if path.is_file() else None
@@ -58,7 +58,7 @@ def choose(
 
 
 def _by(provider: Provider, load: OpenFile) -> OpenFile:
-    """The loader that computes by `provider`. Raises UsageError where it knows none."""
+    """Return the loader bound to `provider`. Raises UsageError if it takes no providers."""
     if provider == "auto":
         return load
     if load is not onnx.load:
@@ -73,5 +73,5 @@ def _no_provider(provider: Provider) -> UsageError:
 
 
 def parts(path: Path) -> tuple[Path, ...]:
-    """The files that belong to `path`, itself included: an IR of OpenVINO is two."""
+    """Return the files that belong to `path`, itself included: an IR of OpenVINO is two."""
     return (path, path.with_suffix(".bin")) if path.suffix.lower() == ".xml" else (path,)

@@ -1,4 +1,4 @@
-"""Files of torch.export, run by torch."""
+"""Files of torch.export and TorchScript, run by torch."""
 
 import io
 import json
@@ -19,16 +19,17 @@ from cyclegan.runtimes.opened import Opened, first_line
 
 
 def load_exported(path: Path) -> Opened:
-    """Open `path`, which runs code in it. Raises UserError where it can't be run."""
+    """Open `path`, which runs code in it. Raises UserError if it can't be run."""
     program, texts = open_exported(path)
     # Not as a module itself: one of torch.export refuses eval().
     return Opened(program.module().forward, required(texts, path))
 
 
 def open_exported(path: Path) -> tuple[ExportedProgram, dict[str, str]]:
-    """The network, and the metadata beside it. Raises UserError where it is no such file.
+    """Return the network and its metadata's texts. Raises UserError for another file.
 
-    Torch evaluates the texts of its sides as Python; pickles and libraries in it are refused.
+    Torch evaluates the expressions of the file's sides as Python; pickles and libraries in it are
+    refused.
     """
     files: dict[str, str | bytes] = {NAME: ""}
     quiet = logging.getLogger("torch.export")
@@ -49,10 +50,10 @@ def open_exported(path: Path) -> tuple[ExportedProgram, dict[str, str]]:
 
 
 def _refuse_code(path: Path) -> None:
-    """Raise UserError where torch would unpickle objects or load a compiled library.
+    """Raise UserError if torch would unpickle objects or load a compiled library.
 
     Torch writes weights as plain bytes and only the sample input as a pickle, which it reads
-    without looking whether it is harmless.
+    without checking that it is harmless.
     """
     with zipfile.ZipFile(path) as archive:
         broken = archive.testzip()
@@ -80,14 +81,14 @@ _PLAIN = re.compile(
 
 
 def load_torchscript(path: Path) -> Opened:
-    """Open `path`, which runs code in it. Raises UserError where it can't be run."""
+    """Open `path`, which runs code in it. Raises UserError if it can't be run."""
     network, texts = open_torchscript(path)
     network.eval()
     return Opened(lambda images: network(images), required(texts, path))
 
 
 def open_torchscript(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]]:
-    """The network, and the metadata beside it. Raises UserError where it is no TorchScript."""
+    """Return the network and its metadata's texts. Raises UserError if it is no TorchScript."""
     files: dict[str, str | bytes] = {NAME: ""}
     try:
         with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""A page and an HTTP endpoint that convert pictures with trained generators."""
+"""Serving: a page and an HTTP endpoint that convert pictures with trained generators."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ from cyclegan.kinds import STRICT
 
 @dataclass(frozen=True, config=STRICT)
 class ServeSettings:
-    """What is offered, where it is reached, and how much may be asked of it."""
+    """Models, address and limits of the conversion server."""
 
     name: tuple[str, ...] = ()
     """names of the runs to offer; by default all in checkpoints_dir, new ones too"""
@@ -42,15 +42,15 @@ class ServeSettings:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The weights, each file once, however often and by whatever path it was named."""
+        """The weights, each file once, however often and by whatever path it is named."""
         return tuple({path.resolve(): path for path in self.weights[::-1]}.values())[::-1]
 
     @property
     def largest_upload(self) -> int:
-        """In bytes."""
+        """Largest allowed upload in bytes."""
         return self.max_megabytes * 1_000_000
 
     @property
     def most_pixels(self) -> int:
-        """Of one upload."""
+        """Most pixels of one upload."""
         return self.max_megapixels * 1_000_000

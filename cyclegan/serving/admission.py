@@ -1,4 +1,4 @@
-"""How much may be sent, how slowly, and by how many at a time."""
+"""Admission of uploads: their size, their speed, and how many at a time."""
 
 import asyncio
 from collections import Counter
@@ -24,9 +24,9 @@ _FULL = "the queue is full: try again in a while"
 
 @dataclass
 class Admission:
-    """Lets in so many POST requests at a time, and so many bytes of each.
+    """Middleware that limits concurrent POST requests and the bytes of each.
 
-    One takes its place when its upload is whole: who sends slowly keeps nobody out.
+    A request takes its place once its upload is complete, so slow senders keep nobody out.
     """
 
     app: ASGIApp
@@ -38,7 +38,7 @@ class Admission:
     _uploads: list["Upload"] = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 503, 413 or 408, or let the application answer."""
+        """Respond with 503, 413 or 408, or pass the request to the application."""
         if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
@@ -63,7 +63,10 @@ class Admission:
 
     @contextmanager
     def _coming(self, upload: "Upload") -> Iterator[None]:
-        """Count it among the uploads; of too many, the slowest of who sends most gives up."""
+        """Count an upload within the block.
+
+        If there are too many, the slowest upload of the client with the most gives up.
+        """
         self._uploads.append(upload)
         coming = [each for each in self._uploads if not each.whole and not each.given_up]
         if len(coming) > TOGETHER:
@@ -110,12 +113,12 @@ class Upload:
 
     @property
     def until(self) -> float:
-        """When it must have sent more, in seconds of the loop's clock."""
+        """Deadline for the next bytes, in seconds of the loop's clock."""
         # In whole seconds: of two that have hardly sent anything, the earlier one is the slower.
         return self._begun + min(UPLOAD, GRACE + self._seen // SLOWEST)
 
     async def __call__(self) -> Message:
-        """The next part; HTTPException where there are too many bytes, or they come too slowly."""
+        """Return the next part; raise HTTPException for too many bytes or too slow ones."""
         before = self.whole
         message = await self._next()
         if self._seen > self.largest:
@@ -125,13 +128,13 @@ class Upload:
         return message
 
     def give_up(self) -> None:
-        """Receive no more of it."""
+        """Stop receiving the body."""
         self.given_up = True
         if self._waiting is not None:
             self._waiting.reschedule(0)
 
     async def drain(self, length: int) -> None:
-        """Read a body of `length` bytes to its end, if it is not much too large."""
+        """Read a body of `length` bytes to its end, unless it is far too large."""
         most = _DRAINED * self.largest
         with suppress(HTTPException):
             while not self.whole and max(length, self._seen) <= most:
@@ -157,5 +160,5 @@ _SLOWER = "too many uploads at a time, and this one was the slowest: try again i
 
 
 def too_large(largest: int) -> str:
-    """What is said of an upload that is larger than allowed."""
+    """Return the error message for an upload that is larger than allowed."""
     return f"the file is larger than {largest // 1_000_000} MB, which is allowed here"

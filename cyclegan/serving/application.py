@@ -1,4 +1,4 @@
-"""The application: which address leads where, and how mistakes are told."""
+"""The FastAPI application: its routes, middleware and error responses."""
 
 import logging
 import secrets
@@ -38,7 +38,7 @@ def _template() -> Template:
 
 
 def page(settings: ServeSettings) -> Response:
-    """The page; only scripts and styles that stand in it are run."""
+    """Return the page, with a policy that allows only its own scripts and styles."""
     nonce = secrets.token_urlsafe(16)
     shown = _template().render(
         nonce=nonce,
@@ -85,7 +85,7 @@ _HEADERS = {
 
 
 def make_application(endpoints: Endpoints) -> FastAPI:
-    """The application around `endpoints`."""
+    """Return the application around `endpoints`."""
     app = FastAPI(
         title="cyclegan serve",
         description=ABOUT,
@@ -112,7 +112,7 @@ def make_application(endpoints: Endpoints) -> FastAPI:
 
 
 class _Form(Request):
-    """A request of a picture, a style and few fields: each of more might be a file on the disk."""
+    """A request of few fields and a picture and a style at most: each may take a file on disk."""
 
     def form(self, **limits: Any) -> Any:
         return super().form(**limits | {"max_files": 2, "max_fields": 16})
@@ -141,7 +141,7 @@ def _guard(app: FastAPI, endpoints: Endpoints) -> None:
 
 
 def _names(settings: ServeSettings) -> frozenset[str]:
-    """By which it may be reached; empty for any where others reach it."""
+    """Return the names by which the server may be reached; empty for any if others reach it."""
     if not is_loopback(settings.host) and not settings.hosts:
         return frozenset()
     return frozenset({"localhost", "127.0.0.1", "::1", settings.host, *settings.hosts})

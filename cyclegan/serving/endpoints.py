@@ -1,4 +1,4 @@
-"""Where pictures are handed in and handed out: the endpoints."""
+"""The endpoints: models, places in the queue, conversion and previews."""
 
 import asyncio
 import re
@@ -67,7 +67,7 @@ class Received:
 
     @contextmanager
     def named(self) -> Iterator[None]:
-        """Name the upload in what is said of it, instead of a file that nobody has heard of."""
+        """Name the upload, not its temporary file, in errors raised within the block."""
         try:
             yield
         except UserError as error:
@@ -77,7 +77,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Answers requests; all work goes through the line."""
+    """The endpoints; all work goes through the queues."""
 
     settings: ServeSettings
     models: Callable[[], dict[str, Model]]
@@ -88,7 +88,7 @@ class Endpoints:
     """for uploads, and what is made of them"""
 
     async def offered(self) -> list[ModelOffered]:
-        """The models that convert, by name."""
+        """List the models that convert, by name."""
         return [
             ModelOffered(
                 name=model.name,
@@ -101,8 +101,7 @@ class Endpoints:
         ]
 
     async def place(self, ticket: str) -> Place | None:
-        """Where in the queue the conversion is that was sent with this ticket; null where none
-        waits by it."""
+        """Return a conversion's place in the queue by its ticket; null if none waits by it."""
         wait = self.line.wait_of(ticket)
         return None if wait is None else Place(ahead=wait.ahead, seconds=wait.seconds)
 
@@ -129,7 +128,7 @@ class Endpoints:
             str | None, Form(max_length=64, description="any word, to ask for one's place by")
         ] = None,
     ) -> Response:
-        """Convert a picture; the answer is the file that `cyclegan convert` makes of it."""
+        """Convert a picture; the response is the file that `cyclegan convert` makes of it."""
         chosen = self._chosen(model, direction)
         _check_style(chosen, style)
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
@@ -146,8 +145,10 @@ class Endpoints:
             return await _sent(made, f"{received.stem}-{chosen.name}")
 
     async def preview(self, request: Request, file: UploadFile) -> Response:
-        """A picture as a PNG of at most 1600 pixels a side, for browsers that can't show its own
-        kind (TIFF)."""
+        """Convert a picture to a PNG of at most 1600 pixels a side.
+
+        For browsers that can't show the picture's own format (TIFF).
+        """
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
             received = await self._receive(file, Path(name), None)
             task = Preview(received.path, Path(name))
@@ -168,7 +169,7 @@ class Endpoints:
     async def _receive(
         self, file: UploadFile, folder: Path, load_size: int | None, what: str = "picture"
     ) -> Received:
-        """The upload as a file; of the name that came with it nothing is used but the ending."""
+        """Save an upload to a file; only the ending of the name sent with it is used."""
         given = Path(_printable(file.filename or "").replace("\\", "/")).name
         ending = Path(given).suffix
         if ending.lower() not in UPLOADED:
@@ -204,12 +205,12 @@ def _no_picture(ending: str, what: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """A text that can be sent: some character sets have halves of characters."""
+    """Return a text that can be encoded, with lone surrogates replaced."""
     return text.encode(errors="replace").decode()
 
 
 async def _while_wanted(request: Request, work: Awaitable[T]) -> T:
-    """The result of `work`, which is cancelled when nobody waits for it any more."""
+    """Return the result of `work`, which is cancelled if the client disconnects."""
     doing = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_gone(request))
     try:
@@ -224,7 +225,7 @@ async def _while_wanted(request: Request, work: Awaitable[T]) -> T:
 
 
 async def _gone(request: Request) -> None:
-    """Wait until the other side hangs up."""
+    """Wait until the client disconnects."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 

@@ -1,4 +1,4 @@
-"""What a picture's header says, before anything is decoded."""
+"""Checks of a picture's header, before anything is decoded."""
 
 import warnings
 from collections.abc import Iterable, Iterator
@@ -26,11 +26,11 @@ class NoPictureError(UserError):
 
 
 class TooLargeError(UserError):
-    """A picture of more pixels than may be asked for."""
+    """A picture with more pixels than allowed."""
 
 
 def count_pixels(path: Path, most: int, shorter: int | None) -> int:
-    """The pixels to compute for a file once each shorter side is scaled, from its header.
+    """Return the pixels to compute for a file once each shorter side is scaled, from its header.
 
     Reads no further than `most` pixels. Raises NoPictureError, TooLargeError.
     """
@@ -53,15 +53,17 @@ def count_pixels(path: Path, most: int, shorter: int | None) -> int:
 
 
 def _check_pages(image: Image.Image, path: Path, most: int) -> None:
-    """Raise TooLargeError for so many pages that the pixels of each need not be read."""
+    """Raise TooLargeError for more than `most` pages, before reading the pixels of each."""
     count_pages = _format(image).count_pages
     if count_pages and count_pages(path, most) > most:
         raise TooLargeError(f"it has more than {most} pages: make several files of it")
 
 
 def _frames(image: Image.Image) -> Iterator[tuple[_Size, int]]:
-    """Sizes of the frames or pages, and how many come of each; those that a header claims are not
-    gone through."""
+    """Yield the sizes of frames or pages, each with a count.
+
+    Frames that share the size of a canvas are counted by the header, without visiting them.
+    """
     format = _format(image)
     if not (format.pages or format.moves):
         yield image.size, 1

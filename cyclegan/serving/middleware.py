@@ -1,4 +1,4 @@
-"""Connections to clients: how many there are, and how long they may take to ask."""
+"""Client connections with timeouts and a limit, and the middleware for known hosts."""
 
 import asyncio
 from collections import Counter
@@ -19,10 +19,10 @@ _MOST = 512
 
 
 class Connection(H11Protocol):
-    """A client's connection, which can't be kept half asked for ever, as uvicorn's own can.
+    """A client's connection with a timeout for incomplete requests, which uvicorn's own lacks.
 
-    Where there are too many, the client with most of them loses the one that has been waited for
-    longest: nobody is shut out, and the process does not run out of files.
+    If there are too many connections, the client with the most of them loses the one that has been
+    idle for longest: nobody is shut out, and the process does not run out of files.
     """
 
     idle_since: float
@@ -46,7 +46,7 @@ class Connection(H11Protocol):
 
     @property
     def idle(self) -> bool:
-        """Whether it is waited for a request on it."""
+        """True while the connection waits for a request."""
         return self.cycle is None or self.cycle.response_complete
 
     @property
@@ -55,11 +55,11 @@ class Connection(H11Protocol):
         return self.client[0] if self.client else ""
 
     def has_received(self) -> bool:
-        """Whether the last answer is on its way as a whole."""
+        """Return whether the last response has been written completely."""
         return self.transport.get_write_buffer_size() == 0
 
     def abort(self) -> None:
-        """Close it at once."""
+        """Close the connection at once."""
         self.aborted = True
         self.transport.abort()
 
@@ -89,7 +89,7 @@ def _make_room(connections: Iterable[Connection]) -> None:
 
 
 def _most() -> int:
-    """A third of the files that may be open: uploads are files too, and some come at once."""
+    """Return a third of the open file limit: uploads are files too, and some come at once."""
     try:
         import resource
     except ImportError:  # Windows
@@ -100,9 +100,9 @@ def _most() -> int:
 
 @dataclass(frozen=True)
 class KnownHostsMiddleware:
-    """Only browsers that mean this server are answered, and only its own page may send pictures.
+    """Middleware that refuses unknown Host headers, and POST requests from other servers' pages.
 
-    A page of a foreign name whose address was changed to this machine's still sends its own name.
+    A page whose name was rebound to this machine still sends its own name.
     """
 
     app: ASGIApp
@@ -112,7 +112,7 @@ class KnownHostsMiddleware:
     """names of pages that may send to it though a proxy hides them"""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 400 or 403, or let the application answer."""
+        """Respond with 400 or 403, or pass the request to the application."""
         if scope["type"] == "http":
             refusal = self._refusal(scope["method"], Headers(scope=scope))
             if refusal is not None:
@@ -131,7 +131,7 @@ class KnownHostsMiddleware:
 
 
 def told(status: int, line: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """An answer that says in one line what is wrong."""
+    """Return a response that states in one line what is wrong."""
     return JSONResponse({"detail": line}, status, headers)
 
 

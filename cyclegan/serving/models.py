@@ -1,4 +1,4 @@
-"""The table of models that are offered; a name that is not in it is nobody's path."""
+"""The table of offered models; requests name its entries, never paths."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -32,10 +32,9 @@ class Model:
 
 
 def offered(settings: ServeSettings, files: Mapping[Path, bool]) -> dict[str, Model]:
-    """The models by their names; `files` says of each of `settings.weights` whether it has both
-    directions.
+    """Return the models by name; `files` tells for each weights file if it has both directions.
 
-    Raises UserError where a run that is asked for is missing, or there is nothing at all.
+    Raises UserError if a requested run is missing, or if there is no model at all.
     """
     for name in settings.name:
         check_name(name)
@@ -79,7 +78,7 @@ def _of_run(run: Path) -> list[Model]:
 
 
 def _epochs(run: Path) -> list[str]:
-    """Of `EPOCHS`; the previous one stands in where the latest was lost."""
+    """Return the run's checkpoints of `EPOCHS`; the previous one only if the latest was lost."""
     there = [epoch for epoch in EPOCHS if RunFolder(run).checkpoint(epoch).is_file()]
     return [epoch for epoch in there if epoch != "previous" or "latest" not in there]
 
@@ -97,7 +96,7 @@ def _recipe(settings: Mapping[str, Any]) -> type[RecipeSettings]:
 
 
 def _names_of_directions(settings: Mapping[str, Any]) -> dict[FolderDirection, str]:
-    """By what the folders that were trained on are called."""
+    """Return the directions, named after the folders of the training images."""
     if not settings:
         return BOTH
     if not _recipe(settings).both_ways:
@@ -112,11 +111,11 @@ def _names_of_directions(settings: Mapping[str, Any]) -> dict[FolderDirection, s
 
 
 def _name(path: Path, files: Iterable[Path]) -> str:
-    """Of a file; with its folder's where others are called the same, as the classic's files are."""
+    """Return a file's name, with its folder's if others share it, as the classic's files do."""
     alike = [other for other in files if other.stem == path.stem]
     return path.stem if len(alike) == 1 else f"{path.resolve().parent.name}/{path.name}"
 
 
 def _ways(path: Path, both: bool) -> tuple[tuple[FolderDirection, str], ...]:
-    """Of a file, which may be in the folder of a run."""
+    """Return the directions of a file, which may be in the folder of a run."""
     return tuple(_names_of_directions(_settings(path.parent)).items()) if both else ()

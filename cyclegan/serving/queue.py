@@ -1,4 +1,4 @@
-"""Those who wait for the worker, in their order."""
+"""The queue of tasks for a worker, and its estimates of waiting times."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ _NEWEST = 0.5  # share of the newest measurement in what a pixel is expected to 
 
 @dataclass(frozen=True)
 class Wait:
-    """How long it may take still."""
+    """A task's place in the queue and its remaining time."""
 
     ahead: int
     """how many come before; 0 is being computed"""
@@ -31,7 +31,7 @@ class _Entry:
 
 @dataclass
 class Queue:
-    """One is computed, the others wait; who leaves lets the next one in."""
+    """A queue of tasks: one is computed, the others wait; a cancelled one makes room."""
 
     worker: Worker
     _entries: list[_Entry] = field(default_factory=list)
@@ -40,9 +40,9 @@ class Queue:
     """seconds for a pixel, by what is done"""
 
     async def run(self, task: Task, pixels: int, pace: str, ticket: str | None = None) -> Any:
-        """Wait for one's turn and for the answer; a cancelled one is computed no further.
+        """Wait for the task's turn and its result; a cancelled task is computed no further.
 
-        `pace` names what takes a like time for each of its `pixels`. Raises UserError.
+        `pace` names a kind of task with a similar time for each of its `pixels`. Raises UserError.
         """
         entry = _Entry(ticket, pixels, pace)
         self._entries.append(entry)
@@ -56,14 +56,14 @@ class Queue:
             self._entries.remove(entry)
 
     def wait_of(self, ticket: str) -> Wait | None:
-        """Of the one who came with that ticket; None where nobody waits by it."""
+        """Return the wait of the task with this ticket; None if there is none."""
         for place, entry in enumerate(self._entries):
             if entry.ticket == ticket:
                 return Wait(place, self._seconds(self._entries[: place + 1]))
         return None
 
     def seconds(self) -> float | None:
-        """Until all of them are done; None where nothing is known."""
+        """Return the seconds until all tasks are done; None if unknown."""
         return self._seconds(self._entries)
 
     async def _do(self, task: Task) -> Any:

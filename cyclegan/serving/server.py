@@ -1,4 +1,4 @@
-"""The server: from its flags to its end."""
+"""The conversion server: its worker processes, its start and its end."""
 
 import logging
 import signal
@@ -26,13 +26,13 @@ _ENDING = 3  # seconds that answers under way may take when the server is stoppe
 
 @dataclass(frozen=True)
 class Workers:
-    """The processes that work for the server."""
+    """The server's worker processes."""
 
     models: Worker
     headers: Worker
 
     def close(self) -> None:
-        """End them for good."""
+        """End the processes for good."""
         self.models.close()
         self.headers.close()
 
@@ -96,7 +96,7 @@ def _serve(
     from cyclegan.serving.middleware import AT_ONCE, QUEUE, Connection
 
     class Server(uvicorn.Server):
-        """Tells its address when it answers, and ends the work when it is to end."""
+        """Uvicorn server that prints its address once it listens; ends the workers at shutdown."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)

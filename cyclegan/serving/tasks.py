@@ -1,4 +1,4 @@
-"""What the worker is asked to do; nothing heavy is imported before it is done."""
+"""Tasks of the worker and the models it keeps; heavy modules are imported only when needed."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,19 +19,19 @@ _PREVIEW = 1600  # pixels of its longer side
 
 
 class Task(Protocol):
-    """Something that the worker does, with the models that it keeps."""
+    """A task for the worker, done with the models that it keeps."""
 
     def __call__(self, models: "Models") -> Any:
-        """Do it. Raises UserError."""
+        """Do the task. Raises UserError."""
         ...
 
 
 class BrokenModelError(UserError):
-    """A model that can't be loaded: what is wrong is for who runs the server."""
+    """A model that can't be loaded; the reason is for whoever runs the server."""
 
 
 class Models:
-    """The models that were used last; a file that changed is loaded anew."""
+    """The most recently used models; a changed file is loaded anew."""
 
     def __init__(self, device: str, precision: PrecisionChoice, *, trust_code: bool) -> None:
         self._device = device
@@ -42,9 +42,10 @@ class Models:
     def load(
         self, path: Path, epoch: str, direction: FolderDirection | None, style: Path | None = None
     ) -> "Translator":
-        """The generator of a run's checkpoint or of a file; with a `style`, which is sound, anew.
+        """Load the generator of a run's checkpoint or of a file.
 
-        Raises BrokenModelError.
+        A model with a `style`, which must be readable, is always loaded anew. Raises
+        BrokenModelError.
         """
         from cyclegan.conversion import weights
 
@@ -82,7 +83,7 @@ class Models:
         return translator
 
     def holds_both(self, path: Path) -> bool:
-        """Whether a file holds the generators of both directions. Raises UserError."""
+        """Return whether a file holds the generators of both directions. Raises UserError."""
         from cyclegan.conversion import weights
 
         try:
@@ -94,7 +95,7 @@ class Models:
 
 @dataclass(frozen=True)
 class ConvertTask:
-    """Convert one file; the answer is the file that was made."""
+    """Task that converts one file; its result is the path of the new file."""
 
     source: Path
     folder: Path
@@ -108,7 +109,7 @@ class ConvertTask:
     """a picture whose style is taken on"""
 
     def __call__(self, models: Models) -> Path:
-        """Raises UserError."""
+        """Convert the file. Raises UserError."""
         from cyclegan.conversion.blend import Blend
         from cyclegan.conversion.network import convert_file
         from cyclegan.recipes.materials import open_style
@@ -122,13 +123,13 @@ class ConvertTask:
 
 @dataclass(frozen=True)
 class Preview:
-    """Make a PNG that any browser shows of the first picture in a file; the answer is its path."""
+    """Task that makes a PNG for any browser of a file's first picture; its result is the path."""
 
     source: Path
     folder: Path
 
     def __call__(self, models: Models) -> Path:
-        """Raises UserError."""
+        """Make the PNG. Raises UserError."""
         from cyclegan import images
         from cyclegan.images.document import open_document
 
@@ -143,24 +144,24 @@ class Preview:
 
 @dataclass(frozen=True)
 class CountPixels:
-    """The pixels to compute for an upload, by its header; `most` are allowed."""
+    """Task that counts the pixels to compute for an upload by its header; `most` are allowed."""
 
     source: Path
     most: int
     load_size: int | None
 
     def __call__(self, models: Models) -> int:
-        """Raises NoPictureError, TooLargeError."""
+        """Count the pixels. Raises NoPictureError, TooLargeError."""
         return count_pixels(self.source, self.most, self.load_size)
 
 
 @dataclass(frozen=True)
 class Inspect:
-    """Whether a file holds both directions; that it can be converted with is seen to, too."""
+    """Task that tries to load a model file; its result is whether it holds both directions."""
 
     path: Path
 
     def __call__(self, models: Models) -> bool:
-        """Raises BrokenModelError."""
+        """Check the file. Raises BrokenModelError."""
         models.load(self.path, "latest", None)
         return models.holds_both(self.path)

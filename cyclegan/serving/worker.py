@@ -1,6 +1,6 @@
-"""Processes that do one thing after the other, apart from the server.
+"""Worker processes that do one task after another, apart from the server.
 
-What crashes or runs out of memory in one takes nobody along, and it can be stopped at any time.
+A crash or a lack of memory ends one worker only, and a worker can be stopped at any time.
 """
 
 import logging
@@ -27,16 +27,16 @@ _HEADER_MEMORY = 1 << 30  # bytes
 
 
 class DiedError(UserError):
-    """The process ended in the middle of a task."""
+    """A worker process that ended in the middle of a task."""
 
 
 class TooLongError(UserError):
-    """A task took longer than it may."""
+    """A task that took longer than allowed."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a task may take; None where it may take all there is."""
+    """Limits of a task; None for no limit."""
 
     seconds: float | None = None
     memory: int | None = None
@@ -54,7 +54,7 @@ _KNOWN = (BrokenModelError, NoPictureError, TooLargeError)
 
 
 class Worker:
-    """A process; a new one takes its place when it has died."""
+    """A worker process, replaced by a new one if it has died."""
 
     _process: SpawnProcess
     _ready: bool
@@ -62,7 +62,7 @@ class Worker:
     def __init__(
         self, make_models: Callable[[], Models], module: str, limits: Limits = Limits()
     ) -> None:
-        """`module` is what takes a while to import, before it is needed."""
+        """Start the process; it imports the slow `module` before the first task."""
         self._given = (make_models, module, limits.memory)
         self._limits = limits
         self._closed = False
@@ -71,18 +71,18 @@ class Worker:
 
     @classmethod
     def of_models(cls, device: str, precision: PrecisionChoice, *, trust_code: bool) -> "Worker":
-        """One that converts, however long it takes."""
+        """Return a worker that converts, without a time limit."""
         make = partial(Models, device, precision, trust_code=trust_code)
         return cls(make, "cyclegan.conversion.network")
 
     @classmethod
     def of_headers(cls) -> "Worker":
-        """One that looks at headers, whatever they claim."""
+        """Return a worker that reads image headers, limited in time and memory."""
         limits = Limits(_HEADER_SECONDS, _HEADER_MEMORY)
         return cls(partial(Models, "cpu", "fp32", trust_code=False), "PIL.Image", limits)
 
     def do(self, task: Task) -> Any:
-        """Wait for the answer; for one caller at a time. Raises UserError."""
+        """Wait for a task's result; for one caller at a time. Raises UserError."""
         with self._changing:
             if self._closed:
                 raise DiedError("the server is being stopped")
@@ -105,12 +105,12 @@ class Worker:
         return answer.value
 
     def kill(self) -> None:
-        """End what it does; the next task starts it again."""
+        """Kill the process; the next task starts a new one."""
         self._process.kill()
         self._process.join()
 
     def close(self) -> None:
-        """End it for good."""
+        """Kill the process for good."""
         with self._changing:
             self._closed = True
             self.kill()
@@ -131,7 +131,7 @@ class Worker:
 def work(
     connection: Connection, make_models: Callable[[], Models], module: str, memory: int | None
 ) -> None:
-    """Say that it is ready, and answer tasks until nobody is left to ask."""
+    """Announce readiness, then run tasks until the connection closes."""
     if memory is not None:
         with suppress(ImportError):  # Windows can't hold it to that
             import resource
