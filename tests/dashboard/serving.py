@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cyclegan.dashboard import sources
+from cyclegan.dashboard import packages
 from cyclegan.dashboard.page import PageFolder
 
 SMALL = "/**/"
@@ -31,14 +31,14 @@ def small_scripts(folder: Path) -> Path:
 def pin_small_scripts(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Let small scripts be the ones that are known, here and in the processes that are started."""
     digest = hashlib.sha256(SMALL.encode()).hexdigest()
-    names = [line.split()[1] for line in sources.SUMS.read_text().splitlines()]
+    names = [line.split()[1] for line in packages.SUMS.read_text().splitlines()]
     sums = folder / "SHA256SUMS"
     sums.write_text("".join(f"{digest}  {name}\n" for name in names))
     (folder / "sitecustomize.py").write_text(
-        "from pathlib import Path\nfrom cyclegan.dashboard import sources\n"
-        f"sources.SUMS = Path({str(sums)!r})\n"
+        "from pathlib import Path\nfrom cyclegan.dashboard import packages\n"
+        f"packages.SUMS = Path({str(sums)!r})\n"
     )
-    patch.setattr(sources, "SUMS", sums)
+    patch.setattr(packages, "SUMS", sums)
     patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
 
 

@@ -22,7 +22,7 @@ from browser import lacking
 from dashboard.conftest import Silence
 from dashboard.serving import small_scripts
 
-from cyclegan.dashboard import sources
+from cyclegan.dashboard import packages, sources
 from cyclegan.dashboard.packages import PACKAGES
 from cyclegan.dashboard.page import PageFolder
 from cyclegan.errors import UsageError
@@ -346,7 +346,7 @@ def test_every_file_is_pinned(page: PageFolder) -> None:
     """Of both versions of visdom."""
     assert set(page.required) <= page.pins.keys()
     for found in PACKAGES.values():
-        digests = sources.pins(found)
+        digests = packages.pins(found)
         assert digests.keys() == {target for package in found for target, _ in package.files}
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests.values())
 

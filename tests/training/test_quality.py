@@ -9,7 +9,7 @@ import torch
 from conftest import smooth_image
 
 from cyclegan import Translator, assemble, checkpoint
-from cyclegan.evaluation import domain, quality
+from cyclegan.evaluation import direction, domain
 from cyclegan.metrics.distances import Kid, Progress
 from cyclegan.settings import Settings, from_table
 from cyclegan.training.best import Best, Score
@@ -68,7 +68,7 @@ def test_measuring_changes_no_training(measured: Settings) -> None:
 def test_a_run_ends_by_itself_and_knows_its_best_when_resumed(
     measured: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quality.Scorer, "__call__", lambda self, convert: {"a_to_b": NO_BETTER})
+    monkeypatch.setattr(direction.Scorer, "__call__", lambda self, convert: {"a_to_b": NO_BETTER})
     monkeypatch.setattr("cyclegan.training.best.SHARE", 1e9)
     settings = replace(
         measured,
@@ -102,7 +102,7 @@ def test_two_large_test_pictures_are_measured_by_squares(
             smooth_image(number + 50, (90, 101)).save(dataroot / folder / f"{number}.png")
     tiny["quality"] = {"eval_freq": 4}
     settings = from_table(tiny, "test")
-    scorer = quality.make_scorer(settings)
+    scorer = direction.make_scorer(settings)
     way = scorer.ways["a_to_b"]
     assert [tuple(batch.shape) for batch in way.sources] == [(1, 3, 100, 88)] * 2, "whole pictures"
     assert sum(map(len, way.squares(way.sources))) == 12
