@@ -1,4 +1,4 @@
-"""`python -m cyclegan` is the same as the command `cyclegan`."""
+"""Entry point of `python -m cyclegan`, the same as the command `cyclegan`."""
 
 from cyclegan.cli import main
 

@@ -1,4 +1,4 @@
-"""The composition root: settings become a training."""
+"""Composition root: builds a training run from its settings."""
 
 import logging
 import platform
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def _limits_told() -> Iterator[None]:
-    """Tell in one line what the device can't do, wherever in a training."""
+    """Turn errors about a limit of the device into a UserError of one line."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -65,11 +65,11 @@ def train(
     init_weights: Path | None = None,
     trust_code: bool = False,
 ) -> int | None:
-    """Train by `settings`, from `resume` on if given; return the signal that ended it, if any.
+    """Train by `settings`, from `resume` on if given; return the signal that stopped it, if any.
 
-    `init_weights` is a folder of the classic's files, one of them or a checkpoint of ours, to start
-    a new run from; programs among them are opened only with `trust_code`. Raises UserError, in one
-    line, for whatever a person can put right.
+    `init_weights` is what a new run starts from: a folder of the classic scripts' files, one of
+    those files, or a checkpoint. Files that are programs are opened only with `trust_code`. Raises
+    UserError, in one line, for anything that the user can fix.
     """
     check_terms(settings.recipe.losses.weights, settings.recipe.offers, settings.recipe.model)
     if resume is not None:
@@ -104,9 +104,10 @@ def train(
 def make_recipe(
     settings: Settings, execution: Execution, device: torch.device, targets: Sequence[Path] = ()
 ) -> Recipe:
-    """What `settings` train, computed so; `targets` are the files of domain B.
+    """Build the recipe of `settings`, to be computed as `execution` says.
 
-    Draws the initial weights from torch's global generator. Raises UserError.
+    `targets` are the image files of domain B. The initial weights are drawn from torch's global
+    random number generator. Raises UserError.
     """
     channels, training, seed = settings.networks, settings.training, settings.run.seed
     materials = Materials(channels, training, execution, seed, device, targets)
@@ -114,7 +115,7 @@ def make_recipe(
 
 
 def tune_for(settings: Settings, device: torch.device) -> None:
-    """Let the device compute as `settings` want it to."""
+    """Set how the device computes, as `settings` ask."""
     way = settings.execution
     tune(
         device,
@@ -125,7 +126,7 @@ def tune_for(settings: Settings, device: torch.device) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a run rests on."""
+    """Return the versions of Python and of the packages that a run depends on."""
     names = ("cyclegan", "torch", "torchvision", "pillow", "numpy", "albumentations")
     return {"python": platform.python_version()} | {name: _version(name) for name in names}
 
@@ -159,7 +160,10 @@ def _training(
 
 
 def _quality(settings: Settings, recipe: Recipe, best: BestRow | None) -> QualityWatch | None:
-    """What measures while training; pictures that can't be compared are no reason to refuse it."""
+    """Return the quality watch; None if quality is not measured.
+
+    Images that can't be compared are warned about and do not stop the training.
+    """
     if not settings.quality.eval_freq:
         return None
     try:
@@ -175,7 +179,7 @@ def _quality(settings: Settings, recipe: Recipe, best: BestRow | None) -> Qualit
 def _execution(
     settings: Settings, device: torch.device, images: int, resume: Checkpoint | None
 ) -> Chosen:
-    """The execution that a run went on with so far, or a new one where something changed."""
+    """Return the execution that the run used so far, or a new one if something changed."""
     if resume is not None and resume.execution:
         before = execution_from_table(resume.execution)
         same = from_record(resume.settings, "the checkpoint").execution == settings.execution
@@ -194,7 +198,7 @@ def _execution(
 
 
 def work_of(settings: Settings, images: int) -> Work:
-    """What a run of `images` an epoch asks of a device."""
+    """Return the work that a run of `images` images per epoch asks of a device."""
     data, training = settings.data, settings.training
     with torch.random.fork_rng(devices=[]):  # it is built on the CPU
         probe = settings.recipe.probe(settings.networks, data.batch_size, data.crop_size)
@@ -243,7 +247,7 @@ def _feed(settings: Settings, device: torch.device) -> Loader:
 
 
 def _tell_shared(a: Path, b: Path, of_a: Sequence[Path], of_b: Sequence[Path]) -> None:
-    """Say it where pictures are trained on as both domains, or tested with, too."""
+    """Warn about images that are trained on as both domains, or are test images too."""
     files = {a: of_a, b: of_b}
     for train in (a, b):
         test = folder_of_test_images(train)
@@ -256,7 +260,7 @@ _SECONDS = 20.0  # that a training waits for files to be compared
 
 
 def _folders(settings: Settings) -> tuple[Path, Path]:
-    """The folders of A and B; BtoA lets them change places, the rest knows one direction only."""
+    """Return the folders of A and B, swapped for BtoA: all other code knows one direction only."""
     a, b = settings.data.folder("A"), settings.data.folder("B")
     return (a, b) if settings.run.direction == "AtoB" else (b, a)
 
@@ -303,7 +307,7 @@ def _display(
 
 
 def _held_out(settings: Settings) -> Batch | None:
-    """The images that are shown all along; pictures are no reason to refuse a training."""
+    """Return the held-out images shown throughout training; warn and return None if that fails."""
     folders = _folders(settings)
     a, b = (folder_of_test_images(folder) for folder in folders)
     for folder in {a, b} & {folder for folder in folders if folder.is_dir()}:
@@ -324,7 +328,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _tell_data(saved: dict[str, int], loader: Loader) -> None:
-    """Say if the data set is not the one that the run was trained on so far."""
+    """Warn if the data set is not the one that the run was trained on so far."""
     now = {"A": len(loader.images.a.paths), "B": len(loader.images.b.paths)}
     if saved != now:
         log.warning("the data set changed since the checkpoint: images %s -> %s", saved, now)

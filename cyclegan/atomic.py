@@ -1,4 +1,4 @@
-"""Files that appear under their name whole or never."""
+"""Atomic file writes, and temporary folders that are removed even after a kill."""
 
 import atexit
 import contextlib
@@ -22,10 +22,10 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 @contextmanager
 def atomic_write(path: Path, *, shared: bool = False) -> Iterator[Path]:
-    """Yield where to write to instead of `path`, whose place it takes when all went well.
+    """Yield a path to write to; it replaces `path` if all went well.
 
-    `shared` files are those that several processes may write at once, each apart from the others.
-    Raises OSError that says so where writing failed because the disk is full: encoders hide it.
+    With `shared`, several processes may write the file at once, each to a path of its own. If
+    writing failed because the disk is full, raises an OSError that says so: encoders hide it.
     """
     number = f".{os.getpid()}" if shared else ""
     unfinished = path.with_name(hidden_name(path.name, f"{number}{UNFINISHED}"))
@@ -42,14 +42,14 @@ def atomic_write(path: Path, *, shared: bool = False) -> Iterator[Path]:
 
 
 def _touch(path: Path) -> None:
-    """Make an empty file, and its folder where there is none yet."""
+    """Create an empty file, and its folder if there is none yet."""
     if not path.parent.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o666))
 
 
 def hidden_name(name: str, ending: str) -> str:
-    """A name for what belongs to a file called `name`: short enough, and always the same."""
+    """Return a hidden name derived from `name`: short enough, and always the same."""
     hidden = f".{name}{ending}"
     if len(os.fsencode(hidden)) <= _LONGEST:
         return hidden
@@ -59,8 +59,8 @@ def hidden_name(name: str, ending: str) -> str:
 def remove_unfinished(folder: Path) -> None:
     """Remove the files that a killed process was writing in `folder`.
 
-    Only the one process that may write there calls it. Shared files hold a process's number in
-    their names, and stay while such a process lives.
+    To be called only by the one process that may write there. The names of shared files hold a
+    process id; such files stay while that process lives.
     """
     import psutil
 
@@ -73,12 +73,12 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether it says that a disk, or one's share of it, is full."""
+    """Return whether an error says that a disk, or the user's quota on it, is full."""
     return getattr(error, "errno", None) in _FULL
 
 
 def _check_room(folder: Path) -> None:
-    """Raise OSError where nothing more can be written."""
+    """Raise OSError if nothing more can be written to `folder`."""
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(_ROOM))
 
@@ -88,9 +88,10 @@ YOUNG = 60.0  # seconds in which a hidden folder may not have been locked yet
 
 @contextlib.contextmanager
 def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
-    """A folder in `parent` (the system's own for such things) that is gone afterwards.
+    """Yield a new folder in `parent` (by default the system's temporary one), removed on exit.
 
-    The next one of this prefix removes it where this process is killed. Raises OSError.
+    If this process is killed, the next call with the same prefix removes the folder. Raises
+    OSError.
     """
     place = parent or Path(tempfile.gettempdir())
     remove_folders(prefix, place)
@@ -127,7 +128,7 @@ def _remove_unlocked(folder: Path) -> None:
 
 
 def _locked(folder: Path) -> int:
-    """Lock a folder as long as what is returned is open. Raises OSError where that can't be."""
+    """Lock a folder until the returned descriptor is closed. Raises OSError if that fails."""
     flags = (getattr(os, name, 0) for name in ("O_DIRECTORY", "O_NOFOLLOW"))  # not on Windows
     handle = os.open(folder, os.O_RDONLY | sum(flags))
     try:

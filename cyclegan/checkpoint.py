@@ -1,4 +1,4 @@
-"""One file a checkpoint: all that is needed to go on training, or to convert."""
+"""Checkpoints: one file each, with all that is needed to resume training or to convert."""
 
 import os
 import pickle
@@ -34,7 +34,7 @@ GROUPS = ("networks", "averages")
 
 
 class DamagedError(UserError):
-    """A file that is not, or not any more, what was saved."""
+    """A file that is not a checkpoint, or is no longer as it was saved."""
 
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
@@ -42,7 +42,7 @@ Tensors = dict[str, Tensor]
 
 
 class BestRow(TypedDict):
-    """The best quality that was measured so far."""
+    """The best quality measured so far."""
 
     merit: NotRequired[float]
     kid: NotRequired[float]
@@ -55,7 +55,7 @@ class BestRow(TypedDict):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What the file holds, as tensors and plain builtins only."""
+    """The content of a checkpoint, as tensors and plain builtins only."""
 
     settings: dict[str, Any]
     """the resolved settings, grouped by part"""
@@ -91,7 +91,7 @@ class _Random(TypedDict):
 
 
 class _State(TypedDict):
-    """Converting needs the networks only."""
+    """The training state; converting needs only the networks."""
 
     networks: dict[str, Tensors]
     averages: NotRequired[dict[str, Tensors]]
@@ -103,7 +103,7 @@ class _State(TypedDict):
 
 @with_config(ConfigDict(strict=True, arbitrary_types_allowed=True))
 class _Content(TypedDict):
-    """What `save` writes; what a later version adds is not looked at."""
+    """The content that `save` writes; keys added by later versions are ignored."""
 
     format: Literal[1]
     settings: dict[str, dict[str, JsonValue]]
@@ -120,9 +120,9 @@ CONTENT = TypeAdapter(_Content)
 
 
 def path_of(run: Path, epoch: str) -> Path:
-    """The file of `epoch` ('latest', 'previous', 'best' or a number) in a run's folder.
+    """Return the path of a run's checkpoint of `epoch`: 'latest', 'previous', 'best' or a number.
 
-    Raises UserError, naming the epochs there are, where it is missing.
+    Raises UserError, naming the epochs there are, if it is missing.
     """
     path = RunFolder(run).checkpoint(epoch)
     if path.is_file():
@@ -135,10 +135,11 @@ def path_of(run: Path, epoch: str) -> Path:
 
 
 def save(checkpoint: Checkpoint, run: Path, epoch: str = LATEST, keep: int = 0) -> Path:
-    """Write the file of `epoch` ('latest', 'best' or a number), whole or not at all; its path.
+    """Save a checkpoint atomically as `epoch` ('latest', 'best' or a number); return its path.
 
-    The latest before becomes the previous one. Of the epochs' files only the newest `keep` stay; 0
-    keeps all. Raises UserError where it can't be written; what was saved before is then as it was.
+    The former latest file becomes the previous one. Of the numbered epochs only the newest `keep`
+    files stay; 0 keeps all. Raises UserError if the file can't be written; what was saved before is
+    then as it was.
     """
     folder = RunFolder(run)
     path = folder.checkpoint(epoch)
@@ -175,21 +176,22 @@ def save(checkpoint: Checkpoint, run: Path, epoch: str = LATEST, keep: int = 0) 
 
 
 def load(path: Path, *, mapped: bool = False) -> Checkpoint:
-    """Read a checkpoint onto the CPU. Raises DamagedError where it is none, or not as it was saved.
+    """Load a checkpoint onto the CPU; `mapped` is as for `load_plain`.
 
-    `mapped` as for `load_plain`.
+    Raises DamagedError if `path` is not a checkpoint, or not as it was saved.
     """
     return from_plain(load_plain(path, mapped=mapped), path)
 
 
 def is_checkpoint(content: Any) -> bool:
-    """Whether what a file holds is a checkpoint of this program."""
+    """Return whether the content of a file is a checkpoint of this program."""
     return isinstance(content, Mapping) and "format" in content
 
 
 def from_plain(content: Any, path: Path) -> Checkpoint:
-    """Take what `path` holds as a checkpoint. Raises DamagedError where it is none, UserError
-    where another version wrote it.
+    """Build a checkpoint from `content`, which was read from `path`.
+
+    Raises DamagedError if `content` is not a checkpoint, UserError if another version wrote it.
     """
     if not is_checkpoint(content):
         raise DamagedError(f"{path}: no checkpoint of this program")
@@ -221,7 +223,7 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:
-    """Of names, types, shapes and values: equal digests, equal weights."""
+    """Return a digest of names, types, shapes and values: equal digests mean equal weights."""
     whole = sha256()
     for name, tensor in sorted(weights.items()):
         whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -231,11 +233,11 @@ def digest(weights: Mapping[str, Tensor]) -> str:
 
 
 def load_plain(path: Path, *, mapped: bool = False) -> Any:
-    """Read tensors and plain builtins onto the CPU; code in the file is never run.
+    """Load tensors and plain builtins onto the CPU; code in the file is never run.
 
-    Tensors stay in the file until they are used. `mapped` leaves out whether they are damaged,
-    which reads them all. Raises DamagedError where the file is damaged or holds anything else,
-    UserError where it can't be read.
+    Tensors stay in the file until they are used. `mapped` skips the check for damaged tensors,
+    which reads them all. Raises DamagedError if the file is damaged or holds anything else,
+    UserError if it can't be read.
     """
     if path.exists() and not path.is_file():
         raise UserError(f"{path}: no file of weights, but a folder or a device")
@@ -259,7 +261,7 @@ def load_plain(path: Path, *, mapped: bool = False) -> Any:
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    """What is wrong with a file that torch can't read."""
+    """Return what is wrong with a file that torch can't read."""
     other = other_than_weights(path) if path.is_file() else None
     if path.is_file() and not path.stat().st_size:
         return "damaged: it is empty; fetch it again"
@@ -275,7 +277,7 @@ def _unreadable(path: Path, error: Exception) -> str:
 
 
 def _keep_previous(folder: RunFolder) -> None:
-    """Give the latest file a second name, so that at no moment there is none."""
+    """Keep the latest file as the previous one, so that at no moment there is no checkpoint."""
     latest, previous = folder.latest, folder.checkpoint(PREVIOUS)
     link = latest.with_name(hidden_name(previous.name, UNFINISHED))
     link.unlink(missing_ok=True)
@@ -297,7 +299,7 @@ def _write_through(content: dict[str, Any], path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name survive a power cut too."""
+    """Sync a folder to disk, so that the new name survives a power cut too."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -306,7 +308,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _cause(error: BaseException) -> str:
-    """The system's own word for it; torch hides it behind an error of its writer."""
+    """Return the system's message of an error; torch hides it behind an error of its writer."""
     deepest = error
     while not isinstance(deepest, OSError) and (deepest.__context__ or deepest.__cause__):
         deepest = deepest.__cause__ or deepest.__context__ or deepest

@@ -1,4 +1,4 @@
-"""Weights of the classic PyTorch CycleGAN scripts, and of CUT's."""
+"""Weight files of the classic PyTorch CycleGAN scripts and of CUT: found, read and loaded."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -26,11 +26,11 @@ NETWORKS = {
 
 
 def networks(content: Any, path: Path) -> dict[str, Weights]:
-    """The networks that `path` holds, by the names that lead to them; "" where it is one alone.
+    """Return the networks that `path` holds, by the names that lead to them; "" for a single one.
 
-    Tables within tables are looked through (`state_dict`, `netG_A`, `model`), what DataParallel and
-    torch.compile put before names goes, and spectral norms are folded into the weights. What is no
-    network that is known is given whole. Raises UserError where there are no tensors.
+    Nested tables are searched (`state_dict`, `netG_A`, `model`), the prefixes of DataParallel and
+    torch.compile are removed, and spectral norms are folded into the weights. If no known network
+    is found, all weights are returned as one. Raises UserError if there are no tensors.
     """
     flat = dict(_tensors(content))
     if not flat:
@@ -43,12 +43,12 @@ def networks(content: Any, path: Path) -> dict[str, Weights]:
 
 
 def is_generator(weights: Mapping[str, Tensor]) -> bool:
-    """Whether these are of a generator of the classic or of CUT."""
+    """Return whether the weights are of a generator of the classic scripts or of CUT."""
     return _is_kernel(weights.get(_GENERATOR), 7)
 
 
 def known(name: str) -> str | None:
-    """Our name of the network that a file calls `name`, if that says which one it is."""
+    """Return our name of the network that a file calls `name`; None if that doesn't say which."""
     own = next((ours for ours in NETWORKS.values() if ours in name), None)
     match = _NAMED.search(name)
     if own or not match:
@@ -70,7 +70,7 @@ _DISCRIMINATORS = {"model.0.weight": 4, "net.0.weight": 1}
 
 
 def _tensors(content: Any, depth: int = 0) -> Iterator[tuple[str, Tensor]]:
-    """Names without what wrappers put in between, and tensors; the rest is passed over."""
+    """Yield names, without what wrappers put in between, and tensors; other values are skipped."""
     if not isinstance(content, Mapping) or depth > _DEEPEST:
         return
     for key, value in content.items():
@@ -83,7 +83,7 @@ def _tensors(content: Any, depth: int = 0) -> Iterator[tuple[str, Tensor]]:
 
 
 def _root(key: str, value: Tensor, weights: Mapping[str, Tensor]) -> str | None:
-    """What stands before the names of a network whose first kernel this is."""
+    """Return the key prefix of a network if `key` is its first kernel; else None."""
     if key.endswith(_GENERATOR) and _is_kernel(value, 7):
         return _before(key, _GENERATOR)
     for first, side in _DISCRIMINATORS.items():
@@ -109,9 +109,10 @@ def _below(root: str, weights: Mapping[str, Tensor]) -> Weights:
 
 
 def _folded(weights: Weights) -> Weights:
-    """Each kernel divided by its largest singular value, where it is kept beside its vectors.
+    """Return the weights with spectral norms folded in (Miyato et al. 2018).
 
-    Miyato et al. 2018. Both of torch's ways of keeping them are known.
+    Each kernel that is stored beside its singular vectors is divided by its largest singular value.
+    Both of torch's ways of storing them are known.
     """
     made = dict(weights)
     for original, u, v, folded in _SPECTRAL:
@@ -138,7 +139,10 @@ _SPECTRAL = (
 
 
 def _sigma(kernel: Tensor | None, left: Tensor | None, right: Tensor | None) -> Tensor | None:
-    """Of a kernel as a matrix whose rows are what comes out; None where these do not fit."""
+    """Return the largest singular value of a kernel; None if the vectors do not fit the kernel.
+
+    The kernel is taken as a matrix whose rows are its output channels.
+    """
     if kernel is None or left is None or right is None or kernel.ndim < 2:
         return None
     if left.ndim != 1 or right.ndim != 1:
@@ -153,7 +157,7 @@ def _sigma(kernel: Tensor | None, left: Tensor | None, right: Tensor | None) -> 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a generator's file says of the network it belongs to."""
+    """The architecture of a generator, as its file tells it."""
 
     generator: GeneratorSettings
     input_nc: int
@@ -161,19 +165,19 @@ class Architecture:
     norm: Norm
 
     def build(self) -> nn.Module:
-        """Return the network, its weights not loaded yet."""
+        """Build the network, its weights not loaded yet."""
         return self.generator.build(self.input_nc, self.output_nc, self.norm)
 
 
 def read_weights(path: Path) -> Weights:
-    """Read a state dict of the classic. Raises UserError where the file holds anything else."""
+    """Read a state dict of the classic scripts. Raises UserError if the file holds none."""
     return clean(load_plain(path), path)
 
 
 def clean(content: Any, path: Path) -> Weights:
-    """The one network that `path` holds, free of what wrappers and old versions left in it.
+    """Return the one network that `path` holds, free of what wrappers and old versions left in it.
 
-    Raises UserError where it holds no state dict, or several.
+    Raises UserError if `path` holds no state dict, or several.
     """
     found = every(content, path)
     if len(found) > 1:
@@ -182,10 +186,10 @@ def clean(content: Any, path: Path) -> Weights:
 
 
 def every(content: Any, path: Path) -> dict[str, Weights]:
-    """All networks that `path` holds, by their names in it, as `clean` gives one.
+    """Return all networks that `path` holds, by their names in it, each cleaned as by `clean`.
 
-    Running statistics go where the layer has no weight, which is how old InstanceNorm layers show.
-    Raises UserError where it holds no state dict.
+    Running statistics of layers without a weight are dropped: this is how old InstanceNorm layers
+    show. Raises UserError if `path` holds no state dict.
     """
     return {
         name: {key: tensor for key, tensor in weights.items() if not _stale(key, weights)}
@@ -194,10 +198,10 @@ def every(content: Any, path: Path) -> dict[str, Weights]:
 
 
 def generator_of(content: Any, path: Path, ours: str) -> tuple[Weights, bool]:
-    """The weights of the generator that we call `ours`, and whether the file names it.
+    """Return the weights of the generator that we call `ours`, and whether the file names it.
 
-    Where it holds one generator alone, that is taken. Raises UserError where none of several is
-    called so, naming what there is.
+    A single generator is taken whatever its name. Raises UserError, listing the generators, if none
+    of several is called so.
     """
     found = every(content, path)
     generators = {name: one for name, one in found.items() if is_generator(one)}
@@ -213,9 +217,9 @@ def generator_of(content: Any, path: Path, ours: str) -> tuple[Weights, bool]:
 
 
 def infer_architecture(weights: Mapping[str, Tensor], path: Path) -> Architecture:
-    """Read blocks, ngf, channels, norm and dropout off the keys and shapes.
+    """Infer blocks, ngf, channels, norm and dropout from keys and shapes.
 
-    Raises UserError, naming what the file holds instead, where it is no ResNet generator.
+    Raises UserError, saying what the file holds instead, if it is no ResNet generator.
     """
     try:
         return _inferred(weights, path)
@@ -251,15 +255,15 @@ def _inferred(weights: Mapping[str, Tensor], path: Path) -> Architecture:
 
 
 def load_into(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Load strictly. Raises UserError, naming the first layer that doesn't fit."""
+    """Load weights strictly. Raises UserError, naming the first layer that doesn't fit."""
     _compare(network.state_dict(), weights, path)
     network.load_state_dict(weights, strict=False)
 
 
 def check_fit(build: Callable[[], nn.Module], weights: Mapping[str, Tensor], path: Path) -> None:
-    """Raise UserError as `load_into` does, before memory is taken for what `build` makes.
+    """Raise UserError as `load_into` does, before memory is allocated for the network.
 
-    What a file says of its network may be anything; its weights are no larger than the file.
+    A file may claim any architecture; its weights are no larger than the file.
     """
     with torch.device("meta"):
         expected = build().state_dict()
@@ -284,15 +288,16 @@ def _compare(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], path
 
 
 def is_folder(path: Path) -> bool:
-    """Whether it is a folder of the classic's files and none of a run."""
+    """Return whether `path` is a folder of the classic scripts' files and not of a run."""
     return path.is_dir() and not any(path.glob("*.pt")) and any(path.glob("*_net_*.pth"))
 
 
 def find_files(folder: Path, epoch: str = "latest") -> dict[str, Path]:
-    """The files of the classic in `folder`, by our names: the latest, else the newest epoch.
+    """Return the classic scripts' files in `folder`, by our names of the networks.
 
-    An epoch with all four comes before one with fewer; a number is that epoch's alone. Raises
-    UserError where there are none.
+    These are the latest epoch's, else the newest epoch's; an epoch with all four files comes before
+    one with fewer. If `epoch` is a number, only that epoch counts. Raises UserError if there are
+    none.
     """
     found: dict[str, dict[str, Path]] = {}
     for path in folder.glob("*_net_*.pth"):
@@ -338,7 +343,7 @@ def _shape(tensor: Tensor | None) -> str:
 
 
 def _completeness(epoch: tuple[str, Mapping[str, Path]]) -> tuple[bool, bool, bool, int]:
-    """Sorts an epoch's files: all four first, then any generators, the latest, the newest."""
+    """Return an epoch's sort key: all four files first, any generators, the latest, the newest."""
     name, files = epoch
     whole = len(files) == len(NETWORKS)
     number = int(name) if name.isdigit() else 0

@@ -1,4 +1,4 @@
-"""Command lines of the classic scripts, of 2017 and of later years, as this program takes them."""
+"""Flags of the classic scripts, of 2017 and of later years, and what to type instead here."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 @dataclass(frozen=True)
 class FlagRule:
-    """What becomes of a flag with certain values: what is typed instead, and why."""
+    """A rule for a flag with certain values: what to type instead, and why."""
 
     why: str
     to: str = ""
@@ -27,7 +27,7 @@ Rules = Mapping[str, tuple[FlagRule, ...]]
 
 @dataclass(frozen=True)
 class FlagChange:
-    """A flag as it was typed, and what is to be told of it."""
+    """A flag as it was typed, and what the user is told about it."""
 
     typed: tuple[str, ...]
     why: str
@@ -44,9 +44,9 @@ class Rewritten:
 
 
 def command_of(args: Sequence[str]) -> tuple[str, str, Sequence[str]] | None:
-    """The words that call a script of the classic, the command that does its work, and the rest.
+    """Return the words that call a classic script, the command that does its work, and the rest.
 
-    None where the words call nothing of the classic's.
+    None if no classic script is called.
     """
     words = 0
     while words < len(args) and _INTERPRETER.fullmatch(args[words]):
@@ -58,7 +58,7 @@ def command_of(args: Sequence[str]) -> tuple[str, str, Sequence[str]] | None:
 
 
 def rewrite(args: Sequence[str], rules: Rules) -> Rewritten:
-    """Replace the flags that `rules` and the old names say."""
+    """Rewrite the flags that `rules` or the table of old names cover."""
     flags = list(_flags(args))
     typed = {flag.name: flag.value for flag in flags if flag.name}
     done: list[str] = []

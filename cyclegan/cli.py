@@ -1,4 +1,4 @@
-"""The command line: find the command, delegate, report errors and stops in one line."""
+"""Command line: runs the command, and reports errors and stops in one line."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ def main() -> NoReturn:
 
 
 def _limited(error: Exception) -> int:
-    """Say which limit of the device an error met; return the exit code. Raises any other error."""
+    """Report the device limit that an error met; return the exit code. Raises any other error."""
     from cyclegan.device import limit_met
 
     told = limit_met(error, "give fewer or smaller pictures at once, or another --device")
@@ -51,7 +51,7 @@ def _limited(error: Exception) -> int:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """Stop where the command stands; a later signal does not wait until that has ended."""
+    """Interrupt the command where it stands; a later signal exits without waiting for its end."""
     begun = time.monotonic()
 
     def once_more(number: int, frame: FrameType | None) -> None:
@@ -64,7 +64,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _leave(args: Sequence[str], number: int) -> NoReturn:
-    """Say how to go on, and exit without waiting for threads that read what may never come."""
+    """Print how to go on, and exit without waiting for threads whose reads may never return."""
     command = COMMANDS.get(" ".join(args[:2])) or COMMANDS.get(" ".join(args[:1]))
     if "--overwrite" in args or command is None:
         after = "the same command begins again"

@@ -1,4 +1,4 @@
-"""Which device computes."""
+"""Devices: choice and tuning, random numbers, transfers, memory and its limits."""
 
 import logging
 import os
@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called `name`; 'auto' is the first GPU, or the CPU.
+    """Return the device called `name`; 'auto' is the first GPU, or the CPU.
 
-    Raises UsageError where this machine has none of that name.
+    Raises UsageError if this machine has none of that name.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -40,11 +40,11 @@ def choose_device(name: str) -> torch.device:
 def tune(
     device: torch.device, *, same_size: bool, plain: bool = False, deterministic: bool = False
 ) -> None:
-    """Set how a GPU computes for the whole process.
+    """Set for the whole process how a GPU computes.
 
-    It uses TensorFloat-32 and, where all batches are of one size, tries its kernels out; `plain`
-    leaves that as it is without us. `deterministic` takes kernels that add up in one order only,
-    so that the same work has the same bits.
+    TensorFloat-32 is used, and kernels are benchmarked if all batches are of one size; `plain`
+    keeps torch's defaults. `deterministic` selects kernels that add up in one order only, so that
+    the same work gives the same bits.
     """
     if device.type != "cuda":
         return
@@ -58,13 +58,13 @@ def tune(
 
 
 def random_numbers(device: torch.device) -> dict[str, Any]:
-    """Where the generators stand that training on `device` draws from."""
+    """Return the states of the random number generators that training on `device` draws from."""
     own = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
     return {"cpu": torch.get_rng_state(), "cuda": own}
 
 
 def restore_random_numbers(saved: Mapping[str, Any], device: torch.device) -> None:
-    """Go on where `random_numbers` found the generators; say it where they are another device's."""
+    """Restore the states that `random_numbers` saved; warn if they are another device's."""
     torch.set_rng_state(saved["cpu"])
     if device.type != "cuda":
         return
@@ -82,27 +82,27 @@ def restore_random_numbers(saved: Mapping[str, Any], device: torch.device) -> No
 
 @contextmanager
 def random_numbers_kept(device: torch.device) -> Iterator[None]:
-    """Whatever is drawn within, the generators stand where they stood afterwards."""
+    """Restore the random number generators on exit, whatever is drawn within."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield
 
 
 def cores() -> int:
-    """CPU cores that this process may use."""
+    """Return the number of CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
-    """The same values on the device; a GPU reads pinned memory while the CPU goes on."""
+    """Return the values on `device`; the copy of pinned memory to a GPU is asynchronous."""
     return values.to(device, non_blocking=device.type == "cuda")
 
 
 def arriving(*values: Tensor) -> tuple[tuple[Tensor, ...], Callable[[], object]]:
-    """The same values in the CPU's memory, and what waits until they are there.
+    """Copy values to the CPU; return the copies, and a function that waits until they are there.
 
-    A GPU goes on with what it is given next meanwhile, and any thread may wait.
+    Meanwhile a GPU goes on with its next work; any thread may wait.
     """
     device = values[0].device
     if device.type != "cuda":
@@ -116,7 +116,7 @@ def arriving(*values: Tensor) -> tuple[tuple[Tensor, ...], Callable[[], object]]
 
 @contextmanager
 def whole_float32(device: torch.device) -> Iterator[None]:
-    """No TensorFloat-32 meanwhile: for figures that are to be alike on every device."""
+    """Disable TensorFloat-32 within, for figures that are to be alike on every device."""
     if device.type != "cuda":
         yield
         return
@@ -139,7 +139,7 @@ def wait_for(device: torch.device) -> None:
 
 
 def memory_in_use(device: torch.device) -> float:
-    """GiB that this run holds: what torch reserved on a GPU, else the memory of the process."""
+    """Return the GiB that this run holds: reserved by torch on a GPU, else of the whole process."""
     if device.type == "cuda":
         taken = torch.cuda.memory_reserved(device)
     elif device.type == "mps":
@@ -150,7 +150,7 @@ def memory_in_use(device: torch.device) -> float:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free now; on a GPU, what torch holds ready for the next picture is free."""
+    """Return the bytes that are free; on a GPU, torch's cache counts as free."""
     if device.type == "cuda":
         held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + held
@@ -158,7 +158,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether memory was missing, which each allocator says in its own way."""
+    """Return whether an error says that memory ran out; each allocator says so in its own way."""
     told = str(error)
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and any(words in told for words in _OUT_OF_MEMORY)
@@ -172,7 +172,7 @@ _OUT_OF_MEMORY = (
 
 
 def limit_met(error: BaseException, smaller: str) -> str | None:
-    """What of a device's limits an error met, in one line; None where it is another error.
+    """Return in one line which limit of a device an error met; None for any other error.
 
     `smaller` says what would take less memory.
     """
@@ -184,7 +184,7 @@ def limit_met(error: BaseException, smaller: str) -> str | None:
 
 
 def describe(device: torch.device) -> str:
-    """What a person calls it: the GPU's model, or the number of CPU threads."""
+    """Return a device's description: the GPU's model, or the number of CPU threads."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     if device.type == "cpu":

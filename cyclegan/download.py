@@ -1,7 +1,7 @@
-"""Downloads by pooch: a file appears under its name whole, and as it should be, or never.
+"""Downloads with pooch: a file appears under its name complete and verified, or never.
 
-Run as `python -m cyclegan.download URL FILE URL FILE ...` it names each file that has come, and
-ends with 1 at the first that can't be had: a process can be stopped at any time.
+Run as `python -m cyclegan.download URL FILE URL FILE ...`, it prints each file that has come, and
+exits with 1 at the first that can't be had: a process can be stopped at any time.
 """
 
 import sys
@@ -17,7 +17,7 @@ _PIECE = 2**20  # bytes
 
 
 def fetch(url: str, path: Path, digest: str = "") -> None:
-    """Download `url` as the file `path` if it isn't there; folders are made.
+    """Download `url` as the file `path` if it isn't there, creating folders as needed.
 
     `digest` is the file's SHA-256, or the first digits of it. Raises OSError, in one line.
     """
@@ -42,7 +42,7 @@ def fetch(url: str, path: Path, digest: str = "") -> None:
 
 
 class _Bar:
-    """A progress bar as pooch takes one."""
+    """A progress bar with the interface that pooch expects."""
 
     total = 0
     """bytes; 0 where the server does not say"""
@@ -52,19 +52,19 @@ class _Bar:
         self._task = bar.add_task(f"downloading {name}", total=None, unit="MB")
 
     def update(self, size: int) -> None:
-        """Show that so many bytes more have come."""
+        """Advance the bar by `size` bytes."""
         self._bar.update(self._task, total=self.total / 1e6 or None, advance=size / 1e6)
 
     def reset(self) -> None:
-        """Begin anew: the last piece was counted as a whole one."""
+        """Reset the bar to 0: the last piece was counted as a whole one."""
         self._bar.update(self._task, completed=0)
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing: there is nothing to release."""
 
 
 def _reason(error: OSError) -> str:
-    """Return the innermost words of what went wrong, in a line."""
+    """Return the innermost cause of an error, in one line."""
     import requests
 
     if isinstance(error, requests.HTTPError) and error.response is not None:
@@ -77,7 +77,7 @@ def _reason(error: OSError) -> str:
 
 
 def main(urls_and_files: list[str]) -> None:
-    """Download one after the other. Raises OSError."""
+    """Download the files one after the other. Raises OSError."""
     for url, file in zip(urls_and_files[::2], urls_and_files[1::2], strict=True):
         fetch(url, Path(file))
         sys.stdout.write(f"{file}\n")

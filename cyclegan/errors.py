@@ -1,4 +1,4 @@
-"""Mistakes that a person can mend, told in one line."""
+"""Errors that the user can fix, each told in one line, and helpers to word them."""
 
 import shlex
 import shutil
@@ -10,9 +10,9 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """Something the user can put right; its text is one line: what, where, and the way out.
+    """An error that the user can fix; its text is one line: what, where, and the way out.
 
-    `below` are lines that stand below it, such as a command to copy.
+    `below` are lines to print below it, such as a command to copy.
     """
 
     exit_code = 1
@@ -29,7 +29,7 @@ class UsageError(UserError):
 
 
 def in_words(error: BaseException) -> str:
-    """What an error says, in one line that is never empty."""
+    """Return the message of an error, in one line that is never empty."""
     said = getattr(error, "strerror", None) or str(error).strip()
     if isinstance(error, MemoryError):
         return f"not enough memory{said and f': {in_one_line(said.splitlines()[0])}'}"
@@ -37,7 +37,7 @@ def in_words(error: BaseException) -> str:
 
 
 def in_one_line(text: str) -> str:
-    """Return a text that others wrote in one line; of a very long one the sentences that fit."""
+    """Return a text in one line; a very long one is cut after the sentences that fit."""
     line = " ".join(text.split())
     if len(line) <= _LONG:
         return line
@@ -47,7 +47,7 @@ def in_one_line(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return the text with what would move a terminal's cursor, or end the line, spelt out."""
+    """Return the text with what would move a terminal's cursor, or end the line, escaped."""
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
     )
@@ -57,7 +57,7 @@ _LONG = 300  # letters: more is hardly read
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return ', perhaps you meant X', or nothing where no known name is near."""
+    """Return ', perhaps you meant X', or nothing if no known name is near."""
     matches = get_close_matches(name, list(known), n=1)
     return f", perhaps you meant {matches[0]}" if matches else ""
 
@@ -67,7 +67,7 @@ _BUILT_BY_OLDER = {"dashboard"} if sys.version_info < (3, 12) else set()
 
 
 def require_extra(what: str, extra: str, *packages: str) -> None:
-    """Raise UserError, with the way out, where one of `packages` is missing for `what`."""
+    """Raise UserError, with the way out, if one of the `packages` that `what` needs is missing."""
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
         raise UserError(f"{what}: needs {', '.join(missing)} ({install(extra)})")
@@ -84,7 +84,7 @@ def install(extra: str) -> str:
 
 
 def _pip() -> str:
-    """This environment's pip: by its name where that is what the shell finds."""
+    """Return the command of this environment's pip: its plain name if the shell finds that one."""
     here, found = Path(sys.executable), shutil.which("pip")
     if found is not None and Path(found).parent == here.parent:
         return "pip install"

@@ -1,4 +1,4 @@
-"""From a command line to settings; every mistake in it is one line."""
+"""Command-line parsing: flags become settings, and every mistake is told in one line."""
 
 import argparse
 import io
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Glance(argparse.ArgumentParser):
-    """Picks a few flags out of a command line before the rest of it is read."""
+    """A parser that picks a few flags out of a command line before the rest is read."""
 
     def __init__(self, values: Sequence[str] = (), switches: Sequence[str] = ()) -> None:
         super().__init__(add_help=False, allow_abbrev=False)
@@ -44,7 +44,7 @@ class Glance(argparse.ArgumentParser):
 
 @dataclass(frozen=True)
 class RunCommand:
-    """What `train` and `settings` are given."""
+    """The arguments of `train` and `settings`."""
 
     preset: tyro.conf.Positional[Path | None] = None
     """settings that differ from the defaults: a name (cyclegan settings --list has them), such as
@@ -63,9 +63,9 @@ class RunCommand:
 
 
 def preset_of(args: Sequence[str]) -> Path | None:
-    """The preset among the arguments: what comes before all flags, or ends in .toml.
+    """Return the preset among the arguments: the word before all flags, or one that ends in .toml.
 
-    Raises UsageError where the first is neither a preset's name nor a TOML file.
+    Raises UsageError if the first word is neither a preset's name nor a TOML file.
     """
     files = [arg for arg in args if arg.endswith(".toml") and not arg.startswith("-")]
     first = args[0] if args and not args[0].startswith("-") else None
@@ -75,9 +75,9 @@ def preset_of(args: Sequence[str]) -> Path | None:
 
 
 def defaults_of(args: Sequence[str]) -> Settings:
-    """What the flags among the arguments are laid over: their preset, or the defaults.
+    """Return the settings that the flags are laid over: those of their preset, or the defaults.
 
-    A preset that names no model is one of the --model among them. Raises UsageError.
+    A preset that names no model is for the --model among the flags. Raises UsageError.
     """
     preset = preset_of(args)
     model = Glance(["model"]).parse_known_args(args)[0].model
@@ -85,7 +85,7 @@ def defaults_of(args: Sequence[str]) -> Settings:
 
 
 def _no_preset(word: str) -> str:
-    """What is wrong with a word that stands where only a preset can."""
+    """Return what is wrong with a word that stands where only a preset can."""
     if word in presets():
         return f"{word}: the name of a preset comes before all flags"
     return (
@@ -95,7 +95,7 @@ def _no_preset(word: str) -> str:
 
 
 def parse_run(args: Sequence[str], defaults: Settings, *, prog: str, about: str) -> RunCommand:
-    """Lay typed flags over `defaults`. Raises UsageError."""
+    """Parse the flags of a run, laid over `defaults`. Raises UsageError."""
     refuse_classic(
         args,
         "train",
@@ -122,7 +122,7 @@ def parse_run(args: Sequence[str], defaults: Settings, *, prog: str, about: str)
 def parse(
     args: Sequence[str], kind: type[T], *, prog: str, about: str, default: T | None = None
 ) -> T:
-    """Read `args` as the fields of `kind`. Raises UsageError with the one line that says why."""
+    """Parse `args` as the fields of `kind`. Raises UsageError with the one line that says why."""
     shown = io.StringIO()
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands)
     extra: dict[str, Any] = {} if default is None else {"default": default}
@@ -154,8 +154,8 @@ def refuse_classic(
 ) -> None:
     """Raise UsageError for a command line of the classic scripts, with what to type instead.
 
-    `words` are those that called one of its scripts, if they did: they alone are reason enough.
-    `check` raises UsageError where what is to be typed has further mistakes, which are told too.
+    `words` are those that called a classic script, if any: they alone are reason enough. `check`
+    raises UsageError if what is to be typed has further mistakes, which are told too.
     """
     prog = prog or f"cyclegan {command}"
     found = classic_flags.rewrite(args, classic_flags.RULES[command])
@@ -176,7 +176,7 @@ def refuse_classic(
 
 
 def _mistakes(args: Sequence[str], check: Callable[[Sequence[str]], object]) -> list[str]:
-    """What is wrong with a rewritten command line, in a line of its own."""
+    """Return what is wrong with a rewritten command line: one line, or none."""
     try:
         check(args)
     except UsageError as error:
@@ -207,7 +207,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def _refuse_csv(args: Sequence[str], prog: str) -> None:
-    """Raise UsageError for a flag of earlier versions, with the command that does its work."""
+    """Raise UsageError for --csv of earlier versions, with the command that does its work."""
     typed = [arg for arg in args if any(_is_flag(arg, name) for name in ("csv", "no_csv"))]
     if typed:
         glance, _ = Glance(["name", "checkpoints_dir"]).parse_known_args(args)
@@ -220,7 +220,7 @@ def _refuse_csv(args: Sequence[str], prog: str) -> None:
 
 
 def _refuse_other_kinds(args: Sequence[str], settings: Settings) -> None:
-    """A flag of another generator or discriminator than the chosen one says whose it is."""
+    """Raise UsageError for a flag of a generator or discriminator that is not the chosen one."""
     for part, (key, kinds) in KINDS.items():
         chosen = getattr(settings.recipe, part, None)
         if chosen is None:
@@ -234,7 +234,7 @@ def _refuse_other_kinds(args: Sequence[str], settings: Settings) -> None:
 
 
 def _refuse_other_models(args: Sequence[str], settings: Settings) -> None:
-    """A flag of another recipe than the chosen one says whose it is."""
+    """Raise UsageError for a flag of a recipe that is not the chosen one."""
     model = settings.recipe.model
     for kind in RECIPES.values():
         for _, key in flags_of(kind.settings()):
@@ -252,14 +252,14 @@ def _spellings(name: str) -> list[str]:
 
 
 def _negated(name: str) -> list[str]:
-    """How a switch is typed that is to be off."""
+    """Return the spellings that switch a flag off."""
     return [
         spelling.replace("--", f"--no{sign}", 1) for sign in "_-" for spelling in _spellings(name)
     ]
 
 
 def _one_line(box: str) -> str:
-    """The message and the suggested flag out of the framed text that tyro prints."""
+    """Extract the message and the suggested flag from the framed text that tyro prints."""
     box = _COLOURS.sub("", box)  # which it has in a terminal
     lines = [line.strip("│ ").strip() for line in box.splitlines()]
     lines = [line for line in lines if line and line[0] not in "╭╰"]

@@ -1,4 +1,4 @@
-"""Entries of the tables of networks: a name stands for a settings class and some of its values."""
+"""Kinds of networks by name, each a settings class with some of its values; strict validation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -9,7 +9,7 @@ from pydantic import ConfigDict
 
 @dataclass(frozen=True)
 class Kind:
-    """One name that a flag such as `--netG` takes."""
+    """A name that a flag such as `--netG` takes, and the settings that it stands for."""
 
     settings: Any
     """the settings class, made by pydantic's dataclass"""
@@ -17,7 +17,7 @@ class Kind:
     """what the name itself says, such as the number of blocks"""
 
     def over(self, current: Any, key: str) -> Any:
-        """Settings of this kind: what the name says, else what `current` says, else the defaults.
+        """Return settings of this kind: the name's values, else those of `current`, else defaults.
 
         `key` is the field that names the kind.
         """

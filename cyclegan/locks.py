@@ -1,6 +1,7 @@
-"""Locks on open files and folders, which the system lets go of with the process, however that ends.
+"""Locks on open files and folders, which the system releases when the process ends.
 
-Some file systems have none, and Windows has none of this kind: each user says what that means.
+Some file systems have no locks, and Windows has none of this kind: each caller says what that
+means.
 """
 
 import errno
@@ -12,9 +13,9 @@ from typing import IO
 def lock(
     file: IO[bytes] | int, *, shared: bool = False, wait: bool = False, at: int | None = None
 ) -> bool:
-    """Lock an open file or folder, or the byte `at` of a file; return whether nobody else has it.
+    """Lock an open file or folder, or the byte `at` of a file; return whether it was free.
 
-    Raises OSError where there are no locks.
+    Raises OSError if locks are not supported.
     """
     fcntl = _fcntl()
     way = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
@@ -29,7 +30,7 @@ def lock(
 
 
 def unlock(file: IO[bytes], *, at: int) -> None:
-    """Let others lock the byte `at`. Raises OSError where there are no locks."""
+    """Unlock the byte `at`. Raises OSError if locks are not supported."""
     fcntl = _fcntl()
     fcntl.lockf(file, fcntl.LOCK_UN, 1, at)
 

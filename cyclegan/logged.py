@@ -1,4 +1,4 @@
-"""What a logged value says of itself where it is made: its label, its chart and its scale."""
+"""Declarations of logged values: the label, the chart and the scale of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Logged:
-    """A value that is logged under its name, with a direction or a domain behind it if it has one.
+    """A logged value; a direction or a domain follows its name in the log if it has one.
 
-    Of a value that nobody declared its name says all.
+    A value that nobody declared is described by its name alone.
     """
 
     name: str
@@ -46,13 +46,13 @@ Catalogue = Mapping[str, Logged]
 
 
 def catalogue(*values: Logged) -> dict[str, Logged]:
-    """Put declared values into one table."""
+    """Return a table of declared values by their names."""
     return {value.name: value for value in values}
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A logged value, of one direction or domain if it has several, as loggers show it."""
+    """A logged value as loggers show it, of one direction or domain if it has several."""
 
     logged: Logged
     leader: Logged
@@ -68,7 +68,7 @@ class Curve:
 
     @classmethod
     def of(cls, name: str, known: Catalogue) -> "Curve":
-        """Find out what `name` stands for."""
+        """Return the curve of the logged value `name`, with the declarations in `known`."""
         side = next((side for side in _SIDES if name.endswith(f"_{side}")), "")
         stem = name.removesuffix(f"_{side}") if side else name
         logged = known.get(stem, Logged(stem))

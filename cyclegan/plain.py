@@ -1,4 +1,4 @@
-"""JSON and TOML out of files that anything may have happened to."""
+"""Readers of JSON, TOML and plain text that cope with files damaged in any way."""
 
 import codecs
 import json
@@ -17,27 +17,28 @@ _LONGEST = 1 << 24  # characters of a line
 
 
 class DamagedTextError(ValueError):
-    """What a text holds can't be used; its own text is one line that says why."""
+    """A text whose content can't be used; the message is one line that says why."""
 
 
 def from_json(content: bytes | str, *, names: bool = False) -> Any:
-    """What a JSON text holds. Raises DamagedTextError.
+    """Parse a JSON text. Raises DamagedTextError.
 
-    `names` takes file names of any bytes, as `os.fsdecode` gives them, for text.
+    `names` accepts file names of any bytes, as `os.fsdecode` gives them, as text.
     """
     return _read(content, json.loads, names)
 
 
 def from_toml(content: bytes | str) -> dict[str, Any]:
-    """The tables of a TOML text. Raises DamagedTextError."""
+    """Parse a TOML text into its tables. Raises DamagedTextError."""
     table: dict[str, Any] = _read(content, tomllib.loads, names=False)
     return table
 
 
 def json_lines(path: Path, *, names: bool = False) -> Iterator[Any]:
-    """What each line of a file holds, None where it is damaged; nothing where there is no file.
+    """Yield the content of each line of a file, None if damaged; nothing if there is no file.
 
-    None too for a last line that doesn't end: more of it was to come. `names` as for `from_json`.
+    A last line without a line end is None too: more of it was to come. `names` is as for
+    `from_json`.
     """
     if not path.exists():
         return
@@ -50,7 +51,7 @@ def json_lines(path: Path, *, names: bool = False) -> Iterator[Any]:
 
 
 def check(value: Any, depth: int = 0, *, names: bool = False) -> None:
-    """Raise DamagedTextError for what no file of ours holds: such numbers, such nesting."""
+    """Raise DamagedTextError for numbers, nesting or letters that no file of ours holds."""
     if depth > DEEPEST:
         raise DamagedTextError(f"nested more than {DEEPEST} deep")
     if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
@@ -78,13 +79,13 @@ def _read(content: bytes | str, parse: Any, names: bool) -> Any:
 
 
 def _decoded(content: bytes) -> str:
-    """As UTF-8, or as what the mark at the beginning says: editors on Windows write it."""
+    """Decode as UTF-8, or as the byte-order mark says: editors on Windows write one."""
     marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     return content.decode("utf-16" if marked else "utf-8-sig")
 
 
 def _is_text(value: str, names: bool) -> bool:
-    """Whether it can be written; halves of a letter, which JSON can hold, can't."""
+    """Return whether a string can be encoded; halves of a letter, which JSON can hold, can't."""
     halves = {sign for sign in value if "\ud800" <= sign <= "\udfff"}
     return not halves or (names and all("\udc80" <= half <= "\udcff" for half in halves))
 
@@ -102,9 +103,9 @@ _LARGEST = 256 << 20  # bytes: nobody writes more by hand or by a script of name
 
 
 def read_text(path: Path) -> str:
-    """Return the text; bytes that are not UTF-8 are kept as `os.fsdecode` keeps them.
+    """Return the content of a text file; bytes that are not UTF-8 are kept as by `os.fsdecode`.
 
-    Raises UserError where it is no text, and OSError where it can't be read.
+    Raises UserError if the file is no text, and OSError if it can't be read.
     """
     with path.open("rb") as file:
         head = file.read(_HEAD)
@@ -121,7 +122,7 @@ def read_text(path: Path) -> str:
 
 
 def without_bytes(text: str) -> str:
-    """The same with bytes that were not UTF-8 read as Windows and Latin-1 write them."""
+    """Return the text with bytes that were not UTF-8 decoded as Windows-1252, else as Latin-1."""
     if text.isprintable() or not any("\udc80" <= letter <= "\udcff" for letter in text):
         return text
     content = text.encode("utf-8", "surrogateescape")
@@ -132,7 +133,7 @@ def without_bytes(text: str) -> str:
 
 
 def _encoding(head: bytes) -> str | None:
-    """By the mark, or by where the zeros of UTF-16 without one lie; None where it is no text."""
+    """Return the encoding, by the byte-order mark or UTF-16's zeros; None if it is no text."""
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
             return encoding

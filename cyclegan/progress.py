@@ -1,4 +1,4 @@
-"""What work that takes a while shows on stderr: bars on a terminal, else lines for a log."""
+"""Progress of long work on stderr: bars on a terminal, else lines for a log."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -44,9 +44,9 @@ _PERIOD = 300.0  # seconds that the speed is measured over: a single step may ta
 
 
 def progress_bar(*, transient: bool = False) -> Progress:
-    """What is done, how much of it, and the time left.
+    """Return a display of what is done, how much of it, and the time left.
 
-    Where stderr is no terminal, a line says so at a task's start, every 30 s, and at the end.
+    If stderr is no terminal, a line is printed at a task's start, every 30 s, and at the end.
     `transient` leaves nothing behind on a terminal, and no last line in a log.
     """
     console = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -55,16 +55,16 @@ def progress_bar(*, transient: bool = False) -> Progress:
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Show that something goes on whose end can't be foreseen."""
+    """Show that work of unknown length is in progress."""
     with progress_bar(transient=True) as bar:
         bar.add_task(what, total=None)
         yield
 
 
 def tracked(items: Sequence[T], what: str, unit: str = "", *, is_part: bool = False) -> Iterator[T]:
-    """The same items; what is shown meanwhile leaves nothing behind.
+    """Yield the items and show the progress meanwhile, which leaves nothing behind.
 
-    Of a part of other work nothing is shown unless it takes longer than a second.
+    With `is_part`, for part of other work, nothing is shown unless it takes longer than a second.
     """
     with progress_bar(transient=True) as bar:
         task = bar.add_task(what, total=len(items), unit=unit, is_part=is_part)
@@ -75,7 +75,10 @@ def tracked(items: Sequence[T], what: str, unit: str = "", *, is_part: bool = Fa
 
 @contextmanager
 def part(bar: Progress, whole: TaskID, what: str) -> Iterator[Callable[[float], None]]:
-    """A bar of its own for a step of `whole` that takes long; is told its share done, 0 to 1."""
+    """Show a bar of its own for a long step of `whole`; yield a function to tell its share done.
+
+    The share is from 0 to 1.
+    """
     task = bar.add_task(what, total=None, unit="%", is_part=True)
     bar.update(whole, step_began=bar.get_time())
     done = 0.0
@@ -95,7 +98,7 @@ def part(bar: Progress, whole: TaskID, what: str) -> Iterator[Callable[[float], 
 
 
 class _Bars(Progress):
-    """Bars that fit the terminal."""
+    """Progress as bars that fit the terminal."""
 
     def __init__(self, console: Console, *, transient: bool) -> None:
         columns = (_Name(console), BarColumn(), _Told(_amount), _Told(_time))
@@ -108,7 +111,7 @@ class _Bars(Progress):
 
 
 class _Lines(Progress):
-    """The same tasks, told in lines."""
+    """Progress as lines, for logs."""
 
     def __init__(self, console: Console, *, transient: bool) -> None:
         super().__init__(console=console, disable=True, speed_estimate_period=_PERIOD)
@@ -140,7 +143,7 @@ class _Lines(Progress):
 
 
 class _Name(ProgressColumn):
-    """What is done, in a third of the terminal; of long names the beginning and the end."""
+    """A column of descriptions, a third of the terminal wide; long names lose their middle."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(Column(no_wrap=True))
@@ -154,7 +157,7 @@ class _Name(ProgressColumn):
 
 
 class _Told(ProgressColumn):
-    """A text that is never cut."""
+    """A column of texts that are never cut."""
 
     def __init__(self, text: Callable[[Task], str]) -> None:
         super().__init__(Column(no_wrap=True))
@@ -165,7 +168,7 @@ class _Told(ProgressColumn):
 
 
 def _shortened(word: str, widest: int) -> str:
-    """A word of so many cells at the most: a name's ending says what it is."""
+    """Shorten a word to `widest` cells but keep its end: a name's ending says what it is."""
     if cell_len(word) <= widest:
         return word
     end = word[-8:]
@@ -178,7 +181,7 @@ def _is_shown(task: Task) -> bool:
 
 
 def _amount(task: Task) -> str:
-    """How much is done: "3/7 pictures", "45 %"; nothing where that is not known."""
+    """Return how much is done, such as "3/7 pictures" or "45 %"; empty if that is not known."""
     if task.total is None:
         return ""
     unit = task.fields.get("unit", "")
@@ -187,7 +190,7 @@ def _amount(task: Task) -> str:
 
 
 def _time(task: Task) -> str:
-    """The time left; the time it took, where nothing is left or a single step takes longer."""
+    """Return the time left; the time it took if nothing is left or a single step takes longer."""
     if task.finished:
         return f"in {format_duration(task.finished_time or 0)}"
     began, left = task.fields.get("step_began"), task.time_remaining
@@ -197,6 +200,6 @@ def _time(task: Task) -> str:
 
 
 def _line(task: Task) -> str:
-    """One task in a log."""
+    """Return the line of a task in a log."""
     told = (" " if task.finished else ", ").join(filter(None, (_amount(task), _time(task))))
     return printable(f"{task.description}: {told}" if told else task.description)

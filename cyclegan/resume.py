@@ -1,4 +1,4 @@
-"""Where a run goes on when its latest checkpoint is damaged or missing."""
+"""Starting points of a run: its newest sound checkpoint, or the weights of another file."""
 
 import contextlib
 import logging
@@ -32,7 +32,7 @@ DAMAGED = ".damaged"
 
 @dataclass(frozen=True)
 class Sound:
-    """The newest checkpoint of a run that is as it was saved."""
+    """The newest sound checkpoint of a run, and what is lost by going on from it."""
 
     path: Path
     checkpoint: Checkpoint
@@ -47,9 +47,9 @@ class Sound:
 
 
 def recover(run: Path) -> Checkpoint:
-    """The latest checkpoint of `run`; the newest sound one takes its place where it is not sound.
+    """Return the latest checkpoint of `run`; if it is not sound, the newest sound one replaces it.
 
-    Says which that is, and what is lost. Raises UserError where none is sound.
+    Logs which checkpoint that is, and what is lost. Raises UserError if none is sound.
     """
     found = newest_sound(run)
     if found.reason:
@@ -62,9 +62,9 @@ def recover(run: Path) -> Checkpoint:
 
 
 def newest_sound(run: Path) -> Sound:
-    """The latest checkpoint of `run`; the newest other one where that is damaged or missing.
+    """Return the latest checkpoint of `run`; the newest other one if it is damaged or missing.
 
-    Raises UserError where none is sound.
+    Raises UserError if none is sound.
     """
     latest = RunFolder(run).latest
     reason = f"{latest}: missing"
@@ -85,7 +85,7 @@ def newest_sound(run: Path) -> Sound:
 
 
 def _trainable(path: Path) -> Checkpoint:
-    """Load what a run can go on from. Raises DamagedError where it is not whole."""
+    """Load a checkpoint to resume training from. Raises DamagedError if it is not whole."""
     saved = checkpoint.load(path)
     missing = [name for name in ("optimizers", "pools", "random") if name not in saved.state]
     if missing:
@@ -94,7 +94,7 @@ def _trainable(path: Path) -> Checkpoint:
 
 
 def _restore(sound: Sound) -> None:
-    """Make it the latest checkpoint; the damaged one stays beside it under another name."""
+    """Make `sound` the latest checkpoint; the damaged one stays beside it under another name."""
     latest = RunFolder(sound.path.parent).latest
     with atomic_write(latest) as unfinished:
         unfinished.unlink()
@@ -107,7 +107,7 @@ def _restore(sound: Sound) -> None:
 
 
 def _newest_first(run: Path) -> list[Path]:
-    """All checkpoints but the latest that say how far they are; the order of names among equals."""
+    """Return all readable checkpoints but the latest, newest first; ties in the order of names."""
     folder = RunFolder(run)
     paths = [folder.checkpoint(name) for name in folder.saved() if name != LATEST]
     images = {path: reached for path in paths for reached in _images(path)}
@@ -115,21 +115,21 @@ def _newest_first(run: Path) -> list[Path]:
 
 
 def _reached(run: Path) -> int:
-    """Images that the run had seen, by its damaged checkpoint and by its log."""
+    """Return how many images the run had seen, by its damaged checkpoint and by its log."""
     logged = (record.position.images for record in read_records(RunFolder(run).losses))
     return max((*_images(RunFolder(run).latest), *logged), default=0)
 
 
 def _images(path: Path) -> Iterator[int]:
-    """Images that a checkpoint had seen, if that much of it is sound."""
+    """Yield how many images a checkpoint had seen, if that much of it is sound."""
     with contextlib.suppress(UserError):
         yield checkpoint.load(path, mapped=True).position.images
 
 
 def check_size(settings: Settings, resume: Checkpoint) -> None:
-    """Raise UserError where the networks of `settings` take more memory than those that were saved.
+    """Raise UserError if the networks of `settings` take more memory than the saved weights.
 
-    What a file says of its networks may be anything; its weights are no larger than the file.
+    A file may claim any networks; its weights are no larger than the file.
     """
     with torch.device("meta"):
         built = settings.recipe.networks_of(settings.networks)
@@ -147,7 +147,7 @@ def check_size(settings: Settings, resume: Checkpoint) -> None:
 
 
 def take_up(state: TrainingState, resume: Checkpoint, device: torch.device, path: Path) -> None:
-    """Take the state from a checkpoint. Raises UserError where it is another run's."""
+    """Load the training state of a checkpoint. Raises UserError if it is another run's."""
     try:
         state.load_state_dict(resume.state, device)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -163,23 +163,24 @@ def take_up(state: TrainingState, resume: Checkpoint, device: torch.device, path
 
 @dataclass(frozen=True)
 class Initial:
-    """The weights of one network, and the file they are from."""
+    """The initial weights of one network, and the file they are from."""
 
     weights: Mapping[str, Tensor]
     path: Path
 
     def __post_init__(self) -> None:
-        """Raises UserError where training would begin with what is no number."""
+        """Raise UserError if a weight is NaN or infinite."""
         broken = [key for key, tensor in self.weights.items() if not tensor.isfinite().all()]
         if broken:
             raise UserError(f"{self.path}: NaN or infinite ({broken[0]}): give other weights")
 
 
 def initial_weights(source: Path, *, trust_code: bool) -> dict[str, Initial]:
-    """What `source` holds, by our names of the networks.
+    """Load the networks that `source` holds, by our names.
 
-    It is a run's folder, a folder of the classic's files, a checkpoint, or a file of other scripts
-    with one network or several. Programs are opened only with `trust_code`. Raises UserError.
+    `source` is a run's folder, a folder of the classic scripts' files, a checkpoint, or a file of
+    other scripts with one network or several. Programs are opened only with `trust_code`. Raises
+    UserError.
     """
     if source.is_dir() and not RunFolder(source).saved():
         return {
@@ -198,10 +199,10 @@ def initial_weights(source: Path, *, trust_code: bool) -> dict[str, Initial]:
 
 
 def _named(content: Any, path: Path) -> dict[str, Mapping[str, Tensor]]:
-    """The networks of a file of other scripts; one alone may be named by the file.
+    """Return the networks of a file of other scripts by our names; the file may name a single one.
 
-    A generator that nothing names is that of the direction that is trained: published weights are
-    one generator, latest_net_G.pth.
+    A generator without a name is that of the trained direction: published weights are a single
+    generator, latest_net_G.pth.
     """
     found = classic.every(content, path)
     named: dict[str, Mapping[str, Tensor]] = {}
@@ -220,7 +221,7 @@ def _named(content: Any, path: Path) -> dict[str, Mapping[str, Tensor]]:
 
 
 def take_in(recipe: Recipe, given: Mapping[str, Initial]) -> None:
-    """Load what there is, and tell what starts fresh. Raises UserError where nothing fits."""
+    """Load the given weights, and warn which networks start fresh. Raises UserError on a misfit."""
     networks = recipe.state.networks
     taken = [name for name in networks if name in given]
     source = next(iter(given.values())).path
@@ -242,7 +243,7 @@ def take_in(recipe: Recipe, given: Mapping[str, Initial]) -> None:
 
 
 def _learning_alone(phases: Sequence[Phase]) -> str:
-    """What learns before the rest does, and for how many steps."""
+    """Return which phases learn before the others do, and for how many steps, in words."""
     warmup = max(phase.begins for phase in phases)
     first = " and ".join(phase.name for phase in phases if not phase.begins)
     return f", and for {warmup} steps the {first} learn alone" if warmup else ""

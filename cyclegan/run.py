@@ -1,4 +1,4 @@
-"""A run: its settings, the names in its folder, where in it one is, and who trains it."""
+"""A run: its settings, the names in its folder, its position, and the lock of its trainer."""
 
 import dataclasses
 import re
@@ -20,7 +20,7 @@ FolderDirection = Literal["AtoB", "BtoA"]
 
 @dataclass(frozen=True, config=STRICT)
 class RunSettings:
-    """Which run it is, where it is kept and what computes it."""
+    """Settings of the run itself: its name and folder, direction, seed and device."""
 
     name: str = "cyclegan"
     """name of the run, and of its folder in checkpoints_dir"""
@@ -41,12 +41,12 @@ class RunSettings:
         return self.checkpoints_dir / self.name
 
     def check(self) -> None:
-        """Raise UsageError where the name is no name of a folder."""
+        """Raise UsageError if the name can't be that of a folder."""
         check_name(self.name)
 
 
 def check_name(name: str) -> None:
-    """Raise UsageError where a run's name is no name of a folder."""
+    """Raise UsageError if a run's name can't be that of a folder."""
     if name in ("", ".", "..") or any(sign in name for sign in "/\\\0"):
         raise UsageError(
             f"--name {name!r}: a plain name without a path; "
@@ -56,7 +56,7 @@ def check_name(name: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Position:
-    """A place between two steps."""
+    """A position in training, between two steps."""
 
     epoch: int = 1
     """the epoch in progress, counted from 1"""
@@ -69,20 +69,20 @@ class Position:
         return f"epoch {self.epoch}, {self.images:,} images"
 
     def after(self, batch: int) -> "Position":
-        """The place a batch of so many images later."""
+        """Return the position after a batch of `batch` images."""
         return dataclasses.replace(
             self, images_in_epoch=self.images_in_epoch + batch, images=self.images + batch
         )
 
     def next_epoch(self) -> "Position":
-        """The start of the next epoch."""
+        """Return the position at the start of the next epoch."""
         return dataclasses.replace(self, epoch=self.epoch + 1, images_in_epoch=0)
 
     def passed(self, earlier: "Position", every: int) -> bool:
-        """Whether a multiple of `every` images lies after `earlier` and not after this place.
+        """Return whether a multiple of `every` images was reached after `earlier`, up to here.
 
-        Counted this way nothing is skipped where the batch size doesn't divide the frequency.
-        `every` 0 is never.
+        Counted this way, nothing is skipped if the batch size doesn't divide the frequency. `every`
+        0 means never.
         """
         return every > 0 and self.images // every > earlier.images // every
 
@@ -93,76 +93,76 @@ LATEST, PREVIOUS, BEST = "latest", "previous", "best"
 
 @dataclasses.dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run: the one owner of the names in it."""
+    """The folder of one run, and the only owner of the names in it."""
 
     path: Path
 
     @property
     def lock(self) -> Path:
-        """Held by the process that trains the run."""
+        """Lock file, held by the process that trains the run."""
         return self.path / ".lock"
 
     @property
     def settings(self) -> Path:
-        """The resolved settings."""
+        """File of the resolved settings."""
         return self.path / "settings.toml"
 
     @property
     def run_info(self) -> Path:
-        """How far the run goes, and how far it is saved."""
+        """File that tells how far the run goes, and how far it is saved."""
         return self.path / "journey.json"
 
     @property
     def losses(self) -> Path:
-        """All that was logged, a line for each record."""
+        """Log of all values, a line for each record."""
         return self.path / "losses.jsonl"
 
     @property
     def table(self) -> Path:
-        """The same for spreadsheets."""
+        """Log of all values, for spreadsheets."""
         return self.path / "losses.csv"
 
     @property
     def report(self) -> Path:
-        """The page that needs no server."""
+        """HTML report that needs no server."""
         return self.path / "report.html"
 
     @property
     def evaluations(self) -> Path:
-        """What `cyclegan evaluate` found."""
+        """Results of `cyclegan evaluate`."""
         return self.path / "evaluation.json"
 
     @property
     def pictures(self) -> Path:
-        """A folder for each kind of grid."""
+        """Folder of pictures, with a folder for each kind of grid."""
         return self.path / "pictures"
 
     @property
     def tensorboard(self) -> Path:
-        """Events for TensorBoard."""
+        """Folder of TensorBoard's events."""
         return self.path / "tensorboard"
 
     @property
     def wandb(self) -> Path:
-        """What Weights & Biases keeps."""
+        """Folder of Weights & Biases."""
         return self.path / "wandb"
 
     @property
     def wandb_id(self) -> Path:
-        """By which Weights & Biases knows the run."""
+        """File with the id of the run at Weights & Biases."""
         return self.path / "wandb_id.txt"
 
     @property
     def latest(self) -> Path:
-        """The checkpoint that training goes on from."""
+        """Checkpoint that training goes on from."""
         return self.checkpoint(LATEST)
 
     def checkpoint(self, epoch: str) -> Path:
-        """The file of `epoch`: 'latest', 'previous', 'best' or a number."""
+        """Return the checkpoint file of `epoch`: 'latest', 'previous', 'best' or a number."""
         return self.path / (f"{epoch}.pt" if epoch in _NAMED else f"epoch_{epoch}.pt")
 
     def saved(self) -> list[str]:
-        """Return the checkpoints that are there, as `checkpoint` takes them."""
+        """Return the names of the saved checkpoints, as `checkpoint` takes them."""
         named = [name for name in _NAMED if self.checkpoint(name).is_file()]
         return named + [str(number) for number in self.saved_epochs()]
 
@@ -173,11 +173,11 @@ class RunFolder:
         return sorted(int(name[1]) for name in names if name)
 
     def newest(self) -> str:
-        """Return what stands for the run as far as it is trained: 'previous' for a lost latest."""
+        """Return the name of the newest checkpoint: 'latest', or 'previous' if that is lost."""
         return PREVIOUS if self.saved()[:1] == [PREVIOUS] else LATEST
 
     def check(self) -> None:
-        """Raise UserError, naming the runs beside it, where there is no such folder."""
+        """Raise UserError, naming the runs beside it, if the folder does not exist."""
         if not self.path.is_dir():
             others = sorted(self.path.parent.glob("*/"))
             runs = [path.name for path in others if RunFolder(path).run_info.exists()]
@@ -185,11 +185,11 @@ class RunFolder:
             raise UserError(f"{self.path}: no such run{there}")
 
     def is_run(self) -> bool:
-        """Whether a run is, or was, trained here."""
+        """Return whether a run is, or was, trained here."""
         return any(mark.exists() for mark in (self.run_info, self.settings, self.latest))
 
     def is_fresh(self) -> bool:
-        """Whether a new run may begin here: what ended before its first save may be replaced."""
+        """Return whether a new run may begin here; what ended before its first save is replaced."""
         beginnings = {
             *(self.lock, self.settings, self.run_info, self.losses, self.table, self.report),
             *(self.pictures, self.tensorboard, self.wandb, self.wandb_id),
@@ -198,7 +198,7 @@ class RunFolder:
         return all(path in beginnings or path.match(f".*{UNFINISHED}") for path in there)
 
     def remove_unfinished(self) -> None:
-        """Remove what a killed training was writing; only the one that trains may call it."""
+        """Remove what a killed training was writing; only the process that trains may call this."""
         for folder in (self.path, *self.pictures.glob("*/")):
             remove_unfinished(folder)
 
@@ -212,10 +212,10 @@ _PATIENCE = 0.5
 
 @contextmanager
 def only_trainer(folder: Path) -> Iterator[None]:
-    """Hold the run in `folder`. Raises UserError where another process trains it.
+    """Hold the lock of the run in `folder`. Raises UserError if another process trains it.
 
-    The system lets go of it with the process, however that ends, and loading processes which
-    outlive a killed trainer do not hold the run.
+    The system releases the lock when the process ends, however it ends; loading processes that
+    outlive a killed trainer do not hold it.
     """
     import filelock
 
@@ -233,7 +233,7 @@ def only_trainer(folder: Path) -> Iterator[None]:
 
 
 def is_trained(folder: Path) -> bool:
-    """Whether a process trains the run in `folder`, as far as this system can tell."""
+    """Return whether a process trains the run in `folder`, as far as this system can tell."""
     try:
         with RunFolder(folder).lock.open("rb") as file:
             return not lock(file, shared=True)

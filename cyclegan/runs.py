@@ -1,4 +1,4 @@
-"""The runs of a checkpoints folder, by their logs: without torch, so that asking takes moments."""
+"""Overview of the runs in a checkpoints folder by their logs: fast, as torch is not imported."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ State = Literal["running", "finished", "stopped"]
 
 @dataclass(frozen=True)
 class BestFigure:
-    """The best progress while training, the mean of both directions."""
+    """The best progress measured while training, as the mean of both directions."""
 
     value: float
     images: int
@@ -32,7 +32,7 @@ _BEST = {"quality_best": "progress", "kid_best": "KID"}
 
 @dataclass(frozen=True)
 class RunSummary:
-    """How far one run is."""
+    """The state and the progress of one run."""
 
     name: str
     state: State
@@ -48,26 +48,26 @@ class RunSummary:
 
     @property
     def progress(self) -> float | None:
-        """Share of what is planned, in [0, 1]."""
+        """Share of the planned images that was seen, in [0, 1]; None if the plan is not known."""
         return min(1.0, self.images / max(1, self.planned)) if self.planned is not None else None
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
-        """Name, state, images, progress and best figure, as people read them."""
+        """Cells of a table: name, state, images, progress and best figure."""
         seen = f"{self.images:,}" + (f" of {self.planned:,}" if self.planned is not None else "")
         share = "not known" if self.progress is None else f"{self.progress:.0%}"
         return self.name, self.state, seen, share, str(self.best or "none yet")
 
 
 def list_runs(checkpoints_dir: Path) -> list[RunSummary]:
-    """All runs in a folder, the one with the latest sign of life first."""
+    """Return all runs in a folder, the one with the latest sign of life first."""
     folders = [path for path in checkpoints_dir.glob("*/") if not path.name.startswith(".")]
     runs = [folder for folder in folders if RunFolder(folder).is_run()]
     return sorted(map(summarize, runs), key=lambda run: (-run.updated, run.name))
 
 
 def summarize(folder: Path) -> RunSummary:
-    """The run in `folder`; what is damaged or missing of its logs is left out."""
+    """Summarize the run in `folder`; damaged or missing parts of its logs are left out."""
     newest, measured = newest_and_holding(RunFolder(folder).losses, *_BEST)
     run_info, running = _run_info(folder), is_trained(folder)
     finished = run_info is not None and _is_finished(folder, run_info)
@@ -92,19 +92,19 @@ def _run_info(folder: Path) -> RunInfo | None:
 
 
 def _is_finished(folder: Path, run_info: RunInfo) -> bool:
-    """Whether it came to its end; by its checkpoints where an earlier version trained it."""
+    """Return whether a run came to its end; earlier versions tell by the last checkpoint."""
     return run_info.finished or RunFolder(folder).checkpoint(f"{run_info.last_epoch}").exists()
 
 
 def _saved(run_info: RunInfo, logged: int, finished: bool) -> int:
-    """Images that its newest checkpoint had seen; about as many where it is not noted."""
+    """Return how many images the newest checkpoint had seen; estimated if that is not recorded."""
     if run_info.reached is not None:
         return run_info.reached.images
     return run_info.images if finished else logged
 
 
 def _best(measured: Sequence[Record]) -> BestFigure | None:
-    """The best value so far is the newest; it was measured where it stands first."""
+    """Return the best value so far, the newest one, measured where it was logged first."""
     if not measured:
         return None
     (name,) = _BEST.keys() & measured[-1].values.keys()
@@ -114,6 +114,6 @@ def _best(measured: Sequence[Record]) -> BestFigure | None:
 
 
 def _updated(folder: Path) -> float:
-    """When its log grew, or the folder changed where there is none."""
+    """Return when the log last grew; when the folder changed if there is no log."""
     log = RunFolder(folder).losses
     return (log if log.exists() else folder).stat().st_mtime

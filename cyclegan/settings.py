@@ -31,7 +31,8 @@ from cyclegan.training import QualitySettings, TrainingSettings
 class Settings:
     """All settings of a run, grouped by the part that each belongs to.
 
-    In a preset the recipe's parts are tables beside the others, and its name is `model` of [run].
+    In a preset the recipe's parts are tables beside the others, and the recipe's name is `model` of
+    [run].
     """
 
     run: RunSettings = field(default_factory=RunSettings)
@@ -44,7 +45,7 @@ class Settings:
     loggers: LoggerSettings = field(default_factory=LoggerSettings)
 
     def check(self) -> None:
-        """Raise UsageError where settings contradict each other."""
+        """Raise UsageError if settings contradict each other."""
         for key, value in _flat(self).items():
             if isinstance(value, int) and value > plain.LARGEST:
                 raise UsageError(f"--{key.partition('.')[2]}: a number that is too large")
@@ -67,14 +68,14 @@ class Settings:
             )
 
     def anchored(self) -> "Settings":
-        """Return the same with absolute paths, which hold in any working folder."""
+        """Return the settings with absolute paths, which hold in any working folder."""
         return self._with_paths(_anchored)
 
     def found_from(self, folder: Path) -> "Settings":
-        """Return the settings of the run that is in `folder`, its paths led to where things are.
+        """Return the settings of the run in `folder`, with paths updated if the run was moved.
 
-        What is not where it was is looked for beside the run, as far from it as it was before: so a
-        whole tree can be moved.
+        A path that is missing is looked for in the same place relative to the run, so that a whole
+        tree can be moved.
         """
         before = self.run.folder
         return self._with_paths(lambda path: _led(path, before, folder)).anchored()
@@ -84,12 +85,12 @@ class Settings:
         return changed
 
     def table(self) -> dict[str, Any]:
-        """The settings as plain builtins, grouped by part; what is not set is left out."""
+        """Return the settings as plain builtins, grouped by part; what is not set is left out."""
         plain = RootModel[Settings](self).model_dump(mode="json", exclude_none=True)
         return _by_table(plain)
 
     def of_model(self, model: str, source: str) -> "Settings":
-        """Return those of another model, with what both know as it is here.
+        """Return the settings of another model, with the values of keys that both models have.
 
         Raises UsageError, naming `source` and the models there are.
         """
@@ -99,7 +100,7 @@ class Settings:
         return from_record(table | {"run": table["run"] | {"model": model}}, source)
 
     def of_kind(self, part: str, name: str, source: str) -> "Settings":
-        """Return the same with another kind of a part of its recipe. Raises UsageError."""
+        """Return the settings with another kind of a part of the recipe. Raises UsageError."""
         if not hasattr(self.recipe, part):
             key, _ = KINDS[part]
             raise UsageError(f"{source} {goes_with(_models_with(part, key), self.recipe.model)}")
@@ -131,40 +132,38 @@ FIXED = (
 
 
 def from_table(table: Mapping[str, Any], source: str, model: str | None = None) -> Settings:
-    """Build settings from plain builtins grouped by part, defaults for what is left out.
+    """Build settings from plain builtins grouped by part, with defaults for what is left out.
 
-    `model` is the one that a table which names none is for. Keys of other models are passed over
-    where they say what is the default there. Raises UsageError, naming `source`, the key, what is
-    accepted and the nearest match.
+    `model` is used if the table names none. Keys of other models are skipped if they hold the
+    default. Raises UsageError, naming `source`, the key, what is accepted and the nearest match.
     """
     return _read(table, source, model, recorded=False)
 
 
 def from_record(table: Mapping[str, Any], source: str) -> Settings:
-    """Build settings from what a run wrote: there, keys of other models are passed over.
+    """Build settings from what a run wrote; keys of other models are skipped.
 
-    Earlier versions wrote those of all models. Raises UsageError as `from_table` does.
+    Earlier versions wrote the keys of all models. Raises UsageError as `from_table` does.
     """
     return _read(table, source, None, recorded=True)
 
 
 def presets() -> dict[str, Path]:
-    """The presets that come with the package, by their names: the checkout's options/."""
+    """Return the presets that come with the package, by their names: the checkout's options/."""
     return {path.stem: path for path in sorted(Path(__file__).with_name("options").glob("*.toml"))}
 
 
 def load_preset(preset: Path | str, model: str | None = None) -> Settings:
-    """Read a preset: one that comes with the package by its name, any TOML file by its path.
+    """Load a preset: one that comes with the package by its name, any TOML file by its path.
 
-    `model` is the one that a preset which names none is for. Raises UsageError, naming the file
-    and the key.
+    `model` is used if the preset names none. Raises UsageError, naming the file and the key.
     """
     path = presets().get(str(preset), Path(preset))
     return from_table(_toml(path), str(path), model)
 
 
 def load_record(path: Path) -> Settings:
-    """Read the settings that a run keeps in its folder. Raises UsageError."""
+    """Load the settings that a run keeps in its folder. Raises UsageError."""
     return from_record(_toml(path), str(path))
 
 
@@ -187,7 +186,7 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def of_kind(part: str, name: str, current: Any, source: str) -> Any:
-    """The settings of a part as the kind called `name`, with what `current` says of the same keys.
+    """Return a part's settings as the kind `name`, with the values of `current` for shared keys.
 
     Raises UsageError, naming `source` and the kinds there are.
     """
@@ -200,9 +199,9 @@ def of_kind(part: str, name: str, current: Any, source: str) -> Any:
 
 
 def changes(old: Settings, new: Settings) -> Iterator[tuple[str, Any, Any]]:
-    """Dotted key, old and new value of every setting that differs.
+    """Yield the dotted key, old and new value of every setting that differs.
 
-    Of another model, keys that it does not have are left out.
+    If the models differ, keys that the new one does not have are left out.
     """
     before, after = _flat(old.of_model(new.recipe.model, "")), _flat(new)
     before["run.model"] = old.recipe.model
@@ -212,13 +211,13 @@ def changes(old: Settings, new: Settings) -> Iterator[tuple[str, Any, Any]]:
 
 
 def is_fixed(key: str, recipe: RecipeSettings) -> bool:
-    """Whether a dotted key can't change once a run of this recipe has begun."""
+    """Return whether a dotted key can't change once a run of this recipe has begun."""
     keys = (*FIXED, *recipe.fixed)
     return any(key == fixed or key.startswith(f"{fixed}.") for fixed in keys)
 
 
 def flags_of(recipe: RecipeSettings) -> Iterator[tuple[str, str]]:
-    """The part and the key of every setting of a recipe, of all kinds of its parts."""
+    """Yield the part and the key of every setting of a recipe, of all kinds of its parts."""
     for part in fields(cast(Any, recipe)):
         name, value = part.name, getattr(recipe, part.name)
         if not is_dataclass(value):
@@ -229,7 +228,7 @@ def flags_of(recipe: RecipeSettings) -> Iterator[tuple[str, str]]:
 
 
 def models_with(key: str) -> list[str]:
-    """The models that have a setting called so."""
+    """Return the models that have a setting called `key`."""
     return [name for name, keys in _keys_of_models().items() if key in {own for _, own in keys}]
 
 
@@ -243,7 +242,7 @@ def _models_with(part: str, key: str) -> list[str]:
 
 
 def goes_with(models: Sequence[str], model: str) -> str:
-    """Whose something is that the model of that name can't take."""
+    """Return the words that something goes with `models`, not with `model`."""
     return f"goes with --model {' or '.join(models)}, not {model}"
 
 
@@ -267,7 +266,7 @@ def _read(table: Mapping[str, Any], source: str, model: str | None, *, recorded:
 
 
 def _recipe(model: Any, source: str) -> RecipeSettings:
-    """The default settings of a recipe. Raises UsageError, naming those there are."""
+    """Return the default settings of a recipe. Raises UsageError, naming those there are."""
     if model not in RECIPES:
         raise UsageError(
             f"{source}: model {model!r}: unknown{suggest(str(model), RECIPES)}; "
@@ -280,7 +279,7 @@ def _recipe(model: Any, source: str) -> RecipeSettings:
 def _own(
     settings: Settings, name: str, given: Mapping[str, Any], source: str, *, recorded: bool
 ) -> Iterator[tuple[str, Any]]:
-    """The keys and values of one table that are this model's, but for what names a kind."""
+    """Yield the keys and values of a table that are this model's, but for what names a kind."""
     model, where = settings.recipe.model, f"{source}: [{name}]"
     known = [key.name for part in _parts(settings, name) for key in fields(part)]
     if not known and name not in {part for keys in _keys_of_models().values() for part, _ in keys}:
@@ -306,7 +305,7 @@ def _own(
 
 
 def _parts(settings: Settings, name: str) -> list[Any]:
-    """The parts whose values stand in the table of that name: all models', and the recipe's."""
+    """Return the parts whose values stand in the table `name`: all models', and the recipe's."""
     held = [getattr(of, name, None) for of in (settings, settings.recipe) if name != "recipe"]
     return [part for part in held if is_dataclass(part)]
 
@@ -325,7 +324,7 @@ def _default(model: str, name: str, key: str) -> Any:
 
 
 def _laid(of: Any, table: Mapping[str, Mapping[str, Any]], source: str) -> Any:
-    """The same with the values that a table has for each of its parts."""
+    """Return `of` with the values that a table has for each of its parts."""
     changed = {}
     for name in table.keys() & {part.name for part in fields(of)}:
         part = getattr(of, name)
@@ -336,7 +335,7 @@ def _laid(of: Any, table: Mapping[str, Mapping[str, Any]], source: str) -> Any:
 
 
 def _part(start: Any, values: dict[str, Any], where: str) -> Any:
-    """Lay the values of one part over what it is."""
+    """Lay `values` over the settings of one part. Raises UsageError."""
     try:
         plain.check(values)
         # By way of JSON: there a strict reader still takes a string for a path.
@@ -355,7 +354,7 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def _changed(part: Any, change: Callable[[Path], Path]) -> Any:
-    """A tree of settings with every path in it changed."""
+    """Return a tree of settings with every path in it changed."""
     if isinstance(part, Path):
         return change(part)
     if not is_dataclass(part):
@@ -365,7 +364,7 @@ def _changed(part: Any, change: Callable[[Path], Path]) -> Any:
 
 
 def _by_table(nested: dict[str, Any]) -> dict[str, Any]:
-    """Nested values as a preset groups them: the recipe's parts stand beside the others."""
+    """Group nested values as a preset does: the recipe's parts stand beside the others."""
     nested["run"]["model"] = nested["recipe"].pop("model")
     grouped: dict[str, Any] = {}
     for name, values in nested.items():
@@ -375,12 +374,12 @@ def _by_table(nested: dict[str, Any]) -> dict[str, Any]:
 
 
 def _anchored(path: Path) -> Path:
-    """Links stay as they are, but for `..`, which a link may lead elsewhere."""
+    """Return an absolute path; links stay as they are, except with `..`, which they may mislead."""
     return path.resolve() if ".." in path.parts else path.absolute()
 
 
 def _led(path: Path, before: Path, now: Path) -> Path:
-    """The path of a run that was in the folder `before` and is in `now`."""
+    """Return a path of the run that was in the folder `before` and is in `now`."""
     if is_there(path) or path.is_absolute() != before.is_absolute():
         return path
     beside = _anchored(now / os.path.relpath(path, before))

@@ -1,4 +1,4 @@
-"""One direction of the translation, as a value."""
+"""Translation of a batch in one direction, with its cycle and identity."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Convert = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Translation:
-    """What one direction made of a batch; all tensors (N, C, H, W) in [-1, 1]."""
+    """The images that one direction makes of a batch; all tensors (N, C, H, W) in [-1, 1]."""
 
     source: Tensor
     """real images of the domain that is translated"""
@@ -25,7 +25,7 @@ class Translation:
     """the target, put through the same generator; None where nothing asked for it"""
 
     def detach(self) -> "Translation":
-        """The same pictures without their graph."""
+        """Return the same images without their graph."""
         return Translation(
             self.source,
             self.target,
@@ -35,7 +35,7 @@ class Translation:
         )
 
     def pictures(self) -> dict[str, Tensor]:
-        """The pictures of this direction by the names a person reads."""
+        """Return the images of this direction by the names that people read."""
         named = {
             "real": self.source,
             "fake": self.fake,
@@ -55,10 +55,10 @@ def translate(
     identity: bool = True,
     together: bool = False,
 ) -> Translation:
-    """Translate `source` by `forward`; back again by `backward` and `target` too, if asked for.
+    """Translate `source` by `forward`; if asked for, back by `backward`, and `target` too.
 
     `source` and `target` are (N, C, H, W) in [-1, 1]; `together` puts both through `forward` in one
-    call where their sizes allow it. Zhu et al. 2017, sections 3.2 and 5.2.
+    call if their sizes allow it. Zhu et al. 2017, sections 3.2 and 5.2.
     """
     same: Tensor | None = None
     if identity:
@@ -71,9 +71,9 @@ def translate(
 def each_of(
     network: Convert, first: Tensor, second: Tensor, *, together: bool
 ) -> tuple[Tensor, Tensor]:
-    """What `network` makes of two batches, in one call where `together` and their sizes allow it.
+    """Apply `network` to two batches, in one call if `together` is set and their sizes allow it.
 
-    One call gives the same only where each image's result depends on no other image.
+    One call gives the same only if each image's result depends on no other image.
     """
     if not together or first.shape[1:] != second.shape[1:]:
         return network(first), network(second)

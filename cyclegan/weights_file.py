@@ -1,4 +1,4 @@
-"""What a file of weights is by its content, whatever it is called."""
+"""Kinds of weight files, told by their content: integrity checks, programs, and no weights."""
 
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,20 +17,20 @@ UNFOLDED = 4
 
 
 class ArchiveError(Exception):
-    """A file that torch did not write so, or that changed since; its text says how that shows."""
+    """An archive not as torch writes it, or changed since; the message says how that shows."""
 
 
 def is_archive(path: Path) -> bool:
-    """Whether torch would read `path` as an archive; files of old versions are bare pickles."""
+    """Return whether torch reads `path` as an archive; files of old versions are bare pickles."""
     with path.open("rb") as file:
         return file.read(4) == b"PK\3\4"
 
 
 def check_records(path: Path, *, data: bool) -> None:
-    """Compare the checksums of an archive's records, those of tensors only with `data`.
+    """Verify the checksums of an archive's records; tensors are included only with `data`.
 
-    Raises ArchiveError where one differs, or where a record is compressed, appears twice or
-    reaches beyond the file: memory and time are bounded by the size of the file.
+    Raises ArchiveError if one differs, or if a record is compressed, appears twice or reaches
+    beyond the file: memory and time are bounded by the size of the file.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -47,7 +47,7 @@ def check_records(path: Path, *, data: bool) -> None:
 
 
 def check_content(content: Any, path: Path) -> None:
-    """Raise ArchiveError where what was read from `path` would unfold to far more than it."""
+    """Raise ArchiveError if the content of `path` would unfold to far more than the file's size."""
     size = path.stat().st_size
     total = 0
     for count, (value, depth) in enumerate(_values(content)):
@@ -75,7 +75,7 @@ def _check_table(archive: zipfile.ZipFile, size: int) -> None:
 
 
 def _check_sum(archive: zipfile.ZipFile, record: zipfile.ZipInfo) -> None:
-    """Reading to the end compares it. Raises BadZipFile."""
+    """Read a record to its end, which verifies its checksum. Raises BadZipFile."""
     with archive.open(record) as stream:
         while stream.read(_PIECE):
             pass
@@ -85,7 +85,7 @@ _PIECE = 1 << 20
 
 
 def _values(content: Any) -> Iterator[tuple[Any, int]]:
-    """Every value within `content`, as often as it is referred to, and how deep it lies."""
+    """Yield every value within `content`, as often as it is referred to, and its depth."""
     waiting = [(content, 0)]
     while waiting:
         value, depth = waiting.pop()
@@ -97,7 +97,7 @@ def _values(content: Any) -> Iterator[tuple[Any, int]]:
 
 
 def _bytes(tensor: Tensor) -> int:
-    """Memory of a copy. Raises ArchiveError where that is more than what was stored of it."""
+    """Return the bytes of a tensor's copy. Raises ArchiveError if more than were stored."""
     if tensor.layout != torch.strided or tensor.device.type != "cpu":
         raise ArchiveError("a tensor is sparse or has no values")
     if tensor.nbytes > tensor.untyped_storage().nbytes():
@@ -114,9 +114,9 @@ SAFE = "checkpoints, .pth, .safetensors, .onnx and OpenVINO's .xml hold no code"
 
 
 def ending_of(path: Path) -> str:
-    """The ending that a file's content calls for; its own where the content says nothing.
+    """Return the ending that a file's content calls for; its own if the content says nothing.
 
-    A file that is missing goes by its name. Raises OSError where it can't be read.
+    A missing file goes by its name. Raises OSError if the file can't be read.
     """
     if path.is_file():
         with path.open("rb") as file:
@@ -129,7 +129,7 @@ def ending_of(path: Path) -> str:
 
 
 def check_trust(path: Path, *, trust_code: bool) -> None:
-    """Raise UserError where `path` is a program that nobody said to trust."""
+    """Raise UserError if `path` is a program and `trust_code` is not set."""
     program = PROGRAMS.get(ending_of(path))
     if program is not None and not trust_code:
         raise UserError(
@@ -139,7 +139,7 @@ def check_trust(path: Path, *, trust_code: bool) -> None:
 
 
 def other_than_weights(path: Path) -> str | None:
-    """What a file is that can't be weights, with the way out; None where nothing shows it."""
+    """Return what a file is that can't be weights, with the way out; None if nothing shows it."""
     with path.open("rb") as file:
         start = file.read(_START)
     if _is_safetensors(start, path):  # whose first byte may be anything
@@ -191,12 +191,12 @@ _OTHERS = {
 
 
 def _is_safetensors(start: bytes, path: Path) -> bool:
-    """Whether it begins with the length of a table, and the table."""
+    """Return whether a file begins with the length of a table, and the table."""
     return start[8:9] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
 
 
 def _names_in(path: Path) -> list[str] | None:
-    """Return the names in a zip archive; None where it is cut, or of a later kind than Python's."""
+    """Return the names in a zip archive; None if it is cut, or of a later kind than Python's."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
@@ -205,7 +205,7 @@ def _names_in(path: Path) -> list[str] | None:
 
 
 def _is_foreign_archive(path: Path) -> bool:
-    """Whether it holds nothing that torch writes."""
+    """Return whether a zip archive holds nothing that torch writes."""
     names = _names_in(path)
     return names is not None and not any(
         name.endswith((".pkl", "models/model.json", "archive_format")) for name in names
@@ -213,7 +213,7 @@ def _is_foreign_archive(path: Path) -> bool:
 
 
 def _of_archive(path: Path) -> str:
-    """Torch writes plain weights, TorchScript and graphs into zip archives alike."""
+    """Return the ending of a zip archive: torch writes weights, TorchScript and graphs as such."""
     names = _names_in(path)
     if names is None:  # the reader says so
         return path.suffix.lower()

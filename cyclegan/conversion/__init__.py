@@ -1,4 +1,4 @@
-"""Conversion: a trained generator makes image sets out of image sets."""
+"""Conversion of image sets with a trained generator: the settings of each part."""
 
 import dataclasses
 from pathlib import Path
@@ -27,7 +27,7 @@ else:  # the formats that can be written are those of the one table of them
 
 @dataclasses.dataclass(frozen=True)
 class Locations:
-    """Where pictures come from, and where what is made of them goes; perhaps behind URLs."""
+    """The input and the output of a conversion; either may be behind a URL."""
 
     source: Path
     target: Path
@@ -36,7 +36,7 @@ class Locations:
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Which files are converted, and to what format; none of it: all, to their own."""
+    """The files to convert, and their format; by default all files, in their own formats."""
 
     format: Format | None = None
     glob: str | None = None
@@ -71,7 +71,7 @@ class ModelChoice:
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How pictures are read for the generator."""
+    """Settings of how pictures are read for the generator."""
 
     load_size: int | None = None
     """pixels of the shorter side; None as they are"""
@@ -83,7 +83,7 @@ class Reading:
 
 @dataclass(frozen=True, config=STRICT)
 class ConvertSettings:
-    """The face of `cyclegan convert`; each part of the conversion takes one of its slices."""
+    """Settings of `cyclegan convert`; each part of the conversion takes a slice of them."""
 
     input: Path | None = None
     """folder of images and videos (with all folders below it), or one of them; s3://... and other
@@ -179,47 +179,47 @@ class ConvertSettings:
 
     @property
     def locations(self) -> Locations:
-        """Raises UsageError where there is no input, or no output."""
+        """The input and the output. Raises UsageError if one is missing."""
         if self.input is None:
             raise UsageError("missing --input (see cyclegan convert --help)")
         return Locations(self.input, self.target, self.overwrite)
 
     @property
     def target(self) -> Path:
-        """The output. Raises UsageError where there is none."""
+        """The output. Raises UsageError if there is none."""
         if self.output is None and self.name is None:
             raise UsageError("missing --output (see cyclegan convert --help)")
         return self.output or Path("results") / str(self.name)
 
     @property
     def selection(self) -> Selection:
-        """Which files, and to what."""
+        """The files to convert, and their format."""
         return Selection(self.format, self.glob, self.list, self.num_test)
 
     @property
     def model(self) -> ModelChoice:
-        """Which generator, and how it is computed."""
+        """The generator, and how it is computed."""
         names = {item.name for item in dataclasses.fields(ModelChoice)} - {"direction"}
         one_way = None if self.direction == "both" else self.direction
         return ModelChoice(**{name: getattr(self, name) for name in names}, direction=one_way)
 
     @property
     def reading(self) -> Reading:
-        """How pictures are read."""
+        """Settings of how pictures are read."""
         return Reading(self.load_size, self.range, self.batch_size)
 
     @property
     def tiling(self) -> Tiling:
-        """How large pictures are computed."""
+        """Settings of how large pictures are computed."""
         return Tiling(self.tile, self.scratch)
 
     @property
     def encoding(self) -> Encoding:
-        """How formats lose that lose something."""
+        """Settings of lossy formats."""
         return Encoding(self.quality, self.chroma, self.crf)
 
     def check(self) -> None:
-        """Raise UsageError unless one generator is named, and what it needs beside."""
+        """Raise UsageError unless one generator is named, with all that it needs."""
         if (self.name is None) == (self.weights is None) and not self.dry_run:
             raise UsageError("give either --name RUN or --weights FILE to convert with")
         if self.name is not None:
@@ -231,5 +231,5 @@ class ConvertSettings:
 
     @property
     def also_made(self) -> tuple[str, ...]:
-        """What is made beside the conversions, by name."""
+        """Names of what is made beside the conversions."""
         return tuple(self.also.split(",")) if self.also else ()

@@ -1,4 +1,4 @@
-"""How much of a conversion is taken over, and where."""
+"""Blending of input and conversion: how much of a conversion is taken over, and where."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,7 +16,7 @@ from cyclegan.errors import UsageError
 
 @dataclass(frozen=True)
 class BlockPosition:
-    """Where a block lies in its picture, in pixels."""
+    """The position of a block in its picture, in pixels."""
 
     height: int
     """of the whole picture"""
@@ -37,19 +37,19 @@ class Mask:
 
     @classmethod
     def read(cls, path: Path) -> "Mask":
-        """Read it as light and shade. Raises UserError where it can't be read."""
+        """Read a mask as light and shade. Raises UserError if it can't be read."""
         pixels = images.to_tensor(images.read(path, 1))[None] / 2 + 0.5
         return cls(path, sha256(pixels.numpy().tobytes()).hexdigest()[:16], pixels)
 
     def at(self, place: BlockPosition, height: int, width: int) -> Tensor:
-        """The share (1, height, width) of a block there, in [0, 1]."""
+        """Return the share (1, height, width) of the block at `place`, in [0, 1]."""
         whole = _scaled(self, place.height, place.width)
         return whole[:, place.top : place.top + height, place.left : place.left + width]
 
 
 @lru_cache(maxsize=1)  # a large picture comes in many blocks
 def _scaled(mask: Mask, height: int, width: int) -> Tensor:
-    """(1, height, width)"""
+    """Return the mask (1, height, width) scaled to a picture's size."""
     if mask.pixels.shape[2:] == (height, width):
         return mask.pixels[0]
     return functional.interpolate(mask.pixels, (height, width), mode="bilinear", antialias=True)[
@@ -59,7 +59,7 @@ def _scaled(mask: Mask, height: int, width: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Blend:
-    """Between the picture as it was and as the generator made it."""
+    """A blend of a picture as it was and as the generator made it."""
 
     strength: float = 1.0
     """0 is the input, 1 the conversion"""
@@ -72,12 +72,12 @@ class Blend:
 
     @property
     def key(self) -> str:
-        """What decides the pixels, in the words that folders of earlier versions know it by."""
+        """Text of all that decides the pixels, worded as in the digests of earlier versions."""
         kept = f"keep_luminance={self.keep_luminance}, keep_color={self.keep_color}"
         return f"Look(strength={self.strength}, {kept}, mask={self.mask})"
 
     def check(self, input_nc: int, output_nc: int) -> None:
-        """Raise UsageError where it needs channels that the generator hasn't."""
+        """Raise UsageError if the blend needs channels that the generator hasn't."""
         if self.strength != 1 and input_nc != output_nc:
             raise UsageError(
                 f"--strength {self.strength}: the generator makes {output_nc} channels of "
@@ -93,7 +93,7 @@ class Blend:
             raise UsageError(f"{flag} is for colour (3 channels to 3 channels)")
 
     def of(self, source: Tensor, made: Tensor, place: BlockPosition) -> Tensor:
-        """(..., C, h, w) as it was and as it was made, both in [-1, 1] -> in [-1, 1] and near.
+        """Blend `source` and `made`, (..., C, h, w) in [-1, 1]; the result may slightly exceed it.
 
         `place` is where this part of the picture lies.
         """
@@ -111,6 +111,9 @@ class Blend:
 
 
 def _luminance(colours: Tensor) -> Tensor:
-    """(..., 3, h, w) -> (..., 1, h, w), Rec. 601; adding it changes light alone."""
+    """Return the luminance of colours, (..., 3, h, w) -> (..., 1, h, w), by Rec. 601.
+
+    Adding it to colours changes light alone.
+    """
     weights = sent(torch.tensor([0.299, 0.587, 0.114]), colours.device).view(3, 1, 1)
     return (colours * weights).sum(-3, keepdim=True)

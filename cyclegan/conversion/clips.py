@@ -1,4 +1,4 @@
-"""Converts videos, frame by frame and segment by segment."""
+"""Conversion of videos, frame by frame and segment by segment."""
 
 import logging
 import shutil
@@ -37,10 +37,10 @@ _KEY = 12  # digits of what a clip's segments are made of
 
 @dataclass(frozen=True)
 class ClipConverter:
-    """Converts clip after clip with one generator, in constant memory.
+    """A converter of videos with one generator, in constant memory.
 
     Finished segments lie in a hidden folder beside the output until all are there: after an
-    interrupt, of whatever kind, the next run goes on from the last.
+    interrupt of any kind, the next run goes on from the last one.
     """
 
     translator: Translator
@@ -55,7 +55,7 @@ class ClipConverter:
     """what is to be made beside; of pictures only"""
 
     def __call__(self, todo: Sequence[Job], bar: Progress) -> list[str]:
-        """Return a line for each that failed, or is not whole."""
+        """Convert videos; return a line for each that failed, or is not whole."""
         failed: list[str] = []
         many = len(todo) > 1
         clips = bar.add_task("converting", total=len(todo), visible=many, unit="videos")
@@ -96,7 +96,7 @@ class ClipConverter:
             raise UserError(f"{damage}; what there was is in {job.target}")
 
     def _opened(self, job: Job) -> Clip:
-        """The clip, at the size that it is converted at and with the chroma that is asked for."""
+        """Return the clip at the size and with the chroma that it is converted to."""
         clip, shorter = open_clip(job.source), self.reading.load_size
         self.advice.look_at(job.source, clip.size)
         chroma = self.encoding.chroma or clip.colours.chroma
@@ -121,7 +121,7 @@ class ClipConverter:
             raise UserError(f"{job.source}: --also {also} is for pictures: leave it out")
 
     def _segments(self, job: Job) -> Segments:
-        """Those of the same input, model and options."""
+        """Return the segments of the same input, model and options."""
         origin = self.output.ledger.entry(job).origin
         key = sha256(str(origin).encode()).hexdigest()[:_KEY]
         folder = job.target.with_name(hidden_name(job.target.name, f".{key}.parts"))
@@ -137,7 +137,7 @@ class ClipConverter:
         bar: Progress,
         task: TaskID,
     ) -> None:
-        """Make the segments that are missing. Raises DamagedClipError after the last."""
+        """Write the segments that are missing. Raises DamagedClipError after the last."""
         dropped = segments.drop_damaged(steadied=self.temporal)
         if dropped:
             log.warning("%s: damaged segments of an earlier run are made again", job.target)
@@ -156,7 +156,7 @@ class ClipConverter:
     def _made(
         self, segments: Segments, clip: Clip, reader: Executor, damage: list[DamagedClipError]
     ) -> Iterator[Steadied]:
-        """Converted frames from where the segments end; why they end too early goes to `damage`."""
+        """Yield converted frames from where the segments end; damage found goes to `damage`."""
         steady = Stabilizer() if self.temporal else None
         memory = segments.memory() if steady else None
         coming = frames(clip, segments.last_time(clip))
@@ -189,7 +189,7 @@ class ClipConverter:
 
 
 def _advancing(frames: Iterator[Steadied], bar: Progress, task: TaskID) -> Iterator[Steadied]:
-    """The same frames; the bar shows each."""
+    """Yield the frames, advancing the bar by each."""
     for frame in frames:
         yield frame
         bar.advance(task)

@@ -1,4 +1,4 @@
-"""The images that a conversion takes: of which domain, and from which folder."""
+"""Input images of a conversion: their domain, their folder, and lists that name them."""
 
 import contextlib
 import csv
@@ -34,7 +34,7 @@ class Sides:
     """whether there is a generator for the way back"""
 
     def mixed_up(self, given: Path) -> bool:
-        """Whether `given` holds what comes out, by the folders or by its name (testB, valB)."""
+        """Return whether `given` holds what comes out, by the folders or its name (testB, valB)."""
         folder = given.parent if given.is_file() else given
         if _holds(self.source, folder):
             return False
@@ -45,9 +45,9 @@ class Sides:
 
 
 def test_images_of(model: ModelChoice, dataroot: Path | None) -> Path:
-    """The test images of what a generator converts; says which are taken.
+    """Return the test images of what a generator converts, and log which are taken.
 
-    `dataroot` is another data set than the one trained on. Raises UserError where there are none.
+    `dataroot` is another data set than the one trained on. Raises UserError if there are none.
     """
     sides = _sides(model, dataroot)
     if sides is None and dataroot is None:
@@ -59,7 +59,7 @@ def test_images_of(model: ModelChoice, dataroot: Path | None) -> Path:
 
 
 def tell_mixed_up(model: ModelChoice, given: Path, dataroot: Path | None) -> None:
-    """Say it where the input looks like what comes out."""
+    """Warn if the input looks like what the generator makes."""
     with contextlib.suppress(UserError):  # told when the generator is loaded
         sides = _sides(model, dataroot)
         if sides is not None and sides.mixed_up(given):
@@ -75,7 +75,10 @@ def _advice(given: Path, sides: Sides) -> str:
 
 
 def _test_images(sides: Sides) -> Path:
-    """Training images where there are no others. Raises UserError where there are none at all."""
+    """Return the folder of test images, or of training images if there are no others.
+
+    Raises UserError if there are none at all.
+    """
     train = sides.source
     found = folder_of_test_images(train)
     if not found.exists():
@@ -90,7 +93,7 @@ def _test_images(sides: Sides) -> Path:
 
 
 def _sides(model: ModelChoice, dataroot: Path | None) -> Sides | None:
-    """By what the run was trained on; None where nothing says it. Raises UserError."""
+    """Return the sides that the run was trained on; None if nothing says so. Raises UserError."""
     trained = _trained(model)
     if trained is None:
         return None if model.direction is None else _by_name(model.direction, dataroot)
@@ -105,7 +108,7 @@ def _sides(model: ModelChoice, dataroot: Path | None) -> Sides | None:
 
 
 def _trained(model: ModelChoice) -> Settings | None:
-    """What a checkpoint was trained with; None for other files."""
+    """Return the settings that a checkpoint was trained with; None for other files."""
     path = model.weights
     if model.name is not None:
         check_name(model.name)
@@ -121,20 +124,20 @@ def _trained(model: ModelChoice) -> Settings | None:
 
 
 def _by_name(direction: FolderDirection, dataroot: Path | None) -> Sides:
-    """By the names that data sets give their folders."""
+    """Return the sides by the names that data sets give their folders."""
     data = DataSettings(dataroot=dataroot or Path())
     source, target = data.folder("A"), data.folder("B")
     return Sides(direction, *((source, target) if direction == "AtoB" else (target, source)))
 
 
 def _holds(train: Path, folder: Path) -> bool:
-    """Whether `folder` is, or is below, one of training images or that of test images beside it."""
+    """Return whether `folder` is, or is below, that of training images or their test images."""
     places = (train, place_of_test_images(train))
     return any(folder.resolve().is_relative_to(place.resolve()) for place in places)
 
 
 def _domain(folder: Path) -> str:
-    """What a folder's name says beside the phase: b of testB, trainB and B_val."""
+    """Return what a folder's name says beside the phase: b of testB, trainB and B_val."""
     return re.sub(r"^(train|test|val)[-_ ]?|[-_ ]?(train|test|val)$", "", folder.name.lower())
 
 
@@ -147,9 +150,9 @@ _QUOTES = ('"', "'", "`")
 def listed(source: Path, file: Path) -> list[Path]:
     """Return the files below `source` that the lines of `file` name, each once, in their order.
 
-    A line may hold a path within `source` or an absolute one, quoted or not, with slashes of either
-    kind, as a cell of a table, and behind it a comment. What isn't there is returned, too: it fails
-    as a picture does. Raises UserError, naming the file and the line.
+    A line holds a path within `source` or an absolute one, quoted or not, with slashes of either
+    kind; it may be a cell of a table, and a comment may follow. Missing files are returned too, and
+    fail later as pictures do. Raises UserError, naming the file and the line.
     """
     if not file.exists():
         raise UserError(f"--list {file}: no such file")
@@ -175,7 +178,7 @@ def listed(source: Path, file: Path) -> list[Path]:
 
 
 def _there(source: Path, line: str) -> str | None:
-    """The reading of a line that names a file which is there, the most literal first."""
+    """Return the most literal reading of a line that names an existing file; None if none does."""
     readings = (reading for reading in _readings(line) if reading)
     return next((each for each in readings if os.path.isfile(source / each)), None)  # noqa: PTH113
 
@@ -195,7 +198,7 @@ _FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 
 
 def _meant(line: str) -> str | None:
-    """The name on a line whose file isn't there; None where the line is empty or a comment."""
+    """Return the name on a line whose file is missing; None for an empty line or a comment."""
     plain = line.strip()
     if not plain or plain.startswith("#"):
         return None
@@ -205,13 +208,13 @@ def _meant(line: str) -> str | None:
 
 
 def _is_heading(line: str) -> bool:
-    """Whether a table's first line says what its columns hold."""
+    """Return whether a table's first line says what its columns hold."""
     cells = _cells(line.strip()) or [line.strip()]
     return any(map(_HEADING.search, cells)) and not any(map(_ENDING.search, cells))
 
 
 def _cells(line: str) -> list[str]:
-    """Of a table's row; none where the line is no row."""
+    """Return the cells of a table's row; none if the line is no row."""
     for delimiter in ("\t", ";", ","):
         if delimiter in line:
             try:
@@ -228,7 +231,7 @@ def _unquoted(text: str) -> str:
 
 
 def _below(source: Path, given: str) -> Path | None:
-    """The same file by its path within `source`; None where it lies elsewhere."""
+    """Return the same file by its path within `source`; None if it lies elsewhere."""
     named = source / given
     for whole in (os.path.abspath, os.path.realpath):
         path, root = Path(whole(named)), Path(whole(source))

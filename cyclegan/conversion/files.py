@@ -1,4 +1,4 @@
-"""Which file becomes which."""
+"""Jobs of a conversion, each an input and its output, and the claims that processes lay to them."""
 
 import fnmatch
 import logging
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to convert."""
+    """One picture or video to convert."""
 
     source: Path
     target: Path
@@ -39,15 +39,15 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        """Whether its output is there; of a name that no file can have, it is not."""
+        """True if the output exists; False for a name that no file can have."""
         return os.path.isfile(self.target)  # noqa: PTH113
 
 
 def plan(locations: Locations, selection: Selection) -> list[Job]:
     """Pair every image below the input (or the input itself) with its place below the output.
 
-    The output mirrors the input; two inputs that would share a name keep their own ending within
-    it (a.jpg.png). Raises UserError where there is nothing to convert, or no place for it.
+    The output mirrors the input; inputs that would share a name keep their own ending within it
+    (a.jpg.png). Raises UserError if there is nothing to convert, or no place for it.
     """
     source, output = locations.source, locations.target
     if _is_named(locations):
@@ -71,24 +71,24 @@ def plan(locations: Locations, selection: Selection) -> list[Job]:
 
 
 def is_video(path: Path) -> bool:
-    """Whether it is called as videos are."""
+    """Return whether a file has the ending of a video."""
     return path.suffix.lower() in VIDEO
 
 
 def folder_of(locations: Locations) -> Path:
-    """The folder that outputs, and what is told of them, go to."""
+    """Return the folder that the outputs and their manifest go to."""
     return locations.target.parent if _is_named(locations) else locations.target
 
 
 def _is_named(locations: Locations) -> bool:
-    """Whether the output is a file: called as pictures or videos are, and made of one of them."""
+    """Return whether the output is a file: called as a picture or video, and made of one input."""
     output = locations.target
     called = is_video(output) or by_ending(output) is not None
     return called and locations.source.is_file() and not output.is_dir()
 
 
 def _named(source: Path, output: Path, format: Format | None) -> Job:
-    """One picture or video whose output is named."""
+    """Return the job of one picture or video whose output is named."""
     kind, other, endings = "picture", "video", WRITABLE
     if is_video(output):
         kind, other, endings = "video", "picture", frozenset(WRITABLE_VIDEO)
@@ -106,7 +106,7 @@ def _named(source: Path, output: Path, format: Format | None) -> Job:
 
 
 def _chosen(locations: Locations, selection: Selection) -> list[Path]:
-    """What the input folder holds, `--glob` and `--list` allow, and no earlier run put there."""
+    """Return the files of the input that `--glob` and `--list` allow and no earlier run made."""
     source, output = locations.source, locations.target
     if selection.list is not None:
         return listed(source, selection.list)
@@ -138,7 +138,7 @@ def _check_inputs_stay(jobs: list[Job], output: Path) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """The same for two names of one file; quicker than following links by hand."""
+    """Return a key that two names of one file share; quicker than following links by hand."""
     state = path.stat()
     return state.st_dev, state.st_ino
 
@@ -155,29 +155,29 @@ def _distinct(root: Path, inputs: list[Path], format: Format | None) -> list[Pat
 
 
 def _sharing(names: list[Path]) -> set[int]:
-    """The positions of names that are there more than once."""
+    """Return the positions of names that occur more than once."""
     uses = Counter(names)
     return {place for place, name in enumerate(names) if uses[name] > 1}
 
 
 def _renamed(path: Path, suffix: str) -> Path:
-    """With another ending; what follows the last dot of a number is part of the name."""
+    """Return the path with another ending; what follows the last dot of a number is not one."""
     is_ending = names_a_kind(path.suffix) or is_video(path)
     return path.with_suffix(suffix) if is_ending else path.with_name(path.name + suffix)
 
 
 def _suffix(path: Path, format: Format | None) -> str:
-    """The ending to write: the input's own, spelt as it is, where that format is asked for."""
+    """Return the ending to write: the input's own spelling if it has the format asked for."""
     if is_video(path):
         return path.suffix if path.suffix.lower() in WRITABLE_VIDEO else ".mkv"
     return ending_to_write(path) if format is None else spelt_as(path, format)
 
 
 def _without_earlier(found: Sequence[Path], source: Path, output: Path) -> list[Path]:
-    """Leave out of what is `found` below `source` what this or another run made there.
+    """Leave out of `found`, below `source`, what this or another run made there.
 
     That is what lies in the output folder, and what any folder's manifest names. A whole folder of
-    outputs may be converted again: it is the input then. Says in one line what is left out.
+    outputs may be converted again: it is the input then. Logs in one line what is left out.
     """
     inside, root = os.path.realpath(output), os.path.realpath(source)
     ours = Path(inside) if Path(inside).is_relative_to(root) else None
@@ -190,7 +190,7 @@ def _without_earlier(found: Sequence[Path], source: Path, output: Path) -> list[
 
 
 def _folders(found: Sequence[Path], source: Path) -> set[Path]:
-    """All that hold what is found, at any depth, `source` among them."""
+    """Return all folders that hold what is found, at any depth, `source` among them."""
     folders = {source}
     for folder in {path.parent for path in found}:
         while folder not in folders:
@@ -200,9 +200,9 @@ def _folders(found: Sequence[Path], source: Path) -> set[Path]:
 
 
 def _made_in(folder: Path, source: Path) -> Iterator[Path]:
-    """The outputs that a folder's manifest names.
+    """Yield the outputs that a folder's manifest names.
 
-    Of `source` itself only those that were made of its own files: others are what it is for.
+    For `source` itself, only those made of its own files count: all others are its input.
     """
     root = Path(os.path.realpath(source))
     for entry in manifest.read(folder).values():
@@ -218,7 +218,7 @@ def _below(path: Path, folder: Path | None) -> bool:
 
 
 def _is_part(path: Path) -> bool:
-    """Whether it belongs to a clip that is not finished."""
+    """Return whether a file belongs to a clip that is not finished."""
     return path.parent.name.startswith(".") and path.parent.name.endswith(".parts")
 
 
@@ -231,10 +231,10 @@ LOCK = ".converting.lock"
 
 @dataclass(frozen=True)
 class Claims:
-    """What this process makes in an output folder; others see it, and leave it alone.
+    """The outputs that this process makes in a folder, locked against other processes.
 
-    One byte of a file stands for each output, and is locked while that is made. The system lets go
-    of locks with the process, however that ends.
+    One byte of a file stands for each output, and is locked while that output is made. The system
+    releases locks when the process ends, however it ends.
     """
 
     file: IO[bytes]
@@ -244,10 +244,10 @@ class Claims:
     """finished by others since it was decided what to do"""
 
     def shared(self, jobs: Sequence[Job]) -> Iterator[Iterable[Job]]:
-        """The jobs in parts: those that no one else makes, then one by one what others didn't end.
+        """Yield the jobs in parts: the free ones, then one by one those that others did not finish.
 
-        A job is claimed when it is asked for, and to be released when it is made or has failed. A
-        part has to be through before the next one: nobody waits who keeps others waiting.
+        A job is claimed when it is asked for, and must be released when it is made or has failed. A
+        part must be used up before the next one: no process waits while it keeps others waiting.
         """
         busy: list[Job] = []
         yield self._free(jobs, busy)
@@ -258,13 +258,13 @@ class Claims:
             yield self._free([job], [])
 
     def release(self, job: Job) -> None:
-        """Let others make it, or see that it is there."""
+        """Release a job, so that others may make it, or see that it is there."""
         with suppress(OSError):  # not every file system has locks
             unlock(self.file, at=_place(job.name))
 
     @contextmanager
     def alone(self, name: str) -> Iterator[None]:
-        """Wait until no other process writes what is called so in the folder, and keep them off."""
+        """Hold the lock of the file `name` in the folder, after waiting for other processes."""
         job = Job(Path(), Path(), Path(name))
         self._lock(job, wait=True)
         try:
@@ -291,7 +291,7 @@ class Claims:
 
 @contextmanager
 def claims(folder: Path, *, overwrite: bool) -> Iterator[Claims]:
-    """Claim what is made in `folder`. Raises UserError where it can't be written to."""
+    """Open the claims on what is made in `folder`. Raises UserError if it can't be written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = _present(folder / LOCK)
@@ -307,7 +307,7 @@ def claims(folder: Path, *, overwrite: bool) -> Iterator[Claims]:
 
 
 def _present(path: Path) -> IO[bytes]:
-    """The folder's file, opened; its first byte is locked by all who use it."""
+    """Open the folder's lock file; its first byte is locked by all who use it."""
     while True:
         file = path.open("a+b")
         try:
@@ -327,7 +327,7 @@ def _remove_unless_shared(file: IO[bytes], path: Path) -> None:
 
 
 def _place(name: Path) -> int:
-    """The byte that stands for an output; the first one stands for the folder."""
+    """Return the byte that stands for an output; the first byte stands for the folder."""
     return 1 + int.from_bytes(sha256(os.fsencode(name)).digest()[:7], "big")
 
 

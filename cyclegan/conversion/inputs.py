@@ -1,4 +1,4 @@
-"""What a translator takes from Python, and gives back as the same kind."""
+"""Pictures as Python has them, opened for a generator, and results returned as the same kind."""
 
 import io
 from collections import deque
@@ -30,23 +30,23 @@ _LEEWAY = 0.5  # of the range that floats may be beyond it: enlarged pictures ar
 
 @runtime_checkable
 class File(Protocol):
-    """A file that is open: of the system, in memory, of an archive, from the network."""
+    """An open file: of the system, in memory, of an archive, or from the network."""
 
     def read(self) -> bytes:
-        """All of it, from where it stands."""
+        """Return the bytes from the current position to the end."""
         ...
 
 
 @runtime_checkable
 class Seekable(Protocol):
-    """A file that may be gone back in."""
+    """An open file that may support seeking."""
 
     def seekable(self) -> bool:
-        """Whether it can."""
+        """Return whether the file supports seeking."""
         ...
 
     def seek(self, offset: int, /) -> int:
-        """Go to a place in it."""
+        """Move to the position `offset`."""
         ...
 
 
@@ -61,15 +61,15 @@ class OpenedInput:
 
 
 def is_picture(given: object) -> bool:
-    """Whether it is one picture, or one batch; what else can be gone through is many."""
+    """Return whether `given` is one picture or one batch; any other iterable is many."""
     many = isinstance(given, Iterable) and not isinstance(given, Mapping)
     return isinstance(given, tuple(_KINDS)) or not many
 
 
 def open_picture(given: object, channels: int) -> OpenedInput:
-    """Open a picture for a generator that takes so many `channels`.
+    """Open a picture for a generator that takes `channels` channels.
 
-    Raises TypeError and ValueError, naming what was given and what is taken, and UserError where a
+    Raises TypeError and ValueError, naming what was given and what is taken, and UserError if a
     file can't be read.
     """
     for kind, open_kind in _KINDS.items():
@@ -86,8 +86,8 @@ def stream(
 ) -> Iterator[Any]:
     """Convert pictures as they come, in their order and in constant memory.
 
-    Those of equal size that follow each other are converted `batch_size` at a time. The next ones
-    are read meanwhile, by one thread. Raises as `open_picture` at the picture's place.
+    Consecutive pictures of equal size are converted `batch_size` at a time; one thread reads the
+    next ones meanwhile. Raises as `open_picture` at the picture's place.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size {batch_size}: a number from 1")
@@ -106,7 +106,7 @@ def stream(
 def _read_ahead(
     pictures: Iterable[object], channels: int, count: int
 ) -> Iterator[Future[OpenedInput]]:
-    """The pictures in their order, up to `count` ahead; the last one may be an error."""
+    """Yield the pictures in their order, read up to `count` ahead; the last one may be an error."""
     coming: deque[Future[OpenedInput]] = deque()
     with threads(1) as reader:
         # Taken here and not in the thread: what makes them may not like to be called there.
@@ -118,7 +118,7 @@ def _read_ahead(
 
 
 def _with_error(pictures: Iterable[object]) -> Iterator[object]:
-    """The pictures, and what is raised while they are made as one more of them."""
+    """Yield the pictures; an error raised while they are made is yielded as the last one."""
     try:
         yield from pictures
     except Exception as error:
@@ -163,7 +163,10 @@ def _bytes(given: bytes | bytearray | memoryview, channels: int) -> OpenedInput:
 
 
 def _file(given: File, channels: int) -> OpenedInput:
-    """From its beginning, as Pillow does, where it can be gone back to; it stays open."""
+    """Open a picture from an open file, from its beginning if it can seek, as Pillow does.
+
+    The file stays open.
+    """
     kind = type(given).__name__
     try:
         if isinstance(given, Seekable) and given.seekable():
@@ -209,7 +212,7 @@ def _array(given: Array, channels: int) -> OpenedInput:
 
 
 def _check_range(what: str, low: float, high: float, taken: Range) -> None:
-    """Raise ValueError where floats are of another range than is taken."""
+    """Raise ValueError if floats are of another range than `taken`."""
     leeway = _LEEWAY * (taken.high - taken.low)
     if not (low >= taken.low - leeway and high <= taken.high + leeway):  # not a number is neither
         raise ValueError(

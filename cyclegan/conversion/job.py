@@ -1,4 +1,4 @@
-"""Converts an image set."""
+"""Conversion of an image set, from its settings to its report."""
 
 import logging
 import os
@@ -45,7 +45,7 @@ _TOGETHER_ON_A_GPU = 8
 
 @dataclass(frozen=True)
 class PictureConverter:
-    """Converts file after file with one generator: a reader, a network and a writer."""
+    """A converter of picture files with one generator: a reader, a network and a writer."""
 
     translator: Translator
     output: Output
@@ -59,10 +59,10 @@ class PictureConverter:
     """the other generator, where that needs it"""
 
     def __call__(self, todo: Sequence[Job], bar: Progress) -> list[str]:
-        """Return a line for each that failed.
+        """Convert pictures; return a line for each that failed.
 
-        The next ones are read and the last ones written meanwhile, by as many threads each as half
-        the cores; how much of that is in memory depends on no number of files.
+        The next ones are read and the last ones written meanwhile, each by half as many threads as
+        there are cores; memory does not depend on the number of files.
         """
         task = bar.add_task("converting", total=len(todo), unit="pictures")
         many = 1 if self.translator.device.type == "cpu" else _TOGETHER_ON_A_GPU
@@ -99,7 +99,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of the pictures."""
+    """The outcome of a conversion."""
 
     converted: int = 0
     skipped: int = 0
@@ -109,8 +109,8 @@ class Summary:
 def convert(settings: ConvertSettings) -> int:
     """Convert the input, or the run's own test images; return the exit code.
 
-    Prints a progress bar, where the page lies, and one line of counts; 1 where pictures failed.
-    Raises UserError where nothing can be converted at all.
+    Prints a progress bar, where the page lies, and one line of counts; the code is 1 if pictures
+    failed. Raises UserError if nothing can be converted at all.
     """
     if settings.input is not None and settings.direction != "both":
         tell_mixed_up(settings.model, settings.input, settings.dataroot)
@@ -128,7 +128,7 @@ def convert(settings: ConvertSettings) -> int:
 
 
 def with_input(settings: ConvertSettings) -> ConvertSettings:
-    """The settings with an input: where none is given, test images of what is converted."""
+    """Return the settings with an input: by default, test images of what is converted."""
     if settings.input is not None:
         return settings
     return replace(settings, input=test_images_of(settings.model, settings.dataroot))
@@ -172,7 +172,7 @@ def _convert_all(
     blend: Blend,
     todo: Sequence[Job],
 ) -> list[str]:
-    """Return a line for each that failed."""
+    """Convert pictures and videos; return a line for each that failed."""
     pictures = [job for job in todo if not is_video(job.source)]
     clips = [job for job in todo if is_video(job.source)]
     how = (translator, output, blend, settings.reading, settings.encoding)
@@ -195,20 +195,20 @@ def _convert_all(
 
 
 def _way_back(settings: ConvertSettings, translator: Translator) -> Translator:
-    """The other generator, computed as the first."""
+    """Load the other generator, computed as the first."""
     other = load_generator(settings.model, back=True)
     return Translator(other, translator.device, translator.execution, settings.tiling)
 
 
 def _advice(settings: ConvertSettings, translator: Translator) -> SizeAdvice:
-    """None for who has chosen by himself."""
+    """Return the advice on large pictures; none for users who have chosen for themselves."""
     if settings.load_size is not None or settings.tile != "auto":
         return SizeAdvice()
     return SizeAdvice(translator.generator.trained_side, translator.tiles)
 
 
 def _as_before(model: ModelChoice, folder: Path, made_by: str) -> ModelChoice:
-    """What is left to us is decided as when the job began: no picture shall differ by it."""
+    """Return the model with automatic choices made as when the job began, so pictures match."""
     before = manifest.computed(folder, made_by)
     if before is None or before.precision is None:
         return model
@@ -219,7 +219,7 @@ def _as_before(model: ModelChoice, folder: Path, made_by: str) -> ModelChoice:
 
 
 def _foreign(found: Sequence[Job], folder: Path, made_by: str) -> list[str]:
-    """A line for each that another process made meanwhile, but of something else."""
+    """Return a line for each output that another process made meanwhile, of something else."""
     made = manifest.read(folder) if found else {}
     return [
         f"{job.target}: another process made it meanwhile, from something else or with other "
@@ -238,13 +238,13 @@ def _tell(jobs: Sequence[Job]) -> int:
 
 
 def _blend(settings: ConvertSettings) -> Blend:
-    """How much of the conversion is taken over. Raises UserError where a mask can't be read."""
+    """Build the blend that `settings` ask for. Raises UserError if a mask can't be read."""
     mask = None if settings.mask is None else Mask.read(settings.mask)
     return Blend(settings.strength, settings.keep_luminance, settings.keep_color, mask)
 
 
 def load_generator(model: ModelChoice, *, back: bool = False) -> Generator:
-    """The chosen generator, or with `back` the other one. Raises UserError."""
+    """Load the chosen generator, or with `back` the other one. Raises UserError."""
     one_file = model.weights is not None and not model.weights.is_dir()
     if one_file and model.epoch != "latest":
         raise UsageError(f"--epoch {model.epoch} goes with --name; --weights names one file")
@@ -281,7 +281,7 @@ def make_translator(
     jobs: Sequence[Job],
     load_size: int | None,
 ) -> Translator:
-    """The generator laid out for `jobs`. Raises UserError."""
+    """Build a translator with the execution that suits `jobs`. Raises UserError."""
     pixels = pixels_of_two_sizes(jobs, load_size)
     way = choose_way(generator, model.device, model.precision, model.compile, pixels)
     tune(way[0], same_size=pixels > 0)
@@ -289,7 +289,10 @@ def make_translator(
 
 
 def _digest(settings: ConvertSettings, blend: Blend, generator: Generator) -> str:
-    """Of all that decides the pixels: an output with the same digest need not be made again."""
+    """Return a digest of all that decides the pixels.
+
+    An output with the same digest need not be made again.
+    """
     tile = settings.tile if settings.tile in ("fast", "dense") else "exact"  # as is "off"
     options = (settings.load_size, settings.norm_statistics, settings.precision, tile)
     rest = (settings.also, settings.quality, settings.chroma)
@@ -299,7 +302,10 @@ def _digest(settings: ConvertSettings, blend: Blend, generator: Generator) -> st
 
 
 def _unfinished(jobs: Sequence[Job], locations: Locations, made_by: str) -> list[Job]:
-    """Leave out what is finished. Raises UserError before anything else would be overwritten."""
+    """Return the jobs that are not finished.
+
+    Raises UserError before anything else would be overwritten.
+    """
     if locations.overwrite:
         return list(jobs)
     there = [job for job in jobs if os.path.exists(job.target)]  # noqa: PTH110 - of any length

@@ -1,4 +1,4 @@
-"""`manifest.jsonl` in the output folder: what was made of what, by which model and options."""
+"""The manifest of an output folder, `manifest.jsonl`: input, model and options of each output."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ NAME = "manifest.jsonl"
 
 @dataclass(frozen=True)
 class Origin:
-    """What an output was made of; the same again need not be made again."""
+    """The input, model and options of an output; the same origin need not be made again."""
 
     input: str
     input_size: int
@@ -33,14 +33,14 @@ class Origin:
 
     @classmethod
     def of(cls, source: Path, made_by: str) -> "Origin":
-        """`source` as it is now."""
+        """Return the origin of an output that is made of `source` as it is now."""
         state = source.stat()
         return cls(os.path.realpath(source), state.st_size, state.st_mtime_ns, made_by)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture that was converted, or could not be."""
+    """The manifest's entry of one picture that was converted, or could not be."""
 
     output: str
     """name within the output folder"""
@@ -58,7 +58,7 @@ class Entry:
 
 
 def read(folder: Path) -> dict[str, Entry]:
-    """The last entry of each output; lines that are damaged are told and passed over."""
+    """Return the last entry of each output; damaged lines are warned about and skipped."""
     entries = list(_entries(folder / NAME))
     lost = entries.count(None)
     if lost:
@@ -70,7 +70,7 @@ def read(folder: Path) -> dict[str, Entry]:
 
 
 def computed(folder: Path, made_by: str) -> Entry | None:
-    """The last entry of the same model and options that says how it was computed."""
+    """Return the last entry of the same model and options that tells how it was computed."""
     found = None
     for entry in _entries(folder / NAME):
         if entry is not None and entry.origin.made_by == made_by and entry.precision is not None:
@@ -79,7 +79,7 @@ def computed(folder: Path, made_by: str) -> Entry | None:
 
 
 def append(folder: Path, *entries: Entry) -> None:
-    """Add pictures; the lines of several processes stay whole."""
+    """Append entries; the lines of several processes stay whole."""
     lines = "".join(f"{_line(entry)}\n" for entry in entries)
     with (folder / NAME).open("a+b") as file:
         with suppress(OSError):  # not every file system has locks; let go of when closed
@@ -88,13 +88,13 @@ def append(folder: Path, *entries: Entry) -> None:
 
 
 def _line(entry: Entry) -> str:
-    """Of plain values, which need no deep copy."""
+    """Return an entry as a line of JSON; plain values need no deep copy."""
     content = dict(vars(entry))
     return json.dumps(content | vars(content.pop("origin")))
 
 
 def _ends_whole(file: IO[bytes]) -> bool:
-    """Whether the last line is whole: a kill may have left half of it."""
+    """Return whether the last line is whole: a kill may have left half of it."""
     if not file.seek(0, os.SEEK_END):
         return True
     file.seek(-1, os.SEEK_END)
@@ -102,7 +102,7 @@ def _ends_whole(file: IO[bytes]) -> bool:
 
 
 def _entries(path: Path) -> Iterator[Entry | None]:
-    """Line by line; None for one that is damaged."""
+    """Yield the entry of each line; None for one that is damaged."""
     return (_entry(line) for line in json_lines(path, names=True))
 
 

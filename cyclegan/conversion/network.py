@@ -1,4 +1,4 @@
-"""Pictures with all their bits through a generator."""
+"""The network stage of a conversion: pictures with all their bits through a generator."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ Shown = Callable[[str], AbstractContextManager[Tell]]
 
 @dataclass(frozen=True)
 class Made:
-    """A job's pictures, ready to be written."""
+    """The converted pictures of a job, ready to be written."""
 
     job: Job
     document: Document
@@ -46,7 +46,7 @@ class Made:
 
 @dataclass(frozen=True)
 class _Begun:
-    """A file whose picture is being computed, or is to be."""
+    """A file whose picture is being computed, or is still to be."""
 
     read: Read
     painted: Callable[[], Picture] | None = None
@@ -57,7 +57,7 @@ class _Begun:
 
 @dataclass(frozen=True)
 class Network:
-    """The second stage: what the generator makes of pictures, as far as that is taken over."""
+    """The second stage of a conversion: the generator's pictures, as far as they are taken over."""
 
     translator: Translator
     blend: Blend
@@ -72,9 +72,9 @@ class Network:
     def convert(
         self, group: Sequence[Read], shown: Shown, fail: Callable[[Job, Exception], object]
     ) -> list[Made]:
-        """Files whose single pictures are alike, or one of several pictures.
+        """Convert files whose single pictures are alike, or one file of several pictures.
 
-        `fail` hears of those that can't be converted.
+        `fail` is called for each job that can't be converted.
         """
         made = []
         for begun in self._begun(group):
@@ -85,7 +85,7 @@ class Network:
         return made
 
     def _begun(self, group: Sequence[Read]) -> Sequence[_Begun]:
-        """Their pictures begun in one call; one alone waits for a bar, on the CPU."""
+        """Begin a group's pictures in one call; on the CPU, a single picture waits for its bar."""
         alone = [_Begun(read) for read in group]
         if len(group) == 1 and (
             group[0].document.count > 1 or self.translator.device.type == "cpu"
@@ -129,7 +129,7 @@ class Network:
         return Made(job, document, pictures, size, begun.seconds + time.perf_counter() - since)
 
     def _computed(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
-        """The same, the next one computed meanwhile."""
+        """Yield the pictures, computing the next one meanwhile."""
         try:
             yield from ahead(pictures, self.thread)
         finally:  # where the last one could not be written, the next is not to go on alone
@@ -150,7 +150,7 @@ class Network:
 
 
 def _arriving(begun: _Begun) -> Iterator[Picture]:
-    """The picture of a call that was begun, when it is asked for."""
+    """Yield the picture of a call that was begun, waiting for it only when asked."""
     assert begun.painted is not None
     with naming(begun.read.job.source):
         picture = begun.painted()
@@ -160,7 +160,7 @@ def _arriving(begun: _Begun) -> Iterator[Picture]:
 def convert_file(
     source: Path, folder: Path, translator: Translator, blend: Blend, load_size: int | None = None
 ) -> Path:
-    """Convert one file into `folder`, to what `cyclegan convert` makes of it; return what was made.
+    """Convert one file into `folder`, to what `cyclegan convert` makes of it; return its path.
 
     `load_size` is in pixels of the shorter side. Raises UserError.
     """
@@ -187,22 +187,22 @@ class Canvas:
 
     @property
     def shape(self) -> Shape:
-        """Of the pixels."""
+        """Shape of the pixels."""
         height, width, channels = self.picture.pixels.shape
         return Shape(channels, height, width)
 
     def window(self, top: int, bottom: int, left: int, right: int) -> Tensor:
-        """(1, C, bottom - top, right - left), float32 in [-1, 1]."""
+        """Return a window as (1, C, bottom - top, right - left), float32 in [-1, 1]."""
         return self.picture.window(top, bottom, left, right)
 
 
 def paint(
     picture: Picture, translator: Translator, blend: Blend, depth: PixelDepth, tell: Tell = silent
 ) -> Picture:
-    """Convert; what comes out has the input's size, transparency and tags.
+    """Convert a picture; the result has the input's size, transparency and tags.
 
-    `tell` hears which share is done, where it is not computed at once.
-    Raises UserError where the generator takes other channels, or memory is not enough.
+    `tell` is called with the share done, unless all is computed at once. Raises UserError if the
+    generator takes other channels, or memory is not enough.
     """
     whole = paint_together([picture], translator, blend, [depth])
     return (
@@ -225,7 +225,7 @@ class PaintedBatch:
     translator: Translator
 
     def picture(self, place: int) -> Picture:
-        """Wait for one of them, in any thread. Raises UserError where it is not finite."""
+        """Wait for one of the pictures, in any thread. Raises UserError if it is not finite."""
         self.arrive()
         self.translator.check_finite(bool(self.finite[place]))
         source, depth, made = self.sources[place], self.depths[place], self.made[place]
@@ -238,10 +238,10 @@ class PaintedBatch:
 def paint_together(
     pictures: Sequence[Picture], translator: Translator, blend: Blend, depths: Sequence[PixelDepth]
 ) -> PaintedBatch | None:
-    """Start to convert pictures of one size in one call; None where they are not to be computed so.
+    """Start to convert pictures of one size in one call; return None if that is not to be done.
 
-    8 bits go to the device and come back as such. Raises UserError where the generator takes other
-    channels.
+    8-bit values go to the device and come back as such. Raises UserError if the generator takes
+    other channels.
     """
     architecture = translator.generator.architecture
     sources = [picture.with_channels(architecture.input_nc) for picture in pictures]
@@ -264,7 +264,7 @@ def paint_together(
 
 
 def _on_device(sources: Sequence[Picture], device: torch.device) -> Tensor:
-    """(N, C, H, W), float32 in [-1, 1]; a GPU makes that of 8 bits itself."""
+    """Return the pictures as (N, C, H, W), float32 in [-1, 1]; a GPU converts 8 bits itself."""
     first, pins = sources[0], device.type == "cuda"
     height, width, channels = first.pixels.shape
     if {(source.pixels.dtype.name, source.range) for source in sources} != {("uint8", first.range)}:
@@ -279,7 +279,7 @@ def _on_device(sources: Sequence[Picture], device: torch.device) -> Tensor:
 
 
 def _in_type(after: Tensor, depths: Sequence[PixelDepth]) -> Tensor:
-    """8 bits, rounded where they were computed; else float32."""
+    """Return 8-bit values, rounded where they were computed, if all depths are so; else float32."""
     first = depths[0]
     if first.type == np.uint8 and all(depth == first for depth in depths):
         return first.range.bytes_of_model(after)

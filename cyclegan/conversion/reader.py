@@ -1,4 +1,4 @@
-"""Reads what is to be converted: sizes before anything is decoded, then pictures in their turn."""
+"""The reading stage of a conversion: sizes before anything is decoded, then pictures in order."""
 
 import logging
 from collections import Counter, deque
@@ -31,7 +31,7 @@ _SMALL = 1 << 22  # bytes of a file, and pixels in it, that may be read long bef
 
 @dataclass
 class SizeAdvice:
-    """Tells once what to do about pictures far larger than what a generator was trained on."""
+    """Advice, given once, about pictures far larger than what a generator was trained on."""
 
     trained_side: int | None = None
     """pixels that pictures were scaled to; None where there is nothing to advise"""
@@ -39,7 +39,7 @@ class SizeAdvice:
     """whether the generator can be computed in tiles"""
 
     def look_at(self, source: Path, size: Size) -> None:
-        """Tell of the first such picture."""
+        """Warn about the first picture that is far larger."""
         side = self.trained_side
         if side is None or min(size) < _FAR_LARGER * side:
             return
@@ -53,7 +53,7 @@ class SizeAdvice:
 
 
 def scaled(size: Size, shorter: int | None) -> Size:
-    """The size after `--load_size`, which gives the shorter side."""
+    """Return the size after `--load_size`, which gives the shorter side."""
     if shorter is None:
         return size
     scale = shorter / min(size)
@@ -61,7 +61,7 @@ def scaled(size: Size, shorter: int | None) -> Size:
 
 
 def pixels_of_two_sizes(jobs: Sequence[Job], shorter: int | None) -> int:
-    """Pixels of all pictures, from the headers of some; 0 where they have more than two sizes."""
+    """Estimate the pixels of all pictures by some headers; 0 if they have more than two sizes."""
     sizes: Counter[Size] = Counter()
     looked_at = 0
     for job in jobs[:: max(1, len(jobs) // _LOOKED_AT)]:
@@ -79,7 +79,7 @@ def pixels_of_two_sizes(jobs: Sequence[Job], shorter: int | None) -> int:
 
 
 def _pictures(job: Job) -> tuple[Size, int]:
-    """Size and number of a job's pictures. Raises UserError."""
+    """Return the size and number of a job's pictures. Raises UserError."""
     if not is_video(job.source):
         return images.size(job.source), 1
     from cyclegan.video.clip import open_clip  # what it imports is for videos only
@@ -90,7 +90,7 @@ def _pictures(job: Job) -> tuple[Size, int]:
 
 @dataclass(frozen=True)
 class Read:
-    """A job's file, opened."""
+    """An opened file, and its job."""
 
     job: Job
     document: Document
@@ -102,7 +102,7 @@ class Read:
 
     @property
     def shape(self) -> tuple[int, ...] | None:
-        """Of its picture; None where it holds several."""
+        """Shape of the single picture; None if the file holds several."""
         return None if self.document.count > 1 else self.only.pixels.shape
 
 
@@ -115,13 +115,13 @@ class _Coming:
     """None where it is to be read when its turn is near"""
 
     def waits(self) -> bool:
-        """Whether it is. Waits until that is known."""
+        """Return whether the file is read only when its turn is near; waits until that is known."""
         return self.document.exception() is None and self.document.result() is None
 
 
 @dataclass(frozen=True)
 class Reader:
-    """The first stage: files are opened, and their pictures decoded and scaled, in their order."""
+    """The first stage of a conversion: files are opened, decoded and scaled, in their order."""
 
     settings: Reading
     values: tuple[float, float] | None
@@ -136,11 +136,10 @@ class Reader:
     def groups(
         self, jobs: Iterable[Job], fail: Callable[[Job, Exception], object]
     ) -> Iterator[list[Read]]:
-        """Files that follow one another and whose single pictures are alike.
+        """Yield files that follow one another and whose single pictures are alike.
 
-        `fail` hears of those that can't be read.
-        A file of several pictures comes alone, and its pictures as they are asked for, the next one
-        decoded meanwhile.
+        `fail` is called for each job that can't be read. A file of several pictures comes alone,
+        and its pictures as they are asked for, the next one decoded meanwhile.
         """
         group: list[Read] = []
         for job, coming in self._read_ahead(jobs):
@@ -160,10 +159,10 @@ class Reader:
             yield group
 
     def _read_ahead(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Future[Document]]]:
-        """The jobs in their order, those that follow being read.
+        """Yield the jobs in their order, those that follow being read.
 
-        So many small files are that all threads have something to do; of large ones no more than
-        are converted together, and the next.
+        Of small files, as many are read as keep all threads busy; of large ones, no more than are
+        converted together, and the next.
         """
         coming: deque[_Coming] = deque()
         for job in jobs:
@@ -183,9 +182,9 @@ class Reader:
         return first.job, cast(Future[Document], first.document)
 
     def _read(self, job: Job, most: int | None = None) -> Document | None:
-        """Pages and frames as they will be asked for, one picture scaled.
+        """Open a file: pages and frames are read as they are asked for, a single picture is scaled.
 
-        None where the file or its picture has more than `most` bytes or pixels.
+        Returns None if the file or its picture has more than `most` bytes or pixels.
         """
         if most is not None and not _is_small(job.source, most):
             return None
@@ -204,7 +203,7 @@ class Reader:
 
 @contextmanager
 def naming(source: Path) -> Iterator[None]:
-    """Name the file in what is raised of one picture only: its size, its values, its codec."""
+    """Name the file in errors about a single picture: its size, its values, its codec."""
     try:
         yield
     except Exception as error:
@@ -213,7 +212,7 @@ def naming(source: Path) -> Iterator[None]:
 
 
 def _is_small(path: Path, most: int) -> bool:
-    """Whether a file has at most so many bytes; of one that isn't there it is told in its turn."""
+    """Return whether a file has at most `most` bytes; a missing one is reported in its turn."""
     try:
         return path.stat().st_size <= most
     except OSError:

@@ -1,4 +1,4 @@
-"""Reading, computing and writing beside each other: what their threads have in common."""
+"""Threads of the stages of a conversion, which read, compute and write at the same time."""
 
 import sys
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 @contextmanager
 def threads(count: int, *, always_end: bool = False) -> Iterator[Executor]:
-    """Threads that do in turn what they are given; where something is raised, only what they began.
+    """Yield a pool of threads; after an error, only tasks that were begun are finished.
 
-    A stop does not wait for what they read, which may never come, unless they `always_end` that.
+    An interrupt does not wait for what threads read, which may never come, unless `always_end`.
     """
     pool = ThreadPoolExecutor(count)
     try:
@@ -25,7 +25,7 @@ def threads(count: int, *, always_end: bool = False) -> Iterator[Executor]:
 
 
 def ahead(coming: Iterator[T], thread: Executor) -> Iterator[T]:
-    """The same values; the next one is made meanwhile, in `thread`."""
+    """Yield the values, making the next one in `thread` meanwhile."""
     following = thread.submit(next, coming, None)
     while (value := following.result()) is not None:
         following = thread.submit(next, coming, None)

@@ -1,8 +1,8 @@
 """Folders behind URLs (s3://, gs://, http://, memory:// ...), through fsspec.
 
-A folder on this machine stands for each: of the files that are not here there are empty ones of the
-same names, sizes and times, so that all that is decided by names, sizes and times needs no network.
-A few pictures at a time are fetched, and delivered.
+A local folder mirrors each: for files that are not here it holds empty files of the same names,
+sizes and times, so that all that is decided by names, sizes and times needs no network. Pictures
+are fetched and delivered a few at a time.
 """
 
 import logging
@@ -28,24 +28,24 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*|/.+)")  # a Path keeps one
 
 
 class LocalStorage:
-    """Input and output are folders of this machine."""
+    """Storage whose input and output are local folders: nothing is to be transferred."""
 
     def begin(self) -> None:
-        """Before the first is made. Raises UserError where nothing can be delivered."""
+        """Prepare for the first output. Raises UserError if nothing can be delivered."""
 
     def fetch(self, source: Path) -> None:
-        """Before `source` is read."""
+        """Fetch `source` before it is read."""
 
     def drop(self, source: Path) -> None:
-        """After `source` was converted."""
+        """Drop the content of `source` after it was converted."""
 
     def deliver(self, made: Path) -> None:
-        """After `made` was written."""
+        """Deliver `made` after it was written."""
 
 
 @dataclass(frozen=True)
 class RemoteFolder:
-    """A folder behind a URL, and what stands for it here."""
+    """A folder behind a URL, and the local folder that mirrors it."""
 
     url: str
     files: Any
@@ -55,7 +55,7 @@ class RemoteFolder:
 
     @classmethod
     def open(cls, url: str, what: str) -> "RemoteFolder":
-        """What `--input` or `--output` (`what`) names. Raises UserError."""
+        """Open the URL of `--input` or `--output` (`what`). Raises UserError."""
         require_extra(f"--{what} {url}", "remote", "fsspec")
         import fsspec
 
@@ -70,9 +70,9 @@ class RemoteFolder:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other processes from what stands for it here. Raises UserError where one is there.
+        """Lock the local mirror. Raises UserError if another process uses it.
 
-        The system lets go of the lock with the process, however that ends.
+        The system releases the lock when the process ends, however it ends.
         """
         import filelock
 
@@ -89,9 +89,9 @@ class RemoteFolder:
             held.release()
 
     def mirror(self) -> int:
-        """Make what stands for each file here, and remove what stands for none any more.
+        """Make a local stand-in for each remote file, and remove those of files that are gone.
 
-        Returns how many there are. Raises UserError.
+        Returns how many files there are. Raises UserError.
         """
         try:
             self.files.invalidate_cache()
@@ -113,14 +113,14 @@ class RemoteFolder:
         return len(names)
 
     def get(self, path: Path) -> None:
-        """Fetch a file, which keeps the time that stands for its state."""
+        """Fetch a file, keeping the local time, which stands for the file's state."""
         time = path.stat().st_mtime_ns
         with self._turn(_FETCHING):
             self.files.get_file(self._there(path), str(path))
         os.utime(path, ns=(time, time))
 
     def put(self, path: Path) -> None:
-        """Deliver a file; it appears there under its name whole or never."""
+        """Deliver a file, which appears under its name whole or never."""
         there = self._there(path)
         folder, _, name = there.rpartition("/")
         unfinished = f"{folder}/{hidden_name(name, UNFINISHED)}"
@@ -150,7 +150,7 @@ class RemoteFolder:
             raise UserError(f"--output {self.url}: can't be written ({in_words(error)})") from error
 
     def _turn(self, lock: Lock) -> AbstractContextManager[object]:
-        """Storage of most kinds serves one thread at a time."""
+        """Return the lock to hold: storage of most kinds serves one thread at a time."""
         return nullcontext() if self.files.async_impl else lock
 
     def _there(self, path: Path) -> str:
@@ -158,7 +158,7 @@ class RemoteFolder:
 
 
 class RemoteStorage(LocalStorage):
-    """Fetches and delivers for folders behind URLs; None is a folder of this machine."""
+    """Storage whose folders are behind URLs; None is a local folder."""
 
     def __init__(self, source: RemoteFolder | None, target: RemoteFolder | None) -> None:
         self._source, self._target = source, target
@@ -170,7 +170,7 @@ class RemoteStorage(LocalStorage):
             self._target.put_notes()
 
     def fetch(self, source: Path) -> None:
-        """Get its content. Raises UserError."""
+        """Fetch the content of `source`. Raises UserError."""
         if self._source is not None:
             try:
                 self._source.get(source)
@@ -178,13 +178,13 @@ class RemoteStorage(LocalStorage):
                 raise UserError(f"{self._source.url}/{source.name}: {in_words(error)}") from error
 
     def drop(self, source: Path) -> None:
-        """Leave only what stands for it."""
+        """Leave only the stand-in of `source`."""
         if self._source is not None and source.exists():
             state = source.stat()
             _empty(source, state.st_size, state.st_mtime_ns)
 
     def deliver(self, made: Path) -> None:
-        """Send it off, and leave only what stands for it. Raises UserError."""
+        """Deliver `made`, and leave only its stand-in. Raises UserError."""
         if self._target is None:
             return
         try:
@@ -197,9 +197,9 @@ class RemoteStorage(LocalStorage):
 
 @contextmanager
 def mirrored(locations: Locations) -> Iterator[tuple[Locations, LocalStorage]]:
-    """The locations with folders of this machine for those behind URLs, and what keeps them so.
+    """Yield the locations with local folders for URLs, and the storage that transfers files.
 
-    Raises UserError where a URL leads nowhere.
+    Raises UserError if a URL leads nowhere.
     """
     source, target = (
         RemoteFolder.open(url, what) if url else None
@@ -228,7 +228,7 @@ def mirrored(locations: Locations) -> Iterator[tuple[Locations, LocalStorage]]:
 
 
 def url_of(path: Path) -> str | None:
-    """The URL that `path` was given as; None where it was none."""
+    """Return the URL that `path` was given as; None if it was none."""
     match = _URL.fullmatch(path.as_posix())
     if match is None:
         return None

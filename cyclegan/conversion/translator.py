@@ -1,4 +1,4 @@
-"""A trained generator as a function of pictures."""
+"""The translator: a trained generator as a function of pictures."""
 
 import logging
 import tempfile
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class Translator:
-    """Converts pictures of any size with one generator."""
+    """A trained generator that converts pictures of any size."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Translator:
         execution: Execution,
         tiling: Tiling = Tiling(),  # noqa: B008 - frozen
     ) -> None:
-        """Lays the generator's weights out for `execution`: it is trained no more."""
+        """Prepare the generator's weights for `execution`; they can't be trained any more."""
         self.generator = generator
         self.device = device
         self.execution = execution
@@ -86,21 +86,20 @@ class Translator:
         styles: Styles = NO_STYLES,
         trust_code: bool = False,
     ) -> "Translator":
-        """Load from a folder, of a run or of the classic scripts' files, or from one file.
+        """Load a generator from a run's folder, a folder of the classic scripts, or one file.
 
-        That may be a checkpoint, an exported file, or one of other scripts.
+        The file may be a checkpoint, an exported file, or one of other scripts.
 
-        `direction` "AtoB" or "BtoA" counts by the folders trained on; None is the one trained.
-        `precision` "auto" takes bfloat16 on CPUs and GPUs built for it: less than a level.
-        `average` takes the weights averaged over the training's steps, where there are any.
-        `tile` says how pictures are computed: "off" at once, "exact" in bands with the same
-        result, "fast" or "dense" in tiles; "auto" at once where memory is enough, else exactly.
-        `style_mix` "starry=0.7,irises=0.3" names paintings of a model of several;
-        `styles` are the pictures that a fusion model takes its style from.
-        `runtime` "torch", "onnxruntime" or "openvino" runs an exported file; `provider` "cpu",
-        "cuda" or "tensorrt" is what onnxruntime computes by. `trust_code` opens
-        files that are programs too, TorchScript and torch.export's: they can do anything here.
-        Raises UserError where there is nothing to load.
+        `direction` "AtoB" or "BtoA" counts by the folders trained on; None is the trained
+        direction. `precision` "auto" takes bfloat16 on CPUs and GPUs built for it: pixels differ by
+        less than a level. `average` takes the weights averaged over the training's steps, where
+        there are any. `tile` says how pictures are computed: "off" at once, "exact" in bands with
+        the same result, "fast" or "dense" in tiles; "auto" at once if memory is enough, else
+        exactly. `style_mix` "starry=0.7,irises=0.3" names paintings of a model of several; `styles`
+        are the pictures that a fusion model takes its style from. `runtime` "torch", "onnxruntime"
+        or "openvino" runs an exported file; `provider` "cpu", "cuda" or "tensorrt" is what
+        onnxruntime computes by. `trust_code` opens files that are programs too, TorchScript and
+        torch.export's: they can do anything here. Raises UserError if there is nothing to load.
         """
         generator = weights.load(
             Path(path),
@@ -130,9 +129,10 @@ class Translator:
     def __call__(self, given: object, *, batch_size: int = 1) -> Any:
         """Convert a picture of any kind of `inputs.ACCEPTED`; the result is of the same kind.
 
-        It has the picture's size; of a path, bytes or a file it is a PIL image. Of an iterable it
-        is an iterator, which converts as it is asked, pictures of equal size `batch_size` at a
-        time. Raises TypeError, ValueError and UserError, saying what was given and what is taken.
+        The result has the picture's size; for a path, bytes or a file it is a PIL image. For an
+        iterable it is an iterator, which converts as it is asked, pictures of equal size
+        `batch_size` at a time. Raises TypeError, ValueError and UserError, saying what was given
+        and what is taken.
         """
         channels = self.generator.architecture.input_nc
         if not inputs.is_picture(given):
@@ -142,9 +142,9 @@ class Translator:
         return opened.close(self.convert_batch(opened.pixels))
 
     def convert(self, image: Tensor) -> Tensor:
-        """(C, H, W) in [-1, 1] -> (C', H, W) in [-1, 1]; sides are padded by reflection.
+        """Convert (C, H, W) to (C', H, W), both in [-1, 1]; sides are padded by reflection.
 
-        Raises UserError where that is not possible here.
+        Raises UserError if this machine can't do that.
         """
         channels = self.generator.architecture.output_nc
         converted = torch.empty(channels, *image.shape[1:])
@@ -155,33 +155,34 @@ class Translator:
         return converted
 
     def convert_batch(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) in [-1, 1] -> (N, C', H, W) in [-1, 1], as `convert` up to rounding.
+        """Convert (N, C, H, W) to (N, C', H, W), both in [-1, 1], as `convert` up to rounding.
 
-        At once where memory is enough, else one after the other. Raises UserError as `convert`.
+        The images are converted at once if memory is enough, else one after the other. Raises
+        UserError as `convert` does.
         """
         if len(images) < 2 or not self.holds(Shape(*images.shape[1:]), len(images)):
             return torch.stack([self.convert(image) for image in images])
         return self._checked(self.together(images.to(self.device)).cpu())
 
     def holds(self, shape: Shape, count: int) -> bool:
-        """Whether so many pictures of a shape are to be computed in one call."""
+        """Return whether `count` pictures of a shape are to be computed in one call."""
         padded = Shape(shape.channels, padded_side(shape.height), padded_side(shape.width))
         apart = count > 1 and weights.looks_at_batches(self.generator.network)
         return self._tile in ("auto", "off") and not apart and self._fits(padded, count)
 
     @torch.inference_mode()
     def together(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) in [-1, 1] -> (N, C', H, W) in [-1, 1], on the device and not checked."""
+        """Convert (N, C, H, W) to (N, C', H, W), both in [-1, 1], on the device and unchecked."""
         height, width = images.shape[2:]
         top, left = margin(height)[0], margin(width)[0]
         made = self._engine.call(reflected(images)).float()
         return made[:, :, top : top + height, left : left + width]
 
     def blocks(self, picture: TiledPicture, tell: Tell = silent) -> Iterator[Block]:
-        """Convert a picture part by part, in bounded memory where it is large.
+        """Convert a picture block by block, in bounded memory if it is large.
 
-        `tell` hears which share is done, where it is not computed at once.
-        Raises UserError where that is not possible here, or what is made is not finite.
+        `tell` is called with the share done, unless all is computed at once. Raises UserError if
+        this machine can't do that, or the output is not finite.
         """
         shape = picture.shape
         above, before = margin(shape.height)[0], margin(shape.width)[0]
@@ -194,11 +195,11 @@ class Translator:
 
     @property
     def tiles(self) -> bool:
-        """Whether pictures can be computed in parts; else it sees the whole one at once."""
+        """True if pictures can be computed in parts; else the whole one is seen at once."""
         return self._engine.reach is not None
 
     def check_weights(self) -> None:
-        """Raise UserError where the generator can't convert anything."""
+        """Raise UserError if the generator's weights are NaN or infinite."""
         if self._broken is not None:
             raise UserError(
                 f"{self.generator.origin}: its weights are NaN or infinite ({self._broken}), so "
@@ -206,7 +207,7 @@ class Translator:
             )
 
     def _checked(self, made: Tensor) -> Tensor:
-        """What the generator made, in [-1, 1]. Raises UserError where it is not finite.
+        """Return the generator's output, in [-1, 1]. Raises UserError if it is not finite.
 
         NaN would become black and infinite weights white, and nobody would be told.
         """
@@ -214,7 +215,7 @@ class Translator:
         return made
 
     def check_finite(self, finite: bool) -> None:
-        """Raise UserError unless what the generator made is `finite`, saying what may help."""
+        """Raise UserError, saying what may help, unless the generator's output is `finite`."""
         self.check_weights()
         if finite:
             return
@@ -267,9 +268,10 @@ def choose_way(
     compile: Switch,
     pixels: int = 0,
 ) -> tuple[torch.device, Execution]:
-    """Where and how `generator` is computed; `pixels` are to come in images of one size or two.
+    """Return the device and the execution that compute `generator`.
 
-    Raises UsageError where this machine has no such device, or an exported file no such choice.
+    `pixels` is the number of pixels to come in images of one size or two. Raises UsageError if this
+    machine has no such device, or an exported file no such choice.
     """
     if not generator.fixed:
         where = choose_device(device)
@@ -286,13 +288,13 @@ def choose_way(
 
 
 def estimated_bytes(architecture: Architecture, width: int, height: int) -> int:
-    """Bytes that converting a picture of that size takes at the peak."""
+    """Return the peak memory of converting a picture of that size, in bytes."""
     pixels = padded_side(width) * padded_side(height)
     channels = (architecture.input_nc, architecture.output_nc)
     return int(pixels * architecture.generator.bytes_per_pixel(*channels))
 
 
 def _not_finite(network: nn.Module) -> str | None:
-    """The first of its weights that hold NaN or infinity, if any do."""
+    """Return the name of the first weights that hold NaN or infinity, if any do."""
     weights = network.state_dict().items()
     return next((name for name, values in weights if not bool(values.isfinite().all())), None)

@@ -1,4 +1,4 @@
-"""A checkpoint, a file of the classic scripts or an exported one becomes one generator."""
+"""Generators loaded from checkpoints, files of the classic scripts and exported files."""
 
 from dataclasses import dataclass, replace
 from hashlib import file_digest, sha256
@@ -42,9 +42,10 @@ class Generator:
 
 
 def file_of(path: Path, epoch: str, direction: FolderDirection | None) -> Path:
-    """The file of `epoch` with the generator of `direction`, where `path` is a folder.
+    """Return the file of `epoch` with the generator of `direction`, if `path` is a folder.
 
-    That is a run's, or one of the classic's files. Raises UserError where it holds no such file.
+    The folder is a run's, or one of the classic scripts' files. Raises UserError if it holds no
+    such file.
     """
     if not classic.is_folder(path):
         return checkpoint.path_of(path, epoch) if path.is_dir() else path
@@ -74,13 +75,13 @@ def load(
 ) -> Generator:
     """Load one generator of a checkpoint, or the generator of any other file, in eval mode.
 
-    `path` may be a folder, of a run or of the classic's files: `epoch` says which of them.
+    `path` may be a folder, of a run or of the classic scripts' files: `epoch` says which file.
     `average` takes the weights averaged over the training's steps, where there are any. `back`
     takes the generator of the other direction. `direction` counts by the folders of the training
-    data; None is the direction that was trained. `runtime` opens exported files, auto goes by their
-    content; onnxruntime computes by `provider`. `style_mix` names paintings of a model of several,
-    with their shares; `styles` are pictures for a model whose style is given. Files that are
-    programs are opened only with `trust_code`. Raises UserError where the file can't be used.
+    data; None is the direction that was trained. `runtime` opens exported files, "auto" goes by
+    their content; onnxruntime computes by `provider`. `style_mix` names paintings of a model of
+    several, with their shares; `styles` are pictures for a model whose style is given. Files that
+    are programs are opened only with `trust_code`. Raises UserError if the file can't be used.
     """
     if classic.is_folder(path) and back:
         direction, back = ("AtoB" if direction == "BtoA" else "BtoA"), False
@@ -118,7 +119,7 @@ def load(
 def use_image_statistics(network: nn.Module) -> int:
     """Let BatchNorm layers normalise by the image at hand; return how many there are.
 
-    Raises UsageError for an exported file, whose layers are as they were.
+    Raises UsageError for an exported file, whose layers are fixed.
     """
     if isinstance(network, Session):
         raise UsageError(
@@ -133,13 +134,13 @@ def use_image_statistics(network: nn.Module) -> int:
 
 
 def looks_at_batches(network: nn.Module) -> bool:
-    """Whether an image's result depends on the others that are converted with it."""
+    """Return whether an image's result depends on the others that are converted with it."""
     layers = (layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d))
     return any(layer.running_mean is None for layer in layers)
 
 
 def advice(generator: Generator, statistics: NormStatistics) -> str | None:
-    """What a user of the classic should know about this model's pictures."""
+    """Return what a user of the classic scripts should know about this model's pictures, if any."""
     if generator.fixed:
         return None
     norm, dropout = generator.architecture.norm, generator.architecture.generator.dropout
@@ -196,7 +197,7 @@ def _foreign(
     *,
     back: bool,
 ) -> _Weights:
-    """A generator of other scripts, however it is wrapped."""
+    """Return the generator of a file of other scripts, however it is wrapped."""
     styles.refuse(path)
     forth = (direction != "BtoA") != back
     ours = NETWORKS["G_A" if forth else "G_B"]

@@ -1,4 +1,4 @@
-"""Writes what was made, and down what became of each job."""
+"""The writing stage of a conversion: outputs, manifest entries, the page and the comparison."""
 
 import logging
 import os
@@ -33,12 +33,12 @@ _WAITING = 1 << 28  # bytes of pixels that may wait to be written, beside one fi
 
 
 class OutputError(UserError):
-    """Nothing more can be written: what comes after would fail, too."""
+    """An output that can't be written, so that all later ones would fail, too."""
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """Notes jobs in the manifest of the output folder."""
+    """A writer of jobs to the manifest of the output folder."""
 
     output: Path
     made_by: str
@@ -51,7 +51,7 @@ class Ledger:
     def entry(
         self, job: Job, width: int = 0, height: int = 0, seconds: float = 0.0
     ) -> manifest.Entry:
-        """A job that was done in so many seconds."""
+        """Return the entry of a job that took `seconds`."""
         origin = manifest.Origin.of(job.source, self.made_by)
         return manifest.Entry(
             job.name.as_posix(),
@@ -65,9 +65,9 @@ class Ledger:
         )
 
     def note(self, *entries: manifest.Entry) -> None:
-        """Write them down. Do so before the outputs appear: they are then always known as ours.
+        """Write entries to the manifest, before the outputs appear: all are then known as ours.
 
-        Raises OutputError where that can't be.
+        Raises OutputError if the manifest can't be written.
         """
         try:
             manifest.append(self.output, *entries)
@@ -76,9 +76,9 @@ class Ledger:
             raise OutputError(f"{path}: can't be written ({in_words(error)})") from error
 
     def fail(self, job: Job, error: Exception) -> str:
-        """Write down that a job failed, of whatever; return the line that says why.
+        """Record that a job failed, whatever the error; return the line that says why.
 
-        Raises OutputError where the disk is full or the folder can't be written to.
+        Raises OutputError if the disk is full or the folder can't be written to.
         """
         line = str(error) if isinstance(error, UserError) else f"{job.source}: {in_words(error)}"
         if isinstance(error, OutputError) or is_full(error) or is_full(error.__cause__):
@@ -88,7 +88,7 @@ class Ledger:
         return line
 
     def fail_to_write(self, job: Job, error: Exception) -> str:
-        """The same where it was made, and its output can't be written."""
+        """Record that a job's output can't be written; return the line that says why."""
         named = getattr(error, "filename", None)
         where = "" if named is None or Path(os.fsdecode(named)) == job.target else f"{named}: "
         told = UserError(f"{job.target}: can't be written ({where}{in_words(error)})")
@@ -98,21 +98,21 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Output:
-    """The folder that finished jobs go to: noted, delivered and let go of."""
+    """The folder of finished jobs, with its manifest, storage and claims."""
 
     ledger: Ledger
     storage: LocalStorage
     claims: Claims
 
     def fail(self, job: Job, error: Exception) -> str:
-        """Let go of a job that failed; return the line that says why."""
+        """Record and release a job that failed; return the line that says why."""
         self.claims.release(job)
         return self.ledger.fail(job, error)
 
 
 @dataclass
 class Writer:
-    """The third stage: several threads write, and so much waits at the most."""
+    """The third stage of a conversion: several threads write, and a bounded amount waits."""
 
     output: Output
     encoding: Encoding
@@ -125,14 +125,14 @@ class Writer:
     _bytes: int = 0
 
     def fail(self, job: Job, error: Exception) -> None:
-        """Tell of a job that failed before it came here."""
+        """Record a job that failed in an earlier stage."""
         self.failed.append(self.output.fail(job, error))
 
     def write(self, made: Iterable[Made], written: Callable[[], object]) -> None:
-        """Begin to write them, in their order and noted together; `written` is called after each.
+        """Begin to write files, in their order and noted together; `written` is called after each.
 
-        They are noted first: a picture under its name is then always known as ours. One that may be
-        replaced goes before, or it would pass for the new one after a kill.
+        The manifest comes first: a picture under its name is then always known as ours. A picture
+        that may be replaced is removed before, or it would pass for the new one after a kill.
         """
         ready = [one for one in made if self._has_place(one)]
         if ready:
@@ -146,7 +146,7 @@ class Writer:
             written()
 
     def end(self) -> None:
-        """Wait for all. Raises OutputError where nothing more can be written."""
+        """Wait for all files. Raises OutputError if nothing more can be written."""
         while self._waiting:
             self._end_first()
 
@@ -161,7 +161,7 @@ class Writer:
         return True
 
     def _add(self, write: Callable[[], list[str]], size: int) -> None:
-        """Write a file of `size` bytes of pixels, when there is room for them."""
+        """Submit a file of `size` bytes of pixels, once there is room for them."""
         while self._waiting and (len(self._waiting) >= self.most or self._bytes + size > _WAITING):
             self._end_first()
         self._waiting.append((self.thread.submit(write), size))
@@ -173,7 +173,7 @@ class Writer:
         self.failed += written.result()
 
     def _write(self, made: Made) -> list[str]:
-        """Write what was made; return what is wrong with it, if anything."""
+        """Write the pictures of a job; return what is wrong with them, if anything."""
         job, ledger, storage = made.job, self.output.ledger, self.output.storage
         try:
             for folder, pictures in made.pictures.items():
@@ -194,7 +194,7 @@ class Writer:
 
 
 def _bytes_of(made: Made) -> int:
-    """Bytes of pixels of the picture that was read."""
+    """Return the bytes of pixels of the picture that was read."""
     return next(iter(made.document.pictures)).pixels.nbytes
 
 
@@ -205,7 +205,7 @@ MOST = 1000  # pairs: a browser has to lay them all out
 
 
 def write_page(jobs: list[Job], output: Path, title: str) -> Path:
-    """Write the page over `jobs` whose picture is there; return its path."""
+    """Write the page of those `jobs` whose picture exists; return its path."""
     template = Environment(
         loader=PackageLoader("cyclegan.conversion", ""), autoescape=True
     ).get_template("page.html.j2")
@@ -230,10 +230,10 @@ def _link(path: Path, output: Path) -> str:
 
 
 def compare(jobs: list[Job], reference: Path) -> list[str]:
-    """A line for each metric: the conversions to `reference`, beside the unconverted inputs.
+    """Return a line for each metric: conversions to `reference`, beside the unconverted inputs.
 
-    Pairs by the name of the output; pictures without a counterpart are left out, and told those
-    that can't be read.
+    Files are paired by the name of the output; pictures without a counterpart are left out, those
+    that can't be read with a warning.
     """
     pairs = [(job, reference / job.name) for job in jobs if (reference / job.name).is_file()]
     measured = [
@@ -256,7 +256,7 @@ def compare(jobs: list[Job], reference: Path) -> list[str]:
 
 
 def _figures(job: Job, path: Path) -> list[tuple[float, float]] | None:
-    """By each metric, of the conversion and of the input; None, told, where one can't be read."""
+    """Return each metric of conversion and input; None, with a warning, if one is unreadable."""
     try:
         expected = images.read(path, 3)
         converted, source = _tensor(job.target, expected), _tensor(job.source, expected)

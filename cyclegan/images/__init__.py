@@ -1,4 +1,4 @@
-"""The only place where image files become tensors in [-1, 1], and tensors files.
+"""Image files as tensors in [-1, 1], and tensors as files: the only place that converts them.
 
 `document` reads and writes 8 bits, as training, pages and logs need them, and whole documents;
 `picture` is what conversion needs: every bit, transparency, pages, frames and tags; `formats` is
@@ -29,7 +29,7 @@ Chroma = Literal["444", "422", "420"]
 
 @dataclass(frozen=True)
 class Encoding:
-    """How formats that lose something lose it; None is as the input did, or hardly."""
+    """Settings of lossy formats; None is as the input was compressed, or with hardly any loss."""
 
     quality: int | None = None
     """of JPEG and WebP, 1 to 100"""

@@ -1,4 +1,4 @@
-"""Numbers become pictures; files of NumPy's arrays."""
+"""Pictures made of arrays of any type, and files of NumPy's arrays."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from cyclegan.images.tags import Tags
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a file says of its numbers."""
+    """The meaning of a file's numbers."""
 
     has_alpha: bool | None = None
     """whether the last channel is transparency; None where the number of channels says it"""
@@ -29,9 +29,9 @@ PLAIN = Meaning()
 
 
 def of_array(array: Array, values: Range | None, tags: Tags, meaning: Meaning = PLAIN) -> Picture:
-    """A picture of (H, W) or (H, W, C); of 2 or 4 channels the last one is alpha.
+    """Return the picture of (H, W) or (H, W, C); of 2 or 4 channels the last one is alpha.
 
-    Raises UserError where its values have no range and none is given.
+    Raises UserError if its values have no range and none is given.
     """
     if array.ndim not in (2, 3):
         raise UserError(f"an array of shape {array.shape}: (H, W) or (H, W, C) is needed")
@@ -59,10 +59,10 @@ def of_array(array: Array, values: Range | None, tags: Tags, meaning: Meaning = 
 
 
 def seen(picture: Picture, hollow: Array | None) -> Picture:
-    """The picture, marked where no generator should see it.
+    """Return the picture, marked where no generator should see it.
 
-    What hides under full transparency is white to a generator, and what holds no value is as the
-    rest on average.
+    To a generator, what hides under full transparency is white, and pixels without a value are the
+    mean of the rest.
     """
     hidden = None if picture.alpha is None else picture.alpha == 0
     if hidden is not None and hidden.any():
@@ -76,9 +76,9 @@ def seen(picture: Picture, hollow: Array | None) -> Picture:
 
 
 def hollow_in(pixels: Array, marked: Array | None) -> Array | None:
-    """(H, W) of bool: pixels (H, W, C) without a value, or marked so; None where all have one.
+    """Return (H, W) of bool: pixels (H, W, C) without a value, or marked so; None if all have one.
 
-    Raises UserError where none is a number.
+    Raises UserError if none is a number.
     """
     floats = pixels.dtype.kind == "f"
     hollow: Array = np.zeros(pixels.shape[:2], bool)
@@ -92,7 +92,7 @@ def hollow_in(pixels: Array, marked: Array | None) -> Array | None:
 
 
 def full_scale(pixels: Array, bits: int) -> Array:
-    """Unsigned values of fewer bits than their type has, as many times as large."""
+    """Scale unsigned values of `bits` bits to the full range of their type."""
     if pixels.dtype.kind != "u" or bits >= 8 * pixels.dtype.itemsize:
         return pixels
     factor = np.iinfo(pixels.dtype).max / (2**bits - 1)
@@ -106,7 +106,7 @@ def _ends(pixels: Array, hollow: Array | None) -> tuple[float, float]:
 
 
 def _inverted(pixels: Array, range: Range, hollow: Array | None) -> Array:
-    """The same picture in values that are white where they are high."""
+    """Return the same picture in values that are white where they are high."""
     turned = range.low + range.high - pixels.astype(np.float64)
     if pixels.dtype.kind != "f":
         limits = np.iinfo(pixels.dtype)
@@ -134,7 +134,7 @@ _TURN: dict[int, Callable[[Array], Array]] = {
 
 
 def turned(pixels: Array, orientation: int) -> Array:
-    """Upright, by EXIF's orientation."""
+    """Return the pixels upright, by EXIF's orientation."""
     return _TURN[orientation](pixels) if orientation in _TURN else pixels
 
 

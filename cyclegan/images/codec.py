@@ -1,4 +1,4 @@
-"""How files of a format are read and written, and what Pillow writes: JPEG, WebP and GIF."""
+"""Codecs, which read and write the files of a format; those that Pillow writes: JPEG, WebP, GIF."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ WriteFile = Callable[[Path, Iterable[Picture], Document, Encoding], None]
 
 @dataclass(frozen=True)
 class Codec:
-    """What a format has beside the way in which Pillow reads it."""
+    """The functions of a format beside the way in which Pillow reads it."""
 
     read: ReadFile = lambda path, values: None
     write: WriteFile | None = None
@@ -31,7 +31,7 @@ class Codec:
 
 
 def as_pillow(picture: Picture) -> Image.Image:
-    """As Pillow holds it: L, RGB, LA, RGBA, I;16 or F."""
+    """Return the picture as Pillow holds it: L, RGB, LA, RGBA, I;16 or F."""
     pixels = picture.pixels
     if picture.alpha is not None:
         return Image.fromarray(np.concatenate([pixels, picture.alpha[:, :, None]], axis=2))
@@ -43,7 +43,7 @@ def as_pillow(picture: Picture) -> Image.Image:
 def save_by_pillow(
     name: str, file: Path, pictures: Iterable[Picture], like: Document, more: dict[str, Any]
 ) -> None:
-    """Write one picture, or frames that move as those of `like` do."""
+    """Write one picture with Pillow, or frames that move as those of `like` do."""
     if not like.moving:
         picture = next(iter(pictures))
         image = as_pillow(picture)
@@ -63,14 +63,14 @@ def _jpeg(file: Path, pictures: Iterable[Picture], like: Document, how: Encoding
 
 
 def _losses(like: dict[str, Any], how: Encoding) -> dict[str, Any]:
-    """What a JPEG loses, as Pillow takes it."""
+    """Return the quality and chroma of a JPEG, as Pillow takes them."""
     given = {"quality": how.quality} if how.quality else like or {"quality": 95}
     chroma = {"subsampling": f"4:{how.chroma[1]}:{how.chroma[2]}"} if how.chroma else {}
     return {"subsampling": 0, **given, **chroma}
 
 
 def _fitting_tables(jpeg: Any, mode: str) -> dict[str, Any]:
-    """A grayscale JPEG has one table, a coloured one two."""
+    """Return the tables if they fit the mode: a grayscale JPEG has one, a coloured one two."""
     tables = jpeg.get("qtables", {})
     return dict(jpeg) if tables and len(tables) == (1 if mode == "L" else 2) else {}
 

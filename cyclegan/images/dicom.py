@@ -1,4 +1,4 @@
-"""Medical images."""
+"""The DICOM format of medical images."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from cyclegan.images.tags import Tags
 
 
 def _open(path: Path, *, pixels: bool = True) -> Any:
-    """The data set of a DICOM file. Raises UserError where the package for it is missing."""
+    """Open the data set of a DICOM file. Raises UserError if the package for it is missing."""
     require_extra("DICOM files", "scientific", "pydicom")
     import pydicom
 
@@ -21,9 +21,9 @@ def _open(path: Path, *, pixels: bool = True) -> Any:
 
 
 def _read(path: Path, values: Range | None) -> Document:
-    """The slices of a file: in the file's own units, or as levels where it has such.
+    """Read the slices of a file: in the file's own units, or as levels if it has such.
 
-    Raises UserError where its values have no range and none is given.
+    Raises UserError if its values have no range and none is given.
     """
     dataset = _open(path)
     for name in [*_SCALE, *_WINDOW]:  # written without a value: as if it were not there
@@ -50,7 +50,7 @@ def _size(path: Path) -> Size:
 
 
 def _colours(dataset: Any, kind: str) -> Array:
-    """(H, W, 3) or (N, H, W, 3), unsigned; luminance and chroma are RGB already."""
+    """Return (H, W, 3) or (N, H, W, 3), unsigned; luminance and chroma are RGB already."""
     array: Array = dataset.pixel_array
     if kind != "PALETTE COLOR":
         return full_scale(array, dataset.BitsStored)
@@ -61,7 +61,7 @@ def _colours(dataset: Any, kind: str) -> Array:
 
 
 def _gray(dataset: Any) -> Array:
-    """(H, W) or (N, H, W): levels of 8 bits, or what the numbers stand for."""
+    """Return (H, W) or (N, H, W): levels of 8 bits, or what the numbers stand for."""
     array: Array = dataset.pixel_array
     if array.dtype.kind != "f" and dataset.BitsStored <= 8 and not _has_units(dataset):
         return full_scale(array.astype(f"{array.dtype.kind}1"), dataset.BitsStored)

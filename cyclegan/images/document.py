@@ -1,4 +1,4 @@
-"""Files of one picture, of many pages, or of frames that move: all their bits, read and written."""
+"""Image files of one picture, pages or frames, read and written with all bits or with 8."""
 
 import base64
 import io
@@ -53,7 +53,7 @@ def _checked(path: Path, pictures: Iterable[Picture]) -> Iterator[Picture]:
 
 
 def is_deep(path: Path, channels: int) -> bool:
-    """Whether 8-bit grayscale or colour would lose what `path` holds; reads its header."""
+    """Return whether 8-bit grayscale or colour would lose what `path` holds; reads its header."""
     if channels not in (1, 3):
         return True
     try:
@@ -65,9 +65,9 @@ def is_deep(path: Path, channels: int) -> bool:
 
 
 def read_deep(path: Path, channels: int, values: tuple[float, float] | None) -> Picture:
-    """The first picture of a file with all its bits, upright; `values` are as in `open_document`.
+    """Read the first picture of a file with all its bits, upright.
 
-    Raises UnreadableImageError, naming the file and the reason.
+    `values` are as in `open_document`. Raises UnreadableImageError, naming the file and the reason.
     """
     for picture in open_document(path, values).pictures:
         try:
@@ -78,14 +78,14 @@ def read_deep(path: Path, channels: int, values: tuple[float, float] | None) -> 
 
 
 def read_whole(path: Path) -> Size:
-    """The size of a deep file's first picture, all of which was decoded; whatever its values."""
+    """Decode all of a deep file's first picture, whatever its values; return its size."""
     for picture in open_document(path, (0.0, 1.0)).pictures:
         return picture.size
     raise UnreadableImageError(f"{path}: holds no picture")
 
 
 def size(path: Path) -> Size:
-    """Width and height of the upright picture, from the file's header alone.
+    """Return width and height of the upright picture, from the file's header alone.
 
     Raises UnreadableImageError, naming the file and the reason.
     """
@@ -101,10 +101,10 @@ def size(path: Path) -> Size:
 def write_document(
     path: Path, pictures: Iterable[Picture], like: Document, encoding: Encoding
 ) -> None:
-    """Write the format that the name ends in; the file appears under its name whole or never.
+    """Write a file in the format that its name ends in; it appears under its name whole or never.
 
-    `like` says how many pictures come, and how they move. Raises UserError where the format can't
-    hold them.
+    `like` says how many pictures come, and how they move. Raises UserError if the format can't hold
+    them.
     """
     check_holds(path, like)
     format = _written(path)
@@ -116,7 +116,7 @@ def write_document(
 
 
 def check_holds(path: Path, document: Document) -> None:
-    """Raise UserError where the format that `path` ends in can't hold so many pictures."""
+    """Raise UserError if the format that `path` ends in can't hold so many pictures."""
     format = _written(path)
     if document.count == 1 or format.pages or (document.moving and format.moves):
         return
@@ -131,8 +131,10 @@ def check_holds(path: Path, document: Document) -> None:
 
 
 def depth_to_write(path: Path, picture: Picture) -> PixelDepth:
-    """The depth in which a picture is written to `path`: no fewer bits than it has, where the
-    format holds them."""
+    """Return the depth in which a picture is written to `path`.
+
+    It has no fewer bits than the picture if the format holds them.
+    """
     depths = _written(path).depths
     if not depths or picture.pixels.dtype.name in depths:
         return picture.depth
@@ -141,7 +143,7 @@ def depth_to_write(path: Path, picture: Picture) -> PixelDepth:
 
 
 def _fitting(pictures: Iterable[Picture], format: ImageFormat, path: Path) -> Iterator[Picture]:
-    """The same. Raises UserError where one has more pixels a side than the format can hold."""
+    """Yield the pictures. Raises UserError if a side is longer than the format can hold."""
     for picture in pictures:
         if format.longest is not None and max(picture.size) > format.longest:
             width, height = picture.size
@@ -161,11 +163,10 @@ def _written(path: Path) -> ImageFormat:
 def read(path: Path, channels: int, enough: Callable[[Size], Size] | None = None) -> Image.Image:
     """Decode a file as 8-bit grayscale (`channels` 1) or RGB (3), upright.
 
-    EXIF orientation and colour profiles are applied, transparency laid on white, 16-bit values
-    scaled to 8. `enough` says for an upright size how many pixels a side are needed of it: a JPEG
-    that has many times as many is decoded at a half, a quarter or an eighth of its size, which is
-    much quicker.
-    Raises UnreadableImageError, naming the file and the reason.
+    EXIF orientation and colour profiles are applied, transparency is laid on white, 16-bit values
+    are scaled to 8. `enough` returns, for an upright size, how many pixels a side are needed: a
+    JPEG that has many times as many is decoded at a half, a quarter or an eighth of its size, which
+    is much quicker. Raises UnreadableImageError, naming the file and the reason.
     """
     with reading(path), open_image(path) as image:
         if enough is not None and image.format == "JPEG":
@@ -175,9 +176,9 @@ def read(path: Path, channels: int, enough: Callable[[Size], Size] | None = None
 
 
 def as_mode(image: Image.Image, channels: int) -> Image.Image:
-    """Turn a decoded picture of any mode into 8-bit grayscale (`channels` 1) or RGB (3), upright.
+    """Convert a picture of any mode to 8-bit grayscale (`channels` 1) or RGB (3), upright.
 
-    Raises ValueError where its values have no known range.
+    Raises ValueError if its values have no known range.
     """
     try:
         turned = orientation_of(image) != 1
@@ -190,9 +191,9 @@ def as_mode(image: Image.Image, channels: int) -> Image.Image:
 
 
 def to_tensor(pixels: Image.Image | npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> Tensor:
-    """Pixels (H, W) or (H, W, C) -> float32 (C, H, W) in [-1, 1].
+    """Convert pixels (H, W) or (H, W, C) to float32 (C, H, W) in [-1, 1].
 
-    8-bit ones are in [0, 255], float32 ones in [0, 1].
+    8-bit pixels are in [0, 255], float32 ones in [0, 1].
     """
     array = np.array(pixels)  # a copy: torch must not share Pillow's memory
     if array.ndim == 2:
@@ -203,27 +204,27 @@ def to_tensor(pixels: Image.Image | npt.NDArray[np.uint8] | npt.NDArray[np.float
 
 
 def to_image(tensor: Tensor) -> Image.Image:
-    """(C, H, W) in [-1, 1] -> an 8-bit picture of `as_colours`; rounded, not cut off."""
+    """Convert (C, H, W) in [-1, 1] to an 8-bit picture of `as_colours`; rounded, not cut off."""
     levels = ((as_colours(tensor.detach()).float() + 1) * 127.5).round().clamp(0, 255)
     array = levels.to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
 def as_colours(tensor: Tensor) -> Tensor:
-    """(..., C, H, W) -> what can be looked at of it: the first three channels, or the first one."""
+    """Return what can be seen of (..., C, H, W): the first three channels, or the first one."""
     channels = tensor.shape[-3]
     return tensor[..., : 3 if channels >= 3 else 1, :, :]
 
 
 def write(image: Image.Image, path: Path) -> None:
-    """Write the format that the name ends in; the file appears under its name whole or never."""
+    """Write an image in the format that its name ends in; it appears whole or never."""
     pixels = np.asarray(image)
     picture = Picture(pixels[:, :, None] if pixels.ndim == 2 else pixels, RANGES["uint8"])
     write_document(path, [picture], Document([picture]), Encoding())
 
 
 def data_url(image: Image.Image, quality: int) -> str:
-    """The picture as a JPEG inside a URL, for a page that has no files beside it."""
+    """Return the picture as a JPEG inside a URL, for a page that has no files beside it."""
     encoded = io.BytesIO()
     image.convert("RGB").save(encoded, format="JPEG", quality=quality)
     return f"data:image/jpeg;base64,{base64.b64encode(encoded.getvalue()).decode()}"
@@ -257,7 +258,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """Lay transparent pictures on white: what hides under full transparency is no picture."""
+    """Lay a transparent picture on white: what hides under full transparency is no picture."""
     if not image.has_transparency_data:
         return image
     opaque = image.convert("RGBA")

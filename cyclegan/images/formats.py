@@ -1,6 +1,6 @@
-"""The one table of image formats: an entry is all that is known of one.
+"""The one table of image formats: an entry is all that is known of a format.
 
-What only asks for endings or media types loads no decoder: codecs are loaded when they are used.
+Looking up endings or media types loads no decoder: codecs are loaded when they are used.
 """
 
 import re
@@ -50,7 +50,7 @@ class ImageFormat:
 
     @property
     def pillows(self) -> str:
-        """Pillow's name for it."""
+        """Pillow's name of the format."""
         return self.name.upper()
 
 
@@ -100,10 +100,10 @@ def _dicom() -> "Codec":
 
 
 def count_pages(path: Path, most: int | None = None) -> int:
-    """The pages of a TIFF, in their order without repetition; `most` and one more are counted.
+    """Count the pages of a TIFF, without repetition; at most `most` and one more.
 
-    Decoders load all of each page's tags to count them, which takes a hundred times as long.
-    Raises OSError and struct.error where the file is cut short.
+    Decoders load all of each page's tags to count them, which takes a hundred times as long. Raises
+    OSError and struct.error if the file is cut short.
     """
     with path.open("rb") as file:
         order = "<" if file.read(2) == b"II" else ">"
@@ -183,12 +183,12 @@ PILLOWS = {one.pillows: one for one in reversed(FORMATS) if one.name not in ("NP
 
 
 def by_ending(path: Path) -> ImageFormat | None:
-    """The format that a file is called as."""
+    """Return the format of a file by its ending."""
     return _BY_ENDING.get(path.suffix.lower())
 
 
 def by_content(path: Path) -> ImageFormat | None:
-    """The format that a file begins as. Raises OSError where it can't be read."""
+    """Return the format of a file by its first bytes. Raises OSError if it can't be read."""
     with path.open("rb") as file:
         beginning = file.read(_LONGEST_BEGINNING)
     for pattern, format in _beginnings():
@@ -198,12 +198,12 @@ def by_content(path: Path) -> ImageFormat | None:
 
 
 def format_of(path: Path) -> ImageFormat | None:
-    """The format of a file, whatever it is called. Raises OSError where it can't be read."""
+    """Return the format of a file, whatever it is called. Raises OSError if it can't be read."""
     return by_content(path) or by_ending(path)
 
 
 def found_out(path: Path) -> ImageFormat | None:
-    """The format of a file whose ending is that of no image, by its content.
+    """Return the format, by its content, of a file whose ending is that of no image.
 
     A slide's .svs and a camera's .dng begin as TIFF, but hold other things than the picture.
     """
@@ -217,12 +217,12 @@ def found_out(path: Path) -> ImageFormat | None:
 
 
 def names_a_kind(ending: str) -> bool:
-    """Whether an ending says what a file is; `.1` at the end of a DICOM's number does not."""
+    """Return whether an ending says what a file is; `.1` of a DICOM's number does not."""
     return ending[1:].isalnum() and not ending[1:].isdigit()
 
 
 def ending_to_write(path: Path) -> str:
-    """The ending of what is written of a file: its own where that format can be written."""
+    """Return the ending of what is written of a file: its own if that format can be written."""
     own = by_ending(path)
     format = own or by_content(path)
     if format is None:
@@ -231,7 +231,7 @@ def ending_to_write(path: Path) -> str:
 
 
 def spelt_as(path: Path, format: str) -> str:
-    """The ending of `format`, which is one of `NAMES`: that of `path`, where it is the same."""
+    """Return the ending of `format`, one of `NAMES`: that of `path` if it is the same format."""
     asked = _BY_ENDING[f".{format}"]
     return path.suffix if path.suffix.lower() in asked.endings else f".{format}"
 

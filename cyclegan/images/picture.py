@@ -1,4 +1,4 @@
-"""One picture with all its bits, as the generators see it and as it was."""
+"""Pictures with all their bits, as files hold them and as generators see them; documents."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -19,22 +19,22 @@ Size = tuple[int, int]  # width, height
 
 @dataclass(frozen=True)
 class Range:
-    """The values that are -1 and 1 to a generator."""
+    """The range of a picture's values: `low` and `high` are -1 and 1 to a generator."""
 
     low: float
     high: float
 
     def to_model(self, values: Array) -> Tensor:
-        """Values of any type -> float32 in [-1, 1]."""
+        """Convert values of any type to float32 in [-1, 1]."""
         return self.normalized(torch.from_numpy(values.astype(np.float32)))
 
     def normalized(self, values: Tensor) -> Tensor:
-        """Float32 values on any device -> in [-1, 1], in place."""
+        """Normalise float32 values on any device to [-1, 1], in place."""
         half = (self.high - self.low) / 2
         return values.sub_(self.low).div_(half).sub_(1)
 
     def of_model(self, values: Tensor, dtype: npt.DTypeLike) -> Array:
-        """Float in [-1, 1] -> values of `dtype`, rounded where they are whole; kept in range."""
+        """Convert floats in [-1, 1] to `dtype`; whole numbers are rounded and kept in range."""
         if np.dtype(dtype) == np.uint8:  # several times as quick as NumPy's way
             return self.bytes_of_model(values).contiguous().numpy()
         found = self._denormalized(values)
@@ -43,7 +43,7 @@ class Range:
         return found.numpy().astype(dtype)
 
     def bytes_of_model(self, values: Tensor) -> Tensor:
-        """`of_model` for uint8, on any device."""
+        """Convert as `of_model` does for uint8, on any device."""
         return self._whole(self._denormalized(values), np.dtype(np.uint8)).to(torch.uint8)
 
     def _denormalized(self, values: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ class Range:
         return (values.detach().float() + 1).mul_(half).add_(self.low)
 
     def _whole(self, found: Tensor, dtype: np.dtype[Any]) -> Tensor:
-        """Rounded and kept within range and type, in place."""
+        """Round values and keep them within range and type, in place."""
         limits = np.iinfo(dtype)
         low, high = max(self.low, limits.min), min(self.high, limits.max)
         return found.round_().clamp_(low, high)
@@ -92,13 +92,13 @@ class Picture:
 
     @property
     def depth(self) -> PixelDepth:
-        """Of its pixels."""
+        """Type and range of the pixels."""
         return PixelDepth(self.pixels.dtype, self.range)
 
     def with_channels(self, channels: int) -> "Picture":
-        """As grayscale (1) or colour (3) where it is the other one.
+        """Return the picture as grayscale (1) or colour (3) if it is the other one.
 
-        Raises UserError where it has another number of channels than `channels`.
+        Raises UserError if it has another number of channels than `channels`.
         """
         there = self.pixels.shape[2]
         if there == channels:
@@ -116,7 +116,7 @@ class Picture:
         return replace(self, pixels=pixels, native=None, tags=tags)
 
     def scaled(self, size: Size) -> "Picture":
-        """To so many pixels, with all bits."""
+        """Return the picture scaled to `size`, with all bits."""
         if size == self.size:
             return self
         pixels, unseen = _resized(self.seen(), size), None
@@ -130,7 +130,7 @@ class Picture:
         return replace(self, pixels=pixels, alpha=alpha, tags=tags, unseen=unseen, native=native)
 
     def middle(self) -> "Picture":
-        """The middle square."""
+        """Return the middle square."""
         width, height = self.size
         side = min(width, height)
         top, left = (height - side) // 2, (width - side) // 2
@@ -141,7 +141,7 @@ class Picture:
         return replace(self, pixels=pixels, alpha=alpha, unseen=unseen, native=None, tags=tags)
 
     def shares(self) -> npt.NDArray[np.float32]:
-        """(H, W, C) in [0, 1] of its range, transparency laid on white; what is beyond is cut."""
+        """Return (H, W, C) in [0, 1] of the range, clipped, with transparency laid on white."""
         span = self.range.high - self.range.low
         found = ((self.seen().astype(np.float32) - self.range.low) / span).clip(0, 1)
         opaque = as_deep(self.alpha, np.dtype(np.uint16))
@@ -151,12 +151,12 @@ class Picture:
         return found.astype(np.float32)
 
     def window(self, top: int, bottom: int, left: int, right: int) -> Tensor:
-        """(1, C, bottom - top, right - left), float32 in [-1, 1]."""
+        """Return a window as (1, C, bottom - top, right - left), float32 in [-1, 1]."""
         part = self.range.to_model(self.seen(slice(top, bottom), slice(left, right)))
         return part.permute(2, 0, 1)[None].contiguous()
 
     def repainted(self, made: Array, range: Range) -> "Picture":
-        """New pixels (H, W, C) with this one's transparency, tags and unseen pixels."""
+        """Return new pixels (H, W, C) with this picture's transparency, tags and unseen pixels."""
         if self.unseen is not None:
             made[self.unseen] = self._stayed(made, range)
         alike = (made.dtype, made.shape) == (self.pixels.dtype, self.pixels.shape)
@@ -166,11 +166,11 @@ class Picture:
         return Picture(made, range, as_deep(self.alpha, made.dtype), tags)
 
     def _screens_tags(self) -> Tags:
-        """For pixels that are the screen's, whatever the file's were."""
+        """Return the tags for pixels that are the screen's, whatever the file's were."""
         return self.tags if self.native is None else replace(self.tags, profile=None)
 
     def seen(self, rows: slice = slice(None), columns: slice = slice(None)) -> Array:
-        """The pixels (h, w, C) that a generator sees."""
+        """Return the pixels (h, w, C) that a generator sees."""
         part = self.pixels[rows, columns]
         if self.unseen is None:
             return part
@@ -179,7 +179,7 @@ class Picture:
         return seen
 
     def _stayed(self, made: Array, range: Range) -> Array:
-        """(N, C) unseen pixels as values of `made`: the same where the types are."""
+        """Return the unseen pixels (N, C) as values of `made`: the same if the types are."""
         stayed: Array = self.pixels[self.unseen]
         if made.dtype != self.pixels.dtype or range != self.range:
             held = np.nan_to_num(stayed, nan=self.range.low)
@@ -200,7 +200,7 @@ class Document:
 
 
 def as_deep(alpha: Array | None, dtype: np.dtype[np.generic]) -> Array | None:
-    """Transparency in the type of the pixels; None where a type has no range."""
+    """Convert transparency to the type of the pixels; None if a type has no range."""
     if alpha is None or alpha.dtype == dtype:
         return alpha
     before, after = RANGES.get(alpha.dtype.name), RANGES.get(dtype.name)
@@ -210,7 +210,7 @@ def as_deep(alpha: Array | None, dtype: np.dtype[np.generic]) -> Array | None:
 
 
 def _gray(pixels: Array) -> Array:
-    """(H, W, 3) -> (H, W, 1): luminance of Rec. 601, as Pillow has it."""
+    """Convert (H, W, 3) to (H, W, 1): luminance of Rec. 601, as Pillow has it."""
     if pixels.dtype == np.uint8:
         return np.asarray(Image.fromarray(pixels).convert("L"))[:, :, None]
     gray = pixels @ np.array([0.299, 0.587, 0.114])
@@ -220,7 +220,7 @@ def _gray(pixels: Array) -> Array:
 
 
 def _nearest(before: Size, after: Size) -> tuple[Array, Array]:
-    """Rows and columns that are nearest to each pixel of a picture scaled from one size."""
+    """Return the rows and columns nearest to each pixel of a picture scaled to `after`."""
     columns, rows = (
         np.arange(there) * here // there for here, there in zip(before, after, strict=True)
     )

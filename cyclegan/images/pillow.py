@@ -1,4 +1,4 @@
-"""What Pillow reads: all that has 8 bits, and one channel of 16 or of floats."""
+"""Reading with Pillow: all that has 8 bits, and one channel of 16 bits or of floats."""
 
 import ctypes
 import logging
@@ -37,13 +37,13 @@ def open_image(path: Path) -> Image.Image:
 
 @cache
 def _decoders() -> tuple[str, ...]:
-    """Those that this Pillow was built with."""
+    """Return the formats that this Pillow was built with."""
     Image.init()
     return tuple(name for name in PILLOWS if name in Image.OPEN)
 
 
 def read_by_pillow(path: Path, values: Range | None) -> Document:
-    """All pictures of a file. Raises what decoders raise."""
+    """Read all pictures of a file. Raises what decoders raise."""
     image = open_image(path)
     format = PILLOWS[image.format or ""]
     several = format.pages or format.moves
@@ -66,18 +66,18 @@ def read_by_pillow(path: Path, values: Range | None) -> Document:
 
 
 def size_by_pillow(path: Path) -> Size:
-    """Width and height of the upright picture, from the file's header alone."""
+    """Return width and height of the upright picture, from the file's header alone."""
     with open_image(path) as image:
         return image.size[::-1] if lies_sideways(image) else image.size
 
 
 def lies_sideways(image: Image.Image) -> bool:
-    """Whether EXIF swaps width and height; Pillow gives the size of a TIFF upright already."""
+    """Return whether EXIF swaps width and height; Pillow gives a TIFF's size upright already."""
     return image.format != "TIFF" and orientation_of(image) in SIDEWAYS
 
 
 def has_deep_mode(path: Path) -> bool:
-    """Whether 8-bit grayscale or colour would lose what a file holds; False where it is damaged."""
+    """Return whether 8-bit grayscale or colour would lose what a file holds; False if damaged."""
     try:
         with open_image(path) as image:
             return image.mode == "F" or image.mode.startswith("I")
@@ -87,7 +87,7 @@ def has_deep_mode(path: Path) -> bool:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Name the file in whatever a decoder raises."""
+    """Name the file in any error that a decoder raises."""
     try:
         yield
     except UnreadableImageError:  # names it already
@@ -99,7 +99,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def reason(path: Path, error: Exception) -> str:
-    """What is wrong with a file that a decoder would not take."""
+    """Return what is wrong with a file that a decoder would not take."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, PermissionError | IsADirectoryError):
@@ -141,7 +141,7 @@ def _of_pillow(image: Image.Image, values: Range | None) -> Picture:
 
 
 def _parted(image: Image.Image) -> tuple[Image.Image, Array | None]:
-    """The colours as L or RGB, and how opaque they are where that is said."""
+    """Return the colours as L or RGB, and their opacity if the file has it."""
     if image.has_transparency_data:
         with_alpha = image.convert("LA" if image.mode in ("L", "LA", "La", "1") else "RGBA")
         plain = "L" if with_alpha.mode == "LA" else "RGB"
@@ -154,10 +154,11 @@ def _parted(image: Image.Image) -> tuple[Image.Image, Array | None]:
 
 
 def _quiet_decoders() -> None:
-    """Let the libraries that read images say nothing to the terminal: what is wrong with a file is
-    said in a line of ours. What they log can still be had by a handler of one's own.
+    """Keep the libraries that read images from writing to the terminal.
 
-    For the whole process: a stream can't be turned off for one thread.
+    What is wrong with a file is said in a line of ours; what the libraries log can still be had by
+    a handler of one's own. This is for the whole process: a stream can't be turned off for one
+    thread.
     """
     for name in ("PIL", "tifffile", "pydicom"):
         logger = logging.getLogger(name)

@@ -1,4 +1,4 @@
-"""PNG: with 16 bits a channel, which Pillow would cut to 8, and what it writes of others."""
+"""The PNG format: 16 bits a channel, which Pillow would cut to 8, and all that Pillow writes."""
 
 import struct
 import zlib
@@ -24,7 +24,7 @@ def _is_deep(path: Path) -> bool:
 
 
 def _is_left_to_us(path: Path) -> bool:
-    """Whether it has 16 bits and is not gray, which Pillow reads."""
+    """Return whether a PNG has 16 bits and is not gray: gray is read by Pillow."""
     header = _header(path)
     return header[:8] == _SIGNATURE and header[24:25] == b"\x10" and header[25:26] != b"\0"
 
@@ -41,7 +41,7 @@ def _deep_frames(path: Path, values: Range | None) -> Iterator[Picture]:
 
 
 def _deep_pixels(path: Path) -> Array:
-    """(H, W, C) or (H, W) of uint16, red first. Raises OSError where it is damaged."""
+    """Decode (H, W, C) or (H, W) of uint16, red first. Raises OSError if the file is damaged."""
     import cv2
 
     cv2.utils.logging.setLogLevel(0)  # what is wrong with a file is said below
@@ -54,9 +54,9 @@ def _deep_pixels(path: Path) -> Array:
 
 
 def _sound(file: bytes) -> bytes:
-    """What is needed of a file to decode it: libpng writes of all else to the terminal.
+    """Return what decoding a file needs, as libpng writes of all else to the terminal.
 
-    Raises OSError where it would write of that, too.
+    Raises OSError if the needed parts are damaged, of which libpng would write, too.
     """
     inflate, kept = zlib.decompressobj(), [_SIGNATURE]
     for name, content, chunk in _chunks(file):
@@ -75,7 +75,7 @@ def _sound(file: bytes) -> bytes:
 
 
 def _chunks(file: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Name, content and the whole of each chunk, up to the last one."""
+    """Yield the name, the content and the whole of each chunk, up to the last one."""
     place, name = len(_SIGNATURE), b""
     while name != b"IEND":
         header = file[place : place + 8]
@@ -106,7 +106,7 @@ def _write(file: Path, pictures: Iterable[Picture], like: Document, how: Encodin
 
 
 def _deep_file(picture: Picture) -> bytes:
-    """16 bits a channel, which Pillow can't write in colour; with the tags put in."""
+    """Encode 16 bits a channel, which Pillow can't write in colour, with the tags put in."""
     import cv2
 
     pixels = np.broadcast_to(picture.pixels, (*picture.pixels.shape[:2], 3))[:, :, ::-1]

@@ -1,4 +1,4 @@
-"""What a file says about its pixels, to be said of what is made of them."""
+"""Tags of an image file, carried over to what is made of it, and its colour profile."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -40,18 +40,18 @@ class Tags:
 
     @classmethod
     def of(cls, image: Image.Image) -> "Tags":
-        """Those of an opened file; what is damaged counts as missing."""
+        """Return the tags of an opened file; damaged ones count as missing."""
         profile, dpi = image.info.get("icc_profile"), _dpi(image)
         return cls(_exif(image), profile, dpi, _jpeg(image), _only_tiff(image))
 
     def fitting(self, mode: str) -> "Tags":
-        """Without a profile that describes other colours than those of `mode`, L or RGB."""
+        """Return the tags without a profile of other colours than those of `mode`, L or RGB."""
         if self.profile is None or _colours(self.profile) == _PROFILED[mode]:
             return self
         return replace(self, profile=None)
 
     def of_other_layout(self) -> "Tags":
-        """Without a description that says how the pixels were stored (ImageJ, OME)."""
+        """Return the tags without a description of how the pixels were stored (ImageJ, OME)."""
         if self.exif is None:
             return self
         description = str(self.exif.get(ExifTags.Base.ImageDescription, ""))
@@ -63,12 +63,12 @@ class Tags:
         return replace(self, exif=kept)
 
     def of_other_size(self) -> "Tags":
-        """Without that, and without where on Earth each pixel lies."""
+        """Return the tags without that description, and without where on Earth each pixel lies."""
         tiff = {code: tag for code, tag in self.tiff.items() if code not in _PLACES}
         return replace(self.of_other_layout(), tiff=tiff)
 
     def saved(self) -> dict[str, Any]:
-        """As Pillow takes them for a file of any format."""
+        """Return the tags as Pillow takes them for a file of any format."""
         given = {
             "exif": self.exif.tobytes() if self.exif else None,
             "icc_profile": self.profile,
@@ -78,7 +78,7 @@ class Tags:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """EXIF's: 1 where the picture is upright."""
+    """Return EXIF's orientation: 1 if the picture is upright."""
     found: int = image.getexif().get(_ORIENTATION, 1)
     return found
 
@@ -123,7 +123,7 @@ ONLY_TIFF = _PLACES | {42112, 42113, 282, 283, 296, 700, 33723}
 
 
 def _text(value: Any) -> str:
-    """Pillow takes what is UTF-8 mostly for Latin-1."""
+    """Return the text of a tag: Pillow takes what is UTF-8 mostly for Latin-1."""
     try:
         return str(value).encode("latin-1").decode()
     except UnicodeError:
@@ -180,9 +180,9 @@ class Native:
     """sRGB -> the file's colours"""
 
     def changed(self, before: Levels, after: Levels) -> Levels:
-        """What was made of the screen's colours, in the file's; the same where nothing changed.
+        """Return what was made of the screen's colours in the file's; unchanged pixels stay.
 
-        Going there and back would lose what a screen can't show.
+        Converting all there and back would lose what a screen can't show.
         """
         made = np.asarray(self.back(Image.fromarray(np.ascontiguousarray(after))))
         stays = (before == after).all(axis=2, keepdims=True)
@@ -190,9 +190,9 @@ class Native:
 
 
 def on_screen(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Colours for print, or of more than a screen has, as sRGB, by the file's profile.
+    """Convert colours for print, or of more than a screen has, to sRGB by the file's profile.
 
-    The same image where there is none, or a damaged one.
+    Returns the same image if there is no profile, or a damaged one.
     """
     if image.mode == "LAB":
         lab = ImageCms.createProfile("LAB")
@@ -209,7 +209,7 @@ ToScreen = Callable[[Image.Image], Image.Image]
 
 @lru_cache(maxsize=64)  # a folder's files have few
 def transforms(profile: bytes | None, mode: str) -> tuple[ToScreen, ToScreen | None] | None:
-    """To sRGB and, of RGB, back; None where there is nothing to do, or nothing to do it by."""
+    """Return the transforms to sRGB and, for RGB, back; None if none is needed or possible."""
     if not profile or mode not in ("RGB", "CMYK"):
         return None
     try:
@@ -233,7 +233,7 @@ def _applied(transform: ImageCms.ImageCmsTransform) -> ToScreen:
 
 
 def _changes_little(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether the colours are those of sRGB, of which there are many profiles."""
+    """Return whether the colours are those of sRGB, of which there are many profiles."""
     grid = np.array([*product(range(0, 256, 51), repeat=3)], np.uint8)[None]
     seen = np.asarray(_applied(transform)(Image.fromarray(grid))).astype(int)
     return bool(np.abs(seen - grid).mean() < 1)

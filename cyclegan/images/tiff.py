@@ -1,4 +1,4 @@
-"""TIFF beyond Pillow: values of any depth and sign, and more channels than colours have."""
+"""The TIFF format beyond Pillow: values of any depth and sign, and any number of channels."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def _size(path: Path) -> Size | None:
 
 @dataclass(frozen=True)
 class _Storage:
-    """How the first page of a TIFF holds its pixels."""
+    """The way in which a TIFF holds its pixels."""
 
     deep: bool
     """whether plain gray or colour of 8 bits would lose any of it"""
@@ -49,7 +49,7 @@ class _Storage:
 
 
 def _storage(path: Path) -> _Storage:
-    """From the header; what tifffile can't read is left to Pillow, which has the words for it."""
+    """Read the storage from the header; what tifffile can't read is left to Pillow's messages."""
     import tifffile
 
     try:
@@ -64,7 +64,7 @@ def _storage(path: Path) -> _Storage:
 
 
 def _read_pages(path: Path, values: Range | None, count: int) -> Iterator[Picture]:
-    """The first `count` pages. Raises UserError where one can't be read as gray or colour."""
+    """Yield the first `count` pages. Raises UserError if one can't be read as gray or colour."""
     import tifffile
 
     with tifffile.TiffFile(path) as file:
@@ -82,7 +82,7 @@ def _is_deep(page: Any) -> bool:
 
 
 def _is_deep_gray(page: Any) -> bool:
-    """Whether it has the two deep types that Pillow has modes for."""
+    """Return whether a page has one of the two deep types that Pillow has modes for."""
     black_is_low = page.photometric == _BLACK_IS_LOW and page.samplesperpixel == 1
     types = {("u2", 16), ("f4", 32)}
     kept_whole = page.dtype is not None and (page.dtype.str[1:], page.bitspersample) in types
@@ -123,7 +123,7 @@ def _picture(page: Any, values: Range | None) -> Picture:
 
 
 def _hollow(page: Any, pixels: Array) -> Array | None:
-    """(H, W) of bool: pixels (H, W, C), as they are in the file, that hold no data."""
+    """Return (H, W) of bool: pixels (H, W, C), as they are in the file, that hold no data."""
     value = _no_data(page)
     hollow: Array | None = None if value is None else (pixels == value).all(axis=2)
     return hollow if hollow is not None and hollow.any() else None
@@ -135,7 +135,7 @@ def _bits(page: Any) -> int:
 
 
 def _no_data(page: Any) -> float | None:
-    """The value of pixels that hold none, as GDAL writes it."""
+    """Return the value of pixels that hold no data, as GDAL writes it."""
     text = str(page.tags.valueof(_GDAL_NO_DATA, "")).strip("\0 ")
     try:
         return float(text)
@@ -152,7 +152,7 @@ def _channels_last(page: Any) -> Array:
 
 
 def _without_alpha_in_it(pixels: Array) -> Array:
-    """Colours that were multiplied by their opacity, as they were before."""
+    """Undo the multiplication of colours by their opacity."""
     colours, alpha = pixels[:, :, :-1].astype(np.float64), pixels[:, :, -1:]
     whole = pixels.dtype.kind != "f"
     top = np.iinfo(pixels.dtype).max if whole else 1.0
@@ -166,18 +166,18 @@ def _as_it_is(page: Any, pixels: Array) -> Array:
 
 
 def _looked_up(page: Any, pixels: Array) -> Array:
-    """The colours (3, N) of a palette, 16 bits each."""
+    """Return the colours of indices into a palette (3, N) of 16 bits each."""
     colours: Array = np.moveaxis(page.colormap[:, pixels[:, :, 0]], 0, -1)
     return colours
 
 
 def _decoded_luminance(page: Any, pixels: Array) -> Array:
-    """Luminance and chroma, which JPEG's decoder has made red, green and blue."""
+    """Return luminance and chroma, which JPEG's decoder has made red, green and blue."""
     return pixels if int(page.compression) in _JPEG else _refuse(page, pixels)
 
 
 def _inks(page: Any, pixels: Array) -> Array:
-    """Cyan, magenta, yellow and black -> red, green and blue, as Pillow does without a profile."""
+    """Convert cyan, magenta, yellow and black to RGB, as Pillow does without a profile."""
     top = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind != "f" else 1.0
     light = 1 - pixels[:, :, :4] / top
     found = light[:, :, :3] * light[:, :, 3:] * top
@@ -208,7 +208,7 @@ _GDAL_NO_DATA = 42113
 
 
 def _tags(page: Any) -> Tags:
-    """As `Tags.of`, of a page that Pillow may not know."""
+    """Return the tags, as `Tags.of` does, of a page that Pillow may not know."""
     exif = Image.Exif()
     for code in WORDS & set(page.tags.keys()):
         exif[code] = str(page.tags.valueof(code))
@@ -220,7 +220,7 @@ def _tags(page: Any) -> Tags:
 
 
 def _dpi(tags: Mapping[int, TiffTag]) -> tuple[float, float] | None:
-    """Dots per inch; None where they are no more than a shape of pixels."""
+    """Return the dots per inch; None if they only tell the shape of pixels."""
     inches = {2: 1.0, 3: 2.54}.get(int(tags[_UNIT].value) if _UNIT in tags else 2)
     if inches is None or not all(code in tags and all(tags[code].value) for code in _DOTS):
         return None
@@ -270,12 +270,12 @@ def _write_page(writer: Any, picture: Picture) -> None:
 
 
 def _dots(value: Any) -> Any:
-    """A resolution as a fraction or a number: some programs write SHORT or FLOAT."""
+    """Return a resolution as a fraction or a number: some programs write SHORT or FLOAT."""
     return value[0] if isinstance(value, tuple) and len(value) == 1 else value
 
 
 def _extra(code: int, tag: Any) -> tuple[int, Any, int, Any, bool]:
-    """A tag as tifffile writes it: texts as bytes, which may be more than ASCII."""
+    """Return a tag as tifffile writes it: texts as bytes, which may be more than ASCII."""
     if tag.type != _ASCII:
         return code, tag.type, tag.count, tag.value, True
     text = str(tag.value).encode() + b"\0"

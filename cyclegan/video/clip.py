@@ -24,12 +24,12 @@ if TYPE_CHECKING:  # PyAV comes with an extra
 
 
 class DamagedClipError(UserError):
-    """Frames are missing; all that could be read were given before."""
+    """A clip that lacks frames; all that could be read were given before."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a clip."""
+    """One frame of a clip."""
 
     pixels: Array
     """(H, W, 3), uint8, or uint16 where the clip has more bits; upright"""
@@ -43,7 +43,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Clip:
-    """What is known of a video file before its frames are decoded."""
+    """The properties of a video file, known before its frames are decoded."""
 
     path: Path
     index: int
@@ -68,7 +68,7 @@ class Clip:
 
 
 def open_clip(path: Path) -> Clip:
-    """Read a video's header and first frame. Raises UserError where there are none."""
+    """Read a video's header and first frame. Raises UserError if there is none."""
     with opened(path) as (container, stream):
         first = next(_decoded(container, stream, path), None)
         if first is None:
@@ -99,7 +99,7 @@ _IN_FIELDS = range(2, 6)  # which field comes first, and which is shown first
 
 
 def _length(container: "InputContainer", stream: "VideoStream", base: Fraction) -> int:
-    """How long the frames are shown, in `base`; 0 where the file doesn't say."""
+    """Return how long the frames are shown, in `base`; 0 if the file doesn't say."""
     if stream.duration:
         return stream.duration
     told = stream.metadata.get("DURATION", "")  # Matroska: the time of the end
@@ -112,9 +112,9 @@ def _length(container: "InputContainer", stream: "VideoStream", base: Fraction) 
 
 
 def frames(clip: Clip, after: int | None = None) -> Iterator[Frame]:
-    """Give a clip's frames in order, those later than the time `after` only, decoded as needed.
+    """Yield a clip's frames in order, those later than the time `after` only, decoded as needed.
 
-    Raises DamagedClipError after the last where some can't be read, or the file ends too early.
+    Raises DamagedClipError after the last one if some can't be read, or the file ends too early.
     """
     broken: list[str] = []
     seen: int | None = None
@@ -140,7 +140,7 @@ def frames(clip: Clip, after: int | None = None) -> Iterator[Frame]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
-    """The file and its first video stream. Raises UserError."""
+    """Open a file and its first video stream. Raises UserError."""
     require_extra(str(path), "video", "av")
     import av
 
@@ -157,14 +157,14 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
 
 
 def is_cover(stream: "Stream") -> bool:
-    """A picture of an album, which is stored as a video of one frame."""
+    """Return whether a stream is the picture of an album, stored as a video of one frame."""
     from av.stream import Disposition
 
     return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _from(clip: Clip, after: int | None, step: int, broken: list[str]) -> Iterator["VideoFrame"]:
-    """Frames from one at or before the time `after`; from the first where the file can't seek."""
+    """Yield frames from one at or before the time `after`; from the first if seeking fails."""
     if after is not None:
         import av
 
@@ -188,7 +188,7 @@ def _from(clip: Clip, after: int | None, step: int, broken: list[str]) -> Iterat
 
 
 def _progressive(coming: Iterator["VideoFrame"], clip: Clip) -> Iterator["VideoFrame"]:
-    """The same frames, of both fields at one time; those that were progressive stay as they are."""
+    """Yield the frames with both fields of one time; progressive ones stay as they are."""
     if not clip.interlaced:
         yield from coming
         return
@@ -203,7 +203,7 @@ def _progressive(coming: Iterator["VideoFrame"], clip: Clip) -> Iterator["VideoF
 
 
 def _deinterlacer(frame: "VideoFrame", clip: Clip) -> "Graph":
-    """FFmpeg's, for frames like this one; one frame goes in and one comes out."""
+    """Build FFmpeg's deinterlacer for frames like `frame`; one goes in and one comes out."""
     from av.filter import Graph
 
     graph = Graph()
@@ -216,7 +216,7 @@ def _deinterlacer(frame: "VideoFrame", clip: Clip) -> "Graph":
 
 
 def _pulled(graph: "Graph", clip: Clip) -> Iterator["VideoFrame"]:
-    """What is ready, at its time in the clip's time base."""
+    """Yield the frames that are ready, at their times in the clip's time base."""
     from av.error import BlockingIOError, EOFError
 
     while True:
@@ -236,7 +236,7 @@ def _decoded(
     path: Path,
     broken: list[str] | None = None,
 ) -> Iterator["VideoFrame"]:
-    """Every frame that can be decoded; why others could not goes to `broken`."""
+    """Yield every frame that can be decoded; why others could not goes to `broken`."""
     import av
 
     packets, decode = container.demux(stream), _decoder(stream)
@@ -257,7 +257,7 @@ def _decoded(
 
 
 def _decoder(stream: "VideoStream") -> Callable[["Packet[VideoStream]"], list["VideoFrame"]]:
-    """What makes frames of a packet; FFmpeg's own decoders pass over VP8's and VP9's alpha."""
+    """Return a function that decodes a packet; FFmpeg's own ones skip VP8's and VP9's alpha."""
     from av.codec import CodecContext
 
     name = _KNOWING_ALPHA.get(stream.codec_context.name)
@@ -271,7 +271,7 @@ _KNOWING_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 def _upright(frame: "VideoFrame", clip: Clip) -> tuple[Array, Array | None]:
-    """Pixels of a frame that may be stored lying, and how opaque they are."""
+    """Return the pixels of a frame that may be stored lying, and their opacity."""
     pixels = clip.colours.pixels(frame)
     turns = round(frame.rotation / 90) % 4
     pixels = np.rot90(pixels, turns) if turns else pixels

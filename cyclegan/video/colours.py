@@ -1,4 +1,4 @@
-"""A frame's numbers become colours and back, with as little lost as the file's format allows."""
+"""Colours of video frames, converted to RGB and back with little loss, and mastering metadata."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ _BT709, _LIMITED = 1, 1  # what RGB becomes, which has a space of 0: players tak
 
 @dataclass(frozen=True)
 class Colours:
-    """What the numbers of a clip mean, by the codes of ISO/IEC 23091-2 that files carry."""
+    """The meaning of a clip's numbers, by the codes of ISO/IEC 23091-2 that files carry."""
 
     space: int
     primaries: int
@@ -56,7 +56,7 @@ class Colours:
 
     @classmethod
     def of(cls, frame: "VideoFrame") -> "Colours":
-        """Those of a frame; every frame of a clip has them."""
+        """Return the colours of a frame; every frame of a clip has the same."""
         kind = frame.format
         across, down = (
             (kind.chroma_width(64), kind.chroma_height(64))
@@ -75,14 +75,14 @@ class Colours:
         )
 
     def format(self, width: int, height: int) -> str:
-        """FFmpeg's name for them; colour can't be coarser than sides that are odd."""
+        """Return FFmpeg's name of the pixel format; odd sides do not allow coarser chroma."""
         chroma = self.chroma
         if width % 2 or (height % 2 and chroma == "420"):
             chroma = "444"
         return f"yuv{chroma}p{'10le' if self.deep else ''}"
 
     def pixels(self, frame: "VideoFrame") -> Array:
-        """(H, W, 3), or 4 with alpha; uint8, or uint16 where there are more bits."""
+        """Return (H, W, 3), or 4 channels with alpha; uint8, or uint16 if there are more bits."""
         packed = frame.reformat(
             format=_PACKED[self.deep, self.alpha],
             src_colorspace=None if frame.format.is_rgb else _MATRICES.get(self.space),
@@ -93,7 +93,10 @@ class Colours:
         return found
 
     def packer(self, width: int, height: int, made: str) -> Callable[[Array], "VideoFrame"]:
-        """Takes (height, width, 3) of the clip's depth, or 4 with alpha; gives frames `made` so."""
+        """Return a function that makes frames of the format `made`.
+
+        It takes (height, width, 3) of the clip's depth, or 4 channels with alpha.
+        """
         from av import VideoFormat, VideoFrame
         from av.filter import Graph
 
@@ -119,7 +122,7 @@ class Colours:
         return pack
 
     def _scaling(self) -> str:
-        """How FFmpeg's scaler is to make the numbers; chroma lies where players look for it."""
+        """Return the options of FFmpeg's scaler; chroma lies where players look for it."""
         how = "flags=lanczos+full_chroma_int+full_chroma_inp+accurate_rnd:out_chroma_loc=left"
         how += f":out_range={'pc' if self.range == _FULL else 'tv'}"
         name = _NAMES.get(self.space)
@@ -143,7 +146,7 @@ class Mastering:
 
     @classmethod
     def of(cls, frame: "VideoFrame") -> "Mastering | None":
-        """What a frame or its file says; nothing where neither does."""
+        """Return the mastering data of a frame or its file; None if neither has any."""
         sides = cast("Iterable[SideData]", frame.side_data)
         found = {one.type.name: bytes(one) for one in sides}
         points: tuple[tuple[Fraction, Fraction], ...] = ()
@@ -164,7 +167,7 @@ class Mastering:
 
     @property
     def of_x264(self) -> str:
-        """As x264 takes it, to write it among the frames."""
+        """Options of x264, which writes this data among the frames."""
         told = []
         if self.points and self.luminance:
             names = (("G", _GREEN), ("B", _BLUE), ("R", _RED), ("WP", _WHITE))
@@ -179,10 +182,10 @@ class Mastering:
         return ":".join(told)
 
     def described(self, codec: str) -> "InputContainer":
-        """A file without frames, of which a stream of `codec` takes the description over.
+        """Return a file without frames, whose description a stream of `codec` takes over.
 
-        PyAV has no other way to give a stream one. The identifiers are those of Matroska
-        (RFC 9559, section 5.1.4.1.28).
+        PyAV has no other way to give a stream one. The identifiers are those of Matroska (RFC 9559,
+        section 5.1.4.1.28).
         """
         import av
 

@@ -1,4 +1,4 @@
-"""How each kind of video file is encoded."""
+"""Encoders of each kind of video file."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class VideoEncoder:
-    """A codec, and how it is asked for good pictures."""
+    """A codec, and its options for good pictures."""
 
     codec: str
     crf: int | None
@@ -35,7 +35,7 @@ class VideoEncoder:
     """FFmpeg's names for pixels with alpha, of 8 bits and of more; None where it is left out"""
 
     def pixels(self, clip: Clip) -> str:
-        """FFmpeg's name for what is encoded."""
+        """Return FFmpeg's name of the pixel format that is encoded."""
         if self.alpha:
             return self.alpha[clip.colours.deep]
         deep = clip.colours.deep and not self.shallow
@@ -74,7 +74,7 @@ WITH_ALPHA: Mapping[str, tuple[VideoEncoder, VideoEncoder]] = {
 
 
 def encoder_of(clip: Clip, target: Path) -> VideoEncoder:
-    """How `clip` is encoded in a file called so; what can't be kept is told."""
+    """Return the encoder of `clip` for the file `target`; warn about what can't be kept."""
     ending = target.suffix.lower()
     chosen = ENCODERS[ending]
     if clip.colours.alpha and ending in WITH_ALPHA:
@@ -93,7 +93,7 @@ def encoder_of(clip: Clip, target: Path) -> VideoEncoder:
 def add_stream(
     container: "OutputContainer", clip: Clip, encoder: VideoEncoder, crf: int | None
 ) -> "VideoStream":
-    """A stream for the frames of `clip`, of the same size, times and colours."""
+    """Add a stream for the frames of `clip`, of the same size, times and colours."""
     options = dict(encoder.options)
     if encoder.crf is not None:
         options["crf"] = str(encoder.crf if crf is None else crf)
@@ -109,7 +109,7 @@ def add_stream(
 
 
 def describe(stream: "VideoStream", clip: Clip) -> None:
-    """Say in a stream's header what the clip's frames are like."""
+    """Describe the clip's frames in a stream's header."""
     context = stream.codec_context
     context.framerate, context.field_order = clip.rate, _PROGRESSIVE
     if not context.format or not context.format.is_rgb:
@@ -123,7 +123,7 @@ _PROGRESSIVE = 1
 
 
 def packer(clip: Clip, encoder: VideoEncoder) -> Callable[[Frame], "VideoFrame"]:
-    """Makes frames as the encoder takes them, in the clip's own colours."""
+    """Return a function that makes frames as the encoder takes them, in the clip's own colours."""
     pack = clip.colours.packer(*clip.size, encoder.pixels(clip))
 
     def packed(frame: Frame) -> "VideoFrame":

@@ -1,4 +1,4 @@
-"""Segments and the input's sound become one file; nothing is encoded again."""
+"""Joining of segments with the input's sound and other streams; nothing is encoded again."""
 
 import heapq
 from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ _PICTURES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/p
 
 
 def check_holds_sound(clip: Clip, target: Path) -> None:
-    """Raise UserError, before any work, where a file called so can't hold the clip's sound."""
+    """Raise UserError, before any work, if a file called `target` can't hold the clip's sound."""
     with opened(clip.path) as (container, _):
         for stream in container.streams.audio:
             if not _holds(target, stream):
@@ -48,7 +48,7 @@ def check_holds_sound(clip: Clip, target: Path) -> None:
 
 
 def kept(source: "InputContainer", clip: Clip, target: Path) -> list["Stream"]:
-    """Streams that are copied to a file called so, in the input's order; the rest is told."""
+    """Return the streams that are copied to `target`, in the input's order; warn about the rest."""
     found = []
     for stream in source.streams:
         if stream.index == clip.index or _is_made_anew(stream, source):
@@ -68,7 +68,7 @@ def kept(source: "InputContainer", clip: Clip, target: Path) -> list["Stream"]:
 
 
 def add_copy(made: "OutputContainer", stream: "Stream", clip: Clip) -> "Stream | None":
-    """Add a stream to be filled with the packets of `stream`; None where none are to come."""
+    """Add a stream to be filled with the packets of `stream`; return None if none are to come."""
     if is_cover(stream) and made.format.name == "matroska":
         with opened(clip.path) as (container, _):
             content = bytes(next(container.demux(container.streams[stream.index])))
@@ -82,7 +82,7 @@ def add_copy(made: "OutputContainer", stream: "Stream", clip: Clip) -> "Stream |
 
 
 def tag_frames(made: "Stream", source: "Stream") -> None:
-    """Give the converted frames the tags of the input's, so far as they are still true."""
+    """Copy the input's tags to the converted frames, as far as they are still true."""
     made.disposition = source.disposition
     for name, value in source.metadata.items():
         if not name.upper().startswith(_OF_THE_ENCODING):
@@ -90,7 +90,7 @@ def tag_frames(made: "Stream", source: "Stream") -> None:
 
 
 def _is_made_anew(stream: "Stream", source: "InputContainer") -> bool:
-    """What FFmpeg writes by itself, of a tag or of the chapters."""
+    """Return whether FFmpeg writes a stream by itself, of a tag or of the chapters."""
     of_chapters = stream.type == "data" and bool(source.chapters())
     return stream.type == "data" and ("timecode" in stream.metadata or of_chapters)
 
@@ -102,7 +102,7 @@ def _description(stream: "Stream") -> str:
 
 
 def _holds(target: Path, stream: "Stream") -> bool:
-    """Whether a file called so can hold a stream; found out by beginning one."""
+    """Return whether a file called `target` can hold a stream; found out by beginning one."""
     import av
 
     kind = ENCODERS[target.suffix.lower()].container
@@ -118,7 +118,7 @@ def _holds(target: Path, stream: "Stream") -> bool:
 
 
 def join(segments: Segments, clip: Clip, target: Path) -> Path:
-    """Put together the frames of the segments and whatever else the clip holds.
+    """Join the frames of the segments with whatever else the clip holds.
 
     Returns the file, which lies beside the segments and is to become `target`. Raises UserError.
     """
@@ -151,7 +151,7 @@ def join(segments: Segments, clip: Clip, target: Path) -> Path:
 
 
 def _begin(source: "InputContainer") -> Fraction:
-    """When a clip begins, in seconds, by a broadcast's clock, which did not start with it.
+    """Return when a clip begins, in seconds: a broadcast's clock did not start with the clip.
 
     Other files count their length from 0.
     """
@@ -176,7 +176,7 @@ def _add_pictures(
     source: "Stream",
     clip: Clip,
 ) -> "VideoStream":
-    """A stream for frames like `packet`, the first of `encoded`; with the input's tags."""
+    """Add a stream for frames like `packet`, the first of `encoded`; with the input's tags."""
     with ExitStack() as stack:
         template, context = encoded, encoded.codec_context
         if clip.mastering and context.name in DESCRIBED:
@@ -195,7 +195,7 @@ def _add_pictures(
 
 
 def _pictures(segments: Segments, clip: Clip, stream: "Stream") -> Iterator[tuple[Any, "Stream"]]:
-    """The segments' frames; the last one is shown to the clip's end, as it was."""
+    """Yield the segments' frames; the last one is shown to the clip's end, as it was."""
     last = segments.frames
     for number, packet in enumerate(packets(segments.paths), 1):
         if number == last and packet.pts is not None:
@@ -208,7 +208,7 @@ def _pictures(segments: Segments, clip: Clip, stream: "Stream") -> Iterator[tupl
 def _beside(
     source: "InputContainer", copies: Mapping["Stream", "Stream"]
 ) -> Iterator[tuple[Any, "Stream"]]:
-    """The input's other packets, and where each goes."""
+    """Yield the input's other packets, and the stream that each goes to."""
     import av
 
     if not copies:

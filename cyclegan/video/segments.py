@@ -1,4 +1,4 @@
-"""A folder of finished segments, so that a clip need not be made in one go."""
+"""Finished segments of a clip in a folder, so that a clip need not be made in one go."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ Steadied = tuple[Frame, LastFrame | None]
 class Segments:
     """Encoded frames of a clip, in files named by the number of frames up to their end.
 
-    They are NUT files, which keep times exactly; a digest behind each tells whether it is whole.
+    The files are NUT, which keeps times exactly; a digest behind each tells whether it is whole.
     What the stabilizer remembers after a segment lies beside it. A file that a kill left
     half-written has another name and is written anew.
     """
@@ -38,19 +38,19 @@ class Segments:
 
     @property
     def paths(self) -> list[Path]:
-        """Finished ones, in order."""
+        """Finished segments, in order."""
         return sorted(self.folder.glob("*.nut"))
 
     @property
     def frames(self) -> int:
-        """How many frames are finished."""
+        """Number of finished frames."""
         paths = self.paths
         return int(paths[-1].stem) if paths else 0
 
     def drop_damaged(self, *, steadied: bool) -> int:
         """Remove segments that are damaged, and those after them; return how many.
 
-        With `steadied` also those after which nothing sound was remembered.
+        With `steadied`, also remove segments without a sound memory of the stabilizer.
         """
         paths = self.paths
         sound = next((n for n, path in enumerate(paths) if not _is_whole(path)), len(paths))
@@ -61,21 +61,21 @@ class Segments:
         return len(paths) - sound
 
     def last_time(self, clip: Clip) -> int | None:
-        """When the last finished frame is shown, in the clip's time base."""
+        """Return the last finished frame's time, in the clip's time base; None without frames."""
         times = [one.pts * one.time_base for one in packets(self.paths[-1:]) if one.pts is not None]
         return round(max(times) / clip.time_base) if times else None
 
     def memory(self) -> LastFrame | None:
-        """What the stabilizer remembered after the last finished frame."""
+        """Return what the stabilizer remembered after the last finished frame."""
         path = _beside(self.paths[-1]) if self.paths else None
         return LastFrame.from_bytes(path.read_bytes()[:-_DIGEST]) if path else None
 
     def write(
         self, frames: Iterable[Steadied], clip: Clip, encoder: VideoEncoder, crf: int | None
     ) -> int:
-        """Add a segment of `frames`; return how many they were.
+        """Add a segment of `frames`; return how many there were.
 
-        Nothing is kept of one that did not come to its end: it would end elsewhere than in a run
+        A segment that did not come to its end is not kept: it would end elsewhere than in a run
         that nobody stopped, and so be encoded otherwise.
         """
         import av
@@ -94,7 +94,7 @@ class Segments:
         return count
 
     def _keep(self, made: Path, path: Path, memory: LastFrame | None) -> None:
-        """Seal a segment; what was remembered after it is there before it is."""
+        """Seal a segment with its digest; the stabilizer's memory is written before."""
         if memory is not None:
             content = memory.to_bytes()
             with atomic_write(_beside(path)) as unfinished:
@@ -113,7 +113,7 @@ _BESIDE = {"strict": "experimental", "syncpoints": "none"}
 
 @contextmanager
 def opened_segment(path: Path) -> Iterator["InputContainer"]:
-    """A segment's frames, without the digest behind them."""
+    """Open a segment's frames, without the digest behind them."""
     import av
 
     end = path.stat().st_size - _DIGEST
@@ -122,7 +122,7 @@ def opened_segment(path: Path) -> Iterator["InputContainer"]:
 
 
 def packets(paths: list[Path]) -> Iterator["Packet[VideoStream]"]:
-    """Encoded frames of segments, in order."""
+    """Yield the encoded frames of segments, in order."""
     for path in paths:
         with opened_segment(path) as container:
             for packet in container.demux(video=0):
@@ -132,7 +132,7 @@ def packets(paths: list[Path]) -> Iterator["Packet[VideoStream]"]:
 
 
 def _mend_alpha(packet: "Packet[VideoStream]") -> None:
-    """Take away the number that FFmpeg's NUT writes a second time before what lies beside."""
+    """Remove the number that FFmpeg's NUT writes a second time before a packet's alpha."""
     from av.packet import PacketSideData, packet_sidedata_type_from_literal
 
     content = bytes(packet.get_sidedata(_ALPHA)) if packet.has_sidedata(_ALPHA) else b""
@@ -151,7 +151,7 @@ def _beside(segment: Path) -> Path:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether the digest at a file's end is that of what is before it."""
+    """Return whether the digest at a file's end is that of what is before it."""
     try:
         size = path.stat().st_size - _DIGEST
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Less flicker: what was made of the last frame is carried along with the motion and mixed in.
+"""Stabilizer against flicker: the last output is carried along with the motion and mixed in.
 
 The motion is that of the input, by dense inverse search (Kroeger et al. 2016), which OpenCV has. It
 is trusted where going there and back ends at the same place, as in Ruder et al. 2016, section 4.2,
@@ -27,7 +27,7 @@ _DETAIL = 1.5  # pixels: standard deviation of the blur that parts fine detail f
 
 @dataclass(frozen=True)
 class LastFrame:
-    """The last frame."""
+    """The last frame, as it came and as it was made."""
 
     before: Array
     """(H, W, 3) as it came"""
@@ -38,25 +38,25 @@ class LastFrame:
 
     @classmethod
     def of(cls, before: Array, after: Array) -> "LastFrame":
-        """A frame as it came and as it was made."""
+        """Return the last frame, given as it came and as it was made."""
         return cls(before, _gray(before), after.astype(np.float32))
 
     def to_bytes(self) -> bytes:
-        """All of it, bit for bit."""
+        """Return the frame as bytes, bit for bit."""
         content = io.BytesIO()
         np.savez(content, before=self.before, after=self.after)
         return content.getvalue()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "LastFrame":
-        """What `to_bytes` gave."""
+        """Load a frame from the result of `to_bytes`."""
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return cls.of(arrays["before"], arrays["after"])
 
 
 @dataclass(frozen=True)
 class Stabilizer:
-    """Holds no frame itself, so that a clip may go on from anywhere."""
+    """A stabilizer that holds no frame itself, so that a clip may go on from anywhere."""
 
     flow: cv2.DISOpticalFlow = field(
         default_factory=lambda: cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
@@ -65,9 +65,10 @@ class Stabilizer:
     def __call__(
         self, last: LastFrame | None, before: Array, after: Array
     ) -> tuple[Array, LastFrame]:
-        """A frame as it came and as it was made, both (H, W, C) -> steadier, and what to remember.
+        """Steady a frame, given as it came and as it was made, both (H, W, C).
 
-        Without a last frame, or after a cut, the frame stays as it was made.
+        Returns the steadier frame, and what to remember. Without a last frame, or after a cut, the
+        frame stays as it was made.
         """
         now = LastFrame.of(before, after)
         made = now.after
@@ -83,7 +84,7 @@ class Stabilizer:
         return shown.astype(after.dtype), LastFrame(before, now.gray, mixed)
 
     def _motion(self, last: LastFrame, now: LastFrame) -> tuple[_Floats, _Floats]:
-        """Where each place was in the last frame, (H, W, 2), and how sure that is, (H, W)."""
+        """Return where each place was in the last frame, (H, W, 2), and the trust in it, (H, W)."""
         there = _floats(self.flow.calc(now.gray, last.gray, None))  # type: ignore[call-overload]
         back = _floats(self.flow.calc(last.gray, now.gray, None))  # type: ignore[call-overload]
         height, width = now.gray.shape
@@ -99,7 +100,7 @@ class Stabilizer:
 
 
 def _as_sharp(mixed: _Floats, made: _Floats) -> _Floats:
-    """`mixed` with as much fine detail as `made` has, as far as that can be given back."""
+    """Return `mixed` with as much fine detail as `made` has, as far as that can be given back."""
     coarse = _blurred(mixed).reshape(mixed.shape)
     fine = mixed - coarse
     wanted = (made - _blurred(made).reshape(made.shape)).std()
@@ -117,7 +118,7 @@ def _blurred(pixels: Array) -> _Floats:
 
 
 def _gray(pixels: Array) -> Array:
-    """(H, W, 3) of 8 or 16 bits -> (H, W) of 8, which the search for motion takes."""
+    """Convert (H, W, 3) of 8 or 16 bits to (H, W) of 8, which the search for motion takes."""
     gray = np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY))
     return (
         gray if gray.dtype == np.uint8 else ((gray.astype(np.uint32) + 128) // 257).astype(np.uint8)
