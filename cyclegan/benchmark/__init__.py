@@ -1,4 +1,4 @@
-"""Benchmarks: the plain execution and the chosen one, in turn on this machine."""
+"""Settings of the benchmarks: plain against chosen execution, and a device's throughput."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -12,7 +12,7 @@ from cyclegan.kinds import STRICT
 
 @dataclass(frozen=True, config=STRICT)
 class BenchmarkSettings:
-    """How long is measured, and how it is told."""
+    """Number of pairs to measure, and format of the figures."""
 
     pairs: PositiveInt = 5
     """how often both executions are measured in turn"""
@@ -22,7 +22,7 @@ class BenchmarkSettings:
 
 @dataclass(frozen=True, config=STRICT)
 class DeviceBenchmarkSettings:
-    """What of a device is measured, and for how long."""
+    """Device, parts and time limit of a device benchmark."""
 
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
@@ -38,7 +38,7 @@ class DeviceBenchmarkSettings:
     """print figures for programs"""
 
     def sections(self, known: Collection[str]) -> list[str]:
-        """The parts that are measured. Raises UsageError where one is not `known`."""
+        """Return the parts to measure. Raises UsageError where one is not in `known`."""
         names = [name for name in self.only.split(",") if name] or list(known)
         for name in names:
             if name not in known:

@@ -1,4 +1,4 @@
-"""Conversion: read, float32 forward, write, one after the other; against the converter."""
+"""Conversion benchmark: read, float32 forward, write in sequence, against the converter."""
 
 import json
 import time
@@ -41,10 +41,10 @@ RATED = 20.0  # seconds at most that all images are converted for, to tell how m
 
 
 def run(settings: ConvertSettings, benchmark: BenchmarkSettings) -> int:
-    """Measure, print, and return the exit code. Raises UserError.
+    """Run the benchmark, print its report and return the exit code. Raises UserError.
 
-    Each pair takes the next ten images; then the chosen way converts all of them, or as many as
-    take 20 seconds. The output is left alone.
+    Each pair takes the next ten images; then the chosen execution converts all of them, or as many
+    as take 20 seconds. The output folder is left untouched.
     """
     # Lossless, or the difference would be that of two encoders.
     settings = with_input(replace(settings, format=settings.format or "png"))
@@ -130,18 +130,18 @@ _WAYS = {"plain": _plain, "chosen": _chosen}
 
 
 def _in_turns(convert: TimedConversion, jobs: Sequence[Job], folder: Path) -> Callable[[], None]:
-    """Ten jobs a call, from the start again after the last."""
+    """Return a function that converts the next ten jobs, starting over after the last."""
     turns = cycle(_into(jobs, folder))
     return lambda: convert(list(islice(turns, AT_ONCE)))
 
 
 def _within(jobs: Sequence[Job], most: float) -> Sequence[Job]:
-    """The first ones, at most so many, but no fewer than are measured in turn."""
+    """Return the first jobs, at most `most`, but at least as many as a pair takes."""
     return jobs[: max(AT_ONCE, int(most))]
 
 
 def _rate(convert: TimedConversion, jobs: Sequence[Job]) -> float:
-    """Images a second, from the first file read to the last one written."""
+    """Return images per second, from reading the first file to writing the last."""
     with waiting(f"converting {len(jobs)} images at a stretch"):
         begun = time.perf_counter()
         convert(jobs)
@@ -159,7 +159,7 @@ def _read(job: Job, translator: Translator, settings: ConvertSettings) -> Image.
 
 
 def _difference(plain: Path, chosen: Path) -> float:
-    """Mean over all pictures, in levels of 255."""
+    """Return the mean absolute difference over all pictures, in levels of 255."""
     names = [path.relative_to(plain) for path in plain.rglob("*") if path.is_file()]
     differences = [
         mean_absolute_difference(_tensor(plain / name), _tensor(chosen / name)) for name in names
@@ -179,7 +179,7 @@ def _given(settings: ConvertSettings, way: str) -> dict[str, Any]:
 
 
 def peak_of(given: dict[str, Any]) -> int:
-    """Peak bytes of this process, or of its GPU, after three images."""
+    """Return the peak bytes of this process, or of its GPU, after three images."""
     settings = _SETTINGS.validate_json(json.dumps(given["settings"]))
     jobs = plan(settings.locations, settings.selection)[:3]
     translator, convert = _WAYS[given["way"]](settings, jobs)
@@ -189,5 +189,5 @@ def peak_of(given: dict[str, Any]) -> int:
 
 
 def main() -> None:
-    """The child process that measures memory."""
+    """Run the child process that measures memory."""
     answer(peak_of)

@@ -1,4 +1,4 @@
-"""Loading: Pillow's open, convert and resize, against the loader with an empty and a full cache."""
+"""Loading benchmark: Pillow's open, convert, resize, against the loader, cache empty and full."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,9 +24,10 @@ AT_MOST = 64  # images a pass
 
 
 def run(settings: Settings, benchmark: BenchmarkSettings) -> int:
-    """Measure, print, and return the exit code. Raises UserError where there are no images.
+    """Run the benchmark, print its report and return the exit code.
 
-    In one process with one thread, as each loading process is.
+    Runs in one process with one thread, as each loading process does. Raises UserError where there
+    are no images.
     """
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
@@ -88,7 +89,7 @@ def _domain(
 
 
 def _mode(data: DataSettings) -> CacheMode:
-    """What is measured: a lasting cache would be full before the first epoch."""
+    """Return the cache mode to measure: a lasting cache would be full before the first epoch."""
     return "off" if data.cache == "off" else "ram"
 
 

@@ -1,4 +1,4 @@
-"""Two ways of doing the same, timed in turn, and how the figures are told."""
+"""Timing of two executions in turn, their memory and arithmetic, and the report of the figures."""
 
 import json
 import statistics
@@ -23,7 +23,7 @@ from cyclegan.progress import tracked, waiting
 
 @dataclass(frozen=True)
 class Ratio:
-    """Chosen over plain, over all pairs: below 1 is quicker."""
+    """Ratio of chosen to plain time over all pairs: below 1 is faster."""
 
     min: float
     median: float
@@ -32,14 +32,14 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Median seconds of both ways, and how they compare pair by pair."""
+    """Median seconds of both executions, and their ratio pair by pair."""
 
     plain: float
     chosen: float
     ratio: Ratio
 
     def table(self) -> dict[str, Any]:
-        """As plain builtins."""
+        """Return the figures as plain builtins."""
         return asdict(self)
 
 
@@ -48,8 +48,8 @@ def measure(
 ) -> Pairs:
     """Run both `pairs` times in turn, after one run each that is not counted.
 
-    `settle` runs each twice in its turn and counts the second: the first pays for what the other
-    way left in memory, which a training that goes on in one way never meets.
+    With `settle` each runs twice in its turn and the second run counts: the first pays for what the
+    other left in memory, which a training with one execution never meets.
     """
     with waiting("measuring: once without counting"):
         plain()
@@ -74,7 +74,7 @@ def _seconds(call: Callable[[], object], *, settle: bool) -> float:
 
 @dataclass(frozen=True)
 class PeakMemory:
-    """Peak bytes of a process that does nothing else."""
+    """Peak bytes of both executions, each in a process that does nothing else."""
 
     plain: int
     chosen: int
@@ -82,9 +82,9 @@ class PeakMemory:
 
 
 def measure_memory(module: str, plain: Mapping[str, Any], chosen: Mapping[str, Any]) -> PeakMemory:
-    """Give both tables to `main` of a module of this package, each in a child process.
+    """Pass both tables to `main` of a module of this package, each in a child process.
 
-    Raises UserError where one fails.
+    Raises UserError where a child process fails.
     """
     ways = tracked((plain, chosen), "measuring memory", "ways")
     first, second = (_peak_in_a_child(module, given) for given in ways)
@@ -92,7 +92,7 @@ def measure_memory(module: str, plain: Mapping[str, Any], chosen: Mapping[str, A
 
 
 def answer(task: Callable[[dict[str, Any]], int]) -> None:
-    """The child's part: a table on stdin, the peak on stdout."""
+    """Read a table from stdin and write the peak to stdout, in the child process."""
     try:
         sys.stdout.write(f"{task(json.loads(sys.stdin.read()))}\n")
     except UserError as error:
@@ -104,7 +104,7 @@ _TOLD = 3  # exit code of a child whose last line is for the user
 
 
 def resident_peak(device: torch.device) -> int:
-    """The most bytes that this process, or its GPU, has held so far."""
+    """Return the most bytes that this process, or its GPU, has held so far."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
     status = Path("/proc/self/status")
@@ -134,7 +134,7 @@ def _peak_in_a_child(module: str, given: Mapping[str, Any]) -> int:
 
 @dataclass(frozen=True)
 class MeasuredArithmetic:
-    """Of one call."""
+    """Multiply-adds of one call, and the rate at which they are computed."""
 
     multiply_adds: float
     rate: float
@@ -143,7 +143,7 @@ class MeasuredArithmetic:
     """multiply-adds a second of a large product of matrices in the same precision"""
 
     def describe(self, call: str) -> str:
-        """A line for people."""
+        """Return a line for people."""
         return (
             f"arithmetic: {self.multiply_adds / 1e9:.4g} G multiply-adds {call}, "
             f"{self.rate / 1e9:.3g} G/s of {self.peak_rate / 1e9:.3g} G/s in a matrix product "
@@ -154,7 +154,7 @@ class MeasuredArithmetic:
 def measure_arithmetic(
     plain: Callable[[], object], seconds: float, chosen: Execution, device: torch.device
 ) -> MeasuredArithmetic:
-    """Count what `plain` computes; `seconds` is what the chosen execution takes for it."""
+    """Count the multiply-adds of `plain`, which take the chosen execution `seconds`."""
     counter = FlopCounterMode(display=False)
     with counter:
         plain()
@@ -163,7 +163,7 @@ def measure_arithmetic(
 
 
 def _peak_rate(execution: Execution, device: torch.device) -> float:
-    """The best of five products of two matrices, after one to warm up."""
+    """Return the best rate of six products of two matrices, the first of which warms up."""
     side = 2048 if device.type == "cpu" else 8192  # it must take long enough to be seen
     matrix = torch.randn(side, side, device=device).to(TYPES[execution.precision] or torch.float32)
     best = float("inf")
@@ -177,7 +177,7 @@ def _peak_rate(execution: Execution, device: torch.device) -> float:
 
 @dataclass(frozen=True)
 class BenchmarkReport:
-    """What was measured."""
+    """Report of a benchmark, for people and for programs."""
 
     plain: str
     """what the plain way is"""
@@ -191,7 +191,7 @@ class BenchmarkReport:
     """the whole report for programs"""
 
     def show(self, *, json_only: bool) -> None:
-        """Print it."""
+        """Print the report, as JSON only or as a table and lines."""
         if json_only:
             sys.stdout.write(json.dumps(dict(self.figures)) + "\n")
             return
@@ -208,7 +208,7 @@ class BenchmarkReport:
 
 
 def gib(count: float) -> str:
-    """Bytes as people read them."""
+    """Format bytes as GiB."""
     return f"{count / 2**30:.2f} GiB"
 
 

@@ -1,4 +1,4 @@
-"""What a device reaches: arithmetic, training steps, conversion; each while there is time left."""
+"""Device benchmark: arithmetic, training steps and conversion, each while there is time left."""
 
 import json
 import os
@@ -37,7 +37,7 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True)
 class Bench:
-    """What is measured on, how large, and until when."""
+    """Device, size and deadline of a device benchmark."""
 
     device: torch.device
     tiny: bool
@@ -46,16 +46,19 @@ class Bench:
 
     @property
     def left(self) -> float:
-        """Seconds until the end."""
+        """Seconds until the deadline."""
         return self.ends - time.monotonic()
 
     @property
     def batches(self) -> tuple[int, ...]:
-        """Images of a step."""
+        """Batch sizes of the measured steps."""
         return (1, 4, 16) if self.device.type == "cuda" and not self.tiny else (1,)
 
     def training(self, batch: int) -> Settings:
-        """The classic's size: 256 pixels, 64 feature maps, 9 blocks; or one to try this out."""
+        """Return settings like the classic's, or tiny ones to try the benchmark out.
+
+        The classic's size: 256 pixels, 64 feature maps, 9 blocks.
+        """
         table: dict[str, dict[str, Any]] = {"data": {"batch_size": batch}}
         if self.tiny:
             table["data"] |= {"crop_size": 64, "load_size": 64}
@@ -65,7 +68,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of what is measured."""
+    """One part of the device benchmark."""
 
     measure: Callable[[Bench], Figures]
     seconds: float
@@ -102,14 +105,14 @@ def _measured(section: Section, bench: Bench) -> Figures:
 
 
 def _write(found: Mapping[str, Figures], path: Path) -> None:
-    """Beside what others wrote into the same file."""
+    """Write the figures into the JSON file, keeping what others wrote there."""
     there = from_json(path.read_bytes()) if path.exists() else {}
     with atomic_write(path) as unfinished:
         unfinished.write_text(json.dumps(there | {"measured": found}, indent=1) + "\n")
 
 
 def _card(bench: Bench) -> Figures:
-    """The device and the software."""
+    """Return facts about the device and the software."""
     found: Figures = {"device": describe(bench.device), "cpus": os.cpu_count()}
     found |= {"python": platform.python_version(), "torch": torch.__version__}
     if bench.device.type == "cuda":
@@ -125,7 +128,7 @@ def _cudnn() -> int | None:
 
 
 def _ceilings(bench: Bench) -> Figures:
-    """What no network gets past: products of matrices, copies, the launch of a kernel."""
+    """Measure the limits of any network: matrix products, copies, kernel launches."""
     device, side = bench.device, 256 if bench.tiny else 8192
     tune(device, same_size=True)
     found = {}
@@ -147,7 +150,7 @@ def _ceilings(bench: Bench) -> Figures:
 
 
 def _best(call: Callable[[], object], device: torch.device) -> float:
-    """Seconds of the quickest of some calls, after one to warm up."""
+    """Return the seconds of the fastest of five calls, after one to warm up."""
     taken = []
     for _ in range(6):
         begun = time.perf_counter()
@@ -158,7 +161,7 @@ def _best(call: Callable[[], object], device: torch.device) -> float:
 
 
 def _steps(bench: Bench) -> Figures:
-    """Training steps as the classic computes them, tuned, and as is chosen here."""
+    """Measure training steps: as the classic computes them, tuned, and as chosen here."""
     found: Figures = {}
     for batch in bench.batches:
         if bench.left < _STEPS and not bench.tiny:
@@ -170,7 +173,7 @@ def _steps(bench: Bench) -> Figures:
 
 @dataclass(frozen=True)
 class StepVariant:
-    """One of the ways in which a step is computed, ready and warm."""
+    """One way of computing a step, built and warmed up."""
 
     settings: Settings
     execution: Execution
@@ -210,7 +213,7 @@ def _of_batch(batch: int, bench: Bench) -> Figures:
 
 
 def _warm(settings: Settings, execution: Execution, device: torch.device) -> StepVariant:
-    """Build it and take its first steps, in which kernels are chosen and graphs made."""
+    """Build a step and run it a few times, while kernels are chosen and graphs made."""
     begun, before = time.monotonic(), 0
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -230,7 +233,7 @@ def _warm(settings: Settings, execution: Execution, device: torch.device) -> Ste
 def _seconds(
     ways: Mapping[str, StepVariant], device: torch.device, least: float
 ) -> dict[str, float]:
-    """Of a step: the median of three turns, which last so long at least."""
+    """Return the seconds of a step: the median of three turns of at least `least` seconds."""
     turns: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(3):
         for name, way in ways.items():
@@ -259,7 +262,7 @@ def _rates(batch: int, seconds: float, classic: float | None) -> Figures:
 
 
 def _kernels(step: TimedStep, device: torch.device) -> Figures:
-    """How many a step launches, and which take the time of the GPU."""
+    """Return the number of kernels that a step launches, and those that take most GPU time."""
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CUDA]) as seen:
@@ -273,7 +276,7 @@ def _kernels(step: TimedStep, device: torch.device) -> Figures:
 
 
 def _conversion(bench: Bench) -> Figures:
-    """Pictures a second by `cyclegan convert`, JPEG to JPEG, without the time of its start."""
+    """Measure pictures per second of `cyclegan convert`, JPEG to JPEG, start-up excluded."""
     few, many = (2, 10) if bench.tiny else (64, 64 + (64 if bench.device.type == "cpu" else 3000))
     with temporary_folder("cyclegan-benchmark-") as folder:
         run = _fresh_run(folder, bench)
@@ -287,7 +290,7 @@ def _conversion(bench: Bench) -> Figures:
 
 
 def _fresh_run(folder: Path, bench: Bench) -> Path:
-    """A run whose generator has learnt nothing: it takes as long."""
+    """Save a run with an untrained generator, which takes as long as a trained one."""
     settings = bench.training(1)
     made = settings.recipe.networks_of(settings.networks)[0]
     state = {"networks": {"generator_a_to_b": made.state_dict()}}
@@ -296,7 +299,7 @@ def _fresh_run(folder: Path, bench: Bench) -> Path:
 
 
 def _pictures(folder: Path, count: int, bench: Bench) -> Path:
-    """JPEGs with soft structure and some grain, of which every 32nd is the same."""
+    """Write JPEGs with soft structure and some grain, 32 of them different."""
     folder.mkdir()
     side = 64 if bench.tiny else 256
     for number in range(count):
@@ -313,7 +316,7 @@ def _pictures(folder: Path, count: int, bench: Bench) -> Path:
 
 
 def _converting(weights: Path, source: Path, target: Path, bench: Bench) -> float:
-    """Seconds of the whole command. Raises UserError with its last line where it fails."""
+    """Return the seconds of the whole command. Raises UserError with its last line on failure."""
     given = {"weights": weights, "input": source, "output": target, "device": bench.device}
     flags = [word for name, value in given.items() for word in (f"--{name}", str(value))]
     begun = time.perf_counter()
@@ -330,7 +333,7 @@ def _converting(weights: Path, source: Path, target: Path, bench: Bench) -> floa
 
 
 def _show(found: Mapping[str, Figures]) -> None:
-    """A short table for people."""
+    """Print a short table for people."""
     console = Console(soft_wrap=True, highlight=False)
     rows = [row for batch, ways in _by_batch(found) for row in _step_rows(batch, ways)]
     if rows:

@@ -1,4 +1,4 @@
-"""Training steps: their time, memory and arithmetic, and what the planned run will take."""
+"""Training benchmark: time, memory and arithmetic of a step, and time of the planned run."""
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -38,7 +38,7 @@ _TOGETHER = 10  # steps that a GPU is given before it is waited for, as training
 
 
 def run(settings: Settings, benchmark: BenchmarkSettings) -> int:
-    """Measure, print, and return the exit code. Raises UserError."""
+    """Run the benchmark, print its report and return the exit code. Raises UserError."""
     device = choose_device(settings.run.device)
     images = _images(settings)
     chosen = choose_for(settings, images, device)
@@ -75,20 +75,20 @@ def run(settings: Settings, benchmark: BenchmarkSettings) -> int:
 
 
 def choose_for(settings: Settings, images: int, device: torch.device) -> Execution:
-    """The execution that training on so many images an epoch would choose."""
+    """Return the execution that a training on `images` per epoch would choose."""
     tune_for(settings, device)
     return choose(settings.execution, work_of(settings, images), device).execution
 
 
 def as_classic(settings: Settings) -> Settings:
-    """The same training, computed as the classic does."""
+    """Return the same settings with the classic's execution."""
     return replace(settings, execution=replace(settings.execution, plain=True))
 
 
 def step_of(settings: Settings, execution: Execution, device: torch.device) -> TimedStep:
-    """A function that does what training does in a step, on images of noise.
+    """Return a function that does what training does in a step, on images of noise.
 
-    From the first step on in which all networks learn, as nearly all of a run's do.
+    Step numbers begin where all networks learn, as they do in nearly all steps of a run.
     """
     torch.manual_seed(settings.run.seed)
     recipe = make_recipe(settings, execution, device)
@@ -108,7 +108,7 @@ def step_of(settings: Settings, execution: Execution, device: torch.device) -> T
 def arithmetic_of(
     plain: TimedStep, seconds: float, settings: Settings, chosen: Execution, device: torch.device
 ) -> MeasuredArithmetic:
-    """Of a step that takes so many seconds in the chosen way; `plain` counts what it computes."""
+    """Measure the arithmetic of a step: `plain` counts it, `chosen` takes `seconds` for it."""
 
     def counted() -> None:
         plain()
@@ -118,7 +118,7 @@ def arithmetic_of(
 
 
 def _noise(settings: Settings, device: torch.device) -> Batch:
-    """A batch as the loader gives it."""
+    """Return a batch of noise, as the loader gives batches."""
     n, side = settings.data.batch_size, settings.data.crop_size
     channels = (settings.networks.input_nc, settings.networks.output_nc)
     a, b = (torch.rand(n, each, side, side) * 2 - 1 for each in channels)
@@ -127,7 +127,7 @@ def _noise(settings: Settings, device: torch.device) -> Batch:
 
 
 def _times(plain: TimedStep, chosen: TimedStep, pairs: int, device: torch.device) -> Pairs:
-    """Seconds a step of both ways."""
+    """Return the seconds of a step of both executions."""
     together = 1 if device.type == "cpu" else _TOGETHER
 
     def several(step: TimedStep) -> None:
@@ -140,7 +140,7 @@ def _times(plain: TimedStep, chosen: TimedStep, pairs: int, device: torch.device
 
 
 def peak_of(given: dict[str, Any]) -> int:
-    """Peak bytes of this process, or of its GPU, after three steps."""
+    """Return the peak bytes of this process, or of its GPU, after three steps."""
     settings = from_table(given["settings"], "benchmark")
     execution = execution_of(given["execution"])
     device = choose_device(settings.run.device)
@@ -153,7 +153,7 @@ def peak_of(given: dict[str, Any]) -> int:
 
 
 def main() -> None:
-    """The child process that measures memory."""
+    """Run the child process that measures memory."""
     answer(peak_of)
 
 
@@ -162,7 +162,7 @@ def _given(settings: Settings, execution: Execution) -> dict[str, Any]:
 
 
 def _images(settings: Settings) -> int:
-    """Images of an epoch; 0 without a data set."""
+    """Return the images of an epoch; 0 without a data set."""
     data = settings.data
     if data.dataroot is None and (data.domain_A is None or data.domain_B is None):
         return 0

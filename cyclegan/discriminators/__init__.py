@@ -1,4 +1,4 @@
-"""Discriminators by the names that `--netD` takes."""
+"""Settings of the discriminators, by the names that `--netD` takes."""
 
 from typing import TYPE_CHECKING, Protocol, Union
 
@@ -31,11 +31,11 @@ class BasicSettings:
 
     @property
     def smallest_side(self) -> int:
-        """Shortest image side in pixels for which a score comes out."""
+        """Shortest image side, in pixels, that yields a score."""
         return NLayersSettings().smallest_side
 
     def build(self, input_nc: int, norm: Norm) -> "nn.Module":
-        """Return the network, its weights as torch draws them by default."""
+        """Return the network with torch's default initial weights."""
         return NLayersSettings(ndf=self.ndf, spectral_norm=self.spectral_norm).build(input_nc, norm)
 
 
@@ -56,11 +56,11 @@ class NLayersSettings:
 
     @property
     def smallest_side(self) -> int:
-        """Shortest image side in pixels for which a score comes out."""
+        """Shortest image side, in pixels, that yields a score."""
         return 3 << self.n_layers_D
 
     def build(self, input_nc: int, norm: Norm) -> "nn.Module":
-        """Return the network, its weights as torch draws them by default."""
+        """Return the network with torch's default initial weights."""
         from cyclegan.discriminators.patch import PatchDiscriminator
 
         network = PatchDiscriminator(input_nc, self.ndf, self.n_layers_D, norm=norm)
@@ -86,11 +86,11 @@ class MultiscaleSettings:
 
     @property
     def smallest_side(self) -> int:
-        """Shortest image side in pixels for which a score comes out."""
+        """Shortest image side, in pixels, that yields a score."""
         return 3 << (self.n_layers_D + self.n_scales - 1)
 
     def build(self, input_nc: int, norm: Norm) -> "nn.Module":
-        """Return the network, its weights as torch draws them by default."""
+        """Return the network with torch's default initial weights."""
         from cyclegan.discriminators.patch import MultiscaleDiscriminator
 
         network = MultiscaleDiscriminator(
@@ -114,11 +114,11 @@ class PixelSettings:
 
     @property
     def smallest_side(self) -> int:
-        """Shortest image side in pixels for which a score comes out."""
+        """Shortest image side, in pixels, that yields a score."""
         return 1
 
     def build(self, input_nc: int, norm: Norm) -> "nn.Module":
-        """Return the network, its weights as torch draws them by default."""
+        """Return the network with torch's default initial weights."""
         from cyclegan.discriminators.patch import PixelDiscriminator
 
         network = PixelDiscriminator(input_nc, self.ndf, norm=norm)
@@ -142,11 +142,11 @@ class ProjectedSettings:
 
     @property
     def smallest_side(self) -> int:
-        """Shortest image side in pixels for which a score comes out."""
+        """Shortest image side, in pixels, that yields a score."""
         return BasicSettings().smallest_side
 
     def build(self, input_nc: int, norm: Norm) -> "nn.Module":
-        """Return the network, its weights as torch draws them by default."""
+        """Return the network with torch's default initial weights."""
         import torch
 
         from cyclegan.discriminators.patch import ProjectedDiscriminator

@@ -1,4 +1,4 @@
-"""The PatchGAN discriminator."""
+"""Discriminators: PatchGAN, multiscale, pixel and projected."""
 
 from itertools import pairwise
 from typing import Any, cast
@@ -15,10 +15,11 @@ from cyclegan.layers.normalization import NORMS, convolution_has_bias
 
 
 class PatchDiscriminator(nn.Module):
-    """Score overlapping patches: (N, input_nc, H, W) in [-1, 1] -> (N, 1, h, w), unbounded.
+    """PatchGAN: (N, input_nc, H, W) in [-1, 1] -> scores (N, 1, h, w) of patches, unbounded.
 
-    A patch is 70 pixels wide with `n_layers` 3. Isola et al. 2017, "Image-to-Image Translation
-    with Conditional Adversarial Networks", section 3.2.2. No sigmoid: the loss has it, if any.
+    Patches overlap and are 70 pixels wide with `n_layers` 3. Isola et al. 2017, "Image-to-Image
+    Translation with Conditional Adversarial Networks", section 3.2.2. No sigmoid: the loss has it,
+    if any.
     """
 
     def __init__(
@@ -43,12 +44,12 @@ def _leaky() -> nn.LeakyReLU:
 
 
 class MultiscaleDiscriminator(nn.Module):
-    """(N, input_nc, H, W) in [-1, 1] -> (N, n_scales, h, w), unbounded.
+    """PatchGANs at several scales: (N, input_nc, H, W) in [-1, 1] -> unbounded (N, n_scales, h, w).
 
-    One discriminator for each size, each half the one before: the coarse ones see composition, the
-    finest brush strokes. Wang et al. 2018, "High-Resolution Image Synthesis and Semantic
-    Manipulation with Conditional GANs", section 3.2. Coarse scores are repeated to the finest's
-    size, so that every scale counts the same.
+    One discriminator for each scale, each at half the size of the one before: the coarse ones see
+    composition, the finest brush strokes. Wang et al. 2018, "High-Resolution Image Synthesis and
+    Semantic Manipulation with Conditional GANs", section 3.2. Coarse scores are repeated to the
+    finest's size, so that every scale counts the same.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class MultiscaleDiscriminator(nn.Module):
 
 
 class PixelDiscriminator(nn.Module):
-    """Score every pixel: (N, input_nc, H, W) in [-1, 1] -> (N, 1, H, W), unbounded.
+    """Pixel discriminator: (N, input_nc, H, W) in [-1, 1] -> scores (N, 1, H, W), unbounded.
 
     The 1x1 PatchGAN of Isola et al. 2017, section 4.4: it sees colours, no structure.
     """
@@ -91,12 +92,12 @@ class PixelDiscriminator(nn.Module):
 
 
 class ProjectedDiscriminator(nn.Module):
-    """(N, input_nc, H, W) in [-1, 1] -> (N, 1 + number of maps, h, w), unbounded.
+    """Projected discriminator: (N, input_nc, H, W) in [-1, 1] -> (N, 1 + maps, h, w), unbounded.
 
-    Sauer et al. 2021, "Projected GANs Converge Faster", sections 3.2 and 4: the maps of a frozen
-    network are mixed across channels and scales by random weights that stay, so that no feature
-    alone can be fooled, and each is judged by a small head. Here they stand beside the PatchGAN,
-    whose scores are the first channel; the others are averaged to its size.
+    Sauer et al. 2021, "Projected GANs Converge Faster", sections 3.2 and 4: the feature maps of a
+    frozen network are mixed across channels and scales by fixed random weights, so that no feature
+    alone can be fooled, and each mixed map is judged by a small head. Here the heads stand beside
+    the PatchGAN, whose scores are the first channel; their scores are averaged to its size.
     """
 
     def __init__(self, patch: nn.Module, features: LayeredNetwork, *, width: int = 48) -> None:
@@ -120,14 +121,14 @@ class ProjectedDiscriminator(nn.Module):
         return torch.cat(judged, 1)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        """Move the frozen network along, to another device or type."""
+        """Apply `fn` to the frozen network too, so that it follows to a device or type."""
         for module in self._features[0].modules():
             cast(Any, module)._apply(fn)
         return cast(Any, super())._apply(fn, recurse)
 
 
 class _Mix(nn.Module):
-    """Maps of one layer and the mixed ones of the layer above it, mixed by weights that stay."""
+    """Mix of a layer's maps and the mixed maps of the layer above, by fixed random weights."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -144,7 +145,7 @@ class _Mix(nn.Module):
 
 
 def _head(width: int) -> nn.Module:
-    """(N, width, h, w) -> (N, 1, h, w)."""
+    """Return a head that scores maps: (N, width, h, w) -> (N, 1, h, w)."""
     convolutions = [
         nn.Conv2d(width, width, 3, padding=1),
         nn.Conv2d(width, width, 3, padding=1),

@@ -1,4 +1,4 @@
-"""Evaluation: how good converted pictures are, for a trained run or between two folders."""
+"""Settings of an evaluation: a trained run's pictures, or two folders, compared."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from cyclegan.kinds import STRICT
 
 @dataclass(frozen=True, config=STRICT)
 class EvaluateSettings:
-    """What is measured, and by what."""
+    """Run or folders to evaluate, and the network and crops to measure with."""
 
     name: str | None = None
     """name of the run to evaluate"""
@@ -49,7 +49,7 @@ class EvaluateSettings:
     """print figures for programs"""
 
     def check(self) -> None:
-        """Raise UsageError unless it is either a run or two folders."""
+        """Raise UsageError unless either a run or two folders are given."""
         folders = (self.real is not None, self.fake is not None)
         if self.name is not None and any(folders):
             raise UsageError("give either --name RUN, or --real DIR and --fake DIR")

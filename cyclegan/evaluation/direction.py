@@ -1,4 +1,4 @@
-"""One direction of a run: its test images converted, and measured."""
+"""Evaluation of one direction of a run, and the scorer of both during training."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A checkpoint's figures."""
+    """All figures of one checkpoint."""
 
     epoch: str
     images: int
@@ -68,10 +68,10 @@ def measure(
     content: FeatureNetwork,
     tick: Callable[[int], object] = lambda count: None,
 ) -> Measured:
-    """Convert the pictures of `way` by `forward`, and those of the way back for the identity.
+    """Measure one direction: convert its pictures there and back, and `targets` by `forward`.
 
-    `content` is the network whose maps tell what was kept; `tick` hears how many pictures are done.
-    Raises UserError.
+    The latter give the identity error. `content` is the network whose maps tell what was kept;
+    `tick` is called with the number of pictures done. Raises UserError.
     """
     fakes, cycled = [], []
     for batch in way.sources:
@@ -105,20 +105,20 @@ ConvertDirection = Callable[[Direction, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Scorer:
-    """Both directions of a run, as it knows them, and the network that judges."""
+    """Scorer of both directions, named as the run names them, with the network that judges."""
 
     ways: Mapping[Direction, MeasuredDirection]
     network: FeatureNetwork
 
     def __call__(self, convert: ConvertDirection) -> dict[Direction, Score]:
-        """Convert and compare."""
+        """Convert the pictures of each direction and return its score."""
         return {
             direction: self._of(direction, way, convert) for direction, way in self.ways.items()
         }
 
     @property
     def unconverted(self) -> float:
-        """KID of the pictures before, the mean of both directions."""
+        """KID of the unconverted pictures, the mean of both directions."""
         return fmean(way.unconverted.kid.value for way in self.ways.values())
 
     def _of(self, direction: Direction, way: MeasuredDirection, convert: ConvertDirection) -> Score:
@@ -126,7 +126,7 @@ class Scorer:
 
 
 def make_scorer(settings: Settings) -> Scorer:
-    """For the data of a run. Raises UserError where there are no pictures, or too few."""
+    """Return the scorer for a run's data. Raises UserError for too few pictures."""
     side = settings.data.crop_size
     domains = open_domains(settings, settings.data, side, settings.quality.eval_images)
     crops = crops_of([domain.test for domain in domains.values()], side, None)

@@ -1,4 +1,4 @@
-"""The pictures of one domain: those that are converted, and all that are real."""
+"""Pictures of one domain for the evaluation: files, crops and cached features."""
 
 import contextlib
 import logging
@@ -25,9 +25,9 @@ AT_ONCE = 16  # pictures
 
 
 def wholes(paths: Sequence[Path], view: View) -> Iterator[Tensor]:
-    """Batches (N, C, H, W) in [-1, 1] of pictures as they are converted.
+    """Yield batches (N, C, H, W) in [-1, 1] of whole pictures, as they are converted.
 
-    Files that can't be read are passed over and told. Raises UserError where none can.
+    Unreadable files are skipped with a warning. Raises UserError where no file can be read.
     """
     batch: list[Tensor] = []
     found = 0
@@ -49,18 +49,18 @@ def wholes(paths: Sequence[Path], view: View) -> Iterator[Tensor]:
 
 
 def cut(batches: Iterable[Tensor], view: View) -> Iterator[Tensor]:
-    """Whole pictures (N, C, H, W) -> the squares of them that are compared (M, C, side, side)."""
+    """Yield the compared crops (M, C, side, side) of batches of whole pictures (N, C, H, W)."""
     for batch in batches:
         yield torch.cat([view.cut(image) for image in batch])
 
 
 def squares(paths: Sequence[Path], view: View) -> Iterator[Tensor]:
-    """Batches (N, C, side, side) in [-1, 1] of what is compared of the pictures, as `wholes`."""
+    """Yield batches (N, C, side, side) in [-1, 1] of compared crops, read as by `wholes`."""
     return cut(wholes(paths, view), view)
 
 
 def spread_out(paths: Sequence[Path], count: int | None) -> list[Path]:
-    """At most `count` of `paths`, from all over: files that lie side by side are often alike."""
+    """Return at most `count` of `paths`, evenly spread: neighbouring files are often alike."""
     if count is None or count >= len(paths):
         return list(paths)
     return [paths[place * len(paths) // count] for place in range(count)]
@@ -75,7 +75,7 @@ CROPS = 100  # squares of all test pictures of a domain together
 
 @dataclass(frozen=True)
 class EvaluationDomain:
-    """One domain's files, and the square that is compared of each."""
+    """One domain's files, and the crop that is compared of each."""
 
     test: list[Path]
     """to be converted: not trained on, where the data set has such"""
@@ -86,14 +86,14 @@ class EvaluationDomain:
     square: CenterCrop
 
     def vectors(self, network: FeatureNetwork, crops: int) -> Tensor:
-        """(N, D) of all real pictures. Raises UserError."""
+        """Return features (N, D) of all real pictures. Raises UserError."""
         view = view_of([path for paths in self.real for path in paths], self.square, crops)
         # A folder by itself, so that another test set's domain finds the training images known.
         return torch.cat([vectors_of(paths, view, network) for paths in self.real])
 
 
 def open_domain(train: Path, square: CenterCrop, count: int | None) -> EvaluationDomain:
-    """The domain whose training images are in `train`; at most `count` pictures are converted.
+    """Return the domain with training images in `train`; at most `count` pictures are converted.
 
     Raises UserError where there are none.
     """
@@ -108,14 +108,14 @@ def open_domain(train: Path, square: CenterCrop, count: int | None) -> Evaluatio
 
 
 def view_of(paths: Sequence[Path], square: CenterCrop, crops: int) -> View:
-    """The view that makes about `crops` squares of all `paths`; 0 takes each picture as one."""
+    """Return the view that cuts about `crops` crops of all `paths`; 0 takes each as one."""
     return Crops(square, -(-crops // len(paths))) if crops else square
 
 
 def crops_of(sets: Sequence[Sequence[Path]], side: int, asked: int | None) -> int:
-    """How many squares are cut from each set of pictures: as asked for; 0 takes them whole.
+    """Return how many crops are cut from each set of pictures, as `asked`; 0 takes them whole.
 
-    If nothing was asked for, some are where any set holds few pictures that are large.
+    If `asked` is None, `CROPS` are cut where any set holds few pictures that are large.
     """
     if asked is not None:
         return asked
@@ -133,7 +133,7 @@ def _few_and_large(paths: Sequence[Path], side: int) -> bool:
 
 
 def _twins(paths: Sequence[Path], test: Path, folder: Path) -> list[Path]:
-    """The pictures in `folder` that are called like `paths`, in their order; none if some lack."""
+    """Return the pictures in `folder` named like `paths`, in order; none if some are missing."""
     if not folder.is_dir():
         return []
     known = {path.relative_to(folder).with_suffix(""): path for path in look_into(folder).images}
@@ -149,7 +149,7 @@ def _twins(paths: Sequence[Path], test: Path, folder: Path) -> list[Path]:
 
 
 def vectors_of(paths: Sequence[Path], view: View, network: FeatureNetwork) -> Tensor:
-    """(N, D): what `network` sees in the pictures, from the user's cache where they are known."""
+    """Return features (N, D) of the pictures, from the user's cache where they are known."""
     place = user_folder("features") / f"{_key(paths, view, network)}.npy"
     with contextlib.suppress(OSError, ValueError, EOFError):
         return torch.from_numpy(np.load(place))

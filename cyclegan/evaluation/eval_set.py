@@ -1,4 +1,4 @@
-"""What all checkpoints of a run are held against, made once."""
+"""Evaluation set: what all checkpoints of a run are compared with, made once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ NAMES: tuple[DomainName, DomainName] = ("A", "B")
 
 @dataclass(frozen=True)
 class MeasuredDirection:
-    """One direction: what is converted, and what it is held against."""
+    """One direction: the pictures to convert, and what they are compared with."""
 
     sources: list[Tensor]
     """whole pictures to be converted, batches (N, C, H, W) in [-1, 1]"""
@@ -53,15 +53,15 @@ class MeasuredDirection:
 
     @property
     def pictures(self) -> int:
-        """How many are converted."""
+        """Number of pictures to convert."""
         return sum(map(len, self.sources))
 
     def squares(self, whole: Sequence[Tensor]) -> list[Tensor]:
-        """What is compared of whole pictures: batches (N, C, side, side)."""
+        """Return the compared crops of whole pictures, in batches (N, C, side, side)."""
         return list(cut(whole, self.view))
 
     def score(self, convert: Callable[[Tensor], Tensor], network: FeatureNetwork) -> Score:
-        """Convert whole batches, and compare. Raises UserError."""
+        """Convert whole batches and return their score. Raises UserError."""
         seen, kept = [], []
         for batch in self.sources:
             before, after = self.squares([batch, convert(batch).float().cpu()])
@@ -74,7 +74,7 @@ class MeasuredDirection:
 
 @dataclass(frozen=True)
 class EvalSet:
-    """Both directions, by the folders' names."""
+    """Measured directions by the folders' names, and the networks that measure them."""
 
     ways: Mapping[FolderDirection, MeasuredDirection]
     network: FeatureNetwork
@@ -91,7 +91,10 @@ def make_eval_set(
     network: FeatureNetwork,
     content: FeatureNetwork,
 ) -> EvalSet:
-    """For a run trained with `trained`. Raises UserError where pictures are missing, or too few."""
+    """Return the evaluation set of a run that was trained with `trained`.
+
+    Raises UserError where pictures are missing, or too few.
+    """
     data = trained.data.below(settings.dataroot)
     for _, lost in data.lost():
         raise UserError(f"{lost}: not there: give --dataroot DIR with the images to measure on")
@@ -104,7 +107,10 @@ def make_eval_set(
 def open_domains(
     trained: Settings, data: DataSettings, side: int, count: int | None
 ) -> dict[DomainName, EvaluationDomain]:
-    """The domains in the folders of `data`, as a run with `trained` sees them. Raises UserError."""
+    """Open the domains in the folders of `data`, as a run with `trained` sees them.
+
+    Raises UserError.
+    """
     channels = (trained.networks.input_nc, trained.networks.output_nc)
     if trained.run.direction == "BtoA":
         channels = channels[::-1]
@@ -117,7 +123,7 @@ def open_domains(
 def make_ways(
     domains: Mapping[DomainName, EvaluationDomain], crops: int, network: FeatureNetwork
 ) -> dict[FolderDirection, MeasuredDirection]:
-    """Both directions, with about `crops` squares a domain. Raises UserError."""
+    """Return both directions, with about `crops` crops a domain. Raises UserError."""
     a, b = (domains[name] for name in NAMES)
     return {"AtoB": _way(a, b, crops, network), "BtoA": _way(b, a, crops, network)}
 

@@ -26,7 +26,7 @@ from cyclegan.translation import Convert
 
 
 def evaluate(settings: EvaluateSettings) -> int:
-    """Measure, print, and return the exit code. Raises UserError."""
+    """Measure, print the figures and return the exit code. Raises UserError."""
     settings.check()
     network = feature_network(
         settings.features, settings.feature_weights, trust_code=settings.trust_code
@@ -51,7 +51,7 @@ def evaluate(settings: EvaluateSettings) -> int:
 def compare_folders(
     real: Path, fake: Path, side: int | None, network: FeatureNetwork, crops: int | None = None
 ) -> Likeness:
-    """How like the pictures of `real` those of `fake` are, as sets. Raises UserError."""
+    """Return how similar `fake` is to `real`, as sets of pictures. Raises UserError."""
     square = CenterCrop(side or network.side, 3)
     sets = [list_images(folder, tell=True) for folder in (real, fake)]
     count = crops_of(sets, square.side, crops)
@@ -120,7 +120,10 @@ def evaluate_checkpoint(
 
 
 def converter(path: Path, direction: FolderDirection, settings: EvaluateSettings) -> Convert:
-    """A generator as a function of batches (N, C, H, W) in [-1, 1]; on a GPU of whole ones."""
+    """Return a generator as a function of batches (N, C, H, W) in [-1, 1].
+
+    A GPU converts whole batches, a CPU image by image.
+    """
     translator = Translator.load(
         path, direction=direction, device=settings.device, average=settings.average
     )
@@ -134,7 +137,7 @@ def converter(path: Path, direction: FolderDirection, settings: EvaluateSettings
 
 
 def _paths(folder: Path, epoch: str) -> dict[str, Path]:
-    """Checkpoints by their epochs. Raises UserError, naming what there is."""
+    """Return checkpoints by their epochs. Raises UserError, naming those that exist."""
     if epoch != "all":
         return {epoch: checkpoint.path_of(folder, epoch)}
     run = RunFolder(folder)

@@ -1,4 +1,4 @@
-"""What is measured of one direction, and of two sets of pictures."""
+"""Quality figures of one direction, and of two sets of pictures."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ STYLE_LAYERS = ("block0", "block2", "block4", "block10")
 
 @dataclass(frozen=True)
 class Likeness:
-    """How like the real pictures the others are, as sets."""
+    """Similarity of other pictures to the real ones, as sets."""
 
     images: int
     real_images: int
@@ -31,13 +31,13 @@ class Likeness:
 
     @property
     def kid(self) -> Kid:
-        """Its estimate and error."""
+        """KID with its standard error."""
         return self.comparison.kid
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What conversion did to each picture."""
+    """Effect of the conversion on single pictures."""
 
     content: Content
     cycle: float
@@ -52,19 +52,19 @@ class Kept:
 
 @dataclass(frozen=True)
 class StyleDistances:
-    """How far pictures are from their twins' style: 0 is the twins' own."""
+    """Distances of pictures from their twins' style: 0 is the twins' own."""
 
     converted: float
     unconverted: float
 
     @property
     def ratio(self) -> float:
-        """What is left of the distance: 1 where nothing was done."""
+        """Share of the distance that is left: 1 where nothing was done."""
         return self.converted / max(self.unconverted, 1e-9)
 
 
 def likeness(real: Tensor, fake: Tensor) -> Likeness:
-    """Compare vectors (M, D) and (N, D). Raises UserError where there are too few."""
+    """Compare feature vectors (M, D) and (N, D). Raises UserError where there are too few."""
     fewest = min(len(real), len(fake))
     if fewest < FEWEST:
         raise UserError(f"{fewest} pictures are too few to compare sets: at least {FEWEST}")
@@ -77,7 +77,7 @@ def likeness(real: Tensor, fake: Tensor) -> Likeness:
 def kept_content(
     before: Iterable[Tensor], after: Iterable[Tensor], network: FeatureNetwork
 ) -> Content:
-    """Compare batches of pictures (N, C, H, W) in [-1, 1] one by one."""
+    """Compare pictures before and after conversion one by one, (N, C, H, W) in [-1, 1]."""
     each: list[tuple[Tensor, Tensor, Tensor]] = []
     for inputs, outputs in zip(before, after, strict=True):
         first, second = network(inputs).maps, network(outputs).maps
@@ -95,14 +95,14 @@ def kept_content(
 
 
 def mean_difference(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
-    """Mean absolute difference of batches in [-1, 1], in parts of the range [0, 1]."""
+    """Return the mean absolute difference of batches in [-1, 1], scaled to the range [0, 1]."""
     return (torch.cat(list(one)) - torch.cat(list(other))).abs().mean().item() / 2
 
 
 def style_distance(
     before: Iterable[Tensor], after: Iterable[Tensor], twins: Iterable[Tensor]
 ) -> StyleDistances | None:
-    """Mean distance of batches (N, C, H, W) in [-1, 1] to their twins' Gram matrices.
+    """Return the mean distance of batches (N, C, H, W) in [-1, 1] to their twins' Gram matrices.
 
     Frobenius norms in layers of EfficientNet-Lite0 from fine to coarse, each relative to the
     twin's. None where the pictures are too small for the layers.
@@ -128,7 +128,7 @@ def _grams(images: Tensor, network: LayeredNetwork) -> list[Tensor]:
 
 
 def _apart(made: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
-    """(N,): a mean over layers."""
+    """Return relative distances (N,) of Gram matrices, a mean over layers."""
     each = [
         (one - other).flatten(1).norm(dim=1) / other.flatten(1).norm(dim=1).clamp_min(1e-9)
         for one, other in zip(made, wanted, strict=True)

@@ -1,4 +1,4 @@
-"""How figures are told: a table for people, JSON for programs, a file for the run's report."""
+"""Evaluation reports: a table for people, JSON for programs, curves in the run's report."""
 
 import json
 import logging
@@ -71,7 +71,7 @@ def tell_run(
 
 
 def _figures(evaluation: Evaluation) -> Table:
-    """A line for each figure of one checkpoint."""
+    """Return a table of one checkpoint, a row for each figure."""
     table = Table(f"epoch {evaluation.epoch}, {evaluation.images} images seen", "A→B", "B→A")
     columns = [rows(measured) for measured in evaluation.directions.values()]
     for name in columns[0]:
@@ -80,7 +80,7 @@ def _figures(evaluation: Evaluation) -> Table:
 
 
 def _curve(evaluations: Sequence[Evaluation]) -> Table:
-    """A line for each checkpoint, in the order of training."""
+    """Return a table with a row for each checkpoint, in the order of training."""
     figures = ("progress", "SSIM")
     table = Table("epoch", "images seen", *(f"{f} {w}" for f in figures for w in ("A→B", "B→A")))
     for evaluation in evaluations:
@@ -95,7 +95,10 @@ def _curve(evaluations: Sequence[Evaluation]) -> Table:
 
 
 def _show_with_curves(tables: Sequence[EvaluationRow], folder: Path) -> bool:
-    """In the run's report, and in its Visdom environment if a server answers: whether it could."""
+    """Show the figures in the run's report, and in its Visdom environment if a server answers.
+
+    Return whether the report could be written.
+    """
     known = evaluations_of_run.add(folder, tables)
     try:
         run_info = load_run_info(folder)
@@ -173,7 +176,7 @@ def _estimate(found: Kid | Progress) -> EstimateRow:
 
 
 def rows(one: Measured) -> dict[str, str]:
-    """What a person reads of one direction, line by line; arrows point to the better."""
+    """Return the figures of one direction for people, by row; arrows point to the better."""
     found, kept = one.likeness, one.kept
     diversity = f"{kept.diversity:.2f}{' (!)' if kept.diversity < 0.1 else ''}"
     style = "-" if one.style is None else f"{one.style.ratio:.2f}"

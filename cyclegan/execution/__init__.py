@@ -1,4 +1,4 @@
-"""Execution: in which precision, layout and order the same mathematics is computed."""
+"""Execution settings: precision, layout and order in which the same mathematics is computed."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ Switch = Literal["auto", "on", "off"]
 
 @dataclass(frozen=True, config=STRICT)
 class ExecutionSettings:
-    """How the networks are computed; auto is found out at the start, on CPUs by measuring."""
+    """Execution of the networks; auto is decided at the start, on CPUs by measuring."""
 
     precision: PrecisionChoice = "auto"
     """type that the networks compute in; losses, statistics and pixels are always float32"""

@@ -1,4 +1,4 @@
-"""Chooses an execution: a CPU's by measuring, a GPU's by what it multiplies in hardware."""
+"""Choice of an execution: a CPU's by measuring, a GPU's by what it multiplies in hardware."""
 
 import copy
 import math
@@ -23,7 +23,7 @@ LARGE = 1 << 21
 
 @dataclass(frozen=True)
 class Compiling:
-    """What compiling takes on a kind of device, and what it wins."""
+    """Seconds that compiling takes on a kind of device, and the share of time it saves."""
 
     seconds: float
     """for a pair of generators and a pair of discriminators"""
@@ -39,7 +39,7 @@ COMPILING = {"cpu": Compiling(120.0, 30.0, 0.08), "cuda": Compiling(60.0, 20.0, 
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be computed: a network that takes most of a step, a batch, and how often."""
+    """Workload of an execution: a network that takes most of a step, a batch, and how often."""
 
     network: nn.Module
     """images (N, C, H, W) in [-1, 1] -> the same"""
@@ -60,7 +60,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Chosen:
-    """An execution and what was measured on the way."""
+    """An execution, and what was measured to choose it."""
 
     execution: Execution
     seconds_per_step: float
@@ -68,10 +68,10 @@ class Chosen:
 
 
 def choose(settings: ExecutionSettings, work: Work, device: torch.device) -> Chosen:
-    """Choose for this device and this work; takes a few seconds at the most.
+    """Choose an execution for this device and workload, in a few seconds at most.
 
-    Leaves torch's random numbers and the network as they are; sets torch's number of threads.
-    What needs more memory than there is has lost. Raises MemoryError where everything does.
+    Leaves torch's random numbers and the network as they are; sets torch's number of threads. A
+    candidate that needs more memory than there is loses. Raises MemoryError where all do.
     """
     threads = settings.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -99,9 +99,9 @@ def _measured(
 def _on_a_gpu(
     settings: ExecutionSettings, work: Work, device: torch.device, threads: int
 ) -> tuple[Execution, float]:
-    """By the GPU's capability, and the seconds of a pass.
+    """Choose by the GPU's capability; return the execution and the seconds of a pass.
 
-    Passes would compare how long launches take: what is compiled into CUDA graphs has next to none.
+    Timed passes would compare kernel launches, which compiled CUDA graphs hardly have.
     """
     fewer = _native(work.network, device)
     precision = fewer if settings.precision == "auto" else settings.precision
@@ -131,7 +131,7 @@ def _by_measuring(
 def _as_it_is(
     settings: ExecutionSettings, work: Work, device: torch.device, threads: int
 ) -> Chosen:
-    """In float32, eagerly and call by call; only the threads are to choose.
+    """Choose float32, eager and call by call: only the threads are left to choose.
 
     Raises UsageError where something else is asked for.
     """
@@ -155,7 +155,7 @@ def _base(work: Work, device: torch.device, threads: int, precision: Precision) 
 
 
 def _first_pass(base: Execution, work: Work, device: torch.device) -> float:
-    """Seconds of a pass. Raises MemoryError where there is not enough for it."""
+    """Return the seconds of a pass. Raises MemoryError where it does not fit."""
     one = _pass(base, work, device, 1)
     if one == math.inf:
         raise MemoryError("not one batch fits")
@@ -170,9 +170,9 @@ def choose_for_conversion(
     pixels: int,
     device: torch.device,
 ) -> Execution:
-    """Choose how a trained generator converts, by what the device can do: alike every time.
+    """Choose how a trained generator converts, by what the device can do: the same every time.
 
-    `pixels` are to come in images of one size or two. Leaves the network as it is.
+    `pixels` is the number to convert, in images of one size or two. Leaves the network as it is.
     """
     name = _native(network, device) if precision == "auto" else precision
     long = compile == "auto" and _takes_long(network, channels, pixels, device)
@@ -181,7 +181,10 @@ def choose_for_conversion(
 
 
 def _native(network: nn.Module, device: torch.device) -> Precision:
-    """Fewer bits where the device multiplies them in hardware and the network has work for that."""
+    """Return the type with the fewest bits that the device multiplies in hardware.
+
+    A narrow network has too little work for fewer bits and stays in float32.
+    """
     widest = max((len(p) for p in network.parameters() if p.ndim == 4), default=0)
     if widest < _WIDE:
         return "fp32"
@@ -192,12 +195,15 @@ def _native(network: nn.Module, device: torch.device) -> Precision:
 
 
 def _cpu_multiplies_bf16() -> bool:
-    """AVX-512 BF16, which every CPU with AMX has, too; elsewhere bfloat16 is emulated, slowly."""
+    """Return whether the CPU has AVX-512 BF16, as every CPU with AMX has.
+
+    Elsewhere bfloat16 is emulated, slowly.
+    """
     return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def _takes_long(network: nn.Module, channels: int, pixels: int, device: torch.device) -> bool:
-    """Whether compiling wins back its time, at the rate that such devices have."""
+    """Return whether compiling wins back its time, at the rate of such devices."""
     rate = _RATES.get(device.type, 0.0) * (torch.get_num_threads() if device.type == "cpu" else 1)
     costs = _compiling(device.type)
     enough = rate * costs.seconds_of_one / costs.saved  # multiply-adds
@@ -215,7 +221,7 @@ def _takes_long(network: nn.Module, channels: int, pixels: int, device: torch.de
 def _precision(
     settings: ExecutionSettings, work: Work, device: torch.device
 ) -> tuple[Precision, bool]:
-    """The quickest type and layout of those that may be chosen, for a small image."""
+    """Return the fastest of the allowed types and layouts, measured on a small image."""
     if settings.precision != "auto":
         return settings.precision, True
     # Fewer bits are quick in channels last only: kernels of the other layout convert both ways.
@@ -233,9 +239,9 @@ def _precision(
 
 
 def _pass(execution: Execution, work: Work, device: torch.device, times: int) -> float:
-    """Seconds of `times` batches through a copy of the network at once, there and back.
+    """Return the seconds of `times` batches at once through a copy of the network and back.
 
-    For ever where they need more memory than there is.
+    Infinite where they need more memory than there is.
     """
     try:
         return _timed(execution, work, device, times)
@@ -264,7 +270,7 @@ def _batches(
     device: torch.device,
     seconds: float,
 ) -> bool:
-    """Whether two batches at once are quicker than one after the other."""
+    """Return whether two batches at once are faster than one after the other."""
     if settings.batching != "auto" or not work.per_sample:
         return settings.batching == "on" and work.per_sample
     return seconds < _QUICK and _pass(base, work, device, 2) < _CLEARLY * 2 * seconds
@@ -279,7 +285,7 @@ def _batched_on_a_gpu(settings: ExecutionSettings, work: Work) -> bool:
 def _with_threads(
     settings: ExecutionSettings, base: Execution, work: Work, device: torch.device
 ) -> tuple[Execution, float]:
-    """With the number of threads that is best, and the seconds of a pass."""
+    """Return the execution with the best number of threads, and the seconds of a pass."""
     one = _first_pass(base, work, device)
     if device.type == "cpu" and _may_choose_threads(settings) and one < _QUICK and base.threads > 1:
         return _fewer_threads(base, work, device, one)
@@ -289,7 +295,7 @@ def _with_threads(
 def _fewer_threads(
     base: Execution, work: Work, device: torch.device, seconds: float
 ) -> tuple[Execution, float]:
-    """One thread where more gain next to nothing: the others are left to what loads images."""
+    """Use one thread where more gain next to nothing: the others are left to the loader."""
     torch.set_num_threads(1)
     single = _pass(base, work, device, 1)
     if single < 1.05 * seconds:
@@ -299,7 +305,7 @@ def _fewer_threads(
 
 
 def _seconds(forward: Callable[[], Tensor], device: torch.device) -> float:
-    """Median time of a pass and its gradients, after one to warm up."""
+    """Return the median seconds of a pass and its gradients, after one to warm up."""
     times = []
     for _ in range(_REPEATS + 1):
         begun = time.perf_counter()
@@ -326,7 +332,7 @@ def _recompute(settings: ExecutionSettings, work: Work) -> Recompute:
 def _recompute_by_memory(
     settings: ExecutionSettings, base: Execution, work: Work, device: torch.device
 ) -> Recompute:
-    """The least that lets a step fit into what is free."""
+    """Return the least recomputation that lets a step fit into free memory."""
     if settings.checkpointing != "auto":
         return "full" if settings.checkpointing == "on" else "off"
     weights = sum(p.numel() for p in work.network.parameters())
@@ -337,7 +343,7 @@ def _recompute_by_memory(
 
 
 def kept_for_gradients(execution: Execution, work: Work) -> int:
-    """Bytes that a pass of the network keeps; counted without computing anything."""
+    """Return the bytes that a pass of the network keeps, without computing anything."""
     network = copy.deepcopy(work.network).to("meta").requires_grad_()
     call = replace(execution, compiled=False, recompute="off").prepare(network)
     own = {p.untyped_storage()._cdata for p in network.parameters()}

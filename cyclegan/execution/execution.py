@@ -1,4 +1,4 @@
-"""What was chosen: one value that decides, bit by bit, how networks are computed."""
+"""Execution: one value that decides how networks are computed; and the compiler's cache."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def compiler_works(device: torch.device) -> bool:
-    """Whether anything can be compiled here; says so if not."""
+    """Return whether anything can be compiled here; log a warning if not."""
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # "no CUDA"
     try:
         in_a_sound_cache(lambda: torch.compile(lambda x: x * 2 + 1)(torch.ones(8, device=device)))
@@ -36,7 +36,7 @@ def compiler_works(device: torch.device) -> bool:
 
 
 class Compiled:
-    """A compiled network for inputs of the first one's shape; others are computed eagerly.
+    """A compiled network for inputs of the first two shapes; others are computed eagerly.
 
     Compiling takes a minute: the last, smaller batch of an epoch is not worth one.
     """
@@ -63,7 +63,7 @@ class Compiled:
         return output.clone() if self._graphs else output
 
     def _in_a_sound_cache(self, images: Tensor) -> Tensor:
-        """Compile where it has to be, and compute; eagerly from now on where that fails."""
+        """Compute, compiling if needed; switch to eager for good where compiling fails."""
         from torch._dynamo.exc import BackendCompilerFailed
 
         try:
@@ -77,10 +77,10 @@ class Compiled:
 
 
 def in_a_sound_cache(call: Callable[[], T]) -> T:
-    """Return what `call` gives, which compiles; in another cache folder where this one is damaged.
+    """Run `call`, which compiles; use another cache folder where this one is damaged.
 
     A compile that is killed can leave half a file, which no later one would get past. Raises what
-    `call` raises in a folder that nothing was in, too.
+    `call` raises in an empty folder, too.
     """
     from torch._dynamo.exc import BackendCompilerFailed
 
@@ -103,9 +103,9 @@ def in_a_sound_cache(call: Callable[[], T]) -> T:
 
 
 def _in_another_cache(call: Callable[[], T], damaged: Path) -> tuple[T, Path]:
-    """What `call` gives in a folder beside the damaged one, and that folder.
+    """Run `call` with a cache folder beside the damaged one; return its result and that folder.
 
-    It keeps its name, so that the next run finds what this one compiled.
+    The folder keeps its name, so that the next run finds what this one compiled.
     """
     from torch._dynamo.exc import BackendCompilerFailed
 
@@ -124,7 +124,7 @@ def _in_another_cache(call: Callable[[], T], damaged: Path) -> tuple[T, Path]:
 
 
 def _use(folder: Path) -> None:
-    """Let torch and triton keep there what they compile from now on; what is loaded stays."""
+    """Let torch and triton keep what they compile in `folder` from now on; loaded code stays."""
     from torch._inductor.utils import clear_inductor_caches
 
     os.environ |= {"TORCHINDUCTOR_CACHE_DIR": str(folder), "TRITON_CACHE_DIR": f"{folder}/triton"}
@@ -138,7 +138,7 @@ def _cache_folder() -> Path:
 
 
 def _compile_backward_at_once() -> None:
-    """Gradients too are compiled before a step computes anything: one that fails can be helped."""
+    """Compile gradients before a step computes anything, so that a failure can be handled."""
     from torch._functorch import config
 
     if hasattr(config, _AT_ONCE):
@@ -146,13 +146,13 @@ def _compile_backward_at_once() -> None:
 
 
 def _was_stopped(error: BaseException) -> bool:
-    """Whether a signal ended the compiler: Ctrl-C goes to all that a terminal runs."""
+    """Return whether a signal ended the compiler: Ctrl-C goes to all that a terminal runs."""
     inner = getattr(error, "inner_exception", error)
     return getattr(inner.__cause__, "returncode", 0) in (-signal.SIGINT, -signal.SIGTERM)
 
 
 def _cause(error: BaseException) -> str:
-    """What went wrong, in the compiler's own words: torch only wraps them."""
+    """Return the error in the compiler's own words, which torch only wraps."""
     inner = getattr(error, "inner_exception", error)
     output = getattr(inner, "output", None)  # of a C++ compiler
     told = [line for line in str(output or "").splitlines() if "error" in line.lower()]
@@ -175,7 +175,10 @@ TYPES: dict[str, torch.dtype | None] = {
 
 @dataclass(frozen=True)
 class Execution:
-    """How networks are computed on one kind of device; the default is the plain way."""
+    """Choices that decide, bit by bit, how networks are computed on one kind of device.
+
+    The default is the plain way.
+    """
 
     device: str = "cpu"
     """kind of device that it was chosen for"""
@@ -198,7 +201,7 @@ class Execution:
     """whether all that a GPU does in a step is one CUDA graph, rather than one for each network"""
 
     def prepare(self, network: nn.Module) -> Call:
-        """Lay out the weights of `network`; return it as it is to be called while training.
+        """Lay out the weights of `network`; return the function to call while training.
 
         The call takes and returns (N, C, H, W) in the weights' type.
         """
@@ -210,19 +213,19 @@ class Execution:
         return Compiled(call, graphs=graphs) if self.compiled else call
 
     def cast(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in the type and the layout that layers compute in."""
+        """Cast images (N, C, H, W) to the type and the layout that layers compute in."""
         layout = torch.channels_last if self.channels_last else torch.preserve_format
         return images.to(TYPES[self.precision] or images.dtype, memory_format=layout)
 
     def prepare_trained(self, network: nn.Module) -> Call:
-        """`prepare` for a network whose weights change no more: they are cast once, in place."""
+        """Prepare a network whose weights change no more: they are cast once, in place."""
         dtype = TYPES[self.precision]
         if dtype is not None:
             fold(network, dtype)
         return self.prepare(network)
 
     def describe(self) -> str:
-        """What a person reads: bf16, channels last, compiled, 2 threads."""
+        """Return a description for people: bf16, channels last, compiled, 2 threads."""
         words = [
             self.precision,
             *(["channels last"] if self.channels_last else []),
@@ -239,12 +242,12 @@ class Execution:
         return ", ".join(words)
 
     def table(self) -> dict[str, Any]:
-        """As plain builtins, for a checkpoint."""
+        """Return the fields as plain builtins, for a checkpoint."""
         return asdict(self)
 
 
 def from_table(table: Mapping[str, Any]) -> Execution:
-    """What `Execution.table` gave; names that this version doesn't know are passed over.
+    """Read what `Execution.table` gave; names that this version doesn't know are ignored.
 
     Raises UserError, naming the first that is of another type.
     """
@@ -263,7 +266,7 @@ _EXECUTION = TypeAdapter(Execution)
 
 
 class Cast(nn.Module):
-    """A network whose layers see another type and layout."""
+    """A network whose layers compute in another type and layout than its inputs."""
 
     def __init__(
         self, network: nn.Module, dtype: torch.dtype | None, layout: torch.memory_format

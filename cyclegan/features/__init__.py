@@ -1,4 +1,4 @@
-"""Frozen networks that were trained on something else: what they see is compared."""
+"""Names of the frozen networks whose features are compared, trained on another task."""
 
 from typing import Literal
 

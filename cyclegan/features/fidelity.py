@@ -1,4 +1,4 @@
-"""The networks of published figures, by way of torch-fidelity: Inception, CLIP, DINOv2."""
+"""Networks of published figures, from torch-fidelity: Inception, CLIP, DINOv2."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ _KNOWN: dict[FidelityName, _Known] = {
 def fidelity(
     name: FidelityName, weights: Path | None, *, trust_code: bool = False
 ) -> FeatureNetwork:
-    """The network called so, its weights downloaded unless a file is given.
+    """Load the network `name`; its weights are downloaded unless a file is given.
 
     Raises UserError, with the way out, where the package or the weights can't be had, or are a
     program and `trust_code` is not given.
@@ -84,5 +84,5 @@ def _advice(name: FidelityName, error: Exception) -> str:
 
 
 def _bytes(images: Tensor) -> Tensor:
-    """(N, 3, H, W) in [-1, 1] -> uint8, which these networks take."""
+    """Convert images (N, 3, H, W) in [-1, 1] to uint8, which these networks take."""
     return ((images + 1) * 127.5).round().clamp(0, 255).byte()

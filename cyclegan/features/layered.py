@@ -1,4 +1,4 @@
-"""Networks whose maps are looked at layer by layer, with gradients back to the images."""
+"""Networks with named layers, differentiable back to the images; and the plain one of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ ConvolutionWeights = Mapping[str, Tensor]
 
 
 class Affine(nn.Module):
-    """Another range for each of the three colours: (N, 3, H, W) -> the same."""
+    """Scale and shift of each of the three colours: (N, 3, H, W) -> the same shape."""
 
     def __init__(self, scale: Sequence[float], shift: Sequence[float]) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Affine(nn.Module):
 
 @dataclass(frozen=True)
 class Stage:
-    """A named layer, and what leads to it from the one before."""
+    """A named layer, and the modules that lead to it from the layer before."""
 
     name: str
     module: nn.Module
@@ -45,7 +45,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class LayeredNetwork:
-    """A frozen network as a chain of named layers. It takes images of any size."""
+    """A frozen network as a chain of named layers, for images of any size."""
 
     name: str
     entry: nn.Module
@@ -73,7 +73,7 @@ class LayeredNetwork:
         return tuple(stage.name for stage in self.stages)
 
     def chosen(self, names: Sequence[str], flag: str) -> tuple[str, ...]:
-        """`names` if it has layers of all of them; `flag` is where a person gave them.
+        """Return `names` if all are layers of the network; `flag` is where a person gave them.
 
         Raises UsageError, naming the layers there are and the nearest one.
         """
@@ -86,17 +86,17 @@ class LayeredNetwork:
         return tuple(names)
 
     def to(self, device: torch.device) -> "LayeredNetwork":
-        """The same network, its weights moved to that device."""
+        """Move the network's weights to `device` and return the network."""
         for module in self.modules():
             module.to(device)
         return self
 
     def __call__(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        """Maps (N, C, h, w) of `layers`, by name, of images (N, C, H, W) in [-1, 1].
+        """Return maps (N, C, h, w) of `layers`, by name, of images (N, C, H, W) in [-1, 1].
 
-        Gradients go back to the images; three channels of many are looked at. Everything is
-        computed in the weights' type, also under autocast. Raises UserError where the images are
-        too small for a layer.
+        Gradients go back to the images; three channels of many are used. Everything is computed in
+        the weights' type, also under autocast. Raises UserError where the images are too small for
+        a layer.
         """
         wanted, maps = set(layers), {}
         self._check_size(images, layers)
@@ -113,13 +113,13 @@ class LayeredNetwork:
         return {name: maps[name] for name in layers}
 
     def channels(self, layer: str) -> int:
-        """Return the number of maps of a layer."""
+        """Return the number of channels of a layer's maps."""
         (stage,) = (stage for stage in self.stages if stage.name == layer)
         convolutions = [one for one in stage.module.modules() if isinstance(one, nn.Conv2d)]
         return convolutions[-1].out_channels
 
     def smallest(self, layers: Sequence[str]) -> int:
-        """Pixels a side that images need to have for all of `layers`."""
+        """Return the image side, in pixels, that all of `layers` need at least."""
         return max((stage.smallest for stage in self.stages if stage.name in layers), default=1)
 
     def _check_size(self, images: Tensor, layers: Sequence[str]) -> None:
@@ -133,11 +133,11 @@ class LayeredNetwork:
                 )
 
     def modules(self) -> tuple[nn.Module, ...]:
-        """Return all that holds weights or buffers."""
+        """Return all modules that hold weights or buffers."""
         return (self.entry, *(stage.module for stage in self.stages))
 
     def load(self, found: Sequence[ConvolutionWeights], origin: Path) -> None:
-        """Load all convolutions in their order. Raises UserError for those of another network."""
+        """Load all convolutions in order. Raises UserError for those of another network."""
         all_layers = (layer for part in self.modules() for layer in part.modules())
         layers = [layer for layer in all_layers if isinstance(layer, nn.Conv2d)]
         if [layer.weight.shape for layer in layers] != [
@@ -149,7 +149,7 @@ class LayeredNetwork:
 
 
 def read_convolutions(path: Path, name: str) -> list[ConvolutionWeights]:
-    """Return the convolutions of a state dict in the file's order; `name` is whose they should be.
+    """Return a state dict's convolutions in the file's order; `name` is the network expected.
 
     Raises UserError where the file can't be read or holds none.
     """
@@ -169,17 +169,17 @@ def read_convolutions(path: Path, name: str) -> list[ConvolutionWeights]:
 
 
 def foreign(path: Path, name: str) -> UserError:
-    """Return the error for a file that holds something else."""
+    """Return the error for a file that holds other weights."""
     return UserError(f"{path}: not the weights of {name}")
 
 
 def given(network: LayeredNetwork, weights: object) -> LayeredNetwork:
-    """The network with the file of its weights as its origin, if there was one."""
+    """Return the network with the file of its weights as its origin, if there was one."""
     return network if weights is None else replace(network, origin=str(weights))
 
 
 def as_measure(network: LayeredNetwork) -> FeatureNetwork:
-    """The network as the quality metrics take it: the last layer's means are the vectors."""
+    """Return the network for the quality metrics: vectors are the means of the last layer."""
     last = network.layers[-1]
 
     def look(images: Tensor) -> Seen:
@@ -199,7 +199,7 @@ _NAMES = tuple(f"conv{number + 1}" for number in range(len(WIDTHS)))
 
 
 def plain(weights: Path | None = None) -> LayeredNetwork:
-    """Five 3x3 convolutions with ReLU, and 2x2 max pooling between them: conv1 to conv5.
+    """Return conv1 to conv5: 3x3 convolutions with ReLU, and 2x2 max pooling between them.
 
     Without `weights` they are random, which is enough for textures (Ustyuzhaninov et al. 2016,
     "Texture Synthesis Using Shallow Convolutional Networks with Random Filters"). Raises UserError
@@ -215,7 +215,7 @@ def plain(weights: Path | None = None) -> LayeredNetwork:
 
 
 def blank_plain(scale: float = 1.0) -> LayeredNetwork:
-    """Return the network before weights are loaded."""
+    """Return the plain network before weights are loaded."""
     return LayeredNetwork(
         "plain",
         Affine([1.0] * 3, [0.0] * 3),
@@ -228,7 +228,7 @@ def blank_plain(scale: float = 1.0) -> LayeredNetwork:
 
 
 def _random() -> list[ConvolutionWeights]:
-    """He et al. 2015: values stay as large from layer to layer."""
+    """Return random weights that keep values as large from layer to layer. He et al. 2015."""
     generator = torch.Generator().manual_seed(_SEED)
     made: list[ConvolutionWeights] = []
     for seen, width in pairwise((3, *WIDTHS)):

@@ -1,4 +1,4 @@
-"""What every feature network is: images in, vectors and maps out."""
+"""Feature networks: images in, vectors and maps out; and their files of weights."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,12 +21,12 @@ _CPU = torch.device("cpu")
 
 
 class NoWeightsError(UserError):
-    """The weights can't be had here; the message says how to give them."""
+    """Error for weights that can't be had here; the message says how to give them."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a network sees in a batch of images."""
+    """Vectors and maps of a batch of images."""
 
     vectors: Tensor
     """(N, D) float32, one for each image, on the CPU"""
@@ -37,7 +37,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class FeatureNetwork:
-    """A frozen network that was trained on something else."""
+    """A frozen network that was trained on another task."""
 
     name: str
     side: int
@@ -52,7 +52,7 @@ class FeatureNetwork:
     device: torch.device = _CPU
 
     def on(self, device: torch.device) -> "FeatureNetwork":
-        """The network on a GPU; on a device that lacks some of its operations, where it is."""
+        """Return the network on a GPU; it stays where it is for devices that lack operations."""
         if device.type != "cuda":
             return self
         self.move(device)
@@ -60,17 +60,20 @@ class FeatureNetwork:
 
     @property
     def resize(self) -> str:
-        """How images reach it, for whoever compares figures."""
+        """Description of how images are resized, for whoever compares figures."""
         return f"bicubic, antialiased, to {self.side} px"
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Seen:
-        """Look at images (N, C, H, W) in [-1, 1] of any size; at three of many channels."""
+        """Return vectors and maps of images (N, C, H, W) in [-1, 1] of any size.
+
+        Three channels of many are used.
+        """
         together = AT_ONCE if self.device.type == "cpu" else max(1, len(images))
         return _joined([self._seen(part) for part in torch.split(images, together)])
 
     def _seen(self, images: Tensor) -> Seen:
-        """In halves where memory is short: a training that goes on beside may have most of it."""
+        """Compute in halves where memory is short: a training beside may have most of it."""
         try:
             with whole_float32(self.device):
                 seen = self.look(self._resized(sent(images, self.device)))
@@ -98,7 +101,7 @@ def _joined(parts: Sequence[Seen]) -> Seen:
 
 
 def read_weights(path: Path, *, mapped: bool = False) -> Any:
-    """Return what a file of weights holds. Raises UserError, as `checkpoint.load_plain`."""
+    """Load a file of weights. Raises UserError, as `checkpoint.load_plain` does."""
     if not path.exists():
         raise UserError(f"--feature_weights {path}: no such file: the flag says where it is now")
     return load_plain(path, mapped=mapped)

@@ -40,7 +40,7 @@ BLANK: Mapping[LayeredName, Callable[[bool], LayeredNetwork]] = {
 
 
 class _Make(Protocol):
-    """Makes a network of its own weights, or of those in a file; programs need `trust_code`."""
+    """Loader of a network with its own weights, or a file's; programs need `trust_code`."""
 
     def __call__(self, weights: Path | None, *, trust_code: bool = False) -> FeatureNetwork: ...
 
@@ -63,16 +63,17 @@ FEATURES: Mapping[FeatureName, _Make] = {
 def feature_network(
     name: FeatureName, weights: Path | None = None, *, trust_code: bool = False
 ) -> FeatureNetwork:
-    """The network called so, or the one that needs no download where its weights can't be had.
+    """Load the network `name`, or EfficientNet-Lite0 where its weights can't be had.
 
-    Raises UserError where `weights` are not its own, or it runs code that nobody said to trust.
+    EfficientNet-Lite0 needs no download. Raises UserError where `weights` are another network's, or
+    where the network runs code and `trust_code` is not given.
     """
     make = partial(FEATURES[name], trust_code=trust_code)
     return _or_default(make, FEATURES["efficientnet-lite0"], weights)
 
 
 def layered_network(name: LayeredName, weights: Path | None = None) -> LayeredNetwork:
-    """The same for a network whose layers are looked at."""
+    """Load the network `name` with its layers, or EfficientNet-Lite0 like `feature_network`."""
     return _or_default(LAYERED[name], LAYERED["efficientnet-lite0"], weights)
 
 
@@ -89,7 +90,7 @@ def _or_default(
 
 
 def _tell_daily(line: str) -> None:
-    """Warn of what a person may leave as it is: once a day, not before each command."""
+    """Warn once a day, not before each command, of what a person may leave as it is."""
     told = user_folder("told") / sha256(line.encode()).hexdigest()[:16]
     with contextlib.suppress(OSError):
         if time.time() - told.stat().st_mtime < _DAY:

@@ -31,7 +31,7 @@ def vgg19(weights: Path | None = None) -> LayeredNetwork:
 
     The file may be torchvision's, or one of the normalised kind, whose first convolution of 1x1
     prepares the colours and whose borders are reflected; either may end after any layer. Raises
-    NoWeightsError where nothing can be downloaded, UserError where the file is another one's.
+    NoWeightsError where nothing can be downloaded, UserError where the file is of another network.
     """
     found = _downloaded() if weights is None else read_convolutions(weights, "vgg19")
     prepared = found[0]["weight"].shape[2] == 1
@@ -43,7 +43,7 @@ def vgg19(weights: Path | None = None) -> LayeredNetwork:
 def blank(*, prepared: bool, count: int = _ALL) -> LayeredNetwork:
     """Return the first `count` convolutions before weights are loaded.
 
-    `prepared` as in files of the normalised kind.
+    `prepared` is for files of the normalised kind.
     """
     stages = _stages(count, prepared=prepared)
     names = [stage.name for stage in stages]
@@ -58,7 +58,7 @@ def blank(*, prepared: bool, count: int = _ALL) -> LayeredNetwork:
 
 
 def _known(names: Sequence[str], wanted: str) -> tuple[str, ...]:
-    """Return those of `wanted` that a network with layers `names` has, or its last one."""
+    """Return those of `wanted` that are in `names`, or the last name if none is."""
     return tuple(name for name in wanted.split() if name in names) or (names[-1],)
 
 
@@ -80,7 +80,7 @@ def _downloaded() -> list[ConvolutionWeights]:
 
 
 def _stages(count: int, *, prepared: bool) -> tuple[Stage, ...]:
-    """Cut torchvision's layers after each ReLU, whose maps are looked at since Gatys et al. 2016.
+    """Cut torchvision's layers after each ReLU, whose maps are used since Gatys et al. 2016.
 
     Simonyan and Zisserman 2014, table 1, column E. To be reflected, a border needs a second pixel.
     """
@@ -105,11 +105,11 @@ def _stages(count: int, *, prepared: bool) -> tuple[Stage, ...]:
 
 
 def _normalised() -> Affine:
-    """[-1, 1] -> what torchvision's weights were trained on."""
+    """Return the layer from [-1, 1] to the range that torchvision's weights were trained on."""
     shift = [(0.5 - mean) / deviation for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)]
     return Affine([0.5 / deviation for deviation in _DEVIATION], shift)
 
 
 def _halved() -> Affine:
-    """[-1, 1] -> [0, 1]."""
+    """Return the layer from [-1, 1] to [0, 1]."""
     return Affine([0.5] * 3, [0.5] * 3)

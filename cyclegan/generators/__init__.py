@@ -1,4 +1,4 @@
-"""Generators by the names that `--netG` takes."""
+"""Settings of the generators, by the names that `--netG` takes."""
 
 from typing import TYPE_CHECKING, Protocol, Union
 
@@ -53,23 +53,23 @@ class ResnetSettings:
 
     @property
     def multiple(self) -> int:
-        """Sides of its images are multiples of so many pixels, and two of them at least."""
+        """Pixels that image sides are a multiple of; sides are at least twice as long."""
         return 4
 
     @property
     def reach(self) -> int:
-        """Pixels to each side that a pixel is made of, norms apart; a multiple of 4."""
+        """Receptive field to each side in pixels, norms apart; a multiple of 4."""
         return 8 * self.n_blocks + 24  # two convolutions a block, at a quarter of the size
 
     def bytes_per_pixel(self, input_nc: int, output_nc: int) -> float:
-        """Memory that converting takes at its peak, for each pixel of the picture.
+        """Return the peak memory of a conversion, in bytes for each pixel of the picture.
 
         The peak is in the first and last stages: float32 maps of the widest channels at full size.
         """
         return 4 * (FULL_MAPS * self.widest + 2 * (input_nc + output_nc))
 
     def build(self, input_nc: int, output_nc: int, norm: Norm) -> "nn.Module":
-        """Return the network, its weights as torch draws them by default."""
+        """Return the network with torch's default initial weights."""
         from cyclegan.generators.resnet import ResnetGenerator
 
         return ResnetGenerator(
@@ -99,12 +99,12 @@ class UnetTransformerSettings:
 
     @property
     def dropout(self) -> bool:
-        """It has none."""
+        """False: the network has no dropout."""
         return False
 
     @property
     def residual(self) -> bool:
-        """The image comes to its last layers as a map, not as what is added to."""
+        """False: the image reaches the last layers as a map, it is not added to."""
         return False
 
     @property
@@ -114,23 +114,23 @@ class UnetTransformerSettings:
 
     @property
     def multiple(self) -> int:
-        """As above, of what it computes on: it lengthens other sides itself."""
+        """Pixels that sides are a multiple of inside the network, which pads other sides."""
         return 16
 
     @property
     def reach(self) -> None:
-        """The transformer sees the whole picture."""
+        """None: the transformer sees the whole picture."""
         return None
 
     def bytes_per_pixel(self, input_nc: int, output_nc: int) -> float:
-        """Memory that converting takes at its peak, for each pixel of the picture.
+        """Return the peak memory of a conversion, in bytes for each pixel of the picture.
 
-        The peak is where what came down is joined to what goes up, at full size.
+        The peak is where maps of the way down are joined to those of the way up, at full size.
         """
         return 4 * (JOINED_MAPS * self.ngf + 2 * (input_nc + output_nc))
 
     def build(self, input_nc: int, output_nc: int, norm: Norm) -> "nn.Module":
-        """Return the network, its weights as torch draws them by default."""
+        """Return the network with torch's default initial weights."""
         from cyclegan.generators.unet_transformer import UnetTransformer
 
         return UnetTransformer(input_nc, output_nc, self.ngf, self.n_blocks, norm=norm)

@@ -1,4 +1,4 @@
-"""The ResNet generator."""
+"""The ResNet generator, its blocks, and its layers that halve and double sides."""
 
 from typing import Protocol, cast
 
@@ -21,7 +21,7 @@ from cyclegan.layers.padding import ReflectionPad
 
 
 class ResnetBlock(nn.Module):
-    """Two 3x3 convolutions around which the input is carried (N, C, H, W) -> (N, C, H, W).
+    """Residual block of two 3x3 convolutions: (N, C, H, W) -> (N, C, H, W).
 
     The blocks of Johnson et al. 2016, "Perceptual Losses for Real-Time Style Transfer", with
     reflection padding.
@@ -46,12 +46,12 @@ class ResnetBlock(nn.Module):
 
 
 class ResnetGenerator(nn.Module):
-    """Translate images (N, input_nc, H, W) in [-1, 1] to (N, output_nc, H, W) in [-1, 1].
+    """ResNet generator: (N, input_nc, H, W) in [-1, 1] -> (N, output_nc, H, W) in [-1, 1].
 
-    H and W are multiples of 4 and at least 8. Zhu et al. 2017, "Unpaired Image-to-Image
-    Translation using Cycle-Consistent Adversarial Networks", appendix 7.2. The layers' places in
-    `model` are those of the classic state dicts. `residual`: the network makes what is added to
-    the image, as in de Bel et al. 2021, "Residual CycleGAN for robust domain transformation of
+    H and W are multiples of 4 and at least 8. Zhu et al. 2017, "Unpaired Image-to-Image Translation
+    using Cycle-Consistent Adversarial Networks", appendix 7.2. The layers have the same places in
+    `model` as in the classic state dicts. With `residual` the network makes what is added to the
+    image, as in de Bel et al. 2021, "Residual CycleGAN for robust domain transformation of
     histopathological tissue slides".
     """
 
@@ -89,7 +89,7 @@ class ResnetGenerator(nn.Module):
         return join(y, x) if self.residual else y
 
     def encode(self, x: Tensor) -> list[Tensor]:
-        """Maps on the way to the middle block: the image, each size, and two in the blocks."""
+        """Return maps up to the middle block: the image, each size, and two in the blocks."""
         kept = [x]
         layers = list(self.model)
         blocks = [place for place, layer in enumerate(layers) if isinstance(layer, ResnetBlock)]
@@ -104,9 +104,9 @@ class ResnetGenerator(nn.Module):
 
 
 def join(change: Tensor, image: Tensor) -> Tensor:
-    """What a residual generator makes: the image (N, C, H, W) in [-1, 1], changed, in [-1, 1].
+    """Add a residual generator's change to the image (N, C, H, W) in [-1, 1]; stays in [-1, 1].
 
-    Added before the tanh, so the sum stays in range and white can become gray.
+    The change is added before the tanh, so the sum stays in range and white can become gray.
     """
     return torch.tanh(change + torch.atanh(_NEARLY * image.to(change.dtype)))
 
@@ -118,7 +118,10 @@ _BEGINNING = 4  # layers before those that halve
 
 
 class _Resample(Protocol):
-    """Layers (N, C, H, W) -> (N, out, 2H, 2W), or (N, out, H/2, W/2), norm and ReLU included."""
+    """Builder of layers (N, C, H, W) -> (N, out, 2H, 2W), or (N, out, H/2, W/2).
+
+    Norm and ReLU are included.
+    """
 
     def __call__(self, channels: int, out: int, norm: Norm, /) -> list[nn.Module]: ...
 

@@ -18,11 +18,12 @@ WAVES = 16  # sines and cosines for each coordinate of a place
 
 
 class UnetTransformer(nn.Module):
-    """Translate images (N, input_nc, H, W) in [-1, 1] to (N, output_nc, H, W) in [-1, 1].
+    """U-Net generator: (N, input_nc, H, W) in [-1, 1] -> (N, output_nc, H, W) in [-1, 1].
 
     Torbunov et al. 2023, "UVCGAN: UNet Vision Transformer Cycle-Consistent GAN for Unpaired
-    Image-to-Image Translation", section 3.1. The transformer sees each pixel of the image at a
-    sixteenth of its side, and where it lies: sides of any length, padded within to multiples of 16.
+    Image-to-Image Translation", section 3.1. The transformer sees each pixel of the map at a
+    sixteenth of the image's side, and its position. Sides have any length, padded within to
+    multiples of 16.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class UnetTransformer(nn.Module):
         self.last = FinalConvolution(ngf, output_nc, 1)
 
     def encode(self, x: Tensor) -> list[Tensor]:
-        """The maps of each size on the way down."""
+        """Return the maps of each size on the way down."""
         return self._down(_padded(x))[0]
 
     def _down(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -66,7 +67,7 @@ class UnetTransformer(nn.Module):
 
 
 class _Bottom(nn.Module):
-    """A transformer over the places of a map, (N, C, h, w) -> (N, C, h, w)."""
+    """Transformer over the places of a map: (N, C, h, w) -> (N, C, h, w)."""
 
     def __init__(self, channels: int, n_blocks: int) -> None:
         super().__init__()
@@ -83,9 +84,9 @@ class _Bottom(nn.Module):
 
 
 class _Block(nn.Module):
-    """Attention and a network of two layers, each beside what it is given.
+    """Attention and a network of two layers, each with a residual connection.
 
-    What they add starts at nothing (Bachlechner et al. 2021, "ReZero is All You Need").
+    The weights of what they add start at zero (Bachlechner et al. 2021, "ReZero is All You Need").
     """
 
     def __init__(self, channels: int) -> None:
@@ -140,7 +141,7 @@ def _double_convolution(channels: int, out: int, norm: Norm) -> nn.Sequential:
 
 
 def _padded(images: Tensor) -> Tensor:
-    """To sides that can be halved four times, and a bottom of two places at least for the norms."""
+    """Pad to sides that can be halved four times, to two places at least for the norms."""
     height, width = (
         max(2 << LEVELS, math.ceil(side / (1 << LEVELS)) << LEVELS) for side in images.shape[2:]
     )
@@ -149,7 +150,7 @@ def _padded(images: Tensor) -> Tensor:
 
 
 def _places(x: Tensor) -> Tensor:
-    """(N, 4 * WAVES, h, w): sines and cosines of each place's row and column, slow to fast."""
+    """Return sines and cosines of each row and column, slow to fast: (N, 4 * WAVES, h, w)."""
     n, _, height, width = x.shape
     speed = 2.0 ** torch.linspace(-6, 2, WAVES, device=x.device)
     rows = torch.arange(height, device=x.device)[:, None] * speed  # (h, WAVES)

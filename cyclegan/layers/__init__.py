@@ -1,4 +1,4 @@
-"""What generators and discriminators are both made of: normalisation and initialisation."""
+"""Settings of channels, normalisation and initial weights, for all networks."""
 
 from typing import Annotated, Literal
 
@@ -30,13 +30,13 @@ class ChannelSettings:
     """channels of the images of B"""
 
     def check(self) -> None:
-        """Raise UsageError where images can't have so many."""
+        """Raise UsageError where a number of channels is not 1 or 3."""
         for number in (self.input_nc, self.output_nc):
             if number not in (1, 3):
                 raise UsageError(f"--input_nc and --output_nc are 1 or 3, not {number}")
 
     def check_residual(self, residual: bool) -> None:
-        """Raise UsageError where a generator would add what has other channels to an image."""
+        """Raise UsageError where a residual generator would add to an image of other channels."""
         if residual and self.input_nc != self.output_nc:
             raise UsageError(
                 f"--residual adds to the image: --input_nc {self.input_nc} and --output_nc "

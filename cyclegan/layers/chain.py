@@ -1,4 +1,4 @@
-"""Layers in a row that may compute cheap results twice instead of keeping them."""
+"""Sequence of layers that can recompute cheap results in backward instead of keeping them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,11 +13,11 @@ _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
 class Chain(nn.Sequential):
-    """A sequence whose backward pass may compute again what lies between its convolutions.
+    """A sequence that can recompute in backward what lies between its convolutions.
 
-    `recompute` "light" keeps what convolutions put out and computes norms, activations and
-    paddings again; "full" computes the composite layers (residual blocks) again too. Chen et al.
-    2016, "Training Deep Nets with Sublinear Memory Cost".
+    `recompute` "light" keeps the outputs of convolutions and recomputes norms, activations and
+    paddings; "full" recomputes the composite layers (residual blocks) too. Chen et al. 2016,
+    "Training Deep Nets with Sublinear Memory Cost".
     """
 
     recompute: Recompute = "off"
@@ -45,7 +45,7 @@ class Chain(nn.Sequential):
 
 
 def recompute(network: nn.Module, how: Recompute) -> None:
-    """Let the chains of `network` compute again; with "full", the outermost alone decide."""
+    """Set how the chains of `network` recompute; with "full", only the outermost ones do."""
     for module in network.modules():
         if isinstance(module, Chain):
             module.recompute = "off" if how == "full" else how
@@ -55,7 +55,7 @@ def recompute(network: nn.Module, how: Recompute) -> None:
 
 
 def _segments(layers: nn.Sequential) -> Iterator[list[nn.Module]]:
-    """Runs of plain layers that end in a convolution; composite layers by themselves."""
+    """Yield runs of plain layers that end in a convolution, and composite layers by themselves."""
     segment: list[nn.Module] = []
     for layer in layers:
         composite = any(True for _ in layer.children())
@@ -71,7 +71,7 @@ def _segments(layers: nn.Sequential) -> Iterator[list[nn.Module]]:
 
 
 def _draw(layers: Sequence[nn.Module]) -> bool:
-    """Whether they draw random numbers, which are to be the same again."""
+    """Return whether `layers` draw random numbers, which must be the same when recomputed."""
     return any(isinstance(part, nn.Dropout) for layer in layers for part in layer.modules())
 
 

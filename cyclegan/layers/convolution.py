@@ -1,4 +1,4 @@
-"""Convolutions that compute in the type of their input, whatever type their weights are kept in."""
+"""Convolutions and blurs in the type of their input, whatever type their weights are kept in."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -11,7 +11,7 @@ from cyclegan.layers.padding import is_channels_last, reflect, repeat_border
 
 
 class BlurPool(nn.Module):
-    """Blur with [1 2 1] / 4 both ways at every second pixel; reflection padding.
+    """Downsampling by two: a blur with [1 2 1] / 4 both ways, at stride 2; reflection padding.
 
     (N, C, H, W) -> (N, C, H/2, W/2), in the input's type; H and W even. Zhang 2019, "Making
     Convolutional Networks Shift-Invariant Again".
@@ -26,16 +26,16 @@ class BlurPool(nn.Module):
         return self.blur(reflect(input, 1))
 
     def blur(self, padded: Tensor) -> Tensor:
-        """What comes out, of an input that has its borders."""
+        """Blur and downsample an input that already has its borders."""
         return functional.conv2d(
             padded, self.filt.to(padded.dtype), stride=2, groups=len(self.filt)
         )
 
 
 class BlurUpsample(nn.Module):
-    """Enlarge by two with [1 3 3 1] / 4 both ways; the border's pixels are repeated.
+    """Upsampling by two with [1 3 3 1] / 4 both ways; the border's pixels are repeated.
 
-    (N, C, H, W) -> (N, C, 2H, 2W), in the input's type. Same paper.
+    (N, C, H, W) -> (N, C, 2H, 2W), in the input's type. Same paper as `BlurPool`.
     """
 
     def __init__(self, channels: int) -> None:
@@ -47,19 +47,19 @@ class BlurUpsample(nn.Module):
         return self.spread(repeat_border(input, 1, 1, 1, 1), (3, 3))
 
     def spread(self, padded: Tensor, cut: tuple[int, int]) -> Tensor:
-        """What comes out, of an input that has its borders, less `cut` rows and columns a side."""
+        """Upsample an input that has its borders; cut `cut` rows and columns off each side."""
         filt = self.filt.to(padded.dtype)
         return functional.conv_transpose2d(padded, filt, None, 2, cut, groups=len(filt))
 
 
 def _kernel(row: Sequence[float], channels: int) -> Tensor:
-    """(channels, 1, k, k)"""
+    """Return the filter `row` both ways, once per channel: (channels, 1, k, k)."""
     one = torch.tensor(row, dtype=torch.float32)
     return torch.outer(one, one).expand(channels, 1, -1, -1).contiguous()
 
 
 class Convolution(nn.Conv2d):
-    """(N, C, H, W) -> (N, C', H', W'), in the input's type: bfloat16 in, bfloat16 out."""
+    """Convolution in the input's type, bfloat16 to bfloat16: (N, C, H, W) -> (N, C', H', W')."""
 
     def forward(self, input: Tensor) -> Tensor:
         weight, bias = _like(input, self.weight, self.bias)
@@ -67,7 +67,7 @@ class Convolution(nn.Conv2d):
 
 
 class TransposedConvolution(nn.ConvTranspose2d):
-    """(N, C, H, W) -> (N, C', H', W'), in the input's type."""
+    """Transposed convolution in the input's type: (N, C, H, W) -> (N, C', H', W')."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         weight, bias = _like(input, self.weight, self.bias)
@@ -82,7 +82,7 @@ class TransposedConvolution(nn.ConvTranspose2d):
 
 
 class ResizeConvolution(nn.Conv2d):
-    """Enlarge by two, each pixel four times, then convolve with a 3x3 kernel; reflection padding.
+    """Nearest-neighbour upsampling by two, then a 3x3 convolution; reflection padding.
 
     (N, C, H, W) -> (N, C', 2H, 2W), in the input's type. Every pixel is made of as many weights,
     where a transposed convolution leaves a checkerboard: Odena et al. 2016, "Deconvolution and
@@ -103,14 +103,14 @@ class ResizeConvolution(nn.Conv2d):
         return functional.conv_transpose2d(padded, weight, bias, 2, 3)
 
     def plain(self) -> nn.Module:
-        """The same as torch's own layers, the kernel's sums made once: for exported files."""
+        """Return the layer as torch's own ones, the kernel summed once, for exported files."""
         layer = nn.ConvTranspose2d(
             self.in_channels, self.out_channels, 4, 2, 3, bias=self.bias is not None
         )
         return nn.Sequential(nn.ReplicationPad2d(1), _with(layer, self.summed(), self.bias))
 
     def summed(self) -> Tensor:
-        """(C, C', 4, 4): each weight counts for two places in each direction."""
+        """Return the kernel (C, C', 4, 4): each weight counts for two places in each direction."""
         mirrored = self.weight.flip(2, 3).transpose(0, 1)
         wide = functional.pad(mirrored, (1, 1, 1, 1))
         rows = wide[:, :, 1:] + wide[:, :, :-1]
@@ -118,12 +118,11 @@ class ResizeConvolution(nn.Conv2d):
 
 
 class BlurredConvolution(nn.Conv2d):
-    """Blur with [1 2 1] / 4 both ways, then a 3x3 kernel at every second pixel; reflection padding.
+    """Blur with [1 2 1] / 4 both ways, then a 3x3 convolution at stride 2; reflection padding.
 
-    (N, C, H, W) -> (N, C', H/2, W/2), in the input's type; H and W even. What is finer than the
-    small image can hold is taken out first, so it does not come back as a pattern: Zhang 2019,
-    "Making Convolutional Networks Shift-Invariant Again". Blur and kernel are linear and act as
-    one of 5x5.
+    (N, C, H, W) -> (N, C', H/2, W/2), in the input's type; H and W even. Detail that is too fine
+    for the small image is blurred away first, so it does not alias: Zhang 2019, "Making
+    Convolutional Networks Shift-Invariant Again". Blur and kernel are linear and act as one of 5x5.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, bias: bool) -> None:
@@ -135,12 +134,12 @@ class BlurredConvolution(nn.Conv2d):
         return functional.conv2d(padded, weight, bias, 2)
 
     def plain(self) -> nn.Module:
-        """The same as torch's own layers, the kernel blurred once: for exported files."""
+        """Return the layer as torch's own ones, the kernel blurred once, for exported files."""
         layer = nn.Conv2d(self.in_channels, self.out_channels, 5, 2, bias=self.bias is not None)
         return nn.Sequential(nn.ReflectionPad2d(2), _with(layer, self.spread(), self.bias))
 
     def spread(self) -> Tensor:
-        """(C', C, 5, 5): the kernel, blurred."""
+        """Return the blurred kernel, (C', C, 5, 5)."""
         blurred = functional.pad(self.weight, (2, 2, 2, 2))
         for side in (2, 3):
             count = blurred.shape[side] - 2
@@ -150,9 +149,9 @@ class BlurredConvolution(nn.Conv2d):
 
 
 class FinalConvolution(nn.Conv2d):
-    """(N, C, H, W) -> (N, C', H', W'), in the weights' type; stride 1.
+    """Convolution in the weights' type, at stride 1: (N, C, H, W) -> (N, C', H', W').
 
-    What becomes pixels is computed in full: a bfloat16 tanh would leave 2,053 of 65,536 levels.
+    Pixels are computed in full: a bfloat16 tanh would leave 2,053 of 65,536 levels.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -170,9 +169,9 @@ FOLLOWERS = (Convolution, TransposedConvolution, ResizeConvolution, BlurredConvo
 
 
 def fold(network: nn.Module, dtype: torch.dtype) -> None:
-    """Keep the weights of the layers that follow their input in `dtype`, to be cast no more.
+    """Cast the weights of layers that follow their input's type to `dtype`, once and in place.
 
-    In place; for networks that are trained no further.
+    For networks that are trained no further.
     """
     for module in network.modules():
         if isinstance(module, FOLLOWERS):
@@ -180,10 +179,10 @@ def fold(network: nn.Module, dtype: torch.dtype) -> None:
 
 
 def _by_rows(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """One convolution for each row of the kernel, all in one call, shifted and added up.
+    """Convolve with each row of the kernel, all in one call; shift the results and add them up.
 
-    The same sum in another order. Vectors along the few channels that come out would be mostly
-    empty: with a 7x7 kernel and 3 channels, 21 fill them.
+    The same sum in another order. Vectors along the few output channels would be mostly empty: with
+    a 7x7 kernel and 3 channels, 21 fill them.
     """
     out, channels, rows, columns = weight.shape
     height = images.shape[2] - rows + 1

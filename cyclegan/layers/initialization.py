@@ -34,7 +34,7 @@ def initialize(network: nn.Module, init_type: InitType, init_gain: float) -> nn.
 
 
 def _kept(module: nn.Module) -> Tensor:
-    """The weight that is trained, where another is computed from it (spectral normalisation)."""
+    """Return the trained weight, where another is computed from it (spectral normalisation)."""
     if is_parametrized(module, "weight"):
         return cast(Tensor, cast(Any, module).parametrizations.weight.original)
     return cast(Tensor, module.weight)

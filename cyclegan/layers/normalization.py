@@ -1,4 +1,4 @@
-"""Normalisation layers by name."""
+"""Normalisation layers by name, and spectral normalisation."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -14,11 +14,11 @@ from cyclegan.layers.padding import is_channels_last
 
 
 class InstanceNorm(nn.Module):
-    """Mean 0 and variance 1 in every channel of every image; (N, C, H, W), no weights.
+    """Instance norm: mean 0, variance 1 in every channel of every image; (N, C, H, W), no weights.
 
     Ulyanov et al. 2016, "Instance Normalization". Statistics are float32 at least. With channels
-    last, torch's own instance_norm is slow and its gradient not to be trusted for a single image:
-    batch normalisation takes the images one by one, and many on a GPU, where each call costs as
+    last, torch's own instance_norm is slow and its gradient is unreliable for a single image: batch
+    normalisation takes the images one by one instead, and many on a GPU, where each call costs as
     much as its kernels, are computed at once.
     """
 
@@ -40,12 +40,12 @@ class InstanceNorm(nn.Module):
 class AtOnce(torch.autograd.Function):
     """InstanceNorm in as few calls for many images as for one; (N, C, H, W), differentiable twice.
 
-    Maps are kept in their own type: of fewer bits, they are half the memory's traffic.
+    Maps are kept in their own type: with fewer bits, they are half the memory's traffic.
     """
 
     @classmethod
     def of(cls, images: Tensor) -> Tensor:
-        """`apply` with its type."""
+        """Call `apply`, with its return type."""
         return cast(Tensor, cls.apply(images))
 
     @staticmethod
@@ -94,7 +94,7 @@ def _normalized(images: Tensor) -> Tensor:
 
 
 def _whole(dtype: torch.dtype) -> torch.dtype:
-    """The type of statistics."""
+    """Return the type of statistics: float32 at least."""
     return torch.promote_types(dtype, torch.float32)
 
 
@@ -105,7 +105,7 @@ _FEWER_BITS = (torch.bfloat16, torch.float16)
 
 
 class Scale(nn.Module):
-    """Every channel times a weight of its own, and a bias added; (N, C, H, W)."""
+    """Learned scale and bias of every channel; (N, C, H, W)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -126,12 +126,12 @@ NORMS: dict[Norm, Callable[[int], nn.Module]] = {
 
 
 def convolution_has_bias(norm: Norm) -> bool:
-    """Whether convolutions before this norm carry a bias: as in the classic, only for instance."""
+    """Return whether convolutions before `norm` have a bias: only instance, as in the classic."""
     return norm in ("instance", "instance_affine")
 
 
 def with_spectral_norm(network: nn.Module) -> nn.Module:
-    """Let every convolution's weights be divided by their largest singular value, in place.
+    """Divide every convolution's weights by their largest singular value, in place.
 
     Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks". Returns the
     network.

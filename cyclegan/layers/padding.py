@@ -1,4 +1,4 @@
-"""Padding by reflection and by repetition, with gradients that can be had bit by bit the same."""
+"""Padding by reflection and by repetition, with gradients that can be deterministic."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 class ReflectionPad(nn.ReflectionPad2d):
-    """(N, C, H, W) -> (N, C, H + 2 by, W + 2 by); `by` is smaller than H and W."""
+    """Reflection padding: (N, C, H, W) -> (N, C, H + 2 by, W + 2 by); `by` is below H and W."""
 
     def __init__(self, by: int) -> None:
         super().__init__(by)
@@ -19,9 +19,9 @@ class ReflectionPad(nn.ReflectionPad2d):
 
 
 def reflect(images: Tensor, by: int) -> Tensor:
-    """(N, C, H, W) -> (N, C, H + 2 by, W + 2 by).
+    """Pad by reflection: (N, C, H, W) -> (N, C, H + 2 by, W + 2 by).
 
-    A GPU adds up torch's own gradient of it in the order in which its threads come to it: where
+    On a GPU, torch's own gradient adds up in the order in which its threads arrive: where
     deterministic algorithms are asked for, the margins are folded back one after the other.
     """
     if torch.are_deterministic_algorithms_enabled():
@@ -35,10 +35,10 @@ _is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)
 
 
 def repeat_border(images: Tensor, left: int, right: int, top: int, bottom: int) -> Tensor:
-    """(N, C, H, W) -> (N, C, H + top + bottom, W + left + right), the border's pixels repeated.
+    """Repeat border pixels: (N, C, H, W) -> (N, C, H + top + bottom, W + left + right).
 
-    torch's own gradient of it is undetermined on a GPU, and compiled code expects it channel by
-    channel where it comes pixel by pixel: in both cases the margins are parts that are joined.
+    On a GPU, torch's own gradient is nondeterministic, and compiled code expects it channels first
+    where it comes channels last: in both cases the margins are concatenated instead.
     """
     compiled = torch.compiler.is_compiling() and not _is_exporting()
     if compiled or torch.are_deterministic_algorithms_enabled():
@@ -54,7 +54,7 @@ def _joined(images: Tensor, side: int, before: int, after: int) -> Tensor:
 
 
 def is_channels_last(images: Tensor) -> bool:
-    """Whether (N, C, H, W) lies in memory pixel by pixel and not channel by channel."""
+    """Return whether (N, C, H, W) lies in memory channels last and not channels first."""
     return not images.is_contiguous() and images.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -66,7 +66,7 @@ def _padded(images: Tensor, by: int) -> Tensor:
 
 
 def _keeps_pixels_together(images: Tensor) -> bool:
-    """Whether the GPU's kernel for two sides would copy the map to channel by channel, and back."""
+    """Return whether the GPU's 2D padding would copy to channels first and back."""
     return images.is_cuda and is_channels_last(images) and not torch.compiler.is_compiling()
 
 
@@ -83,7 +83,7 @@ class _Reflected(torch.autograd.Function):
 
 
 def _folded(gradient: Tensor, side: int, by: int) -> Tensor:
-    """The gradient without its margins along `side`, which are added to what they mirror."""
+    """Return the gradient with its margins along `side` added to the pixels they mirror."""
     length = gradient.shape[side] - 2 * by
     inner = gradient.narrow(side, by, length).clone()
     inner.narrow(side, 1, by).add_(gradient.narrow(side, 0, by).flip(side))

@@ -1,4 +1,4 @@
-"""Losses: the terms that generators minimise and the adversarial objectives."""
+"""Settings of the losses: terms that generators minimise, and adversarial objectives."""
 
 import math
 from dataclasses import field
@@ -19,7 +19,7 @@ Direction = Literal["a_to_b", "b_to_a"]
 
 @dataclass(frozen=True, config=STRICT)
 class LossSettings:
-    """What is minimised, and with which weights."""
+    """Loss terms that are minimised, and their weights."""
 
     gan_mode: GanMode = "lsgan"
     """adversarial objective: lsgan (squares, as the classic's), vanilla (cross entropy, which is a
@@ -61,14 +61,14 @@ class LossSettings:
 
     @property
     def guessing(self) -> float | None:
-        """A discriminator's loss when it can only guess; None where the loss has no such level."""
+        """A discriminator's loss when it can only guess; None where there is no such level."""
         return _GUESSING[self.gan_mode]
 
     def term_weights(self, direction: Direction) -> dict[str, float]:
-        """The weight of each loss term of one direction; those of weight 0 are left out.
+        """Return the weight of each loss term of one direction, without those of weight 0.
 
-        The cycle A -> B -> A has lambda_A. The identity |G_A(B) - B| belongs to the direction
-        A -> B but is about images of B: lambda_B * lambda_identity, as in the classic.
+        The cycle A -> B -> A has lambda_A. The identity |G_A(B) - B| belongs to the direction A ->
+        B but is about images of B: lambda_B * lambda_identity, as in the classic.
         """
         own, other = self.lambda_A, self.lambda_B
         if direction == "b_to_a":
@@ -90,7 +90,7 @@ class LossSettings:
 
 @dataclass(frozen=True, config=STRICT)
 class StyleLossSettings:
-    """What is minimised where content and style say it all, and with which weights."""
+    """Loss terms of recipes that know content and style only, and their weights."""
 
     lambda_content: NonNegativeFloat = 0.0
     """weight of the content loss: input and output, seen by a network that recognises things"""
@@ -106,7 +106,7 @@ class StyleLossSettings:
 
     @property
     def term_weights(self) -> dict[str, float]:
-        """The weight of each loss term; those of weight 0 are left out."""
+        """Weight of each loss term, without those of weight 0."""
         weights = {
             "content": self.lambda_content,
             "style": self.lambda_style,
@@ -126,7 +126,7 @@ _GUESSING: dict[GanMode, float | None] = {
 
 @dataclass(frozen=True, config=STRICT)
 class PerceptualSettings:
-    """Through which network content and style are seen, and in which of its layers."""
+    """Network through which content and style are seen, and its layers."""
 
     loss_features: LayeredName = "vgg19"
     """network that content and style losses look through: vgg19 (downloaded once, 548 MB),
@@ -144,7 +144,7 @@ class PerceptualSettings:
 
     @property
     def share(self) -> float:
-        """What a step's looks take of the time of a network that makes pictures of 128 px."""
+        """Time of a step's perceptual passes, relative to a pass of a generator at 128 px."""
         return _SHARES.get(self.loss_features, 0.1)
 
 

@@ -1,4 +1,4 @@
-"""Adversarial objectives: what the discriminators and the generators want of the scores."""
+"""Adversarial objectives, gradient penalties and the augmentation of what discriminators see."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from cyclegan.translation import Convert, each_of
 
 
 def colour(images: Tensor) -> Tensor:
-    """Brightness within +-0.5 of the range [0, 1], saturation 0 to 2, contrast 0.5 to 1.5."""
+    """Jitter brightness by +-0.5 of the range [0, 1], saturation 0 to 2, contrast 0.5 to 1.5."""
     images = images + 2 * (_draw(images) - 0.5)
     gray = images.mean(1, keepdim=True)
     images = gray + (images - gray) * (2 * _draw(images))
@@ -23,7 +23,7 @@ def colour(images: Tensor) -> Tensor:
 
 
 def translation(images: Tensor) -> Tensor:
-    """Move by up to an eighth of the sides; what comes in from outside is black."""
+    """Shift by up to an eighth of the sides; fill with black."""
     n, _, height, width = images.shape
     by = (height // 8, width // 8)
     padded = functional.pad(images, (by[1], by[1], by[0], by[0]), value=-1.0)
@@ -50,7 +50,7 @@ AUGMENTATIONS: dict[AugmentName, Callable[[Tensor], Tensor]] = {
 
 
 def augmentation(names: Sequence[AugmentName]) -> Callable[[Tensor], Tensor]:
-    """All of `names` in their order."""
+    """Return a function that applies all of `names` in order."""
 
     def augment(images: Tensor) -> Tensor:
         for name in names:
@@ -65,12 +65,12 @@ def _draw(images: Tensor) -> Tensor:
 
 
 def _start(images: Tensor, largest: int) -> Tensor:
-    """(N, 1) whole numbers from 0 to `largest`."""
+    """Draw whole numbers (N, 1) from 0 to `largest`."""
     return torch.randint(0, largest + 1, (len(images), 1), device=images.device)
 
 
 def _away(images: Tensor, side: int) -> Tensor:
-    """(N, side): whether a row or column lies outside of the rectangle, half a side wide."""
+    """Return (N, side): whether a row or column is outside a random rectangle, half a side wide."""
     centre = _start(images, side - 1)
     places = torch.arange(side, device=images.device)
     return (places - centre).abs() > side // 4
@@ -78,7 +78,7 @@ def _away(images: Tensor, side: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Adversarial:
-    """One objective; each function takes scores (N, 1, h, w) and returns a scalar."""
+    """An adversarial objective; each function takes scores (N, 1, h, w) and returns a scalar."""
 
     real: Callable[[Tensor], Tensor]
     """the discriminator's loss on real images"""
@@ -133,16 +133,16 @@ ADVERSARIAL: dict[GanMode, Adversarial] = {
 
 
 class Penalty(Protocol):
-    """Discriminator, real and converted images (N, C, H, W) -> a scalar."""
+    """Gradient penalty: discriminator, real and converted images (N, C, H, W) -> a scalar."""
 
     def __call__(self, discriminator: nn.Module, real: Tensor, fake: Tensor, /) -> Tensor: ...
 
 
 def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """Squared distance of the gradient norm to 1 between real and fake (N, C, H, W).
+    """Return the squared distance of the gradient norm to 1 between real and fake (N, C, H, W).
 
-    Gulrajani et al. 2017, section 4: points on the line between a real and a converted image,
-    drawn uniformly per image from torch's generator of that device. Returns a scalar.
+    Gulrajani et al. 2017, section 4: points on the line between a real and a converted image, drawn
+    uniformly per image from torch's generator of that device. A scalar.
     """
     share = torch.rand(real.shape[0], 1, 1, 1, device=real.device, dtype=real.dtype)
     between = share * real + (1 - share) * fake
@@ -153,10 +153,10 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Te
 
 
 def zero_centred_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """Half the squared gradient norm at real images (N, C, H, W); a scalar.
+    """Return half the squared gradient norm at real images (N, C, H, W), a scalar.
 
     Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?", section 4.1
-    (R1): where real images are, the scores shall be flat.
+    (R1): where real images are, the scores should be flat.
     """
     gradient = _gradient(discriminator, real)
     return 0.5 * gradient.square().flatten(1).sum(1).mean()
@@ -170,7 +170,7 @@ def _gradient(discriminator: nn.Module, images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Adversary:
-    """A discriminator together with the objective by which its scores count."""
+    """A discriminator, and the objective that makes losses of its scores."""
 
     discriminator: nn.Module
     score: Convert
@@ -184,7 +184,10 @@ class Adversary:
     """what is done to every image before it is seen"""
 
     def loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The discriminator's own loss on images (N, C, H, W): half of real plus fake."""
+        """Return the discriminator's loss on images (N, C, H, W).
+
+        Half of real plus fake, and the weighted penalties.
+        """
         real, fake = self.augment(real), self.augment(fake)
         of_real, of_fake = each_of(self.score, real, fake, together=self.together)
         loss = 0.5 * (self.adversarial.real(of_real) + self.adversarial.fake(of_fake))
@@ -194,5 +197,5 @@ class Adversary:
         return loss
 
     def generator_loss(self, fake: Tensor) -> Tensor:
-        """The generator's loss on its converted images (N, C, H, W)."""
+        """Return the generator's loss on its converted images (N, C, H, W)."""
         return self.adversarial.generator(self.score(self.augment(fake)))

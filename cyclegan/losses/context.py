@@ -1,4 +1,4 @@
-"""What loss terms are made of; each thing is made when a term first asks for it."""
+"""Context of the loss terms, whose parts are made when a term first asks for them."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @dataclass(frozen=True)
 class LossContext:
-    """What the terms of one direction may ask for, and what they keep from step to step."""
+    """Context of one direction's loss terms: what they may use, and keep from step to step."""
 
     make_adversary: Callable[[], Adversary] | None = None
     make_perceptual: Callable[[], Perceptual] | None = None
@@ -34,7 +34,7 @@ class LossContext:
 
     @cached_property
     def adversary(self) -> Adversary:
-        """What judges the fakes: a discriminator, and the objective by which its scores count."""
+        """The discriminator that judges the fakes, with its objective."""
         assert self.make_adversary is not None
         return self.make_adversary()
 

@@ -1,4 +1,4 @@
-"""The one place where loss terms get their weights."""
+"""Objectives: the one place where loss terms get their weights."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from cyclegan.translation import Translation
 
 
 def check_terms(weights: Mapping[str, float], offered: Collection[str], model: str) -> None:
-    """Raise UsageError for the first that is no loss term, or needs what a model does not offer."""
+    """Raise UsageError for the first name that is no loss term, or needs what `model` lacks."""
     for name, weight in weights.items():
         if name not in TERMS:
             raise UsageError(
@@ -40,20 +40,20 @@ _WORDS: dict[Need, str] = {
 
 
 def needed(terms: Iterable[str]) -> set[Need]:
-    """What any of the terms called so needs."""
+    """Return all needs of the loss terms named `terms`."""
     return {need for name in terms for need in TERMS[name].needs}
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The weighted loss terms of one direction, by name."""
+    """Weighted loss terms of one direction, by name."""
 
     weights: Mapping[str, float]
     losses: Mapping[str, Loss]
     context: LossContext
 
     def needs(self, need: Need) -> bool:
-        """Whether any term needs it."""
+        """Return whether any term needs `need`."""
         return need in needed(self.weights)
 
     def __call__(self, translation: Translation) -> dict[str, Tensor]:
@@ -67,29 +67,29 @@ class Objective:
             self.context.seen.clear()
 
     def networks(self, direction: Direction, device: torch.device) -> dict[str, nn.Module]:
-        """What its terms keep, by the names it has in checkpoints, where it is trained."""
+        """Return the networks of the terms by their checkpoint names, on `device` in train mode."""
         kept = self.context.networks.items()
         return {f"{name}_{direction}": network.to(device).train() for name, network in kept}
 
     def only(self, *terms: str, times: float = 1.0) -> "Objective":
-        """The terms called so, their weights `times` as large."""
+        """Return the objective with the named terms only, their weights `times` as large."""
         kept = {name: weight * times for name, weight in self.weights.items() if name in terms}
         return replace(self, weights=kept)
 
     def without(self, *terms: str) -> "Objective":
-        """All but the terms called so."""
+        """Return the objective without the named terms."""
         return self.only(*(name for name in self.weights if name not in terms))
 
 
 def make_objective(weights: Mapping[str, float], context: LossContext) -> Objective:
-    """The objective of one direction; terms that keep networks draw their weights."""
+    """Return the objective of one direction; terms that keep networks draw their weights."""
     return make_objectives({"a_to_b": weights}, {"a_to_b": context})["a_to_b"]
 
 
 def make_objectives(
     weights: Mapping[Direction, Mapping[str, float]], contexts: Mapping[Direction, LossContext]
 ) -> dict[Direction, Objective]:
-    """The objective of each direction, made term by term."""
+    """Return the objective of each direction, made term by term."""
     losses: dict[Direction, dict[str, Loss]] = {direction: {} for direction in weights}
     for name in dict.fromkeys(name for terms in weights.values() for name in terms):
         for direction in weights:

@@ -1,4 +1,4 @@
-"""PatchNCE: places should stay recognisable, each of the fake most like the same one before."""
+"""PatchNCE: each place of the fake should be most like the same place of the source."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ WIDTH = 256  # features that a place is compared by
 
 
 class Heads(nn.Module):
-    """For each map of an encoder two layers that make places comparable: (P, C) -> (P, 256)."""
+    """Two layers for each map of an encoder, which make places comparable: (P, C) -> (P, 256)."""
 
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Heads(nn.Module):
 
 
 def patch_nce(context: LossContext) -> Loss:
-    """The loss from source to fake, with heads of its own."""
+    """Return the loss from source to fake, with heads of its own."""
     encode, example = context.encode, context.example
     assert encode is not None
     assert example is not None
@@ -42,16 +42,18 @@ def patch_nce(context: LossContext) -> Loss:
 
 @dataclass(frozen=True)
 class Patches:
-    """A generator's encoder and its heads."""
+    """A generator's encoder and its PatchNCE heads."""
 
     encode: Encode
     """images (N, C, H, W) in [-1, 1] -> maps, from fine to coarse"""
     heads: Heads
 
     def loss(self, source: Tensor, fake: Tensor) -> Tensor:
-        """PatchNCE, a scalar. Park et al. 2020, "Contrastive Learning for Unpaired Image-to-Image
-        Translation", section 3: among all places of the same source, a place of the fake shall
-        find its own. Draws the places from torch's generator of the images' device.
+        """Return the PatchNCE loss of `fake` against `source`, a scalar.
+
+        Park et al. 2020, "Contrastive Learning for Unpaired Image-to-Image Translation", section 3:
+        among all places of the same source, a place of the fake should find its own. Draws the
+        places from torch's generator of the images' device.
         """
         pairs = zip(self.encode(fake), self.encode(source), strict=True)
         each = [self._of_map(number, one, other) for number, (one, other) in enumerate(pairs)]
@@ -66,7 +68,7 @@ class Patches:
         return functional.cross_entropy(alike.flatten(0, 1), own.flatten())
 
     def _seen(self, number: int, maps: Tensor, chosen: Tensor) -> Tensor:
-        """(N, P, 256)"""
+        """Return features (N, P, 256) of the chosen places."""
         places = maps.flatten(2)[:, :, chosen].transpose(1, 2)
         seen: Tensor = self.heads(number, places.to(next(self.heads.parameters()).dtype))
         return seen

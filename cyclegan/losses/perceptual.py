@@ -1,4 +1,4 @@
-"""Content and style of pictures, and how far two of them are apart."""
+"""Content and style of pictures, and their distances."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ _TINY = 1e-5  # keeps the deviation's gradient finite where a feature is the sam
 
 
 def gram(maps: Tensor) -> Tensor:
-    """Maps (N, C, h, w) -> how much any two features go together, (N, C, C).
+    """Return Gram matrices (N, C, C) of maps (N, C, h, w): how much two features go together.
 
     Gatys et al. 2016, "Image Style Transfer Using Convolutional Neural Networks", equation 3, over
     h * w places and the root of C: with the 1 / C of `style`, layers count as in Johnson et al.
@@ -26,7 +26,7 @@ def gram(maps: Tensor) -> Tensor:
 
 
 def statistics(maps: Tensor) -> Tensor:
-    """Maps (N, C, h, w) -> mean and standard deviation of each feature, (N, C, 2).
+    """Return mean and standard deviation (N, C, 2) of each feature of maps (N, C, h, w).
 
     Huang and Belongie 2017, "Arbitrary Style Transfer in Real-time with Adaptive Instance
     Normalization", equation 13.
@@ -40,12 +40,12 @@ def _themselves(maps: Tensor) -> Tensor:
 
 
 def _squares(made: Tensor, wanted: Tensor) -> Tensor:
-    """(N, C, ...) twice -> the sum of squared differences of each image, (N,)."""
+    """Return the sum of squared differences of each image: (N, C, ...) twice -> (N,)."""
     return (made - wanted).square().flatten(1).sum(1)
 
 
 def _squares_by_place(made: Tensor, wanted: Tensor) -> Tensor:
-    """The same of maps (N, C, h, w), a mean over places; `wanted` is scaled to `made`'s size."""
+    """Return `_squares` of maps (N, C, h, w), a mean over places; `wanted` is scaled to fit."""
     if made.shape[2:] != wanted.shape[2:]:
         size = (made.shape[2], made.shape[3])
         wanted = functional.interpolate(wanted, size, mode="bilinear", align_corners=False)
@@ -54,7 +54,7 @@ def _squares_by_place(made: Tensor, wanted: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Style:
-    """One kind of style."""
+    """One kind of style: the statistics of maps that are compared, and their distance."""
 
     of: Callable[[Tensor], Tensor]
     """maps (N, C, h, w) -> what is compared of them, (N, C, ...)"""
@@ -111,33 +111,33 @@ class Perceptual:
         )
 
     def maps(self, images: Tensor) -> Maps:
-        """The maps of all content and style layers, in one go."""
+        """Return the maps of all content and style layers, in one pass."""
         return self.look(images, tuple(dict.fromkeys(self.content_layers + self.style_layers)))
 
     @torch.no_grad()
     def content_of(self, images: Tensor) -> Maps:
-        """What `content` takes of pictures that stay as they are."""
+        """Return the content of fixed pictures, as `content` takes it."""
         return self._kept("content", images) or self.look(images, self.content_layers)
 
     @torch.no_grad()
     def style_of(self, images: Tensor) -> Maps:
-        """What `style` takes of pictures that stay as they are, by layer, (N, C, ...)."""
+        """Return the style of fixed pictures by layer, (N, C, ...), as `style` takes it."""
         known = self._kept("style", images)
         return known or self._styles(self.look(images, self.style_layers))
 
     def content(self, made: Maps, wanted: Maps) -> Tensor:
-        """L_content = ||F(I) - F(G)||^2 of their maps: a mean of squares, summed over the layers.
+        """Return L_content = ||F(I) - F(G)||^2 of maps: a mean of squares, summed over the layers.
 
-        Gatys et al. 2016, equation 1, and Johnson et al. 2016, section 3.2. Returns a scalar.
+        Gatys et al. 2016, equation 1, and Johnson et al. 2016, section 3.2. A scalar.
         """
         each = [(made[name] - wanted[name]).square().mean() for name in self.content_layers]
         return torch.stack(each).sum()
 
     def style(self, made: Maps, wanted: Maps) -> Tensor:
-        """L_style = sum over layers i of 1 / N_i * ||F_i(S) - F_i(G)||^2, a mean over images.
+        """Return L_style: 1 / N_i * ||F_i(S) - F_i(G)||^2 summed over layers i, a mean over images.
 
         `made` are maps, `wanted` is what `style_of` gave, of as many images or of one. F_i is what
-        `kind` makes of layer i's maps, N_i their number. Returns a scalar.
+        `kind` makes of layer i's maps, N_i their number. A scalar.
         """
         styles = self._styles(made)
         each = [
@@ -147,7 +147,7 @@ class Perceptual:
         return torch.stack(each).sum()
 
     def remembering(self, seen: dict[Hashable, tuple[Tensor, Maps]]) -> "Perceptual":
-        """The same, which keeps in `seen` what it looked at, and looks at it once."""
+        """Return a copy that caches maps in `seen`, so that it looks at each picture once."""
 
         def look(images: Tensor, layers: Sequence[str]) -> Maps:
             key = (id(images), torch.is_grad_enabled(), tuple(layers))
@@ -160,7 +160,7 @@ class Perceptual:
     def keeping(
         self, *, content: Sequence[Tensor] = (), style: Sequence[Tensor] = ()
     ) -> "Perceptual":
-        """The same, which knows the content and the style of pictures that stay as they are."""
+        """Return a copy that keeps the content and the style of fixed pictures."""
         kept = {("content", id(one)): (one, self.content_of(one)) for one in content}
         kept |= {("style", id(one)): (one, self.style_of(one)) for one in style}
         return replace(self, kept=kept)

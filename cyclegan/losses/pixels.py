@@ -14,25 +14,25 @@ _COLOUR = 5.0
 
 
 def cycle(translation: Translation) -> Tensor:
-    """Mean absolute difference of the source to its way there and back.
+    """Return the mean absolute difference of the source to its way there and back.
 
-    Zhu et al. 2017, section 3.2. Needs `translation.cycled`. Returns a scalar in [0, 2].
+    Zhu et al. 2017, section 3.2. Needs `translation.cycled`. A scalar in [0, 2].
     """
     assert translation.cycled is not None
     return (translation.cycled - translation.source).abs().mean()
 
 
 def identity(translation: Translation) -> Tensor:
-    """Mean absolute difference of the target to what the generator makes of it.
+    """Return the mean absolute difference of the target to what the generator makes of it.
 
-    Zhu et al. 2017, section 5.2. Needs `translation.identity`. Returns a scalar in [0, 2].
+    Zhu et al. 2017, section 5.2. Needs `translation.identity`. A scalar in [0, 2].
     """
     assert translation.identity is not None
     return (translation.identity - translation.target).abs().mean()
 
 
 def lowpass_cycle(translation: Translation) -> Tensor:
-    """The cycle's mean absolute difference at a quarter of the side; a scalar in [0, 2].
+    """Return the cycle's mean absolute difference at a quarter of the side; a scalar in [0, 2].
 
     Needs `translation.cycled`.
     """
@@ -41,7 +41,7 @@ def lowpass_cycle(translation: Translation) -> Tensor:
 
 
 def consistency(translation: Translation) -> Tensor:
-    """Mean absolute difference of source and fake, both shrunk to 32 pixels; a scalar in [0, 2].
+    """Return the mean absolute difference of source and fake at 32 pixels; a scalar in [0, 2].
 
     Torbunov et al. 2023, "Rethinking CycleGAN: Improving Quality of GANs for Unpaired
     Image-to-Image Translation" (UVCGAN2), pixel-wise consistency loss. The domains' images have the
@@ -51,16 +51,16 @@ def consistency(translation: Translation) -> Tensor:
 
 
 def total_variation(translation: Translation) -> Tensor:
-    """How much neighbouring pixels of the fake differ. A scalar."""
+    """Return how much neighbouring pixels of the fake differ, a scalar."""
     return variation(translation.fake)
 
 
 def variation(images: Tensor) -> Tensor:
-    """Images (N, C, H, W) -> the mean squared difference of neighbours, across and down; a scalar.
+    """Return the mean squared difference of neighbouring pixels of images (N, C, H, W), a scalar.
 
-    The regulariser of Johnson et al. 2016, section 3.2, after Mahendran and Vedaldi 2015,
-    "Understanding Deep Image Representations by Inverting Them", with their beta of 2. Of colour
-    pictures, what is no difference in luminance counts many times more.
+    Across and down: the regulariser of Johnson et al. 2016, section 3.2, after Mahendran and
+    Vedaldi 2015, "Understanding Deep Image Representations by Inverting Them", with their beta of
+    2. In colour pictures, differences other than of luminance count many times more.
     """
     across = images[:, :, :, 1:] - images[:, :, :, :-1]
     down = images[:, :, 1:] - images[:, :, :-1]
@@ -69,7 +69,7 @@ def variation(images: Tensor) -> Tensor:
 
 
 def _squares(differences: Tensor) -> Tensor:
-    """Mean square of (N, C, h, w); a scalar."""
+    """Return the mean square of differences (N, C, h, w), colours weighted; a scalar."""
     if differences.shape[1] != 3:
         return differences.square().mean()
     colour = differences - luminance(differences).unsqueeze(1)

@@ -15,13 +15,13 @@ from cyclegan.translation import Translation
 
 
 def content(context: LossContext) -> Loss:
-    """L_content from source to fake: it should show the same."""
+    """Return L_content from source to fake: the fake should show the same."""
     perceptual = context.perceptual
     return lambda translation: _distance(perceptual, translation.fake, translation.source)
 
 
 def style(context: LossContext) -> Loss:
-    """L_style from target to fake: it should be painted alike."""
+    """Return L_style from target to fake: the fake should be painted alike."""
     perceptual = context.perceptual
 
     def loss(translation: Translation) -> Tensor:
@@ -32,7 +32,7 @@ def style(context: LossContext) -> Loss:
 
 
 def perceptual_cycle(context: LossContext) -> Loss:
-    """L_content from the source to its way there and back. Needs `translation.cycled`."""
+    """Return L_content from the source to its way there and back. Needs `translation.cycled`."""
     perceptual = context.perceptual
 
     def loss(translation: Translation) -> Tensor:
@@ -62,12 +62,15 @@ class Term:
 
 
 def stateless(loss: Loss) -> Callable[[LossContext], Loss]:
-    """What makes a term of a loss that looks at a translation and nothing else."""
+    """Return the `make` of a term whose loss looks at a translation and nothing else."""
     return lambda context: loss
 
 
 def adversarial(context: LossContext) -> Loss:
-    """How far the fakes are from passing as real. Zhu et al. 2017, section 3.1."""
+    """Return the adversarial loss: how far fakes are from passing as real.
+
+    Zhu et al. 2017, section 3.1.
+    """
     adversary = context.adversary
     return lambda translation: adversary.generator_loss(translation.fake)
 

@@ -1,4 +1,4 @@
-"""The one table of metrics: how a converted picture compares with the one that should come out."""
+"""The one table of metrics that compare a converted picture with the expected one."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def mean_absolute_difference(image: Tensor, expected: Tensor) -> float:
-    """Mean over pixels and channels of (C, H, W) in [-1, 1], in parts of the full range [0, 1]."""
+    """Return the mean absolute difference of (C, H, W) in [-1, 1], scaled to the range [0, 1]."""
     return (image - expected).abs().mean().item() / 2
 
 

@@ -1,4 +1,4 @@
-"""Signs that a generator has gone wrong, in one number each."""
+"""Signs that a generator has collapsed, in one number each; and the luminance of images."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ NEIGHBOURS = 3
 
 @dataclass(frozen=True)
 class PrecisionRecall:
-    """Shares in [0, 1]."""
+    """Precision and recall, shares in [0, 1]."""
 
     precision: float
     """fakes that lie within the manifold of the real"""
@@ -21,7 +21,7 @@ class PrecisionRecall:
 
 
 def precision_recall(real: Tensor, fake: Tensor) -> PrecisionRecall:
-    """Of vectors (M, D) and (N, D); at least 4 each.
+    """Return precision and recall of vectors (M, D) and (N, D), at least 4 each.
 
     Kynkaanniemi et al. 2019, "Improved Precision and Recall Metric for Assessing Generative
     Models": a manifold is a ball around each vector, as wide as to its third nearest neighbour.
@@ -33,14 +33,14 @@ def precision_recall(real: Tensor, fake: Tensor) -> PrecisionRecall:
 
 
 def _radii(vectors: Tensor) -> Tensor:
-    """Distance to the third nearest other vector."""
+    """Return the distance of each vector to its third nearest neighbour."""
     within = torch.cdist(vectors, vectors)
     within.fill_diagonal_(float("inf"))
     return within.kthvalue(min(NEIGHBOURS, len(vectors) - 1), dim=1).values
 
 
 def _covered(distances: Tensor, radii: Tensor) -> float:
-    """Share of the columns that lie within a ball around any row."""
+    """Return the share of the columns that lie within a ball around any row."""
     return (distances <= radii[:, None]).any(0).float().mean().item()
 
 
@@ -54,18 +54,18 @@ _REC_601 = (0.299, 0.587, 0.114)
 
 
 def diversity(sources: Tensor, fakes: Tensor) -> float:
-    """How much the fakes differ from each other, relative to how much their sources do.
+    """Return how much the fakes differ from each other, relative to their sources.
 
-    (N, C, H, W) in [-1, 1] both, N at least 2; near 0 all fakes are one image, near 1 they differ
-    as their sources do.
+    Both are (N, C, H, W) in [-1, 1], N at least 2. Near 0 all fakes are one image, near 1 they
+    differ as their sources do.
     """
     return (_spread(fakes) / _spread(sources).clamp_min(1e-6)).item()
 
 
 def light_agreement(sources: Tensor, fakes: Tensor) -> float:
-    """Correlation of luminance (Rec. 601) from sources to fakes, in [-1, 1].
+    """Return the correlation of luminance (Rec. 601) from sources to fakes, in [-1, 1].
 
-    (N, C, H, W) in [-1, 1] both. Below 0, what was light has become dark.
+    Both are (N, C, H, W) in [-1, 1]. Below 0, what was light has become dark.
     """
     light = torch.stack([luminance(sources).flatten(), luminance(fakes).flatten()])
     # A picture of one gray has no correlation: 0 says nothing against it.
@@ -77,9 +77,9 @@ def _spread(images: Tensor) -> Tensor:
 
 
 def luminance(images: Tensor) -> Tensor:
-    """Rec. 601 luminance (N, H, W) in [-1, 1] of images (N, C, H, W).
+    """Return Rec. 601 luminance (N, H, W) in [-1, 1] of images (N, C, H, W).
 
-    Where channels are no colours, their mean.
+    The mean of the channels where they are no colours.
     """
     if images.shape[1] != 3:
         return images.mean(1)

@@ -1,4 +1,4 @@
-"""How much of a picture's content a conversion keeps."""
+"""Metrics of how much of a picture's content a conversion keeps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ COPY = 2 / 255  # mean difference in parts of the range below which a picture is
 
 @dataclass(frozen=True)
 class Content:
-    """Means over pictures, of what they were and what they became."""
+    """Content that conversions keep, as means over pictures."""
 
     ssim: float
     """structural similarity of luminance, in [-1, 1]; 1 keeps everything"""
@@ -27,7 +27,7 @@ class Content:
 
 
 def ssim(before: Tensor, after: Tensor) -> Tensor:
-    """Structural similarity of luminance, one for each image; (N, C, H, W) in [-1, 1].
+    """Return the structural similarity of luminance of each image; (N, C, H, W) in [-1, 1].
 
     Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity".
     """
@@ -37,10 +37,10 @@ def ssim(before: Tensor, after: Tensor) -> Tensor:
 
 
 def feature_distance(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
-    """Squared distance of unit vectors place by place, meaned over maps; one for each image.
+    """Return the squared distance of unit vectors place by place of each image, averaged over maps.
 
-    As LPIPS without its trained weights: Zhang et al. 2018, "The Unreasonable Effectiveness of
-    Deep Features as a Perceptual Metric", section 3.
+    As LPIPS without its trained weights: Zhang et al. 2018, "The Unreasonable Effectiveness of Deep
+    Features as a Perceptual Metric", section 3.
     """
     each = [
         (functional.normalize(one, dim=1) - functional.normalize(other, dim=1)).square().sum(1)
@@ -50,7 +50,7 @@ def feature_distance(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tenso
 
 
 def structure_distance(before: Tensor, after: Tensor) -> Tensor:
-    """Mean difference of the cosine similarities between all places of a map; one for each image.
+    """Return the mean difference of cosine similarities between all places, for each image.
 
     The self-similarity of Tumanyan et al. 2022, "Splicing ViT Features for Semantic Appearance
     Transfer", section 3.1, on a map (N, C, h, w) of any network.
@@ -59,7 +59,7 @@ def structure_distance(before: Tensor, after: Tensor) -> Tensor:
 
 
 def copies(before: Tensor, after: Tensor) -> float:
-    """Share of pictures that are their inputs but for two levels of 255 in the mean."""
+    """Return the share of pictures that equal their inputs within two levels of 255 on average."""
     difference = (before - after).abs().flatten(1).mean(1) / 2
     return (difference < COPY).float().mean().item()
 

@@ -1,4 +1,4 @@
-"""Kernel inception distance."""
+"""Distances between two sets of feature vectors: KID, progress by KID, and FID."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ _Vectors = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Kid:
-    """An estimate and its standard error."""
+    """A KID estimate and its standard error."""
 
     value: float
     """0 for two samples of the same distribution, then also slightly below"""
@@ -19,7 +19,7 @@ class Kid:
 
 @dataclass(frozen=True)
 class Comparison:
-    """KID of two samples, and what it would be without each of their images."""
+    """KID of two samples, and the estimates with each of their images left out."""
 
     kid: Kid
     without_real: _Vectors
@@ -30,7 +30,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Progress:
-    """How much of the way to the target pictures have come, and its standard error."""
+    """Share of the way to the target that pictures have come, and its standard error."""
 
     value: float
     """0: nothing is done, 1: they can't be told from the target, below 0: worse than nothing"""
@@ -40,11 +40,12 @@ class Progress:
 def kid(
     real: _Vectors, fake: _Vectors, *, subsets: int = 100, subset_size: int = 1000, seed: int = 2020
 ) -> Kid:
-    """Squared maximum mean discrepancy with a cubic kernel; (M, D) and (N, D), at least 3 each.
+    """Return the KID: squared maximum mean discrepancy with a cubic kernel.
 
-    Binkowski et al. 2018, "Demystifying MMD GANs", section 4.3: the unbiased estimate, averaged
-    over random subsets of at most `subset_size` vectors. The error is a jackknife's over single
-    images of both sets, so it also tells of sets that are no larger than a subset.
+    Takes (M, D) and (N, D), at least 3 each. Binkowski et al. 2018, "Demystifying MMD GANs",
+    section 4.3: the unbiased estimate, averaged over random subsets of at most `subset_size`
+    vectors. The error is a jackknife over single images of both sets, so it also holds for sets
+    that are no larger than a subset.
     """
     return compare(real, fake, subsets=subsets, subset_size=subset_size, seed=seed).kid
 
@@ -52,7 +53,7 @@ def kid(
 def compare(
     real: _Vectors, fake: _Vectors, *, subsets: int = 100, subset_size: int = 1000, seed: int = 2020
 ) -> Comparison:
-    """The KID of (M, D) and (N, D) as `kid` does, and the estimates without single images."""
+    """Return the KID of (M, D) and (N, D) like `kid`, and the estimates without single images."""
     real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)
     size = min(subset_size, len(real), len(fake))
     random = np.random.RandomState(seed)
@@ -76,9 +77,9 @@ def compare(
 
 
 def progress(converted: Comparison, unconverted: Comparison) -> Progress:
-    """1 - KID(converted) / KID(unconverted), of the same pictures to the same target.
+    """Return 1 - KID(converted) / KID(unconverted), of the same pictures to the same target.
 
-    The error is a jackknife's that leaves out each picture before and after at once, as both move
+    The error is a jackknife that leaves out each picture before and after at once, as both move
     together. A KID of the unconverted below its own error counts as large as that: pictures that
     are like the target already leave no way to go, and a ratio to nearly nothing says nothing.
     """
@@ -106,15 +107,15 @@ def _unbiased(real: _Vectors, fake: _Vectors, between: _Vectors) -> float:
 
 
 def _within(kernel: _Vectors) -> float:
-    """Mean over pairs of different images."""
+    """Return the mean over pairs of different images."""
     count = len(kernel)
     return float((kernel.sum() - np.trace(kernel)) / (count * (count - 1)))
 
 
 def _left_out(within: _Vectors, across: _Vectors, others: int) -> _Vectors:
-    """What changes in the estimate without each image: (N,).
+    """Return the part of the estimate that changes without each image, (N,).
 
-    `across` sums an image's kernel to all of the other set.
+    `across` holds the sum of an image's kernel over the other set.
     """
     count = len(within)
     rows = within.sum(1) - np.diagonal(within)
@@ -125,7 +126,7 @@ def _left_out(within: _Vectors, across: _Vectors, others: int) -> _Vectors:
 
 
 def _variance(left_out: _Vectors) -> float:
-    """Jackknife of estimates without each image."""
+    """Return the jackknife variance of the estimates without each image."""
     count = len(left_out)
     return float((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum())
 
@@ -137,7 +138,7 @@ _SIZES = 10  # of samples that the extrapolation is drawn from
 
 @dataclass(frozen=True)
 class Fid:
-    """The usual estimate, and what it would be for endlessly many images."""
+    """The usual FID, and its extrapolation to endlessly many images."""
 
     value: float
     extrapolated: float
@@ -146,11 +147,11 @@ class Fid:
 
 
 def fid(real: _Vectors, fake: _Vectors, *, seed: int = 2020) -> Fid:
-    """Distance of two Gaussians fitted to (M, D) and (N, D), at least 2 each.
+    """Return the distance of two Gaussians fitted to (M, D) and (N, D), at least 2 each.
 
     Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule". The estimate falls with the
-    number of images, nearly as 1/N: Chong and Forsyth 2020, "Effectively Unbiased FID", draw a line
-    through it for samples of several sizes and read it off at 0.
+    number of images, nearly as 1/N: Chong and Forsyth 2020, "Effectively Unbiased FID", fit a line
+    to samples of several sizes and read it off at 0.
     """
     real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)
     enough = min(len(real), len(fake)) >= ENOUGH
@@ -158,10 +159,10 @@ def fid(real: _Vectors, fake: _Vectors, *, seed: int = 2020) -> Fid:
 
 
 def frechet(real: _Vectors, fake: _Vectors) -> float:
-    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), through the vectors and not the covariances.
+    """Return |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) from vectors, without covariances.
 
     The trace of the root is the sum of the singular values of the product of both centred sets:
-    far quicker than a root of D x D where there are fewer vectors than features.
+    much faster than a root of D x D where there are fewer vectors than features.
     """
     one, other = _centred(real), _centred(fake)
     means = ((real.mean(0) - fake.mean(0)) ** 2).sum()
@@ -170,7 +171,7 @@ def frechet(real: _Vectors, fake: _Vectors) -> float:
 
 
 def _centred(vectors: _Vectors) -> _Vectors:
-    """Such that its transpose times itself is the covariance."""
+    """Return vectors whose transpose times themselves is the covariance."""
     centred: _Vectors = (vectors - vectors.mean(0)) / np.sqrt(len(vectors) - 1)
     return centred
 

@@ -1,4 +1,4 @@
-"""Recipes by the names that `--model` takes: what is trained together, each a whole part."""
+"""Recipes by the names that `--model` takes: each says what is trained together."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Union
@@ -28,14 +28,14 @@ RECIPES = {
 if TYPE_CHECKING:
 
     class WeightedTerms(Protocol):
-        """Settings of losses."""
+        """Settings of losses with weights by name."""
 
         @property
         def weights(self) -> Mapping[str, float]:
-            """Of further loss terms by their names."""
+            """Weights of further loss terms by their names."""
 
     class RecipeSettings(Protocol):
-        """Settings of a recipe: what must be known before it is built, and what builds it.
+        """Settings of a recipe, which describe it before it is built, and build it.
 
         Its parts are dataclasses, each a table of a preset that has the field's name.
         """
@@ -61,39 +61,42 @@ if TYPE_CHECKING:
 
         @property
         def same_sizes(self) -> bool:
-            """Whether images of both domains have to be of one size."""
+            """True where images of both domains have to be of one size."""
 
         @property
         def smallest_side(self) -> int:
-            """Pixels a side that images have at least."""
+            """Shortest image side, in pixels."""
 
         @property
         def frozen_networks(self) -> Mapping[str, str]:
-            """The trained networks that it learns by, by the key that names each."""
+            """Pretrained networks that the recipe learns by, by the key that names each."""
 
         def check(self, channels: ChannelSettings, crop_size: int) -> None:
             """Raise UsageError where settings contradict each other."""
 
         def starting_from(self, names: Sequence[str]) -> "RecipeSettings":
-            """The settings of a run that starts from networks of these names."""
+            """Return the settings of a run that starts from networks of these names."""
 
         def networks_of(self, channels: ChannelSettings) -> Sequence[nn.Module]:
-            """Networks that a checkpoint holds at least, by which its size is checked."""
+            """Return networks that a checkpoint holds at least, by which its size is checked."""
 
         def probe(self, channels: ChannelSettings, batch_size: int, side: int) -> Work:
-            """What an execution is chosen by: the network that takes most of a step."""
+            """Return the workload by which an execution is chosen: most of a step."""
 
         def build(self, materials: Materials) -> Recipe:
-            """Draws the initial weights from torch's global generator. Raises UserError."""
+            """Return the recipe. Raises UserError.
+
+            Draws the initial weights from torch's global generator.
+            """
 
         def converter(self, saved: Saved, styles: Styles) -> Converter:
-            """One network of a checkpoint, by what is wanted of its style. Raises UserError."""
+            """Return the network of a checkpoint that paints in `styles`. Raises UserError."""
 
 else:
     RecipeSettings = Union[tuple({kind.settings for kind in RECIPES.values()})]  # noqa: UP007
 
 
 def recipe_named(name: object) -> type[RecipeSettings]:
-    """The settings class of a recipe; of the default one where there is none of that name."""
+    """Return the settings class of a recipe; the default one's where no recipe has that name."""
     found: type[RecipeSettings] = RECIPES.get(str(name), RECIPES["cycle_gan"]).settings
     return found

@@ -1,4 +1,4 @@
-"""What a recipe is made of, and what it makes of a checkpoint."""
+"""Inputs and outputs of recipes: styles, materials, saved networks, converters."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ _SMALLEST = 16  # pixels a side: in less there is no style to see
 
 @dataclass(frozen=True)
 class Styles:
-    """Files of pictures, and how much of each is taken; or a mix of paintings by their names."""
+    """Files of pictures and their weights, or a mix of learned paintings by their names."""
 
     files: tuple[Path, ...] = ()
     weights: tuple[float, ...] = ()
@@ -30,7 +30,7 @@ class Styles:
     """names of learned paintings with their shares, starry=0.7,irises=0.3"""
 
     def open(self, side: int, channels: int, model: Path) -> tuple[list[Tensor], tuple[float, ...]]:
-        """The pictures (1, channels, H, W) in [-1, 1], scaled as by `open_style`; their weights.
+        """Return the pictures (1, channels, H, W) in [-1, 1], scaled by `open_style`, and weights.
 
         Raises UserError, naming the `model`, where there is none or one can't be read.
         """
@@ -50,7 +50,7 @@ class Styles:
         return [open_style(file, side, channels) for file in once.files], once.weights
 
     def _each_once(self) -> "Styles":
-        """A picture that is given twice, perhaps by another path, as one with both its weights."""
+        """Return a copy where a picture given twice, perhaps by another path, has both weights."""
         files: dict[str, Path] = {}
         weights: dict[str, float] = {}
         for number, file in enumerate(self.files):
@@ -68,7 +68,7 @@ class Styles:
             )
 
     def refuse_mix(self, model: Path) -> None:
-        """Raise UsageError where a mix is asked for: `model` knows nothing to mix."""
+        """Raise UsageError where a mix is asked for: `model` has nothing to mix."""
         if self.mix is not None:
             raise UsageError(
                 f"--style_mix {self.mix}: {model} knows one style; a run of several paintings "
@@ -76,7 +76,7 @@ class Styles:
             )
 
     def refuse(self, model: Path) -> None:
-        """Raise UsageError where anything is asked for: `model` has its style."""
+        """Raise UsageError where any style is asked for: `model` has its own."""
         self.refuse_mix(model)
         self.refuse_files(model)
 
@@ -92,7 +92,7 @@ def open_style(
     smallest: int = _SMALLEST,
     remedy: str = "a larger picture",
 ) -> Tensor:
-    """(1, channels, H, W) in [-1, 1]; the shorter side is scaled down to so many pixels.
+    """Read a picture (1, channels, H, W) in [-1, 1], its shorter side scaled down to `side` pixels.
 
     Raises UserError where it can't be read, or is smaller than `smallest`; `remedy` is what helps.
     """
@@ -109,7 +109,7 @@ def open_style(
 
 @dataclass(frozen=True)
 class Materials:
-    """What all recipes are given to train, besides their own settings."""
+    """Inputs that all recipes train with, besides their own settings."""
 
     channels: ChannelSettings
     training: TrainingSettings
@@ -122,7 +122,7 @@ class Materials:
 
 @dataclass(frozen=True)
 class Saved:
-    """The networks of a checkpoint, and which of them is wanted."""
+    """Networks of a checkpoint, and the name of the wanted one."""
 
     networks: Mapping[str, Weights]
     name: str
@@ -133,13 +133,13 @@ class Saved:
 
     @property
     def weights(self) -> Weights:
-        """Those of the network that is wanted."""
+        """Weights of the wanted network."""
         return self.networks[self.name]
 
 
 @dataclass(frozen=True)
 class Converter:
-    """The network of a checkpoint that converts."""
+    """The converting network of a checkpoint: its architecture and weights."""
 
     architecture: Architecture
     weights: Weights

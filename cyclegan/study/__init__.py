@@ -1,4 +1,7 @@
-"""A study: presets compared after the same processor time, on pictures that chose nothing."""
+"""Settings of a study: presets compared after the same processor time.
+
+They are compared on pictures that chose no checkpoint.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +23,7 @@ Presets = Annotated[
 
 @dataclass(frozen=True, config=STRICT)
 class StudySettings:
-    """Which presets are compared, on what, and for how long they are trained."""
+    """Presets to compare, their pictures, and how long they are trained."""
 
     presets: Presets
     """presets to compare: names (cyclegan settings --list has them) or TOML files"""
@@ -53,13 +56,13 @@ class StudySettings:
     """print figures for programs"""
 
     def check(self) -> None:
-        """Raise UsageError where there is nothing to study."""
+        """Raise UsageError where no preset is given."""
         if not self.presets:
             raise UsageError("cyclegan study takes one preset or more, and was given none")
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What the presets are called: their files' names, numbered where they are alike."""
+        """Names of the presets: those of their files, numbered where they are alike."""
         stems = [Path(preset).stem for preset in self.presets]
         return tuple(
             stem if stem not in stems[:place] else f"{stem}_{stems[:place].count(stem) + 1}"

@@ -1,4 +1,4 @@
-"""The figures of a study: what was measured of every checkpoint, and what follows from it."""
+"""Figures of a study: halves of the test pictures, measured checkpoints, and conclusions."""
 
 import math
 import shutil
@@ -23,9 +23,9 @@ HALVES: tuple[Half, Half] = ("choosing", "reporting")
 def make_halves(dataroot: Path, folder: Path) -> str:
     """Make `folder`/choosing and /reporting, data sets of links to the pictures of `dataroot`.
 
-    The training pictures are all in both. Which half a test picture is in is said by the digest of
-    its bytes, whatever it is called; twins go with their pictures. Return the digest of them all.
-    Raises UserError where there are no test pictures.
+    Both hold all training pictures. The digest of a test picture's bytes decides its half, whatever
+    its name; twins go with their pictures. Returns the digest of all. Raises UserError where a
+    domain has fewer than two different test pictures.
     """
     whole = sha256()
     for half in HALVES:
@@ -46,7 +46,7 @@ def make_halves(dataroot: Path, folder: Path) -> str:
 
 
 def _link_twin(name: Path, twins: Path, place: Path) -> None:
-    """The picture in `twins` that is called so, whatever its ending."""
+    """Link the picture in `twins` of that name, whatever its ending."""
     found = look_into(twins).images if twins.is_dir() else []
     for path in found:
         if path.relative_to(twins).with_suffix("") == name.with_suffix(""):
@@ -67,7 +67,7 @@ SURE = 2.0  # errors by which presets must differ
 
 @dataclass(frozen=True)
 class TurnEnd:
-    """A run at the end of a turn, as both halves see it."""
+    """A run at the end of a turn, with its scores on both halves."""
 
     seconds: float
     """of training, in all turns so far"""
@@ -77,12 +77,12 @@ class TurnEnd:
     reporting: Scores
 
     def half(self, half: Half) -> Scores:
-        """As one half sees it."""
+        """Return the scores on one half."""
         return self.choosing if half == "choosing" else self.reporting
 
 
 def chosen(run: Sequence[TurnEnd], half: Half, least_ssim: float) -> int:
-    """The place of the checkpoint that a half likes best."""
+    """Return the index of the checkpoint with the highest merit on a half."""
     liked = [merit(one.half(half).values(), least_ssim).value for one in run]
     return liked.index(max(liked))
 
@@ -99,7 +99,7 @@ class Estimate:
 
 
 def estimate(seeds: Sequence[Progress]) -> Estimate:
-    """The mean; the pictures are the same for all seeds, so their error does not shrink."""
+    """Return the mean; all seeds share the pictures, whose error does not shrink."""
     return Estimate(
         fmean(one.value for one in seeds),
         math.hypot(_spread([one.value for one in seeds]), fmean(one.error for one in seeds)),
@@ -107,13 +107,13 @@ def estimate(seeds: Sequence[Progress]) -> Estimate:
 
 
 def _spread(values: Sequence[float]) -> float:
-    """Standard error of their mean; 0 of a single one, which tells nothing of it."""
+    """Return the standard error of the mean; 0 for a single value, which has none."""
     return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
 @dataclass(frozen=True)
 class PresetFigures:
-    """What the seeds of a preset report, each by the checkpoint that was chosen for it."""
+    """Figures that the seeds of a preset report, each at the checkpoint chosen for it."""
 
     name: str
     progress: dict[FolderDirection, Estimate]
@@ -127,7 +127,7 @@ class PresetFigures:
 
 
 def of_preset(name: str, runs: Sequence[Sequence[TurnEnd]], least_ssim: float) -> PresetFigures:
-    """The figures of the finished seeds of one preset."""
+    """Return the figures of the finished seeds of one preset."""
     taken = [run[chosen(run, "choosing", least_ssim)] for run in runs]
     lucky = [run[chosen(run, "reporting", least_ssim)] for run in runs]
     ways = tuple(taken[0].reporting)
@@ -143,7 +143,7 @@ def of_preset(name: str, runs: Sequence[Sequence[TurnEnd]], least_ssim: float) -
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much one preset is ahead of another, seed by seed."""
+    """Lead of one preset over another, seed by seed."""
 
     one: str
     other: str
@@ -151,7 +151,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """In words: no difference where it may be chance."""
+        """The difference in words: none where it may be chance."""
         if abs(self.by.value) <= SURE * self.by.error:
             return f"{self.one} and {self.other}: no difference ({self.by})"
         ahead = (self.one, self.other) if self.by.value > 0 else (self.other, self.one)
@@ -162,7 +162,7 @@ class Difference:
 def differences(
     runs: Mapping[str, Sequence[Sequence[TurnEnd]]], least_ssim: float
 ) -> list[Difference]:
-    """Of every two presets, on the reporting half."""
+    """Return the difference of every two presets, on the reporting half."""
     reported = {
         name: [
             merit(run[chosen(run, "choosing", least_ssim)].reporting.values(), least_ssim)
@@ -177,6 +177,9 @@ def differences(
 
 
 def _apart(one: Sequence[Progress], other: Sequence[Progress]) -> Estimate:
-    """The pictures' errors are taken as if they were not the same pictures: rather too large."""
+    """Return the difference of two presets, seed by seed.
+
+    The pictures' errors are combined as if they were of different pictures: rather too large.
+    """
     pairs = list(zip(one, other, strict=True))
     return estimate([Progress(a.value - b.value, math.hypot(a.error, b.error)) for a, b in pairs])

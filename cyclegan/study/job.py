@@ -48,7 +48,7 @@ _RUNS = TypeAdapter(Runs)
 
 
 def study(settings: StudySettings) -> int:
-    """Train, judge, print, and return the exit code. Raises UserError."""
+    """Train, judge, print the figures and return the exit code. Raises UserError."""
     settings.check()
     presets = {
         label: _preset(name, settings)
@@ -70,7 +70,7 @@ def study(settings: StudySettings) -> int:
 
 
 def _preset(name: str, settings: StudySettings) -> Settings:
-    """A preset as the study trains it. Raises UsageError where it can't be judged."""
+    """Load a preset as the study trains it. Raises UsageError where it can't be judged."""
     given = load_preset(name)
     given.check()
     if not given.recipe.both_ways:
@@ -103,7 +103,7 @@ def _preset(name: str, settings: StudySettings) -> Settings:
 def _eval_sets(
     trained: Settings, settings: StudySettings, side: int, network: FeatureNetwork
 ) -> dict[Half, EvalSet]:
-    """What each half measures by; whether squares are cut is said by the whole test set."""
+    """Return the evaluation set of each half; the whole test set decides on crops."""
     domains = open_domains(trained, trained.data, side, None)
     crops = crops_of([domain.test for domain in domains.values()], side, settings.crops)
     return {
@@ -120,7 +120,7 @@ def _eval_sets(
 def _asked(
     presets: Mapping[str, Settings], settings: StudySettings, side: int, digest: str
 ) -> dict[str, Any]:
-    """What figures must share to stand in one table."""
+    """Return the settings that figures must share to stand in one table."""
     values = {
         key: getattr(settings, key) for key in ("minutes", "checkpoints", "crops", "features")
     }
@@ -129,10 +129,10 @@ def _asked(
 
 
 class _Journal:
-    """What is measured so far, on the disk: a study that was killed goes on from here."""
+    """Measurements so far, on disk: a study that was killed resumes from here."""
 
     def __init__(self, path: Path, asked: dict[str, Any]) -> None:
-        """Raises UserError where `path` is another study's."""
+        """Read the journal if there is one. Raises UserError where it is another study's."""
         self._path = path
         self._asked = json.loads(json.dumps(asked))
         self.runs: Runs = {}
@@ -140,7 +140,7 @@ class _Journal:
             self._read()
 
     def add(self, name: str, found: TurnEnd) -> None:
-        """Note the newest checkpoint of a run."""
+        """Record the newest checkpoint of a run."""
         self.runs.setdefault(name, []).append(found)
         runs = {name: [asdict(one) for one in run] for name, run in self.runs.items()}
         with atomic_write(self._path) as unfinished:
@@ -160,7 +160,7 @@ class _Journal:
 
 
 def _is_further(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether a preset is only added, or left out."""
+    """Return whether a preset is only added, or left out."""
     return key.startswith("preset ") and (key not in before or key not in now)
 
 
@@ -174,7 +174,7 @@ def _train_all(
     journal: _Journal,
     eval_sets: Mapping[Half, EvalSet],
 ) -> None:
-    """Seed by seed, all presets in turn. Raises UserError."""
+    """Train seed by seed, all presets in turn. Raises UserError."""
     turns = [
         (label, seed, turn)
         for seed in range(settings.seeds)
@@ -228,7 +228,10 @@ def _scores(path: Path, eval_set: EvalSet, settings: StudySettings) -> dict[Fold
 def _pages(
     runs: Mapping[str, Sequence[Sequence[TurnEnd]]], settings: StudySettings
 ) -> Iterator[Path]:
-    """A page for each direction: the first seed of every preset, chosen, on the reporting half."""
+    """Write a page for each direction, of the first seed of every preset; yield their paths.
+
+    The pages show the chosen checkpoints on the reporting half.
+    """
     paths = [
         place(
             settings.output / "runs" / _name(label, 0),

@@ -1,4 +1,4 @@
-"""Training in turns: each run goes on from where it was, for so much processor time."""
+"""Training in turns: each run resumes where it was, for so much processor time."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ _LOOK = 0.02  # seconds between two looks at what was spent
 
 @dataclass(frozen=True)
 class Turn:
-    """What became of a turn."""
+    """Outcome of a turn."""
 
     seconds: float
     """that were spent"""
@@ -42,11 +42,11 @@ class Turn:
 def train_on(
     settings: Settings, turn: int, seconds: float, *, by_clock: bool, tell: Callable[[float], None]
 ) -> Turn:
-    """Train a run from the end of turn `turn` (0: from nothing) for so many seconds.
+    """Train a run for `seconds` from the end of turn `turn` (0: from nothing).
 
-    Processor seconds of all its processes, or those of the clock, from its first step on. `tell`
-    hears the share done. What was trained after that turn, by a study that was killed, is trained
-    again. Raises UserError where training fails.
+    Processor seconds of all its processes, or those of the clock, from its first step on. `tell` is
+    called with the share done. What was trained after that turn, by a study that was killed, is
+    trained again. Raises UserError where training fails.
     """
     folder = settings.run.folder
     if turn:
@@ -64,7 +64,7 @@ def train_on(
 
 
 def place(folder: Path, turn: int) -> Path:
-    """Where a run's checkpoint at the end of a turn is kept."""
+    """Return the path of a run's checkpoint at the end of a turn."""
     return folder / f"turn_{turn}.pt"
 
 
@@ -77,7 +77,7 @@ def forget(folder: Path, kept: set[int]) -> None:
 
 @contextmanager
 def _training(settings: Settings, *, goes_on: bool) -> Iterator["subprocess.Popen[bytes]"]:
-    """The process that trains; what is left of it at the end is killed."""
+    """Run the training process while entered; what is left of it at the end is killed."""
     run = settings.run
     preset = run.checkpoints_dir / f"{run.name}.toml"
     with atomic_write(preset) as unfinished:
@@ -106,7 +106,7 @@ def _watch(
     by_clock: bool,
     tell: Callable[[float], None],
 ) -> float:
-    """What was spent when the process ended, which it is asked to do after so many seconds."""
+    """Ask the process to end after `seconds`; return the seconds that were spent."""
     before, start, spent, asked = _stamp(latest), None, 0.0, False
     read = time.monotonic if by_clock else _Meter(process.pid)
     while process.poll() is None:
@@ -123,7 +123,10 @@ def _watch(
 
 
 class _Meter:
-    """Processor seconds of a process and all below it, user and system; it never goes back."""
+    """Meter of processor seconds of a process and its descendants, user and system.
+
+    The sum never goes back.
+    """
 
     def __init__(self, pid: int) -> None:
         self._pid = pid

@@ -1,4 +1,7 @@
-"""One picture painted like another one by optimising its pixels: slow, and nothing is trained."""
+"""Settings of stylize: one picture painted like another by optimising its pixels.
+
+Slow, and nothing is trained.
+"""
 
 from dataclasses import field
 from pathlib import Path
@@ -17,7 +20,7 @@ Start = Literal["content", "noise"]
 
 @dataclass(frozen=True, config=STRICT)
 class StylizeSettings:
-    """What is painted like what, for how long, and what counts."""
+    """Pictures, sizes, method and loss weights to paint one picture like another."""
 
     content: Path
     """picture that says what is to be seen"""
@@ -58,6 +61,6 @@ class StylizeSettings:
     perceptual: PerceptualSettings = field(default_factory=PerceptualSettings)
 
     def check(self) -> None:
-        """Raise UsageError where nothing would be painted."""
+        """Raise UsageError where neither content nor style has a weight."""
         if not (self.lambda_content or self.lambda_style):
             raise UsageError("--lambda_content 0 and --lambda_style 0: nothing is left to paint")

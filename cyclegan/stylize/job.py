@@ -1,4 +1,4 @@
-"""Paints one picture like another one."""
+"""The stylize command: one picture painted like another."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ FEWEST = 32  # pixels of a painting's shorter side
 
 
 def read_picture(path: Path, flag: str, values: tuple[float, float] | None = None) -> Picture:
-    """The one picture of a file, in colour; `values` as for `open_document`.
+    """Read the one picture of a file, in colour; `values` as for `open_document`.
 
     Raises UserError, naming the file.
     """
@@ -65,25 +65,25 @@ def check_sides(path: Path, size: Size, flag: str, smallest: int) -> None:
 
 
 def within(size: Size, longest: int) -> Size:
-    """The size scaled down so that its longer side is `longest`; smaller ones stay."""
+    """Return the size scaled down to `longest` for its longer side; smaller sizes stay."""
     scale = min(1.0, longest / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def as_tensor(picture: Picture) -> Tensor:
-    """(1, 3, H, W) in [-1, 1], transparency laid on white."""
+    """Return the picture as (1, 3, H, W) in [-1, 1], transparency laid on white."""
     shares = torch.from_numpy(picture.shares()).permute(2, 0, 1)[None]
     return shares.contiguous() * 2 - 1
 
 
 @dataclass(frozen=True)
 class Target:
-    """The file that is written."""
+    """The output file."""
 
     path: Path
 
     def check(self, settings: StylizeSettings) -> None:
-        """Raise UserError where it can't be written, or should not be."""
+        """Raise UsageError or UserError where the file can't or should not be written."""
         if self.path.suffix.lower() not in WRITABLE:
             endings = ", ".join(sorted(WRITABLE))
             raise UsageError(f"--output {self.path}: give a file that ends in {endings}")
@@ -102,9 +102,9 @@ class Target:
             raise UserError(f"{self.path}: can't be written (no permission in its folder)")
 
     def write(self, made: Tensor, like: Picture) -> None:
-        """Write what was made, (1, 3, H, W) in [-1, 1], with the tags and transparency of `like`.
+        """Write a painted (1, 3, H, W) in [-1, 1], with the tags and transparency of `like`.
 
-        It appears under its name whole or never.
+        The file appears under its name whole or never.
         """
         depth = depth_to_write(self.path, like)
         pixels = depth.range.of_model(made[0].cpu().permute(1, 2, 0), depth.type)
@@ -118,7 +118,7 @@ class Target:
 def stylize(settings: StylizeSettings) -> int:
     """Paint `settings.content` like `settings.style`; return the exit code.
 
-    A signal ends it with the best so far, and an exit code of its own. Raises UserError.
+    A signal ends the painting with the best so far, and an exit code of its own. Raises UserError.
     """
     settings.check()
     target = Target(settings.output)
@@ -150,7 +150,7 @@ def stylize(settings: StylizeSettings) -> int:
 
 
 def _pictures(settings: StylizeSettings) -> tuple[Picture, Picture]:
-    """Both at the sizes that they are looked at. Raises UserError."""
+    """Return both pictures at the sizes at which they are used. Raises UserError."""
     photo = read_picture(settings.content, "content", settings.range)
     painting = read_picture(settings.style, "style", settings.range)
     check_painting(settings.style, painting)
@@ -178,7 +178,7 @@ def _painting(settings: StylizeSettings, perceptual: Perceptual) -> StylizeProbl
 
 
 def _teller(bar: Progress, total: float) -> Callable[[BestPicture, float], None]:
-    """What shows the best so far beside the bar."""
+    """Return a callback that shows the losses of the best so far beside the bar."""
     task = bar.add_task("painting", total=total, unit="steps")
 
     def tell(best: BestPicture, share: float) -> None:

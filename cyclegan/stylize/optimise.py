@@ -1,4 +1,4 @@
-"""Pixels are improved until they have what they should."""
+"""Optimisation of a picture's pixels, from coarse to fine."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _BEYOND = 100.0  # weight of what is cut: no other loss brings it back
 
 @dataclass(frozen=True)
 class BestPicture:
-    """A picture that is better than all before."""
+    """The best picture so far, and its losses."""
 
     picture: Tensor
     """(1, 3, H, W) in [-1, 1]"""
@@ -36,13 +36,13 @@ class BestPicture:
 
     @property
     def total(self) -> float:
-        """The sum of its losses; infinite before any is known."""
+        """Sum of the losses; infinite before any is known."""
         return sum(self.losses.values()) if self.losses else inf
 
 
 @dataclass(frozen=True)
 class Optimisation:
-    """One way of improving a picture."""
+    """One method of optimisation."""
 
     make: Callable[[list[Tensor], float], Optimizer]
     """takes the levels and the learning rate"""
@@ -70,7 +70,7 @@ METHODS: Mapping[Method, Optimisation] = {
 
 @dataclass(frozen=True)
 class Watch:
-    """Whoever looks on."""
+    """Callbacks of an optimisation, which report on it and can stop it."""
 
     tell: Callable[[BestPicture, float], None]
     """is told of the best so far after each step, and how much of a full-size step it was"""
@@ -80,10 +80,10 @@ class Watch:
 
 @dataclass(frozen=True)
 class Pyramid:
-    """What is added to a picture, at sizes that halve, in light and two colour differences.
+    """Changes to a picture, at sizes that halve, in light and two colour differences.
 
-    Gradients through a network with strides say more of single pixels than of what they make up:
-    pixels that are improved one by one end as coloured noise. Here steps go to what is large first.
+    Gradients through a network with strides say more of single pixels than of the shapes they form:
+    pixels that are improved one by one end as coloured noise. Here steps go to large shapes first.
     Olah et al. 2017, "Feature Visualization", on preconditioning, and Denton et al. 2015 on levels.
     """
 
@@ -94,7 +94,7 @@ class Pyramid:
 
     @classmethod
     def of(cls, start: Tensor) -> "Pyramid":
-        """Nothing is added to `start` yet."""
+        """Return a pyramid that adds nothing to `start` yet."""
         height, width = start.shape[2:]
         added = [start.new_zeros(1, 3, height, width, requires_grad=True)]
         while min(height, width) >= 2 * _COARSEST:
@@ -103,7 +103,7 @@ class Pyramid:
         return cls(start, added)
 
     def whole(self) -> Tensor:
-        """(1, 3, H, W), near [-1, 1]."""
+        """Return the changed picture (1, 3, H, W), near [-1, 1]."""
         *finer, made = self.added
         for level in reversed(finer):
             size = (level.shape[2], level.shape[3])
@@ -114,7 +114,7 @@ class Pyramid:
 
 
 class _EnoughError(Exception):
-    """Ends an optimizer amid its steps."""
+    """Exception that ends an optimizer amid its steps."""
 
 
 def optimise(
@@ -127,12 +127,12 @@ def optimise(
     lr: float,
     share: float = 1.0,
 ) -> BestPicture:
-    """The best picture of `steps` looks at what is made of `start`, (1, 3, H, W) in [-1, 1].
+    """Optimise a picture from `start`, (1, 3, H, W) in [-1, 1]; return the best of `steps` ones.
 
-    Gatys et al. 2016, "Image Style Transfer Using Convolutional Neural Networks". It ends earlier
+    Gatys et al. 2016, "Image Style Transfer Using Convolutional Neural Networks". Ends earlier
     where `watch` stops it, and where nothing gets better any more. Losses are those of pixels that
-    a file can hold: what is beyond the range is cut before it is looked at, and minimised too.
-    `share` is told on.
+    a file can hold: values beyond the range are cut before the losses see them, and minimised too.
+    `share` is passed on to `watch.tell`.
     """
     levels = Pyramid.of(start)
     optimizer = METHODS[method].make(levels.added, lr)
@@ -173,7 +173,7 @@ COARSEST = 64  # pixels of a shorter side; what is smaller has no style to speak
 
 @dataclass(frozen=True)
 class StylizeProblem:
-    """What is minimised, for how long, at how many sizes, and from where on."""
+    """Weights of the losses, and the sizes, steps and start of a painting."""
 
     perceptual: Perceptual
     weights: Mapping[str, float]
@@ -187,20 +187,20 @@ class StylizeProblem:
     seed: int = 0
 
     def shares(self, photo: Tensor, painting: Tensor) -> list[float]:
-        """The sizes to paint at, as shares of the full one, from coarse to fine."""
+        """Return the sizes to paint at, as shares of the full one, from coarse to fine."""
         fewest = max(COARSEST, self.perceptual.smallest)
         shorter = min(*photo.shape[2:], *painting.shape[2:])
         halved = [0.5**number for number in reversed(range(self.scales))]
         return [share for share in halved if share == 1 or shorter * share >= fewest]
 
     def steps_of(self, photo: Tensor, painting: Tensor) -> float:
-        """All its steps, as so many at the full size."""
+        """Return the cost of all steps, counted in steps at the full size."""
         return self.steps * sum(share**2 for share in self.shares(photo, painting))
 
     def __call__(self, photo: Tensor, painting: Tensor, watch: Watch) -> BestPicture:
-        """`photo` painted like `painting`, (1, 3, H, W) each, in [-1, 1] and of any sizes.
+        """Paint `photo` like `painting`, (1, 3, H, W) each, in [-1, 1] and of any sizes.
 
-        The result has the photograph's size, unless `watch` stopped it before that was reached.
+        The result has the photograph's size, unless `watch` stopped before that was reached.
         """
         best: BestPicture | None = None
         for share in self.shares(photo, painting):
@@ -231,13 +231,13 @@ class StylizeProblem:
 
 
 def resized(images: Tensor, share: float) -> Tensor:
-    """Images (N, C, H, W) in [-1, 1] at a share of their size."""
+    """Resize images (N, C, H, W) in [-1, 1] to a share of their size."""
     height, width = (max(1, round(side * share)) for side in images.shape[2:])
     return _scaled(images, height, width)
 
 
 def fitted(images: Tensor, like: Tensor) -> Tensor:
-    """Images (N, C, H, W) in [-1, 1] at the size of `like`."""
+    """Resize images (N, C, H, W) in [-1, 1] to the size of `like`."""
     return _scaled(images, like.shape[2], like.shape[3])
 
 

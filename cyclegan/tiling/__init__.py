@@ -1,4 +1,4 @@
-"""Pictures of any size through a generator, part by part, in bounded memory."""
+"""Settings of tiling: pictures of any size through a generator, part by part, in bounded memory."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ TileMode = Literal["auto", "off", "exact", "fast", "dense"]
 
 @dataclass(frozen=True)
 class Tiling:
-    """How pictures are computed that are large."""
+    """Tiling mode of large pictures, and the folder for its scratch files."""
 
     tile: TileMode = "auto"
     scratch: Path | None = None

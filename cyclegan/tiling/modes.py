@@ -1,4 +1,4 @@
-"""Ways of computing a picture, by the names that `--tile` takes."""
+"""Tiling modes by the names that `--tile` takes."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -22,11 +22,11 @@ MAPS = 3
 
 
 def exact(picture: TiledPicture, engine: TileEngine, tell: Tell = silent) -> Iterator[Block]:
-    """Go through the picture once for each norm, then once more; up to rounding, nothing is lost.
+    """Pass over the picture once for each norm, then once more; exact up to rounding.
 
     A norm's mean and variance are those of the whole map, so they are known only after a pass.
-    What is large is computed again in the next pass, what is small goes through scratch files.
-    Raises UserError where the disk has no room for them.
+    Large maps are computed again in the next pass, small ones go through scratch files. Raises
+    UserError where the disk has no room for them.
     """
     shape, size = picture.shape, 4 * engine.widest
     count = max(1, -(-shape.height * shape.width * size // BAND))
@@ -46,13 +46,13 @@ def exact(picture: TiledPicture, engine: TileEngine, tell: Tell = silent) -> Ite
 
 
 def scratch_bytes(shape: Shape, engine: TileEngine) -> int:
-    """What scratch files take at the most."""
+    """Return the most bytes that scratch files take."""
     size = engine.execution.cast(torch.empty(1, 1, 1, 1)).element_size()
     return MAPS * _limit(shape, engine) * size
 
 
 def _limit(shape: Shape, engine: TileEngine) -> int:
-    """Elements of a map of a quarter of the size, which has four times the channels."""
+    """Return the elements of a map at a quarter of the size, with four times the channels."""
     return shape.height * shape.width * engine.widest // 4
 
 
@@ -71,7 +71,7 @@ THUMBNAIL = 1024  # pixels of the reduced copy's longer side
 
 
 def fast(picture: TiledPicture, engine: TileEngine, tell: Tell = silent) -> Iterator[Block]:
-    """Once through the picture, in overlapping tiles, all with the same statistics: no seams.
+    """Pass over the picture once, in overlapping tiles with the same statistics: no seams.
 
     Chen et al. 2022, "Towards Ultra-Resolution Neural Style Transfer via Thumbnail Instance
     Normalization", section 3.2. How far a reduced copy's statistics are from the whole picture's
@@ -85,7 +85,7 @@ def fast(picture: TiledPicture, engine: TileEngine, tell: Tell = silent) -> Iter
 
 
 def _thumbnail(picture: TiledPicture) -> Tensor:
-    """(1, C, h, w): the picture, its longer side scaled down to what the network takes at once."""
+    """Return the picture (1, C, h, w), scaled down to what the network takes at once."""
     shape = picture.shape
     scale = min(1.0, THUMBNAIL / max(shape.height, shape.width))
     height, width = (max(8, round(side * scale / 4) * 4) for side in (shape.height, shape.width))
@@ -111,7 +111,7 @@ _BAND = 256  # rows
 
 
 def dense(picture: TiledPicture, engine: TileEngine, tell: Tell = silent) -> Iterator[Block]:
-    """Twice through the picture in overlapping tiles: each tile's statistics, then the pixels.
+    """Pass over the overlapping tiles twice: each tile's statistics, then the pixels.
 
     Local colour and contrast stay, where one mean for all of a very large picture washes them out.
     Ho et al. 2024, "Every Pixel Has its Moments: Ultra-High-Resolution Unpaired Image-to-Image
@@ -143,7 +143,7 @@ class _Field:
 
     @classmethod
     def of(cls, grid: Grid, moments: list[Moments]) -> "_Field":
-        """`moments` of all tiles, row by row."""
+        """Make the field of `moments` of all tiles, row by row."""
         mean = torch.stack([each.mean for each in moments], 1).float()
         deviation = torch.stack([each.deviation for each in moments], 1).float()
         return cls(grid, mean.view(-1, *grid.size), deviation.view(-1, *grid.size))
@@ -154,13 +154,13 @@ class _Field:
 
 @dataclass(frozen=True)
 class _Window:
-    """The part of a field that a tile is made of."""
+    """The part of a field for a tile and what lies around it."""
 
     field: _Field
     tile: Tile
 
     def normalize(self, part: Tensor) -> Tensor:
-        """(1, C, h, w), a map of what lies around the tile, by each pixel's own statistics."""
+        """Normalise a map (1, C, h, w) around the tile by each pixel's own statistics."""
         rows, columns = self.field.grid.size
         top, bottom, left, right = self.tile.around
         down = _shares(top, bottom, part.shape[2], self.field.grid.height, rows)
@@ -173,14 +173,14 @@ class _Window:
 
 
 def _shares(start: int, stop: int, places: int, side: int, tiles: int) -> Tensor:
-    """(places, tiles): how much of each tile's figure a place takes, linear between centres."""
+    """Return the weight of each tile at each place, linear between centres: (places, tiles)."""
     centres = start + (torch.arange(places) + 0.5) * ((stop - start) / places)
     place = (centres / side - 0.5).clamp(0, tiles - 1)
     return (1 - (place[:, None] - torch.arange(tiles)).abs()).clamp_min(0)
 
 
 def whole(picture: TiledPicture, engine: TileEngine, tell: Tell = silent) -> Iterator[Block]:
-    """All of it at once; nothing is told meanwhile."""
+    """Compute the whole picture at once; no progress is reported."""
     shape = picture.shape
     window = picture.window(0, shape.height, 0, shape.width)
     yield Block(0, 0, engine.call(window.to(engine.device))[0].float().cpu())

@@ -1,4 +1,4 @@
-"""Maps that are never whole in memory: asked for some rows, they compute those."""
+"""Maps that are never whole in memory: they compute the rows that are asked for."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ EPSILON = 1e-5  # as torch's normalisations add it to the variance
 
 @dataclass(frozen=True)
 class Moments:
-    """Of every channel: the number of values, their mean (C) and summed squared distance (C)."""
+    """Moments of every channel: number of values, mean (C) and summed squared distance (C)."""
 
     count: int
     mean: Tensor
@@ -28,7 +28,7 @@ class Moments:
 
     @classmethod
     def of(cls, part: Tensor) -> "Moments":
-        """Of a part (1, C, H, W); float32 within it, float64 from then on."""
+        """Return the moments of a part (1, C, H, W); float32 within it, float64 from then on."""
         full = part if part.dtype == torch.float64 else part.float()
         # Row by row of pixels of channels: var_mean takes four times as long in this layout.
         pixels = full.permute(0, 2, 3, 1).reshape(-1, full.shape[1])
@@ -37,7 +37,10 @@ class Moments:
         return cls(len(pixels), mean.double(), variance.double() * len(pixels))
 
     def __add__(self, other: "Moments") -> "Moments":
-        """Of both parts; Chan et al. 1983, "Algorithms for Computing the Sample Variance"."""
+        """Return the moments of both parts.
+
+        Chan et al. 1983, "Algorithms for Computing the Sample Variance".
+        """
         count = self.count + other.count
         apart = other.mean - self.mean
         mean = self.mean + apart * (other.count / count)
@@ -46,11 +49,11 @@ class Moments:
 
     @property
     def deviation(self) -> Tensor:
-        """(C), with what torch adds to the variance; what is normalised is divided by it."""
+        """Standard deviation (C) to divide by, with torch's epsilon added to the variance."""
         return (self.squares / self.count + EPSILON).sqrt()
 
     def normalize(self, part: Tensor) -> Tensor:
-        """(1, C, H, W) to mean 0 and variance 1 over all parts, in the part's type."""
+        """Normalise (1, C, H, W) to mean 0 and variance 1 over all parts, in the part's type."""
         full = part if part.dtype == torch.float64 else part.float()
         scale = self.deviation.reciprocal()
         scaled = full * scale.to(full.dtype).view(1, -1, 1, 1)
@@ -64,7 +67,7 @@ class Rows(Protocol):
     @property
     def shape(self) -> "Shape": ...
     def rows(self, start: int, stop: int) -> Tensor:
-        """(1, C, stop - start, W)"""
+        """Return rows (1, C, stop - start, W)."""
         ...
 
 
@@ -78,73 +81,73 @@ class Shape:
 
     @property
     def elements(self) -> int:
-        """Numbers in it."""
+        """Number of elements of the map."""
         return self.channels * self.height * self.width
 
 
 class TiledPicture(Protocol):
-    """Pixels in [-1, 1] that gives any rectangle of them."""
+    """A picture in [-1, 1] that gives any rectangle of its pixels."""
 
     @property
     def shape(self) -> Shape: ...
     def window(self, top: int, bottom: int, left: int, right: int) -> Tensor:
-        """(1, C, bottom - top, right - left), float32 unless it was made of something else."""
+        """Return (1, C, bottom - top, right - left), float32 unless made of another type."""
         ...
 
 
 @dataclass(frozen=True)
 class PixelsInMemory:
-    """A picture (C, H, W) that is in memory as it goes into the network."""
+    """A picture (C, H, W) in memory, as it goes into the network."""
 
     image: Tensor
 
     @property
     def shape(self) -> Shape:
-        """As the image's."""
+        """Shape of the image."""
         return Shape(*self.image.shape)
 
     def window(self, top: int, bottom: int, left: int, right: int) -> Tensor:
-        """(1, C, bottom - top, right - left)"""
+        """Return (1, C, bottom - top, right - left)."""
         return self.image[None, :, top:bottom, left:right]
 
 
 @dataclass(frozen=True)
 class First:
-    """The rows of a picture, in the type and layout that `cast` gives."""
+    """Rows of a picture, in the type and layout that `cast` gives."""
 
     picture: TiledPicture
     cast: Callable[[Tensor], Tensor]
 
     @property
     def shape(self) -> Shape:
-        """As the picture's."""
+        """Shape of the picture."""
         return self.picture.shape
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """(1, C, stop - start, W)"""
+        """Return rows (1, C, stop - start, W)."""
         return self.cast(self.picture.window(start, stop, 0, self.shape.width))
 
 
 @dataclass(frozen=True)
 class Mapped:
-    """A function of each pixel by itself."""
+    """A function of each pixel of a map by itself."""
 
     source: Rows
     function: Callable[[Tensor], Tensor]
 
     @property
     def shape(self) -> Shape:
-        """As the source's."""
+        """Shape of the source."""
         return self.source.shape
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """(1, C, stop - start, W)"""
+        """Return rows (1, C, stop - start, W)."""
         return self.function(self.source.rows(start, stop))
 
 
 @dataclass(frozen=True)
 class Joined:
-    """A function of each pixel of two maps; its result has the first one's shape."""
+    """A function of each pixel of two maps; its result has the shape of the first map."""
 
     first: Rows
     second: Rows
@@ -152,11 +155,11 @@ class Joined:
 
     @property
     def shape(self) -> Shape:
-        """As the first one's."""
+        """Shape of the first map."""
         return self.first.shape
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """(1, C, stop - start, W)"""
+        """Return rows (1, C, stop - start, W)."""
         return self.function(self.first.rows(start, stop), self.second.rows(start, stop))
 
 
@@ -165,7 +168,7 @@ Border = Literal["reflect", "replicate", "constant"]
 
 @dataclass(frozen=True)
 class Padded:
-    """`high` more rows above and below, and `wide` more columns at each side."""
+    """A map with `high` more rows above and below, and `wide` more columns at each side."""
 
     source: Rows
     high: int
@@ -174,12 +177,12 @@ class Padded:
 
     @property
     def shape(self) -> Shape:
-        """Larger than the source's."""
+        """Shape with the padding."""
         inner = self.source.shape
         return Shape(inner.channels, inner.height + 2 * self.high, inner.width + 2 * self.wide)
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """(1, C, stop - start, W)"""
+        """Return rows (1, C, stop - start, W)."""
         first, last = start - self.high, stop - self.high
         height = self.source.shape.height
         # What lies outside is made of as many rows inside, or of the outermost one.
@@ -196,7 +199,7 @@ class Padded:
 
 @dataclass(frozen=True)
 class Convolved:
-    """A convolution of `kernel` rows at every `stride`-th; columns are padded by `convolve`."""
+    """A convolution of `kernel` rows at a stride of `stride`; `convolve` pads the columns."""
 
     source: Rows
     convolve: Callable[[Tensor], Tensor]
@@ -205,16 +208,16 @@ class Convolved:
     shape: Shape
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """(1, C, stop - start, W)"""
+        """Return rows (1, C, stop - start, W)."""
         last = (stop - 1) * self.stride + self.kernel
         return self.convolve(self.source.rows(start * self.stride, last))
 
 
 @dataclass(frozen=True)
 class Transposed:
-    """A transposed convolution with a stride of two, of which `padding` rows are cut off above.
+    """A transposed convolution with a stride of two; `padding` rows are cut off above.
 
-    `convolve` cuts off none: row i of what it is given makes rows 2i to 2i + `kernel` - 1.
+    `convolve` cuts off none: row i of its input makes rows 2i to 2i + `kernel` - 1.
     """
 
     source: Rows
@@ -224,7 +227,7 @@ class Transposed:
     shape: Shape
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """(1, C, stop - start, W)"""
+        """Return rows (1, C, stop - start, W)."""
         first = max(0, -(-(start + self.padding - self.kernel + 1) // 2))
         last = min(self.source.shape.height, (stop - 1 + self.padding) // 2 + 1)
         made = self.convolve(self.source.rows(first, last))
@@ -233,7 +236,7 @@ class Transposed:
 
 
 def bands(height: int, count: int) -> Iterator[tuple[int, int]]:
-    """`count` bands of rows from top to bottom, of nearly the same height."""
+    """Yield `count` bands of rows from top to bottom, of nearly the same height."""
     size = -(-height // count)
     for start in range(0, height, size):
         yield start, min(height, start + size)
@@ -241,10 +244,10 @@ def bands(height: int, count: int) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Scratch:
-    """Where maps go that memory should not hold.
+    """Scratch files for maps that memory should not hold.
 
-    Files, not memory maps: pages of a map count as memory of the process. They have no name, so
-    that nothing is left of them however the process ends.
+    Files, not memory maps: pages of a memory map count as memory of the process. They have no name,
+    so that nothing is left of them however the process ends.
     """
 
     folder: Path
@@ -256,9 +259,9 @@ class Scratch:
     """called after each band"""
 
     def keep(self, source: Rows, see: Callable[[Tensor], None] = lambda part: None) -> Rows:
-        """Write `source`, and give it back as what is read; `see` is shown each band.
+        """Write `source` to a file and return the stored map; `see` is called with each band.
 
-        What is too large is gone through all the same, and computed again when it is asked for.
+        A map above the limit is passed through `see` too, but computed again when it is asked for.
         Raises UserError where the disk is full.
         """
         if source.shape.elements > self.limit:
@@ -291,7 +294,7 @@ class Scratch:
 
 @dataclass(frozen=True)
 class Stored:
-    """Rows in a file; it is gone when nobody asks for them any more."""
+    """Rows in a file, which is deleted when nothing refers to them any more."""
 
     shape: Shape
     dtype: torch.dtype
@@ -299,7 +302,7 @@ class Stored:
     _file: BinaryIO = field(repr=False)
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """(1, C, stop - start, W), channels last."""
+        """Return rows (1, C, stop - start, W), channels last."""
         one = self.shape.width * self.shape.channels
         part = torch.empty((stop - start) * one, dtype=self.dtype)
         into = _bytes(part)
@@ -319,5 +322,5 @@ def _write_all(file: BinaryIO, rest: memoryview) -> None:
 
 
 def _bytes(values: Tensor) -> memoryview:
-    """The memory of `values` (n), to be read and written."""
+    """Return the memory of `values` (n), to be read and written."""
     return memoryview(cast(Buffer, values.view(torch.uint8).numpy()))

@@ -1,4 +1,4 @@
-"""A network's layers, one after the other, on maps that give their rows.
+"""Row by row computation of a network: its layers in order, on maps that give their rows.
 
 One entry for each kind of layer: how it turns a map into the next.
 """
@@ -37,7 +37,7 @@ from cyclegan.tiling.rows import (
 
 @singledispatch
 def stream(layer: nn.Module, source: Rows, scratch: Scratch) -> Rows:
-    """The map that `layer` makes of `source`. Raises TypeError for a layer without an entry."""
+    """Return the map that `layer` makes of `source`. Raises TypeError for unknown layers."""
     raise TypeError(f"{type(layer).__name__} can't be computed by rows")
 
 
@@ -83,13 +83,13 @@ def _(layer: nn.BatchNorm2d, source: Rows, scratch: Scratch) -> Rows:
 
 
 def affine(layer: nn.BatchNorm2d) -> Callable[[Tensor], Tensor]:
-    """What follows where BatchNorm takes the statistics of the image at hand."""
+    """Return the scale and shift after a BatchNorm that takes the image's own statistics."""
     scale, shift = (each.detach().view(1, -1, 1, 1) for each in (layer.weight, layer.bias))
     return lambda part: part * scale.to(part) + shift.to(part)
 
 
 def maps_kept(network: nn.Module) -> int:
-    """How many maps are gone through before the last one: what each norm and each block makes."""
+    """Return the number of maps before the last one: what each norm and each block makes."""
     return sum(
         isinstance(layer, ResnetBlock | InstanceNorm)
         or (isinstance(layer, nn.BatchNorm2d) and layer.running_mean is None)
@@ -98,7 +98,7 @@ def maps_kept(network: nn.Module) -> int:
 
 
 def streams(network: nn.Module) -> bool:
-    """Whether `network` can be computed by rows."""
+    """Return whether `network` can be computed by rows."""
     return stream.dispatch(type(network)) is not stream.dispatch(nn.Module)
 
 

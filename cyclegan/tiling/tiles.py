@@ -1,4 +1,4 @@
-"""Overlapping tiles, and norms whose statistics come from elsewhere."""
+"""Overlapping tiles, reflected margins, and norms with given statistics."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -20,18 +20,18 @@ SMALLEST = 8  # pixels: below it the innermost reflection padding has nothing to
 
 
 def padded_side(side: int) -> int:
-    """The side in pixels that the network sees: a multiple of 4, and no less than it needs."""
+    """Return the side in pixels that the network sees: a multiple of 4, `SMALLEST` at least."""
     return max(SMALLEST, -(-side // 4) * 4)
 
 
 def margin(side: int) -> tuple[int, int]:
-    """Pixels that are added before and after a side of so many."""
+    """Return the pixels that are added before and after a side."""
     missing = padded_side(side) - side
     return missing // 2, missing - missing // 2
 
 
 def reflected(images: Tensor) -> Tensor:
-    """(N, C, H, W) on any device -> with the margins of `Reflected`, there."""
+    """Add the margins of `Reflected` to images (N, C, H, W), on their device."""
     for axis in (2, 3):
         side = images.shape[axis]
         if padded_side(side) != side:
@@ -40,7 +40,7 @@ def reflected(images: Tensor) -> Tensor:
 
 
 def _places(side: int) -> npt.NDArray[np.intp]:
-    """Where each pixel of a padded side comes from.
+    """Return the source of each pixel of a padded side.
 
     Reflects at the borders as often as it takes: a picture may be one pixel wide.
     """
@@ -49,7 +49,7 @@ def _places(side: int) -> npt.NDArray[np.intp]:
 
 @dataclass(frozen=True)
 class Reflected:
-    """`picture`, its sides padded to what a network takes."""
+    """A picture with its sides padded to what a network takes."""
 
     picture: TiledPicture
     _down: npt.NDArray[np.intp]
@@ -57,16 +57,16 @@ class Reflected:
 
     @classmethod
     def of(cls, picture: TiledPicture) -> "Reflected":
-        """A picture of any size."""
+        """Pad a picture of any size."""
         return cls(picture, _places(picture.shape.height), _places(picture.shape.width))
 
     @property
     def shape(self) -> Shape:
-        """With the margins."""
+        """Shape with the margins."""
         return Shape(self.picture.shape.channels, len(self._down), len(self._across))
 
     def window(self, top: int, bottom: int, left: int, right: int) -> Tensor:
-        """(1, C, bottom - top, right - left)"""
+        """Return (1, C, bottom - top, right - left)."""
         down, across = self._down[top:bottom], self._across[left:right]
         first, beginning = int(down.min()), int(across.min())
         inner = self.picture.window(first, int(down.max()) + 1, beginning, int(across.max()) + 1)
@@ -81,7 +81,7 @@ Tell = Callable[[float], object]
 
 
 def silent(share: float) -> None:
-    """Where nobody looks on."""
+    """Ignore the progress."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ SIDE = 512  # pixels of a tile that are kept; Ho et al. 2024 take as many
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle of the picture, and the larger one that it is made of."""
+    """A rectangle of the picture, and the larger one that it is computed from."""
 
     row: int
     """in the grid of tiles"""
@@ -131,7 +131,7 @@ class Tile:
     """top, bottom, left and right of what the network is given"""
 
     def cut(self, made: Tensor) -> Block:
-        """What is kept of `made` (1, C, h, w) from all around."""
+        """Return the tile's part of `made` (1, C, h, w), the network's output for `around`."""
         top, left = self.top - self.around[0], self.left - self.around[2]
         kept = made[0, :, top : top + self.bottom - self.top, left : left + self.right - self.left]
         return Block(self.top, self.left, kept.float().cpu())
@@ -146,17 +146,17 @@ class Grid:
 
     @property
     def height(self) -> int:
-        """Of a tile in pixels: a multiple of 4, as the network halves twice."""
+        """Height of a tile in pixels: a multiple of 4, as the network halves twice."""
         return _side(self.shape.height)
 
     @property
     def width(self) -> int:
-        """Of a tile in pixels."""
+        """Width of a tile in pixels: a multiple of 4."""
         return _side(self.shape.width)
 
     @property
     def size(self) -> tuple[int, int]:
-        """Rows and columns of tiles."""
+        """Number of rows and columns of tiles."""
         return -(-self.shape.height // self.height), -(-self.shape.width // self.width)
 
     def __len__(self) -> int:
@@ -190,7 +190,7 @@ def _by_its_own(part: Tensor) -> Tensor:
 
 
 class GivenNorm(nn.Module):
-    """Normalises (1, C, H, W) by a function that can be put in its place; `then` comes after."""
+    """Norm of (1, C, H, W) by a replaceable function; `then` is applied afterwards."""
 
     def __init__(self, then: Normalize = lambda part: part) -> None:
         super().__init__()
@@ -202,7 +202,7 @@ class GivenNorm(nn.Module):
 
 
 class Tiler:
-    """A network whose norms take their statistics from outside, and how a tile is computed."""
+    """A network that computes tiles, and whose norms take their statistics from outside."""
 
     def __init__(self, engine: TileEngine) -> None:
         network = copy.deepcopy(engine.network)
@@ -211,7 +211,7 @@ class Tiler:
         self._device = engine.device
 
     def note(self, window: Tensor) -> list[Moments]:
-        """The statistics that each norm sees in `window` (1, C, h, w), normalised by its own."""
+        """Return each norm's statistics of `window` (1, C, h, w), which it normalises by them."""
         seen: list[Moments] = []
 
         def normalize(part: Tensor) -> Tensor:
@@ -222,14 +222,14 @@ class Tiler:
         return seen
 
     def compute(self, window: Tensor, norms: Sequence[Normalize]) -> Tensor:
-        """(1, C, h, w) -> (1, C', h, w), each norm as `norms` say, in their order."""
+        """Compute (1, C, h, w) -> (1, C', h, w), each norm as `norms` say, in their order."""
         for norm, normalize in zip(self._norms, norms, strict=True):
             norm.normalize = normalize
         return self._call(window.to(self._device))
 
 
 def _replace_norms(network: nn.Module) -> Iterator[GivenNorm]:
-    """Put a GivenNorm in the place of each norm that looks at the image; in their order."""
+    """Replace each norm that looks at the image by a GivenNorm; yield these in order."""
     for parent in network.modules():
         for name, layer in parent.named_children():
             if isinstance(layer, InstanceNorm):
@@ -244,7 +244,7 @@ def _replace_norms(network: nn.Module) -> Iterator[GivenNorm]:
 def cover(
     grid: Grid, picture: TiledPicture, compute: Callable[[Tile, Tensor], Tensor], tell: Tell
 ) -> Iterator[Block]:
-    """All of a picture, tile by tile."""
+    """Yield all of a picture, tile by tile."""
     for done, tile in enumerate(grid, 1):
         yield tile.cut(compute(tile, picture.window(*tile.around)))
         tell(done / len(grid))

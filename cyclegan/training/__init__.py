@@ -1,4 +1,4 @@
-"""Training: the step, the loop, and what changes meanwhile."""
+"""Settings of training: epochs, learning rate, checkpoints, and measured quality."""
 
 from typing import Annotated, Literal
 
@@ -13,7 +13,7 @@ LrPolicy = Literal["linear", "cosine", "step", "constant"]
 
 @dataclass(frozen=True, config=STRICT)
 class TrainingSettings:
-    """How long and how fast is trained, and what is kept of it."""
+    """Epochs and learning rate of a training, and the checkpoints that are kept."""
 
     n_epochs: NonNegativeInt = 100
     """epochs at the full learning rate"""
@@ -68,7 +68,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True, config=STRICT)
 class QualitySettings:
-    """How often the quality of the pictures is measured, and what follows from it."""
+    """Measurements of quality while training, and what follows from them."""
 
     eval_freq: NonNegativeInt = 2000
     """images between two measurements of progress and of what is kept, which take 3 % of the time

@@ -1,4 +1,4 @@
-"""Which checkpoint is the best so far."""
+"""Quality while training: the merit of a checkpoint, and the best one so far."""
 
 import math
 import time
@@ -35,7 +35,7 @@ QUALITY = (PROGRESS, PROGRESS_ERROR, SSIM, KID, KID_ERROR, MERIT, MERIT_ERROR, B
 
 @dataclass(frozen=True)
 class Score:
-    """Figures of one direction."""
+    """Quality figures of one direction."""
 
     kid: Kid
     progress: Progress
@@ -50,10 +50,10 @@ LACKING = 0.1
 
 
 def merit(scores: Collection[Score], least_ssim: float) -> Progress:
-    """By how much a checkpoint is preferred: the mean progress of its directions, and its error.
+    """Return the merit of a checkpoint: the mean progress of its directions, and its error.
 
-    What the lowest SSIM lacks to `least_ssim` counts ten times against it: pictures that are no
-    longer recognised are no progress, however much they look like the target.
+    Where the lowest SSIM falls short of `least_ssim`, ten times the shortfall is subtracted:
+    pictures that are no longer recognised are no progress, however much they look like the target.
     """
     value = fmean(score.progress.value for score in scores)
     error = math.hypot(*(score.progress.error for score in scores)) / len(scores)
@@ -63,7 +63,7 @@ def merit(scores: Collection[Score], least_ssim: float) -> Progress:
 
 @dataclass(frozen=True)
 class Best:
-    """The best measurement."""
+    """The best measurement so far."""
 
     merit: float
     images: int
@@ -72,15 +72,15 @@ class Best:
     """measurements after it"""
 
     def row(self) -> BestRow:
-        """Return it as checkpoints hold it."""
+        """Return the measurement as checkpoints hold it."""
         return BestRow(merit=self.merit, images=self.images, since=self.since)
 
     @classmethod
     def of_row(cls, row: BestRow | None, unconverted: float) -> "Best | None":
-        """Read what a checkpoint holds; None where nothing was measured.
+        """Read the measurement of a checkpoint; None where nothing was measured.
 
-        Where only its KID is known, that beside the KID of the `unconverted` pictures is its
-        progress.
+        Where only its KID is known, progress follows from that and the KID of the `unconverted`
+        pictures.
         """
         if row is None:
             return None
@@ -90,7 +90,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One measurement."""
+    """One measurement of quality."""
 
     values: dict[str, float]
     """to be logged"""
@@ -99,7 +99,7 @@ class Measurement:
 
 
 class QualityWatch:
-    """Measures where it is due, and remembers the best.
+    """Watch that measures quality when it is due, and remembers the best.
 
     A measurement is the best when its merit less its standard error lies above the best one's:
     among many noisy values the highest alone would be luck.
@@ -121,13 +121,13 @@ class QualityWatch:
         self._waits = False
 
     def due(self, before: Position, position: Position) -> bool:
-        """Whether it is time, and time enough: a measurement that would take too long waits."""
+        """Return whether to measure now; a measurement that would take too long waits."""
         self._waits |= position.passed(before, self._settings.eval_freq)
         allowed = SHARE * (self._clock() - self._began)
         return self._waits and (self._spent + self._last <= allowed or not self._spent)
 
     def look(self, position: Position) -> Measurement:
-        """Measure now."""
+        """Measure now, and update the best."""
         begun = self._clock()
         scores = self._measure()
         self._last = self._clock() - begun
@@ -148,13 +148,13 @@ class QualityWatch:
 
     @property
     def gives_up(self) -> bool:
-        """Whether nothing got better for as long as was asked for."""
+        """True where nothing got better for as long as the patience allows."""
         patience = self._settings.patience
         return bool(patience) and self.best is not None and self.best.since >= patience
 
 
 def _named(scores: Mapping[Direction, Score]) -> dict[str, float]:
-    """As they are logged."""
+    """Return the scores by the names under which they are logged."""
     found = {}
     for direction, score in scores.items():
         found[PROGRESS.of(direction)] = score.progress.value

@@ -1,4 +1,4 @@
-"""A step as one CUDA graph: its thousands of launches become one."""
+"""Capture of a step as one CUDA graph: its thousands of launches become one."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -19,7 +19,7 @@ Step = Callable[[Sequence[Batch], int], StepResult]
 
 
 def step_of(phases: Sequence[Phase], state: TrainingState, execution: Execution) -> Step:
-    """How steps are computed by `execution`."""
+    """Return the function that computes steps by `execution`."""
     if execution.whole_step and execution.apart and not state.scaler.is_enabled():
         return CapturedStep(phases, state)
     return lambda batches, number: run_step(
@@ -28,13 +28,13 @@ def step_of(phases: Sequence[Phase], state: TrainingState, execution: Execution)
 
 
 class Graph(Protocol):
-    """What is launched while capturing can be launched again, on the same memory."""
+    """A graph whose captured launches can be repeated, on the same memory."""
 
     def warm_up(self, compute: Callable[[], StepResult]) -> StepResult:
-        """Compute as ever, where it can be captured later."""
+        """Compute as usual, so that it can be captured later."""
 
     def capture(self, compute: Callable[[], StepResult]) -> StepResult:
-        """Take down what `compute` launches; only a replay computes it."""
+        """Record what `compute` launches; only a replay computes it."""
 
     def replay(self) -> None:
         """Compute, into what `capture` returned."""
@@ -50,7 +50,7 @@ class CudaGraph:
         self._graph = torch.cuda.CUDAGraph()
 
     def warm_up(self, compute: Callable[[], StepResult]) -> StepResult:
-        """Compute on the stream that captures, so that nothing waits for another one then."""
+        """Compute on the stream that captures, so that capturing waits for no other stream."""
         stream = self._side()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -59,7 +59,7 @@ class CudaGraph:
         return made
 
     def capture(self, compute: Callable[[], StepResult]) -> StepResult:
-        """Take down what `compute` launches."""
+        """Record what `compute` launches."""
         with torch.cuda.graph(self._graph, stream=self._side()):
             return compute()
 
@@ -83,10 +83,9 @@ class _Captured:
 
 
 class CapturedStep:
-    """`run_step` for batches of a few shapes, each captured after some steps and replayed then.
+    """`run_step` for batches of a few shapes, each captured after some steps and then replayed.
 
-    A result is overwritten by the next step. Steps of a shape or of a turn that is seldom are
-    computed as ever.
+    A result is overwritten by the next step. Steps of a rare shape or turn are computed as usual.
     """
 
     def __init__(
@@ -122,7 +121,7 @@ class CapturedStep:
         return result
 
     def _kind(self, batches: Sequence[Batch], number: int) -> Hashable:
-        """What steps share that launch the same."""
+        """Return the key that steps share which launch the same kernels."""
         shapes = tuple((batch.a.shape, batch.b.shape) for batch in batches)
         turns = tuple((number >= phase.begins, phase.turn(number)) for phase in self._phases)
         return shapes, turns

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run between two steps, after saving, or at once where it only waits."""
+"""Ctrl-C and SIGTERM: stop between two steps after saving, or at once where a run only waits."""
 
 import logging
 import os
@@ -27,14 +27,14 @@ class Interrupted(KeyboardInterrupt):
 
 
 class CompilerInterrupted(Interrupted):
-    """A signal to stop, raised within a step: what it computed is lost, and the compiler works on.
+    """A signal to stop within a step, whose result is lost while the compiler works on.
 
-    Its threads would hold up the end of the process for minutes.
+    The compiler's threads would hold up the end of the process for minutes.
     """
 
 
 class StopRequest:
-    """While entered, remembers the first signal to stop; one that comes later quits at once."""
+    """Context that remembers the first signal to stop; a later one quits at once."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -53,7 +53,7 @@ class StopRequest:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """While entered, the signal is raised as Interrupted; also one that came before."""
+        """Raise the signal as Interrupted while entered; also one that came before."""
         self._raises = True
         try:
             if self.signal is not None:
@@ -63,7 +63,7 @@ class StopRequest:
             self._raises = False
 
     def waited_for(self, items: Iterable[T]) -> Iterator[T]:
-        """The same items; raises Interrupted for a signal while the next one is not there."""
+        """Yield `items`; raise Interrupted for a signal while the next one is not there."""
         iterator = iter(items)
         while True:
             with self.at_once():
@@ -75,7 +75,7 @@ class StopRequest:
 
     @contextmanager
     def while_compiling(self, seconds: float) -> Iterator[None]:
-        """While entered, a signal waits for the compiler, so long at most.
+        """Let a signal wait for the compiler while entered, for `seconds` at most.
 
         Raises CompilerInterrupted after that, and where the compiler fails because of the signal.
         """

@@ -47,16 +47,19 @@ class Training:
 
     @property
     def images_per_step(self) -> int:
-        """Images of each domain in a step, but for an epoch's last."""
+        """Images of each domain in a step, except an epoch's last."""
         return self.loader.batch_size * self.settings.accumulate
 
     @property
     def gives_up(self) -> bool:
-        """Whether the quality has not risen for as long as was asked for."""
+        """True where the quality has not risen for as long as the patience allows."""
         return self.quality is not None and self.quality.gives_up
 
     def snapshot(self, position: Position) -> Checkpoint:
-        """What a checkpoint holds at `position`. Raises UserError where it would be broken."""
+        """Return the checkpoint at `position`.
+
+        Raises UserError where a loss or a weight is NaN or infinite.
+        """
         broken = [*self.watch.broken(), *self.state.not_finite()]
         if broken:
             raise UserError(
@@ -78,7 +81,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Course:
-    """A training in progress, and who is told of it."""
+    """A training in progress, with its logger, saver and stop request."""
 
     training: Training
     logger: TrainingLogger
@@ -88,24 +91,24 @@ class Course:
 
     @property
     def ends(self) -> bool:
-        """Whether it ends before its last epoch."""
+        """True where the training ends before its last epoch."""
         return self.stop.signal is not None or self.training.gives_up
 
     def first_compile(self, position: Position) -> AbstractContextManager[None]:
-        """While entered, the step at `position` may be given up: nothing was trained before it."""
+        """Return a context that may give up the first step: nothing was trained before it."""
         if position == self.start and self.training.execution.compiled:
             return self.stop.while_compiling(_PATIENCE)
         return nullcontext()
 
     def save(self, position: Position, *epochs: str) -> None:
-        """Save as these epochs; it is written while training goes on."""
+        """Save as these epochs; the file is written while training goes on."""
         with self.saver.pace.timed():
             self.saver.save(position, *epochs)
             self.logger.saved(position)
 
 
 def train(training: Training, start: Position) -> int | None:
-    """Train from `start` to the last epoch; return the signal that ended it before, if any.
+    """Train from `start` to the last epoch; return the signal that ended it early, if any.
 
     Raises UserError where a loss is NaN or infinite, images can't be loaded, or a checkpoint can't
     be written, and CompilerInterrupted where the signal came while the first step compiled.
@@ -130,7 +133,7 @@ def train(training: Training, start: Position) -> int | None:
 
 
 def _epoch(course: Course, position: Position) -> Position:
-    """Train the rest of the epoch in progress; return the place reached."""
+    """Train the rest of the epoch in progress; return the position reached."""
     training = course.training
     rate = learning_rate(training.settings, position.epoch)
     _set_rate(training, rate)
@@ -165,7 +168,7 @@ def _ended(course: Course, position: Position) -> Position:
 
 
 def _step(course: Course, before: Position, batches: Sequence[Batch], rate: float) -> Position:
-    """Train one step, log it, save where it is time; return the place reached."""
+    """Train one step, log it, save if due; return the position reached."""
     training, latest = course.training, RunFolder(course.training.folder).latest
     with course.first_compile(before):
         result = _computed(training, before, batches)
@@ -199,7 +202,7 @@ def _grouped(batches: Iterable[Batch], count: int) -> Iterator[list[Batch]]:
 
 
 def _look(course: Course, quality: QualityWatch, position: Position) -> None:
-    """Measure how good the pictures are; keep the checkpoint that makes the best."""
+    """Measure the quality of the pictures; save the checkpoint if it is the best."""
     look = quality.look(position)
     course.logger.add(look.values)
     if look.better:

@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 class ImagePool:
-    """Keeps up to `size` converted images. Shrivastava et al. 2017, section 2.3.
+    """Pool of up to `size` converted images. Shrivastava et al. 2017, section 2.3.
 
-    While it fills, images are stored and returned. Then half of the time, image by image, a
-    stored image is returned and the new one takes its place. Size 0 passes everything through.
+    While it fills, images are stored and returned. Then half of the time, image by image, a stored
+    image is returned and the new one takes its place. Size 0 passes everything through.
     """
 
     def __init__(self, size: int, seed: int = 0) -> None:
@@ -23,7 +23,7 @@ class ImagePool:
         self._places: Iterator[Tensor] = iter(())
 
     def query(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C, H, W): each image itself or a stored one instead."""
+        """Return each image or a stored one instead: (N, C, H, W) -> (N, C, H, W)."""
         if self._size == 0:
             return images
         if self._in_place is not None:
@@ -35,8 +35,8 @@ class ImagePool:
     def keep_in_place(self) -> None:
         """Keep all images in one tensor from now on: a captured graph can't look into a list.
 
-        Each batch is decided on before it is queried then. Raises IndexError where no image tells
-        the size yet.
+        From then on `decide` precedes `query` for each batch. Raises IndexError where no image
+        gives the size yet.
         """
         if self._size == 0 or self._in_place is not None:
             return
@@ -47,9 +47,10 @@ class ImagePool:
         self._choices = torch.zeros(_MOST, 3, dtype=torch.long, device=first.device)
 
     def decide(self, count: int) -> None:
-        """Choose for the next `count` images, where they are kept in place; they are drawn alike.
+        """Draw the choices for the next `count` images, where they are kept in place.
 
-        The choices go where the graph reads them, and nothing waits for that.
+        They are drawn as for images in a list. The choices go where the graph reads them, and
+        nothing waits for that.
         """
         if self._in_place is None:
             return
@@ -60,20 +61,20 @@ class ImagePool:
         self._places = iter(torch.split(self._choices[:count], 1))
 
     def choose(self) -> int | None:
-        """The slot to exchange with, or None to return the new image."""
+        """Return the slot to exchange with, or None to return the new image."""
         if torch.rand((), generator=self._random) < 0.5:
             return None
         return int(torch.randint(self._size, (), generator=self._random))
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides what comes next, as tensors on the CPU."""
+        """Return everything that decides what comes next, as tensors on the CPU."""
         return {
             "images": [image.to("cpu", copy=True) for image in self._images],
             "random": self._random.get_state(),
         }
 
     def _draw(self, kept: Tensor) -> tuple[int, bool, bool]:
-        """The slot of the next image, whether it is stored there, and what was there returned."""
+        """Return the next image's slot, whether to store it there, and to return the stored one."""
         if len(self._images) < self._size:
             self._images.append(kept[len(self._images)])
             return len(self._images) - 1, True, False
@@ -81,14 +82,14 @@ class ImagePool:
         return (0, False, False) if slot is None else (slot, True, True)
 
     def _chosen(self, kept: Tensor, image: Tensor) -> Tensor:
-        """`_exchange` of one (1, C, H, W) whose choice is a tensor."""
+        """Exchange one image (1, C, H, W) like `_exchange`, with its choice in a tensor."""
         slot, stores, returns = torch.split(next(self._places)[0], 1)
         stored = kept.index_select(0, slot)
         kept.index_copy_(0, slot, torch.where(stores.bool(), image, stored))
         return torch.where(returns.bool(), stored, image)
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        """Go on where `state` was taken."""
+        """Resume where `state` was taken."""
         self._in_place = None
         self._images = [image.to(device, copy=True) for image in state["images"]]
         self._random.set_state(state["random"])

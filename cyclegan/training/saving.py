@@ -1,4 +1,4 @@
-"""Checkpoints are written beside the training, from copies of what changes."""
+"""Saving of checkpoints beside the training, from copies of what changes."""
 
 import logging
 import time
@@ -22,9 +22,9 @@ SHARE = 0.045
 
 
 class Pace:
-    """Knows when something may be done again: after so many seconds, and never too often.
+    """Pace of an action: at least `seconds` apart, and at most a small share of the time.
 
-    0 seconds: always.
+    With 0 seconds the action may always run.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -32,12 +32,12 @@ class Pace:
         self._again = 0.0
 
     def allows(self) -> bool:
-        """Whether it is time; the first time is at once."""
+        """Return whether the action may run now; the first time is at once."""
         return time.monotonic() >= self._again
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """While entered, it is done: how long it takes says when it may be done again."""
+        """Time the action while entered: its duration decides when it may run again."""
         begun = time.monotonic()
         yield
         ended = time.monotonic()
@@ -49,15 +49,15 @@ log = logging.getLogger(__name__)
 
 
 class Saver:
-    """Saves one checkpoint after the other; the last one is whole when it is left.
+    """Background saver of checkpoints, one after the other; on exit the last one is complete.
 
-    What goes wrong beside the training is raised by the next call. Raises UserError.
+    Errors of the background are raised by the next call. Raises UserError.
     """
 
     def __init__(
         self, take: Callable[[Position], Checkpoint], folder: Path, settings: TrainingSettings
     ) -> None:
-        """`take` gives what is to be saved now; its tensors may change afterwards."""
+        """Save what `take` returns, whose tensors may change afterwards."""
         self._take = take
         self._folder = folder
         self._settings = settings
@@ -68,16 +68,16 @@ class Saver:
         self._saved = time.monotonic()
 
     def is_due(self, before: Position, position: Position) -> bool:
-        """Whether the step between these places has to be followed by saving `latest.pt`.
+        """Return whether `latest.pt` has to be saved after the step between these positions.
 
-        It is put off while the last one is being written, or was only just.
+        Saving is put off while the last one is being written, or was only just.
         """
         every, minutes = self._settings.save_latest_freq, self._settings.save_latest_minutes
         late = minutes > 0 and time.monotonic() - self._saved >= 60 * minutes
         return self.may_save(asked=late or position.passed(before, every))
 
     def may_save(self, *, asked: bool = True) -> bool:
-        """Whether what was asked for, now or before, can be done now."""
+        """Return whether a save that was asked for, now or before, can be done now."""
         self._asked |= asked
         if self._job is not None and self._job.done():
             self.wait()
@@ -97,7 +97,7 @@ class Saver:
             checkpoint.save(content, self._folder, epoch, self._settings.keep)
 
     def wait(self) -> None:
-        """Return when nothing is being written any more."""
+        """Wait until nothing is being written any more."""
         job, self._job = self._job, None
         if job is not None:
             job.result()
@@ -116,7 +116,7 @@ class Saver:
 
 
 def copied(state: Any) -> Any:
-    """Tensors, and tables of them, on the CPU and apart from those that training goes on with."""
+    """Copy tensors, and tables of them, to the CPU: training may go on with the originals."""
     if isinstance(state, Tensor):
         return state.detach().to("cpu", copy=True)
     if isinstance(state, Mapping):

@@ -1,4 +1,4 @@
-"""How the learning rate falls, as a function of the place in the run."""
+"""Learning rates by the policies' names, and the optimizer."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ def _linear(done: int, settings: TrainingSettings) -> float:
 
 
 def _cosine(done: int, settings: TrainingSettings) -> float:
-    """Half a cosine over the whole run. Loshchilov and Hutter 2017, section 3."""
+    """Return half a cosine over the whole run. Loshchilov and Hutter 2017, section 3."""
     epochs = max(1, settings.last_epoch - settings.epoch_count + 1)
     return (1 + math.cos(math.pi * min(1.0, done / epochs))) / 2
 
@@ -39,14 +39,14 @@ POLICIES: dict[LrPolicy, Callable[[int, TrainingSettings], float]] = {
 
 
 def learning_rate(settings: TrainingSettings, epoch: int) -> float:
-    """The rate of an epoch, counted from 1, `epoch_count` being the run's first."""
+    """Return the rate of an epoch, counted from 1, `epoch_count` being the run's first."""
     done = epoch - settings.epoch_count
     risen = min(1.0, (done + 1) / (settings.lr_warmup + 1))
     return settings.lr * risen * max(0.0, POLICIES[settings.lr_policy](done, settings))
 
 
 def adam(networks: Iterable[nn.Module], settings: TrainingSettings, *, fused: bool) -> Adam:
-    """Adam over all parameters of `networks`, as in the classic. Kingma and Ba 2015."""
+    """Return Adam over all parameters of `networks`, as in the classic. Kingma and Ba 2015."""
     parameters = chain.from_iterable(network.parameters() for network in networks)
     how = {"fused": True} if fused else {"foreach": False}
     return Adam(parameters, lr=settings.lr, betas=(settings.beta1, 0.999), **how)

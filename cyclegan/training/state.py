@@ -1,4 +1,4 @@
-"""Everything that changes while training."""
+"""Training state: networks, their averages, optimizers, pools and random numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from cyclegan.training.pool import ImagePool
 
 @dataclass(frozen=True)
 class Averages:
-    """Networks whose weights are exponential moving averages of those that are trained.
+    """Exponential moving averages of the trained networks' weights.
 
     Yazici et al. 2019, "The Unusual Effectiveness of Averaging in GAN Training".
     """
@@ -27,7 +27,7 @@ class Averages:
 
     @torch.no_grad()
     def follow(self, trained: Mapping[str, nn.Module], step: int) -> None:
-        """Take in the weights after a step, counted from 0; the first ones count little for long.
+        """Update the averages after a step, counted from 0; the first steps don't count for long.
 
         Statistics of BatchNorm are copied: they are averages already.
         """
@@ -42,7 +42,7 @@ class Averages:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Networks, optimizers and pools by name; torch's random numbers go with them."""
+    """Networks, optimizers and pools by name, saved with torch's random numbers."""
 
     networks: dict[str, nn.Module]
     optimizers: dict[str, Optimizer]
@@ -53,14 +53,14 @@ class TrainingState:
 
     @property
     def device(self) -> torch.device:
-        """What computes: where the weights are."""
+        """Device that computes, where the weights are."""
         return next(next(iter(self.networks.values())).parameters()).device
 
     def reserve(self) -> None:
-        """Make room for gradients and Adam's moments now.
+        """Allocate gradients and Adam's moments now.
 
-        Made within the first step, between maps that come and go, they would leave holes in the
-        memory for the whole run.
+        Allocated within the first step, between maps that come and go, they would leave holes in
+        the memory for the whole run.
         """
         for optimizer in self.optimizers.values():
             for weights in (p for group in optimizer.param_groups for p in group["params"]):
@@ -72,7 +72,7 @@ class TrainingState:
                 }
 
     def not_finite(self) -> list[str]:
-        """The networks that hold NaN or infinite weights: nothing can go on from them."""
+        """Return the networks with NaN or infinite weights, which no training can go on from."""
         return [
             name
             for name, network in self.networks.items()
@@ -80,7 +80,7 @@ class TrainingState:
         ]
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it as tensors and plain builtins."""
+        """Return the whole state as tensors and plain builtins."""
         return {
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "averages": {
@@ -97,7 +97,7 @@ class TrainingState:
         }
 
     def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
-        """Go on where `state` was taken, on another device and in another layout too.
+        """Resume where `state` was taken, on another device and in another layout too.
 
         Raises KeyError, RuntimeError, TypeError or ValueError where it is of other networks.
         """
@@ -118,7 +118,7 @@ class TrainingState:
 def _load_moments(
     optimizer: Optimizer, learnt: Mapping[int, Mapping[str, Tensor]], of: str
 ) -> None:
-    """Give Adam what it has learnt, laid out in memory as the weights are.
+    """Load Adam's moments, laid out in memory as the weights are.
 
     Its fused kernels walk through weights and moments side by side, whatever their strides say.
     """
@@ -137,7 +137,7 @@ def _load_moments(
 
 
 def _shapes(weights: Tensor) -> dict[str, torch.Size]:
-    """Of what Adam learns about them."""
+    """Return the shapes of what Adam learns about `weights`."""
     return {"step": torch.Size()} | dict.fromkeys(_MOMENTS, weights.shape)
 
 

@@ -1,4 +1,4 @@
-"""One step: every phase of a recipe on one batch, or on some whose gradients add up."""
+"""Training step: every phase of a recipe on one batch, or on some whose gradients add up."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ Translations = Mapping[str, Translation]
 
 @dataclass(frozen=True)
 class Part:
-    """The losses of one backward pass, and what was made on the way for later phases to use."""
+    """Losses of one backward pass, and its translations for later phases to use."""
 
     losses: dict[str, Tensor]
     """scalars by the names that are logged; their sum is minimised"""
@@ -29,9 +29,9 @@ class Part:
 class Phase:
     """One optimizer's share of a step.
 
-    Before the step `begins` nothing is learnt: the parts are only made for what later phases and
-    logs need of them. `parts` takes the batch, all translations made so far of it and the number
-    of the step, and yields one part per backward pass, so that the graphs of two parts never live
+    Before step `begins` nothing is learnt: the parts are only made because later phases and logs
+    need them. `parts` takes the batch, all translations made so far of it and the number of the
+    step, and yields one part per backward pass, so that the graphs of two parts never live
     together.
     """
 
@@ -46,7 +46,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is trained together: its state, the phases of a step, and what shows how it does.
+    """Networks that are trained together: their state, the phases of a step, and conversions.
 
     `preview` translates a batch as a conversion would, and leaves the state as it is; so does
     `convert`, in one direction only and in the type that training computes in.
@@ -60,7 +60,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step computed: losses as they were minimised, weights included."""
+    """Result of a step: losses as they were minimised, weights included."""
 
     losses: dict[str, Tensor]
     """scalars on the device: nothing waits for it until someone reads them"""
@@ -78,7 +78,7 @@ def run_step(
     number: int = 0,
     apart: bool = True,
 ) -> StepResult:
-    """Compute a step, then let the averages follow."""
+    """Compute a step, then update the averages."""
     result = compute_step(phases, state, batches, number=number, apart=apart)
     state.averages.follow(state.networks, number)
     return result
@@ -95,7 +95,7 @@ def compute_step(
     """Run the phases in order: the gradients of all parts add up, then the optimizer steps.
 
     `batches` count by their images, as if they were one. `number` is that of the step in the run.
-    `apart` computes a backward for each part; else all graphs of a batch are kept for one.
+    `apart` computes a backward for each part; otherwise all graphs of a batch are kept for one.
     """
     images = sum(len(batch) for batch in batches)
     losses: dict[str, Tensor] = {}
@@ -123,7 +123,7 @@ def compute_step(
 
 
 def _joined(parts: Iterator[Part]) -> Iterator[Part]:
-    """All parts as one."""
+    """Yield all parts as one."""
     every = list(parts)
     yield Part(
         {name: loss for part in every for name, loss in part.losses.items()},
@@ -132,9 +132,9 @@ def _joined(parts: Iterator[Part]) -> Iterator[Part]:
 
 
 def _update(optimizer: Optimizer, state: TrainingState) -> list[Tensor]:
-    """Step; with a gradient scaler, tell whether it left the step out because of an overflow.
+    """Step the optimizer; with a gradient scaler, return whether an overflow skipped the step.
 
-    An Adam that was left out has not counted its step: that is known without asking the device.
+    An Adam that was skipped has not counted its step: that is known without asking the device.
     """
     before = _steps_taken(optimizer) if state.scaler.is_enabled() else None
     state.scaler.step(optimizer)
@@ -150,7 +150,7 @@ def _steps_taken(optimizer: Optimizer) -> Tensor | None:
 
 
 def _train_only(trained: Sequence[str], state: TrainingState) -> None:
-    """Spare the gradients of networks whose optimizer has no turn."""
+    """Disable the gradients of networks whose optimizer has no turn."""
     for name, network in state.networks.items():
         network.requires_grad_(name in trained)
 
@@ -160,10 +160,10 @@ PATIENCE = 30
 
 
 class LossWatch:
-    """Keeps, on the device, where each loss was NaN or infinite for the first time.
+    """Record, kept on the device, of when each loss was first NaN or infinite.
 
-    All losses of a step are looked at as one vector: a GPU is given a few operations, not a few
-    for each.
+    All losses of a step are checked as one vector: a GPU is given a few operations, not a few for
+    each.
     """
 
     def __init__(self) -> None:
@@ -172,7 +172,7 @@ class LossWatch:
         self._skips: Tensor | None = None
 
     def note(self, result: StepResult, images: int) -> None:
-        """Look at the losses of the step that ended after `images`; nothing is read."""
+        """Check the losses of the step that ended after `images`, without reading them."""
         names, losses = tuple(result.losses), torch.stack(list(result.losses.values()))
         excused = self._excused(result)
         good = losses.isfinite() if excused is None else losses.isfinite() | excused
@@ -182,7 +182,7 @@ class LossWatch:
         self._first[names] = torch.where(good, first, first.clamp(max=images))
 
     def broken(self) -> dict[str, int]:
-        """The losses that were not finite, and after how many images for the first time."""
+        """Return the losses that were not finite, and after how many images for the first time."""
         if not self._first:
             return {}
         names = [name for group in self._first for name in group]
@@ -194,7 +194,10 @@ class LossWatch:
         return found
 
     def _excused(self, result: StepResult) -> Tensor | None:
-        """A step that was left out for its overflow changed nothing: no NaN lives on."""
+        """Return whether a step was skipped for its overflow, unless too many in a row were.
+
+        A skipped step changed nothing: no NaN lives on.
+        """
         if result.skipped is None:
             return None
         skips = (

@@ -1,4 +1,4 @@
-"""What the loggers are told of a training, and when."""
+"""Training logger: what is logged of a training, and when the loggers are called."""
 
 import logging
 import time
@@ -43,7 +43,7 @@ LOGGED = catalogue(
 
 @dataclass(frozen=True)
 class Display:
-    """The loggers, how often they hear, and the held-out images that they are shown."""
+    """The loggers, how often they are called, and the held-out images that they show."""
 
     loggers: Sequence[Logger]
     settings: LoggerSettings
@@ -54,7 +54,7 @@ class Display:
 
 
 class TrainingLogger:
-    """Tells the loggers what they are to hear, and when."""
+    """Logger of a training, which calls the loggers when they are due."""
 
     def __init__(self, display: Display, start: Position, device: torch.device) -> None:
         self._display = display
@@ -67,7 +67,7 @@ class TrainingLogger:
         self._drawing = Pace(display.settings.display_seconds)
 
     def waited_for(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The same batches; how long training waits for each is noted."""
+        """Yield `batches`, noting how long training waits for each."""
         iterator = iter(batches)
         while True:
             before = time.monotonic()
@@ -78,7 +78,7 @@ class TrainingLogger:
             yield batch
 
     def reads(self, before: Position, position: Position) -> bool:
-        """Whether the step that ends at `position` is logged or shown: its values are read."""
+        """Return whether the step up to `position` is logged or shown: its values are read."""
         settings = self._display.settings
         return any(
             position.passed(before, every) for every in (settings.print_freq, settings.display_freq)
@@ -92,7 +92,7 @@ class TrainingLogger:
         result: StepResult,
         rate: float,
     ) -> None:
-        """One step has ended."""
+        """Log a step that has ended."""
         for batch in batches:
             self._count_unreadable(batch)
         for logger in self._display.loggers:
@@ -103,21 +103,24 @@ class TrainingLogger:
             self._record(position, result, {RATE.name: rate} | self._measured(position))
 
     def add(self, values: Mapping[str, float]) -> None:
-        """Values that the next record shall hold too."""
+        """Add values to the next record."""
         self._signs |= values
 
     def write_broken(self, position: Position, result: StepResult) -> None:
-        """The last record of a run that ends because a loss is NaN or infinite."""
+        """Write the last record of a run that ends because a loss is NaN or infinite."""
         self._record(position, result, {})
 
     def saved(self, position: Position) -> None:
-        """A checkpoint was written: from here on nothing is lost, whatever a logger meets."""
+        """Tell the loggers that a checkpoint was written.
+
+        From here on nothing is lost, whatever a logger meets.
+        """
         for logger in self._display.loggers:
             with _told():
                 logger.saved(position)
 
     def close(self) -> None:
-        """Close the loggers and say how many files were passed over."""
+        """Close the loggers and log how many files were skipped."""
         for logger in self._display.loggers:
             with _told():
                 logger.close()
@@ -133,7 +136,7 @@ class TrainingLogger:
             logger.record(record)
 
     def _measured(self, position: Position) -> dict[str, float]:
-        """Speed, waiting and memory since the last record."""
+        """Return speed, waiting and memory since the last record."""
         now = time.monotonic()
         elapsed = max(now - self._last, 1e-9)
         measured = {
@@ -169,7 +172,7 @@ class TrainingLogger:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """What a logger can't write is a warning, so that it hides neither a result nor an error."""
+    """Turn a logger's write error into a warning, which hides neither a result nor an error."""
     try:
         yield
     except OSError as error:
@@ -177,7 +180,7 @@ def _told() -> Iterator[None]:
 
 
 def _signs(shown: Translations) -> dict[str, float]:
-    """What the held-out pictures say about the generators' health."""
+    """Return what the held-out pictures say about the generators' health."""
     signs = {}
     for direction, made in shown.items():
         signs[LIGHT_AGREEMENT.of(direction)] = light_agreement(made.source, made.fake)

@@ -1,4 +1,4 @@
-"""CycleGAN: two generators and two discriminators, trained against each other."""
+"""Settings of CycleGAN: two generators and two discriminators, trained against each other."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
@@ -30,7 +30,7 @@ WARMUP = 1000
 
 @dataclass(frozen=True, config=STRICT)
 class AdversarialSettings:
-    """What of the training is the discriminators'."""
+    """Training settings of the discriminators."""
 
     pool_size: NonNegativeInt = 50
     """converted images that are kept for the discriminators"""
@@ -67,17 +67,17 @@ class CycleGANSettings:
 
     @property
     def same_sizes(self) -> bool:
-        """The gradient penalty mixes real and converted images pixel by pixel."""
+        """True for wgangp, whose penalty mixes real and converted images pixel by pixel."""
         return self.losses.gan_mode == "wgangp"
 
     @property
     def smallest_side(self) -> int:
-        """Pixels a side for which a score comes out."""
+        """Shortest image side, in pixels, that yields a score."""
         return max(8, self.discriminator.smallest_side)
 
     @property
     def frozen_networks(self) -> dict[str, str]:
-        """The trained networks that it learns by, by the key that names each."""
+        """Pretrained networks that the recipe learns by, by the key that names each."""
         needs = self._needs()
         projection = getattr(self.discriminator, "projection", None)
         judging = {"projection": projection} if projection and "discriminator" in needs else {}
@@ -85,7 +85,7 @@ class CycleGANSettings:
         return judging | seeing
 
     def _needs(self) -> set[str]:
-        """What its loss terms need."""
+        """Return the needs of the loss terms."""
         from cyclegan.losses.objective import needed
 
         ways = (self.losses.term_weights("a_to_b"), self.losses.term_weights("b_to_a"))
@@ -113,23 +113,23 @@ class CycleGANSettings:
                 )
 
     def starting_from(self, names: Sequence[str]) -> Self:
-        """With a warm-up of the discriminators where they are not among the networks given.
+        """Return the settings with a warm-up of the discriminators where `names` lack them.
 
-        What starts fresh would teach trained generators nonsense in its first steps.
+        Fresh discriminators would teach trained generators nonsense in their first steps.
         """
         if self.training.discriminator_warmup is not None or {*DISCRIMINATORS} <= {*names}:
             return self
         return replace(self, training=replace(self.training, discriminator_warmup=WARMUP))
 
     def networks_of(self, channels: ChannelSettings) -> "Sequence[nn.Module]":
-        """Networks that a checkpoint holds at least, by which its size is checked."""
+        """Return networks that a checkpoint holds at least, by which its size is checked."""
         a, b, norm = channels.input_nc, channels.output_nc, self.networks.norm
         judged = "discriminator" in self._needs()
         made = [self.generator.build(a, b, norm)]
         return [*made, self.discriminator.build(b, norm)] if judged else made
 
     def probe(self, channels: ChannelSettings, batch_size: int, side: int) -> "Work":
-        """A generator, which takes most of a step."""
+        """Return the workload of a generator, which takes most of a step."""
         from cyclegan.recipes.cyclegan.recipe import probe
 
         return probe(self, channels, batch_size, side)
@@ -141,7 +141,7 @@ class CycleGANSettings:
         return build(self, materials)
 
     def converter(self, saved: "Saved", styles: "Styles") -> "Converter":
-        """One of the generators. Raises UsageError where a style is asked for."""
+        """Return one of the generators. Raises UsageError where a style is asked for."""
         from cyclegan.recipes.cyclegan.recipe import converter
 
         styles.refuse(saved.path)

@@ -1,4 +1,4 @@
-"""CycleGAN: two generators and two discriminators."""
+"""The CycleGAN recipe: its losses, networks, optimizers and phases."""
 
 import copy
 from collections.abc import Collection, Iterator, Mapping
@@ -47,7 +47,7 @@ PASSES = 6.5
 
 @dataclass(frozen=True)
 class CycleGAN:
-    """The losses of both directions. Zhu et al. 2017, sections 3 and 4."""
+    """Losses of both directions. Zhu et al. 2017, sections 3 and 4."""
 
     networks: dict[str, nn.Module]
     calls: dict[str, Convert]
@@ -62,18 +62,18 @@ class CycleGAN:
     """the generators as they convert: averaged if there is an average, and never compiled"""
 
     def generator_parts(self, batch: Batch, made: Translations, step: int) -> Iterator[Part]:
-        """The parts of each direction: its translation, and the weighted terms of its objective."""
+        """Yield the parts of each direction: its translation, and its weighted loss terms."""
         yield from self._direction("a_to_b", "b_to_a", batch.a, batch.b, step)
         yield from self._direction("b_to_a", "a_to_b", batch.b, batch.a, step)
 
     def discriminator_parts(self, batch: Batch, made: Translations, step: int) -> Iterator[Part]:
-        """One part per discriminator, on the fakes made before the generators' update."""
+        """Yield one part per discriminator, on the fakes made before the generators' update."""
         yield self._discriminator_part("discriminator_b", "a_to_b", made)
         yield self._discriminator_part("discriminator_a", "b_to_a", made)
 
     @torch.no_grad()
     def preview(self, batch: Batch) -> dict[str, Translation]:
-        """Both directions in eval mode, whatever the losses need."""
+        """Translate both directions in eval mode, whatever the losses need."""
         networks = self.networks | self.averages.networks
         forward, backward = (networks[name].eval() for name in GENERATORS)
         identity = batch.a.shape[1] == batch.b.shape[1]
@@ -87,7 +87,7 @@ class CycleGAN:
 
     @torch.no_grad()
     def convert(self, direction: Direction, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] translated in eval mode."""
+        """Translate images (N, C, H, W) in [-1, 1] in eval mode."""
         name = f"generator_{direction}"
         network = (self.networks | self.averages.networks)[name].eval()
         converted = self.shown[name](images.to(next(network.parameters()).device))
@@ -97,7 +97,7 @@ class CycleGAN:
     def _direction(
         self, direction: Direction, back: Direction, source: Tensor, target: Tensor, step: int
     ) -> Iterator[Part]:
-        """One part, or the identity in a part of its own where graphs are to be kept small."""
+        """Yield one part, or the identity in a part of its own where graphs are kept small."""
         whole = self.objectives[direction]
         share = self.identity_share(step)
         turn = whole.needs("identity") and share > 0
@@ -120,7 +120,7 @@ class CycleGAN:
             yield _part(direction, identity(made), made)
 
     def identity_share(self, step: int) -> float:
-        """How many times its weight the identity has in this step: 0 where it has no turn."""
+        """Return the factor on the identity's weight in this step: 0 where it is left out."""
         if step % self.identity_every:
             return 0.0
         left = 1 - step / self.identity_steps if self.identity_steps else 1.0
@@ -139,7 +139,7 @@ def _part(direction: Direction, losses: dict[str, Tensor], made: Translation) ->
 
 
 def probe(settings: CycleGANSettings, channels: ChannelSettings, batch: int, side: int) -> Work:
-    """One generator, by whose passes a step is measured."""
+    """Return the workload of one generator, by whose passes a step is measured."""
     generator, norm = settings.generator, settings.networks.norm
     return Work(
         generator.build(channels.input_nc, channels.output_nc, norm),
@@ -151,7 +151,7 @@ def probe(settings: CycleGANSettings, channels: ChannelSettings, batch: int, sid
 
 
 def converter(settings: CycleGANSettings, saved: Saved) -> Converter:
-    """The generator that is wanted, as it was trained."""
+    """Return the wanted generator, as it was trained."""
     norm = settings.networks.norm
     return Converter(Architecture(settings.generator, *saved.channels, norm), saved.weights)
 
@@ -207,7 +207,7 @@ def _phases(
     materials: Materials,
     trained: Mapping[str, tuple[str, ...]],
 ) -> tuple[Phase, ...]:
-    """The generators' phase, and the discriminators' where there are any."""
+    """Return the generators' phase, and the discriminators' where there are any."""
     parts = {"generators": recipe.generator_parts, "discriminators": recipe.discriminator_parts}
     warmup = (settings.training.discriminator_warmup or 0) if "discriminators" in trained else 0
     begins = {"generators": warmup, "discriminators": 0}
@@ -251,7 +251,7 @@ def _contexts(
     networks: Mapping[str, nn.Module],
     calls: Mapping[str, Convert],
 ) -> dict[Direction, LossContext]:
-    """What the terms of each direction may ask for; the frozen network is both directions'."""
+    """Return the loss context of each direction; both share the frozen network."""
     execution, channels = materials.execution, materials.channels
     perceptual = cache(lambda: Perceptual.build(settings.perceptual, materials.device))
 

@@ -1,4 +1,4 @@
-"""Fusion: a network that takes on any picture's style."""
+"""Settings of the fusion recipe: a network that takes on any picture's style."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -26,7 +26,7 @@ _WIDEST = 64  # feature maps of VGG-19 at full size
 
 @dataclass(frozen=True, config=STRICT)
 class FusionNetworkSettings:
-    """How content and style are joined, and what makes a picture of it."""
+    """Fusion of content and style, and the decoder that makes a picture of it."""
 
     fusion: FusionName = "adain"
     """how content takes on a style: adain (mean and deviation of each feature), wct (whitening and
@@ -48,7 +48,7 @@ class FusionNetworkSettings:
 
 @dataclass(frozen=True, config=STRICT)
 class Blueprint:
-    """What the converter asks of a generator's settings, of a fusion network.
+    """Settings of a fusion network, as the converter needs them of a generator.
 
     All its weights lie in the checkpoint, the encoder's too.
     """
@@ -71,7 +71,7 @@ class Blueprint:
         return self.settings.widest
 
     def bytes_per_pixel(self, input_nc: int, output_nc: int) -> float:
-        """Memory that converting takes at its peak, for each pixel of the picture."""
+        """Return the peak memory of a conversion, in bytes for each pixel of the picture."""
         return 4 * (FULL_MAPS * self.widest + 2 * (input_nc + output_nc))
 
     def build(self, input_nc: int, output_nc: int, norm: Norm) -> "nn.Module":
@@ -103,22 +103,22 @@ class FusionSettings:
 
     @property
     def frozen_networks(self) -> dict[str, str]:
-        """The trained networks that it learns by, by the key that names each."""
+        """Pretrained networks that the recipe learns by, by the key that names each."""
         return {"loss_features": self.perceptual.loss_features}
 
     def check(self, channels: ChannelSettings, crop_size: int) -> None:
-        """Nothing of it can contradict anything before its networks are there."""
+        """Do nothing: no setting can contradict another before the networks are there."""
 
     def starting_from(self, names: Sequence[str]) -> Self:
-        """The same: nothing depends on what else starts fresh."""
+        """Return the same settings: nothing depends on what else starts fresh."""
         return self
 
     def networks_of(self, channels: ChannelSettings) -> "Sequence[nn.Module]":
-        """None: what its encoder holds is known by its weights alone."""
+        """Return no network: what the encoder holds is known by its weights alone."""
         return ()
 
     def probe(self, channels: ChannelSettings, batch_size: int, side: int) -> "Work":
-        """The whole network."""
+        """Return the workload of the whole network."""
         from cyclegan.recipes.fusion.recipe import probe
 
         return probe(self, channels, batch_size, side)
@@ -130,7 +130,7 @@ class FusionSettings:
         return build(self, materials)
 
     def converter(self, saved: "Saved", styles: "Styles") -> "Converter":
-        """The network in the styles that are given. Raises UsageError where there is none."""
+        """Return the network in the given styles. Raises UsageError where there is none."""
         from cyclegan.recipes.fusion.recipe import converter
 
         return converter(self, saved, styles)

@@ -16,10 +16,10 @@ _FLOOR = 1e-6
 
 
 class AdaIN(nn.Module):
-    """Content maps (N, C, h, w), style maps (N, C, h', w') -> maps (N, C, h, w); no weights.
+    """Adaptive instance normalisation, without weights.
 
-    Huang and Belongie 2017, "Arbitrary Style Transfer in Real-time with Adaptive Instance
-    Normalization", equation 8.
+    Content maps (N, C, h, w), style maps (N, C, h', w') -> maps (N, C, h, w). Huang and Belongie
+    2017, "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization", equation 8.
     """
 
     def forward(self, content: Tensor, style: Tensor) -> Tensor:
@@ -28,10 +28,11 @@ class AdaIN(nn.Module):
 
 
 class Attention(nn.Module):
-    """Content maps (N, C, h, w), style maps (N, C, h', w') -> maps (N, C, h, w); it is trained.
+    """Attention of content to style, with trained weights.
 
-    Park and Lee 2019, "Arbitrary Style Transfer with Style-Attentional Networks", section 3.2;
-    likenesses are divided by the root of C, as Vaswani et al. 2017 do.
+    Content maps (N, C, h, w), style maps (N, C, h', w') -> maps (N, C, h, w). Park and Lee 2019,
+    "Arbitrary Style Transfer with Style-Attentional Networks", section 3.2; similarities are
+    divided by the root of C, as Vaswani et al. 2017 do.
     """
 
     def __init__(self, channels: int) -> None:
@@ -49,10 +50,11 @@ class Attention(nn.Module):
 
 
 class WhiteningColouring(nn.Module):
-    """Content maps (N, C, h, w), style maps (N, C, h', w') -> maps (N, C, h, w); no weights.
+    """Whitening of the content and colouring by the style, without weights.
 
-    Li et al. 2017, "Universal Style Transfer via Feature Transforms", section 3.2. Computed in
-    float64: eigenvectors of nearly equal eigenvalues are as good as random in less.
+    Content maps (N, C, h, w), style maps (N, C, h', w') -> maps (N, C, h, w). Li et al. 2017,
+    "Universal Style Transfer via Feature Transforms", section 3.2. Computed in float64:
+    eigenvectors of nearly equal eigenvalues are as good as random in less.
     """
 
     def forward(self, content: Tensor, style: Tensor) -> Tensor:
@@ -75,19 +77,19 @@ FUSIONS: Mapping[FusionName, Callable[[int], nn.Module]] = {
 
 
 def normalized(maps: Tensor) -> Tensor:
-    """(N, C, h, w) -> the same with mean 0 and deviation 1 of each feature; 0 where it is flat."""
+    """Normalise each feature of (N, C, h, w) to mean 0 and deviation 1; 0 where it is flat."""
     mean, deviation = _moments(maps)
     return (maps - mean) / deviation
 
 
 def _moments(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each feature, (N, C, 1, 1)."""
+    """Return mean and standard deviation of each feature, (N, C, 1, 1)."""
     variance, mean = torch.var_mean(maps, dim=(2, 3), keepdim=True, correction=0)
     return mean, variance.clamp_min(_FLAT).sqrt()
 
 
 def _places(maps: Tensor) -> Tensor:
-    """(N, C, h, w) -> (N, h * w, C)."""
+    """Flatten maps: (N, C, h, w) -> (N, h * w, C)."""
     return maps.flatten(2).transpose(1, 2)
 
 
@@ -96,13 +98,13 @@ def _centred(flat: Tensor) -> Tensor:
 
 
 def _covariance(flat: Tensor) -> Tensor:
-    """Features (N, C, places) -> (N, C, C)."""
+    """Return the covariance of features: (N, C, places) -> (N, C, C)."""
     centred = _centred(flat)
     return centred @ centred.transpose(1, 2) / flat.shape[2]
 
 
 def _root(covariance: Tensor, power: float) -> Tensor:
-    """The matrices (N, C, C) to that power, within the directions that hold anything."""
+    """Return the matrices (N, C, C) to that power, within the directions that hold anything."""
     values, vectors = torch.linalg.eigh(covariance)
     least = values[:, -1:].clamp_min(torch.finfo(values.dtype).tiny) * _FLOOR
     powers = torch.where(values > least, values.clamp_min(least).pow(power), 0.0)

@@ -1,4 +1,4 @@
-"""The network that gives any picture any other one's style."""
+"""The fusion network: encoder, decoder, matched colours; and the network with its styles given."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,10 @@ WIDEST = 256  # feature maps of a stage, at most
 
 
 class Encoder(nn.Module):
-    """Images (N, 3, H, W) in [-1, 1] -> maps (N, channels, H / scale, W / scale) of one layer.
+    """Frozen encoder: images (N, 3, H, W) in [-1, 1] -> maps (N, channels, H / scale, W / scale).
 
-    Nothing here is trained, and no gradient passes. Computed in the weights' type.
+    The maps are those of one layer. Nothing here is trained, and no gradient passes. Computed in
+    the weights' type.
     """
 
     def __init__(self, network: LayeredNetwork, layer: str) -> None:
@@ -45,14 +46,14 @@ class Encoder(nn.Module):
             return cast(Tensor, self.stages(self.entry(images.to(dtype))))
 
     def train(self, mode: bool = True) -> Self:
-        """It stays as it was trained: so do the statistics of its norms."""
+        """Stay in eval mode, so that the statistics of the norms stay as they were trained."""
         return super().train(False)
 
 
 class Decoder(nn.Module):
-    """Maps (N, channels, h, w) -> images (N, output_nc, h * scale, w * scale).
+    """Decoder: maps (N, channels, h, w) -> images (N, output_nc, h * scale, w * scale).
 
-    They are in [-1, 1] where `bounded`; else somebody else brings them there.
+    The images are in [-1, 1] where `bounded`; otherwise the caller brings them there.
 
     The encoder's mirror, as in Huang and Belongie 2017, section 5: sides double step by step,
     borders are reflected, and no norm takes away what the fusion gave to the maps.
@@ -110,7 +111,7 @@ Share = float | Tensor
 class FusionNetwork(nn.Module):
     """A frozen encoder, a fusion module and a decoder. Huang and Belongie 2017, figure 2.
 
-    With `match_colors` what is decoded takes on the statistics of the styles' colours, which are
+    With `match_colors` the decoded image takes on the statistics of the styles' colours, which are
     known: the decoder is left to make shapes and strokes.
     """
 
@@ -122,9 +123,9 @@ class FusionNetwork(nn.Module):
         self.match_colors = match_colors
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images (N, 1 or 3, H, W) in [-1, 1] -> maps (N, C, h, w).
+        """Encode images (N, 1 or 3, H, W) in [-1, 1] to maps (N, C, h, w).
 
-        Sides are lengthened to multiples of the encoder's scale, and two of them at least.
+        Sides are padded to multiples of the encoder's scale, and to two of them at least.
         """
         return cast(Tensor, self.encoder(self._padded(images.expand(-1, 3, -1, -1))))
 
@@ -135,10 +136,10 @@ class FusionNetwork(nn.Module):
         weights: Tensor | None = None,
         share: Share = 1.0,
     ) -> Tensor:
-        """Content maps (N, C, h, w), and maps (N or 1, C, h', w') of each style -> (N, C, h, w).
+        """Fuse content maps (N, C, h, w) with maps (N or 1, C, h', w') of each style: (N, C, h, w).
 
-        Of several styles it is the mean of what each makes, by `weights` (styles,), or as much of
-        each. A `share` by place is scaled to the maps.
+        The results of several styles are averaged by `weights` (styles,), or equally. A `share` by
+        place is scaled to the maps.
         """
         fused = _mixed([self.fusion(content, style) for style in styles], weights)
         if isinstance(share, Tensor):
@@ -147,7 +148,7 @@ class FusionNetwork(nn.Module):
         return content + (fused - content) * share
 
     def decode(self, maps: Tensor, size: Sequence[int]) -> Tensor:
-        """Maps (N, C, h, w) -> images (N, 3, *size) in [-1, 1]: what was lengthened is cut off."""
+        """Decode maps (N, C, h, w) to images (N, 3, *size) in [-1, 1]; the padding is cut off."""
         return cast(Tensor, self.decoder(maps)[:, :, : size[0], : size[1]])
 
     def forward(
@@ -158,10 +159,10 @@ class FusionNetwork(nn.Module):
         strength: float = 1.0,
         mask: Tensor | None = None,
     ) -> Tensor:
-        """Images (N, 3, H, W) in the styles (N or 1, 3, H', W') of other ones; all in [-1, 1].
+        """Paint images (N, 3, H, W) in the styles of others (N or 1, 3, H', W'); all in [-1, 1].
 
-        `strength` lies between the images as the decoder makes them (0) and the styles' (1).
-        `mask` (N or 1, 1, H, W) in [0, 1] says where: outside, the images are as they were.
+        `strength` lies between the images as the decoder makes them (0) and the styles' (1). `mask`
+        (N or 1, 1, H, W) in [0, 1] says where: outside, the images are as they were.
         """
         maps = [self.encode(style) for style in styles]
         share: Share = strength if mask is None else strength * mask
@@ -183,7 +184,7 @@ class FusionNetwork(nn.Module):
 def fusion_network(
     features: LayeredNetwork, settings: FusionNetworkSettings, output_nc: int
 ) -> FusionNetwork:
-    """The network on the layers of `features`; decoder and fusion module are drawn by torch.
+    """Make the network on the layers of `features`; torch draws decoder and fusion module.
 
     Raises UsageError where there is no such layer.
     """
@@ -200,12 +201,12 @@ def fusion_network(
 def blank_network(
     features: LayeredName, settings: FusionNetworkSettings, output_nc: int, *, prepared: bool
 ) -> FusionNetwork:
-    """The network on layers whose weights are not loaded; `prepared` as of a `Blueprint`."""
+    """Make the network on layers whose weights are not loaded; `prepared` as of a `Blueprint`."""
     return fusion_network(BLANK[features](prepared), settings, output_nc)
 
 
 class StyledNetwork(nn.Module):
-    """A fusion network with its styles given: images (N, 3, H, W) -> the same, in [-1, 1].
+    """A fusion network with its styles given: images (N, 3, H, W) -> the same shape, in [-1, 1].
 
     The styles' maps and statistics are made once.
     """
@@ -240,14 +241,14 @@ class StyledNetwork(nn.Module):
 
 
 def _mixed(each: Sequence[Tensor], weights: Tensor | None) -> Tensor:
-    """The mean of tensors of each style, (N, ...), by `weights` (styles,), or as much of each."""
+    """Return the mean over styles of tensors (N, ...), by `weights` (styles,) or equally."""
     made = torch.stack([*each])
     parts = torch.ones(len(each)) if weights is None else weights
     return torch.einsum("s,s...->...", (parts / parts.sum()).to(made), made)
 
 
 def colors_of(images: Tensor, where: Tensor | None = None) -> Tensor:
-    """Images (N, 1 or 3, H, W) -> statistics (N, 3, 4) of light and two colour differences.
+    """Return statistics (N, 3, 4) of light and two colour differences of images (N, 1 or 3, H, W).
 
     Means, beside the lower triangular root of the covariance. `where` (N or 1, 1, H, W) in [0, 1]
     says which places count.
@@ -261,11 +262,11 @@ def colors_of(images: Tensor, where: Tensor | None = None) -> Tensor:
 
 
 def recolored(images: Tensor, wanted: Tensor, where: Tensor | None = None) -> Tensor:
-    """Images (N, 3, H, W) in [-1, 1] with the mean and covariance of colours that `wanted` has.
+    """Give images (N, 3, H, W) in [-1, 1] the mean and covariance of colours of `wanted`.
 
-    `wanted` (N or 1, 3, 4) is what `colors_of` gives; where values reach the range's ends it is
-    met nearly. What is lighter stays lighter. Reinhard et al. 2001, "Color Transfer between
-    Images", and Hertzmann 2001, "Image Analogies", section 3.4, of all three channels together.
+    `wanted` (N or 1, 3, 4) is what `colors_of` gives; where values reach the range's ends it is met
+    nearly. What is lighter stays lighter. Reinhard et al. 2001, "Color Transfer between Images",
+    and Hertzmann 2001, "Image Analogies", section 3.4, of all three channels together.
     """
     together = torch.tensor(_TOGETHER, device=images.device)
     with torch.autocast(images.device.type, enabled=False):
@@ -279,12 +280,12 @@ def recolored(images: Tensor, wanted: Tensor, where: Tensor | None = None) -> Te
 
 
 def _apart(images: Tensor) -> Tensor:
-    """(N, 3, H, W) -> light and two colour differences of each place, (N, 3, H * W)."""
+    """Split (N, 3, H, W) into light and two colour differences of each place, (N, 3, H * W)."""
     return torch.tensor(_APART, device=images.device) @ images.flatten(2)
 
 
 def _root(covariance: Tensor) -> Tensor:
-    """(N, 3, 3) -> lower triangular L with L L^T = covariance; written out, to be exported."""
+    """Return the lower triangular L (N, 3, 3) with L L^T = covariance; written out, for export."""
     (a, _, _), (b, d, _), (c, e, f) = (row.unbind(1) for row in covariance.unbind(1))
     none = torch.zeros_like(a)
     first = (a + _TINY).sqrt()
@@ -297,7 +298,7 @@ def _root(covariance: Tensor) -> Tensor:
 
 
 def _divided(root: Tensor, values: Tensor) -> Tensor:
-    """The inverse of a lower triangular root (N, 3, 3) times values (N, 3, places)."""
+    """Return the inverse of a lower triangular root (N, 3, 3) times values (N, 3, places)."""
     x, y, z = values.unbind(1)
     first = x / root[:, 0, :1]
     second = (y - root[:, 1, :1] * first) / root[:, 1, 1:2]

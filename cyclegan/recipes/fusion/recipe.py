@@ -1,4 +1,4 @@
-"""Fusion: a decoder, and a fusion module, that give any photograph any painting's style at once."""
+"""The fusion recipe: a decoder and a fusion module give any photograph any painting's style."""
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,7 +53,7 @@ class Fusion:
     painting_size: int
 
     def parts(self, batch: Batch, made: Translations, step: int) -> Iterator[Part]:
-        """Each photograph in the style of the painting drawn with it, and the weighted losses."""
+        """Yield each photograph in the style of its painting, with the weighted losses."""
         translation = Translation(batch.a, batch.b, self.network(batch.a, [batch.b]), None, None)
         losses = self.objective(translation)
         named = {f"{name}_a_to_b": loss for name, loss in losses.items()}
@@ -61,13 +61,13 @@ class Fusion:
 
     @torch.no_grad()
     def preview(self, batch: Batch) -> dict[str, Translation]:
-        """Content, result, and each style in its own style, which should be as it is."""
+        """Paint each photograph in its style, and each style in its own, which should keep it."""
         fake, same = (self.shown(images, [batch.b]) for images in (batch.a, batch.b))
         return {"a_to_b": Translation(batch.a, batch.b, fake, None, same)}
 
     @torch.no_grad()
     def convert(self, direction: Direction, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] in the first painting's style; there is no way back."""
+        """Paint images (N, C, H, W) in [-1, 1] like the first painting; there is no way back."""
         channels = images.shape[1]
         first = open_style(self.paintings[0], self.painting_size, channels).to(self.device)
         made: Tensor = self.shown(images.to(self.device), [first])
@@ -75,7 +75,10 @@ class Fusion:
 
 
 def probe(settings: FusionSettings, channels: ChannelSettings, batch: int, side: int) -> Work:
-    """The network with the pictures as styles too; its encoder's weights don't matter."""
+    """Return the workload of the network with the pictures as styles too.
+
+    The weights of its encoder don't matter.
+    """
     network = blank_network(
         settings.perceptual.loss_features, settings.fusion, channels.output_nc, prepared=False
     )
@@ -90,20 +93,20 @@ def probe(settings: FusionSettings, channels: ChannelSettings, batch: int, side:
 
 
 class _OwnStyle(nn.Module):
-    """Each image in its own style: as much to compute as in another one's."""
+    """Network that paints each image in its own style: as much to compute as in another's."""
 
     def __init__(self, network: FusionNetwork) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) in [-1, 1] -> the same."""
+        """Paint images (N, C, H, W) in [-1, 1] -> the same shape and range."""
         made: Tensor = self.network(images, [images])
         return made
 
 
 def converter(settings: FusionSettings, saved: Saved, styles: Styles) -> Converter:
-    """The network, which paints in `styles` once it is loaded."""
+    """Return the network, which paints in `styles` once its weights are loaded."""
     styles.refuse_mix(saved.path)
     side, channels = settings.losses.painting_size, saved.channels[1]
 
@@ -118,7 +121,7 @@ def converter(settings: FusionSettings, saved: Saved, styles: Styles) -> Convert
 def blueprint_of(
     settings: FusionNetworkSettings, features: LayeredName, weights: Mapping[str, Tensor]
 ) -> Blueprint:
-    """Of the network with these weights."""
+    """Return the blueprint of the network with these weights."""
     # The entry's scales and shifts have a first dimension of 1.
     first = next(each for each in weights.values() if each.ndim == 4 and each.shape[0] > 1)
     prepared = first.shape[2:] == (1, 1)
@@ -128,7 +131,7 @@ def blueprint_of(
 
 
 def build(settings: FusionSettings, materials: Materials) -> Recipe:
-    """Make the network, the optimizer of what is trained of it, and the one phase of a step.
+    """Make the network, the optimizer of its trained parts, and the one phase of a step.
 
     Weights are drawn from torch's global generator, as its layers do. Raises UserError where the
     feature network's weights can't be had: a checkpoint holds them, and another network's won't do.
@@ -164,7 +167,7 @@ def build(settings: FusionSettings, materials: Materials) -> Recipe:
 
 
 def _check_weights(losses: StyleLossSettings) -> None:
-    """Raise UsageError where one of the two has no weight."""
+    """Raise UsageError where content or style has no weight."""
     if not (losses.lambda_content and losses.lambda_style):
         raise UsageError(
             f"--lambda_content {losses.lambda_content:g} --lambda_style {losses.lambda_style:g}: "

@@ -1,4 +1,4 @@
-"""One painting: a generator that learns one picture's style, or those of several."""
+"""Settings of the one-painting recipe: a generator learns one picture's style, or several."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
@@ -42,7 +42,7 @@ class OnePaintingSettings:
 
     @property
     def frozen_networks(self) -> dict[str, str]:
-        """The trained networks that it learns by, by the key that names each."""
+        """Pretrained networks that the recipe learns by, by the key that names each."""
         return {"loss_features": self.perceptual.loss_features}
 
     def check(self, channels: ChannelSettings, crop_size: int) -> None:
@@ -50,15 +50,15 @@ class OnePaintingSettings:
         channels.check_residual(self.generator.residual)
 
     def starting_from(self, names: Sequence[str]) -> Self:
-        """The same: nothing depends on what else starts fresh."""
+        """Return the same settings: nothing depends on what else starts fresh."""
         return self
 
     def networks_of(self, channels: ChannelSettings) -> "Sequence[nn.Module]":
-        """Networks that a checkpoint holds at least, by which its size is checked."""
+        """Return networks that a checkpoint holds at least, by which its size is checked."""
         return [self.generator.build(channels.input_nc, channels.output_nc, self.networks.norm)]
 
     def probe(self, channels: ChannelSettings, batch_size: int, side: int) -> "Work":
-        """The generator."""
+        """Return the workload of the generator."""
         from cyclegan.recipes.one_painting.recipe import probe
 
         return probe(self, channels, batch_size, side)
@@ -70,7 +70,7 @@ class OnePaintingSettings:
         return build(self, materials)
 
     def converter(self, saved: "Saved", styles: "Styles") -> "Converter":
-        """The generator, which paints as its mix says where it knows several paintings."""
+        """Return the generator, which paints as its mix says where it knows several paintings."""
         from cyclegan.recipes.one_painting.recipe import converter
 
         return converter(self, saved, styles)

@@ -1,6 +1,6 @@
-"""One painting: a generator that paints any photograph in a painting's style, in one go.
+"""The one-painting recipe: a generator that paints any photograph like a painting, in one pass.
 
-Of several paintings it learns each, with scales and shifts of their own.
+With several paintings it learns scales and shifts for each.
 """
 
 import copy
@@ -44,7 +44,10 @@ class Palette(nn.Module):
     """
 
     def __init__(self, generator: nn.Module, names: Sequence[str]) -> None:
-        """`generator` has the norm "instance_affine"; `names` are the paintings'."""
+        """Copy the scales and shifts of `generator`, whose norm is "instance_affine".
+
+        `names` are the paintings'.
+        """
         super().__init__()
         text = json.dumps(list(names)).encode()
         self.register_buffer(_NAMES, torch.tensor(list(text), dtype=torch.uint8))
@@ -58,7 +61,7 @@ class Palette(nn.Module):
         )
 
     def weights(self, painting: int) -> dict[str, Tensor]:
-        """What one painting puts in the place of the generator's own scales and shifts."""
+        """Return one painting's values for the generator's own scales and shifts."""
         return {name.replace(_AT, "."): rows[painting] for name, rows in self.rows.items()}
 
 
@@ -70,7 +73,7 @@ class PaletteGenerator(nn.Module):
         self.generator, self.palette, self.painting = generator, palette, painting
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) in [-1, 1] -> the same."""
+        """Paint images (N, C, H, W) in [-1, 1] -> the same shape and range."""
         made: Tensor = functional_call(
             self.generator, self.palette.weights(self.painting), (images,)
         )
@@ -80,10 +83,11 @@ class PaletteGenerator(nn.Module):
 def mixed(
     weights: Mapping[str, Tensor], palette: Mapping[str, Tensor], mix: str | None
 ) -> dict[str, Tensor]:
-    """A generator's weights that paint as `mix` says: names with shares, starry=0.7,irises=0.3.
+    """Return weights of a generator that paints as `mix` says.
 
-    `weights` and `palette` are state dicts. Section 4.2 of the paper: rows are averaged. Raises
-    UsageError, naming the paintings there are.
+    A mix is names with shares, starry=0.7,irises=0.3. `weights` and `palette` are state dicts. Rows
+    are averaged, as in Dumoulin et al. 2017, section 4.2. Raises UsageError, naming the paintings
+    there are.
     """
     names = json.loads(bytes(palette[_NAMES].tolist()))
     shares = _shares(mix, names)
@@ -99,7 +103,7 @@ def mixed(
 
 
 def _shares(mix: str | None, names: Sequence[str]) -> list[float]:
-    """Of each painting, in all 1."""
+    """Return the share of each painting; their sum is 1."""
     if not mix:
         raise UsageError(
             f"this model paints like {', '.join(names)}: say which with --style_mix {names[0]}, or "
@@ -128,7 +132,7 @@ GENERATOR = "generator_a_to_b"
 
 @dataclass(frozen=True)
 class Painting:
-    """A picture whose style is learned, and what paints like it."""
+    """A picture whose style is learned, and the generator that paints like it."""
 
     picture: Tensor
     """(1, 3, H, W) in [-1, 1]"""
@@ -148,7 +152,7 @@ class OnePainting:
     """learned in turn, step by step"""
 
     def parts(self, batch: Batch, made: Translations, step: int) -> Iterator[Part]:
-        """The photographs of A painted, and the weighted losses; B is shown beside them only."""
+        """Yield the painted photographs of A and the weighted losses; B is only shown."""
         painting = self.paintings[step % len(self.paintings)]
         fake = painting.call(batch.a)
         losses = self.objective(Translation(batch.a, painting.picture, fake, None, None))
@@ -158,7 +162,7 @@ class OnePainting:
 
     @torch.no_grad()
     def preview(self, batch: Batch) -> dict[str, Translation]:
-        """The photographs and what became of them, in eval mode, painting after painting."""
+        """Paint the photographs in eval mode, painting after painting."""
         fakes = [
             self._shown(self.paintings[row % len(self.paintings)], batch.a[row : row + 1])
             for row in range(len(batch))
@@ -167,7 +171,7 @@ class OnePainting:
 
     @torch.no_grad()
     def convert(self, direction: Direction, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] like the first painting; there is no way back."""
+        """Paint images (N, C, H, W) in [-1, 1] like the first painting; there is no way back."""
         return self._shown(self.paintings[0], images)
 
     def _shown(self, painting: Painting, images: Tensor) -> Tensor:
@@ -180,7 +184,7 @@ class OnePainting:
 
 
 def probe(settings: OnePaintingSettings, channels: ChannelSettings, batch: int, side: int) -> Work:
-    """The generator, by whose passes a step is measured."""
+    """Return the workload of the generator, by whose passes a step is measured."""
     generator, norm = settings.generator, settings.networks.norm
     return Work(
         generator.build(channels.input_nc, channels.output_nc, norm),
@@ -192,7 +196,7 @@ def probe(settings: OnePaintingSettings, channels: ChannelSettings, batch: int, 
 
 
 def converter(settings: OnePaintingSettings, saved: Saved, styles: Styles) -> Converter:
-    """The generator; one of several paintings paints as `styles` mixes them."""
+    """Return the generator; one of several paintings paints as `styles` mixes them."""
     styles.refuse_files(saved.path)
     if NAME in saved.networks:
         weights = mixed(saved.weights, saved.networks[NAME], styles.mix)
@@ -206,8 +210,8 @@ def converter(settings: OnePaintingSettings, saved: Saved, styles: Styles) -> Co
 def build(settings: OnePaintingSettings, materials: Materials) -> Recipe:
     """Make the generator, its optimizer and the one phase of a step.
 
-    Draws the initial weights from torch's global generator. Raises UserError where a painting
-    can't be used, or nothing says what is wanted of the pictures.
+    Draws the initial weights from torch's global generator. Raises UserError where a painting can't
+    be used, or the style loss has no weight.
     """
     device, execution, training = materials.device, materials.execution, materials.training
     if not settings.losses.lambda_style:
@@ -250,7 +254,7 @@ def build(settings: OnePaintingSettings, materials: Materials) -> Recipe:
 
 
 def _networks(settings: OnePaintingSettings, materials: Materials) -> dict[str, nn.Module]:
-    """The generator, and where there are several paintings their palette."""
+    """Return the generator, and the palette where there are several paintings."""
     networks, several = settings.networks, len(materials.targets) > 1
     norm = "instance_affine" if several else networks.norm
     channels = materials.channels
@@ -270,6 +274,6 @@ def _painter(networks: dict[str, nn.Module], number: int) -> nn.Module:
 
 
 def _opened(path: Path, settings: OnePaintingSettings, perceptual: Perceptual) -> Tensor:
-    """(1, 3, H, W) in [-1, 1]. Raises UserError where the layers that are looked at need more."""
+    """Read (1, 3, H, W) in [-1, 1]. Raises UserError where the layers need a larger picture."""
     remedy = "a larger picture, or earlier --style_layers"
     return open_style(path, settings.losses.painting_size, 3, perceptual.smallest, remedy)
