@@ -40,6 +40,8 @@ from cyclegan.recipes.materials import Styles
 from cyclegan.run import FolderDirection, check_name
 from cyclegan.tiling import Tiling
 
+log = logging.getLogger(__name__)
+
 _TOGETHER_ON_A_GPU = 8
 
 
@@ -92,9 +94,6 @@ class PictureConverter:
                 raise
             bar.update(task, completed=len(todo))
         return failed
-
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ from cyclegan.images.document import write_document
 from cyclegan.metrics import METRICS
 from cyclegan.progress import tracked
 
+log = logging.getLogger(__name__)
+
 _WAITING = 1 << 28  # bytes of pixels that may wait to be written, beside one file's
 
 
@@ -197,8 +199,6 @@ def _bytes_of(made: Made) -> int:
     """Return the bytes of pixels of the picture that was read."""
     return next(iter(made.document.pictures)).pixels.nbytes
 
-
-log = logging.getLogger(__name__)
 
 PAGE = "index.html"
 MOST = 1000  # pairs: a browser has to lay them all out

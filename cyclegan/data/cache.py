@@ -21,6 +21,8 @@ from cyclegan.atomic import atomic_write, remove_folders, temporary_folder
 from cyclegan.data import CacheMode, DataSettings
 from cyclegan.data.preprocess import PREPROCESS
 
+log = logging.getLogger(__name__)
+
 PREFIX = "cyclegan-images-"
 TOLD = ".told"  # made by the first process that says why nothing more is kept
 _OLD = 3600.0  # seconds after which no process still writes a file
@@ -79,8 +81,6 @@ def bytes_of_scaled(paths: Sequence[Path], settings: DataSettings) -> int:
     each = 3 * pixels / max(1, readable)  # bytes, as many as the most channels take
     return round(each * len(paths))
 
-
-log = logging.getLogger(__name__)
 
 #: 8-bit in [0, 255], or float32 in [0, 1] of files that hold more.
 Pixels = NDArray[np.uint8] | NDArray[np.float32]

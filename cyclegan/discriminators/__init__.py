@@ -1,19 +1,15 @@
 """Settings of the discriminators, by the names that `--netD` takes."""
 
-from typing import TYPE_CHECKING, Protocol, Union
-
-from cyclegan.kinds import Kind
-from cyclegan.layers import Norm
-
-if TYPE_CHECKING:
-    from torch import nn
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, Union
 
 from pydantic.dataclasses import dataclass
 
 from cyclegan.features import LayeredName
-from cyclegan.kinds import STRICT
-from cyclegan.layers import Halvings, Width
+from cyclegan.kinds import STRICT, Kind
+from cyclegan.layers import Halvings, Norm, Width
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -21,6 +21,8 @@ from cyclegan.data.preprocess import CenterCrop, Crops, View
 from cyclegan.errors import UserError
 from cyclegan.features.network import FeatureNetwork
 
+log = logging.getLogger(__name__)
+
 AT_ONCE = 16  # pictures
 
 
@@ -65,8 +67,6 @@ def spread_out(paths: Sequence[Path], count: int | None) -> list[Path]:
         return list(paths)
     return [paths[place * len(paths) // count] for place in range(count)]
 
-
-log = logging.getLogger(__name__)
 
 FEW = 8  # test pictures below which squares of them are compared, if they are large
 LARGE = 2  # times the side of a square that a picture's shorter side then has at least

@@ -1,18 +1,14 @@
 """Settings of the generators, by the names that `--netG` takes."""
 
-from typing import TYPE_CHECKING, Protocol, Union
-
-from cyclegan.kinds import Kind
-from cyclegan.layers import Norm
-
-if TYPE_CHECKING:
-    from torch import nn
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, Union
 
 from pydantic.dataclasses import dataclass
 
-from cyclegan.kinds import STRICT
-from cyclegan.layers import Depth, Downsampling, Upsampling, Width
+from cyclegan.kinds import STRICT, Kind
+from cyclegan.layers import Depth, Downsampling, Norm, Upsampling, Width
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # A convolution's input, its output and the normalised copy. Measured; a test holds it to peaks.
 FULL_MAPS = 4.2

@@ -96,9 +96,6 @@ def _dicom() -> "Codec":
     return DICOM
 
 
-# How many pages a TIFF has: their chain is all that says it.
-
-
 def count_pages(path: Path, most: int | None = None) -> int:
     """Count the pages of a TIFF, without repetition; at most `most` and one more.
 

@@ -14,6 +14,8 @@ from cyclegan.loggers.logger import Logger, Pictures, RunInfo
 from cyclegan.run import Position, RunFolder
 from cyclegan.translation import Translation
 
+log = logging.getLogger(__name__)
+
 GAP, LABEL = 4, 16  # pixels between pictures and above each for its name
 SMALLEST = 128  # pixels: smaller pictures are enlarged, so that their names fit above them
 LARGEST = 1024  # pixels: larger ones are shown smaller
@@ -87,7 +89,6 @@ def _label(direction: str, name: str) -> str:
     return f"{name} {domain}"
 
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 

@@ -17,6 +17,8 @@ from cyclegan.loggers.report import ReportLogger
 from cyclegan.loggers.visdom import VisdomLogger
 from cyclegan.run import Position, RunFolder
 
+log = logging.getLogger(__name__)
+
 
 class WandbLogger(Logger):
     """Logger of values and grids to Weights & Biases, resuming the same run there."""
@@ -82,9 +84,6 @@ class TensorBoardLogger(Logger):
 
     def close(self) -> None:
         self._writer.close()
-
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from cyclegan.loggers.logger import Logger, Pictures, Record, RunInfo
 from cyclegan.loggers.visdom_page import GRIDS, Page, TakenError
 from cyclegan.run import Position, RunFolder
 
+log = logging.getLogger(__name__)
+
 PATIENCE = 30.0  # seconds that a request may take: a slow server is better than none
 
 
@@ -100,7 +102,6 @@ def _logged_in(address: str) -> requests.Session:
     return session
 
 
-log = logging.getLogger(__name__)
 WAITING = 100  # things that may wait to be sent; what does not fit is read from the files later
 RETRY = 2.0  # seconds between two attempts to reach a server
 CLASHES = 3  # drawings over ours that show that another training is alive

@@ -24,6 +24,8 @@ from cyclegan.serving.tasks import BrokenModelError
 from cyclegan.serving.worker import DiedError, TooLongError
 from cyclegan.video import VIDEO
 
+log = logging.getLogger(__name__)
+
 _POLICY = (
     "default-src 'none'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; img-src data: blob:; "
     "connect-src 'self'; media-src blob:; base-uri 'none'; form-action 'none'; "
@@ -52,7 +54,6 @@ def page(settings: ServeSettings) -> Response:
     return Response(shown, media_type="text/html", headers=headers)
 
 
-log = logging.getLogger(__name__)
 ABOUT = """Converts pictures with trained generators.
 
     curl -F file=@holiday.jpg -F model=NAME http://localhost:8000/api/convert -o converted.jpg

@@ -17,6 +17,8 @@ from cyclegan.checkpoint import Checkpoint
 from cyclegan.run import Position
 from cyclegan.training import TrainingSettings
 
+log = logging.getLogger(__name__)
+
 #: Of the time, for each thing that is done now and then: there are two, saving and drawing.
 SHARE = 0.045
 
@@ -43,9 +45,6 @@ class Pace:
         ended = time.monotonic()
         if self._seconds:
             self._again = ended + max(self._seconds, (ended - begun) / SHARE)
-
-
-log = logging.getLogger(__name__)
 
 
 class Saver:

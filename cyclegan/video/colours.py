@@ -1,6 +1,8 @@
 """Colours of video frames, converted to RGB and back with little loss, and mastering metadata."""
 
-from collections.abc import Callable
+import io
+import struct
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, cast
@@ -9,17 +11,10 @@ import numpy as np
 
 from cyclegan.images.picture import Array
 
-if TYPE_CHECKING:  # PyAV comes with an extra
-    from av import VideoFrame
-import io
-import struct
-from collections.abc import Iterable
-
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
     from av.sidedata.sidedata import SideData
-
 
 # Lanczos, chroma of every pixel, rounding instead of cutting off: FFmpeg's default loses one level
 # of light and three of colour on the way there and back.

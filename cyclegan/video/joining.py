@@ -1,12 +1,15 @@
 """Joining of segments with the input's sound and other streams; nothing is encoded again."""
 
 import heapq
+import io
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cyclegan.errors import UserError
 from cyclegan.video.clip import Clip, is_cover, opened
 from cyclegan.video.colours import DESCRIBED
 from cyclegan.video.encoders import ENCODERS, describe
@@ -17,16 +20,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.stream import Stream
     from av.video.stream import VideoStream
-import io
-import logging
-from typing import TYPE_CHECKING
-
-from cyclegan.errors import UserError
-
-if TYPE_CHECKING:
-    from av.container import InputContainer, OutputContainer
-    from av.stream import Stream
-
 
 log = logging.getLogger(__name__)
 
