@@ -15,11 +15,13 @@ from cyclegan.conversion import ConvertSettings
 from cyclegan.evaluation import EvaluateSettings
 from cyclegan.export import ExportSettings
 from cyclegan.flags import defaults_of, parse, parse_run
+from cyclegan.losses.context import LossContext
 from cyclegan.losses.terms import TERMS, Term, stateless
 from cyclegan.run import RunSettings
 from cyclegan.serving import ServeSettings
 from cyclegan.settings import from_table
 from cyclegan.stylize import StylizeSettings
+from cyclegan.translation import Translation
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -98,6 +100,11 @@ def test_the_new_loss_term_trains(
     assert assemble.train(command.settings) is None
     log = (command.settings.run.folder / "losses.jsonl").read_text()
     assert "luminance_a_to_b" in log
+    own = next(block for _, block in blocks_of(text) if "test_black_made_white_is_two" in block)
+    names = {"Translation": Translation, "TERMS": TERMS, "LossContext": LossContext}
+    told = {**names, "torch": torch, "pytest": pytest}
+    exec(compile(own, "test_luminance.py", "exec"), told)
+    told["test_black_made_white_is_two"]()
 
 
 def test_linked_pictures_exist() -> None:
