@@ -30,7 +30,7 @@ WARMUP = 1000
 
 @dataclass(frozen=True, config=STRICT)
 class AdversarialSettings:
-    """Training settings of the discriminators."""
+    """Epochs, learning rate, image pool and checkpoints of a training with discriminators."""
 
     pool_size: NonNegativeInt = 50
     """converted images that are kept for the discriminators"""
