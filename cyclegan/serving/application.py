@@ -135,7 +135,7 @@ def _guard(app: FastAPI, endpoints: Endpoints) -> None:
         Admission,
         places=settings.queue + 1,
         largest=settings.largest_upload,
-        retry_after=lambda: max(1, round(endpoints.line.seconds() or _LATER)),
+        retry_after=lambda: max(1, round(endpoints.queue.seconds() or _LATER)),
     )
     app.add_middleware(KnownHostsMiddleware, names=_names(settings), further=settings.hosts)
     app.middleware("http")(_with_headers)

@@ -81,8 +81,8 @@ class Endpoints:
 
     settings: ServeSettings
     models: Callable[[], dict[str, Model]]
-    line: Queue
-    headers: Queue
+    queue: Queue
+    header_queue: Queue
     """for looking at what has come"""
     folder: Path
     """for uploads, and what is made of them"""
@@ -102,7 +102,7 @@ class Endpoints:
 
     async def place(self, ticket: str) -> Place | None:
         """Return a conversion's place in the queue by its ticket; null if none waits by it."""
-        wait = self.line.wait_of(ticket)
+        wait = self.queue.wait_of(ticket)
         return None if wait is None else Place(ahead=wait.ahead, seconds=wait.seconds)
 
     async def convert(
@@ -140,7 +140,7 @@ class Endpoints:
             )  # fmt: skip
             with received.named(), painting.named() if painting else nullcontext():
                 pixels = received.pixels + (painting.pixels if painting else 0)
-                work = self.line.run(task, pixels, chosen.name, ticket)
+                work = self.queue.run(task, pixels, chosen.name, ticket)
                 made = await _while_wanted(request, work)
             return await _sent(made, f"{received.stem}-{chosen.name}")
 
@@ -153,7 +153,7 @@ class Endpoints:
             received = await self._receive(file, Path(name), None)
             task = Preview(received.path, Path(name))
             with received.named():
-                work = self.line.run(task, received.pixels, "preview")
+                work = self.queue.run(task, received.pixels, "preview")
                 made = await _while_wanted(request, work)
             return await _sent(made, received.stem)
 
@@ -183,7 +183,7 @@ class Endpoints:
         await asyncio.to_thread(keep)
         task = CountPixels(path, self.settings.most_pixels, load_size)
         try:
-            pixels: int = await self.headers.run(task, 1, "header")
+            pixels: int = await self.header_queue.run(task, 1, "header")
         except UserError as error:
             raise type(error)(f"{error}" if what == "picture" else f"the {what}: {error}") from None
         return Received(path, given, pixels)

@@ -84,8 +84,8 @@ def _application(
         except UserError:  # they have been removed meanwhile
             return {}
 
-    lines = Queue(workers.models), Queue(workers.headers)
-    return make_application(Endpoints(settings, models, *lines, folder))
+    queues = Queue(workers.models), Queue(workers.headers)
+    return make_application(Endpoints(settings, models, *queues, folder))
 
 
 def _serve(
