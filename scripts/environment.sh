@@ -49,3 +49,12 @@ environment() {
   unset TMPDIR
   echo "$state" >"$stamp"
 }
+
+# train NAME [PRESET] FLAGS...: a run of that name, from where it stands if it was begun.
+train() {
+  if [ -f "checkpoints/$1/latest.pt" ]; then
+    .venv/bin/cyclegan train --name "$1" --continue_train
+  else
+    .venv/bin/cyclegan train "${@:2}" --name "$1"
+  fi
+}

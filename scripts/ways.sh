@@ -17,14 +17,6 @@ out=$(mktemp -d results/ways.XXXX)
 mkdir "$out/photo"
 cp "$photo" "$out/photo/photo.${photo##*.}"
 
-train() { # NAME FLAGS...: goes on with what is there
-  if [ -f "checkpoints/$1/latest.pt" ]; then
-    $cyclegan train --name "$1" --continue_train
-  else
-    $cyclegan train "${@:2}" --name "$1"
-  fi
-}
-
 convert() { # NAME FLAGS...
   $cyclegan convert --input "$out/photo" --output "$out/$1" --name "$@"
 }
