@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, config=STRICT)
-class BasicSettings:
-    """The 70x70 PatchGAN."""
+class _CommonSettings:
+    """Settings of every kind of discriminator."""
 
-    netD: Literal["basic"] = "basic"
+    netD: str = ""
     """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
     multiscale (such at several sizes), pixel or
     projected (a PatchGAN beside heads on the maps of a frozen network)"""
@@ -24,6 +24,13 @@ class BasicSettings:
     """feature maps of the discriminator's first convolution"""
     spectral_norm: bool = False
     """divide the discriminator's weights by their largest singular value"""
+
+
+@dataclass(frozen=True, config=STRICT)
+class BasicSettings(_CommonSettings):
+    """The 70x70 PatchGAN."""
+
+    netD: Literal["basic"] = "basic"
 
     @property
     def smallest_side(self) -> int:
@@ -36,17 +43,10 @@ class BasicSettings:
 
 
 @dataclass(frozen=True, config=STRICT)
-class NLayersSettings:
+class NLayersSettings(_CommonSettings):
     """A PatchGAN of any depth."""
 
     netD: Literal["n_layers"] = "n_layers"
-    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
-    multiscale (such at several sizes), pixel or
-    projected (a PatchGAN beside heads on the maps of a frozen network)"""
-    ndf: Width = 64
-    """feature maps of the discriminator's first convolution"""
-    spectral_norm: bool = False
-    """divide the discriminator's weights by their largest singular value"""
     n_layers_D: Halvings = 3
     """convolutions of stride 2; 3 is the 70x70 PatchGAN"""
 
@@ -64,17 +64,10 @@ class NLayersSettings:
 
 
 @dataclass(frozen=True, config=STRICT)
-class MultiscaleSettings:
+class MultiscaleSettings(_CommonSettings):
     """PatchGANs at several sizes of the image."""
 
     netD: Literal["multiscale"] = "multiscale"
-    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
-    multiscale (such at several sizes), pixel or
-    projected (a PatchGAN beside heads on the maps of a frozen network)"""
-    ndf: Width = 64
-    """feature maps of the discriminator's first convolution"""
-    spectral_norm: bool = False
-    """divide the discriminator's weights by their largest singular value"""
     n_layers_D: Halvings = 3
     """convolutions of stride 2; 3 is the 70x70 PatchGAN"""
     n_scales: Halvings = 2
@@ -96,17 +89,10 @@ class MultiscaleSettings:
 
 
 @dataclass(frozen=True, config=STRICT)
-class PixelSettings:
+class PixelSettings(_CommonSettings):
     """A discriminator that judges every pixel by itself."""
 
     netD: Literal["pixel"] = "pixel"
-    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
-    multiscale (such at several sizes), pixel or
-    projected (a PatchGAN beside heads on the maps of a frozen network)"""
-    ndf: Width = 64
-    """feature maps of the discriminator's first convolution"""
-    spectral_norm: bool = False
-    """divide the discriminator's weights by their largest singular value"""
 
     @property
     def smallest_side(self) -> int:
@@ -122,15 +108,10 @@ class PixelSettings:
 
 
 @dataclass(frozen=True, config=STRICT)
-class ProjectedSettings:
+class ProjectedSettings(_CommonSettings):
     """A PatchGAN beside discriminators on the maps of a frozen network."""
 
     netD: Literal["projected"] = "projected"
-    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
-    multiscale (such at several sizes), pixel or
-    projected (a PatchGAN beside heads on the maps of a frozen network)"""
-    ndf: Width = 64
-    """feature maps of the discriminator's first convolution"""
     spectral_norm: bool = False
     """divide the PatchGAN's weights by their largest singular value, as those of the heads are"""
     projection: LayeredName = "efficientnet-lite1"
