@@ -1,27 +1,28 @@
 """Composition root: builds a training run from its settings."""
 
 import logging
-import platform
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
+from hashlib import sha256
 from pathlib import Path
 
 import tomli_w
 import torch
 
 from cyclegan.atomic import atomic_write
-from cyclegan.checkpoint import BestRow, Checkpoint
+from cyclegan.checkpoint import BestRow, Checkpoint, versions
 from cyclegan.data import DataSettings
 from cyclegan.data.augment import Augmentation
-from cyclegan.data.cache import open_cache
+from cyclegan.data.cache import Cache, open_cache
 from cyclegan.data.check import check_sizes, told_shared
 from cyclegan.data.folders import folder_of_test_images, list_images
 from cyclegan.data.loader import Batch, Loader, held_out
 from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.unpaired import DATASETS, Domain
 from cyclegan.device import choose_device, describe, limit_met, tune
+from cyclegan.distributed import ALONE, Group
 from cyclegan.errors import UserError
 from cyclegan.evaluation.direction import make_scorer
 from cyclegan.execution.choice import Chosen, Work, choose
@@ -32,14 +33,14 @@ from cyclegan.loggers.logger import RunInfo
 from cyclegan.loggers.table import make_loggers
 from cyclegan.losses.objective import check_terms
 from cyclegan.recipes.materials import Materials
-from cyclegan.resume import check_size, initial_weights, take_in, take_up
+from cyclegan.resume import check_size, initial_weights, rolled_back, take_in, take_up
 from cyclegan.run import Position, RunFolder, only_trainer
 from cyclegan.settings import Settings, changes, from_record
 from cyclegan.training.best import Best, QualityWatch
 from cyclegan.training.captured import step_of
-from cyclegan.training.loop import Training
+from cyclegan.training.loop import DivergedError, Training
 from cyclegan.training.loop import train as run_loop
-from cyclegan.training.step import Recipe
+from cyclegan.training.step import LossWatch, Recipe
 from cyclegan.training.training_logger import LOGGED, Display
 
 log = logging.getLogger(__name__)
@@ -57,60 +58,107 @@ def _limits_told() -> Iterator[None]:
         raise UserError(told) from None
 
 
-@_limits_told()
 def train(
     settings: Settings,
     *,
     resume: Checkpoint | None = None,
     init_weights: Path | None = None,
     trust_code: bool = False,
+    group: Group = ALONE,
 ) -> int | None:
     """Train by `settings`, from `resume` on if given; return the signal that stopped it, if any.
+
+    A training that diverges goes on from its last checkpoint, where the settings say so.
+
+    The processes of a `group` share each batch; its leading one owns the run's folder.
 
     `init_weights` is what a new run starts from: a folder of the classic scripts' files, one of
     those files, or a checkpoint. Files that are programs are opened only with `trust_code`. Raises
     UserError, in one line, for anything that the user can fix.
     """
+    while True:
+        try:
+            return _train(settings, resume, init_weights, trust_code, group)
+        except DivergedError as error:
+            init_weights, resume = None, rolled_back(settings, error, group)
+
+
+@_limits_told()
+def _train(
+    settings: Settings,
+    resume: Checkpoint | None,
+    init_weights: Path | None,
+    trust_code: bool,
+    group: Group,
+) -> int | None:
     check_terms(settings.recipe.losses.weights, settings.recipe.offers, settings.recipe.model)
     if resume is not None:
         check_size(settings, resume)
-    device = choose_device(settings.run.device)
+    group.check_share(settings.data.batch_size)
+    device = choose_device(group.device_of(settings.run.device))
     tune_for(settings, device)
     torch.manual_seed(settings.run.seed)
     given = {} if init_weights is None else initial_weights(init_weights, trust_code=trust_code)
     if given:
         settings = replace(settings, recipe=settings.recipe.starting_from([*given]))
-    loader = _feed(settings, device)
-    chosen = _execution(settings, device, len(loader), resume)
-    recipe = make_recipe(settings, chosen.execution, device, loader.images.b.paths)
     start = Position(epoch=settings.training.epoch_count)
-    if given:
-        take_in(recipe, given)
-    if resume is not None:
-        take_up(recipe.state, resume, device, RunFolder(settings.run.folder).latest)
-        start = resume.position
-        _tell_data(resume.data, loader)
-    _make_folder(settings.run.folder)
-    with only_trainer(settings.run.folder):
-        RunFolder(settings.run.folder).remove_unfinished()
+    with group.quiet():
+        loader = _feed(settings, device, group)
+        chosen = group.from_lead(lambda: _execution(settings, device, len(loader), resume))
+        if group.size > 1 and chosen.execution.threads:
+            torch.set_num_threads(chosen.execution.threads)
+        images = len(loader) * settings.training.epochs
+        recipe = make_recipe(settings, chosen.execution, device, loader.images.b.paths, images)
+        if given:
+            take_in(recipe, given)
+        if resume is not None:
+            take_up(recipe.state, resume, device, RunFolder(settings.run.folder).latest)
+            start = resume.position
+            _tell_data(resume.data, loader)
+        recipe.state.share(group)
+    with _owned(settings.run.folder, group):
         try:
-            training = _training(settings, recipe, loader, device, start, chosen)
-            best = None if resume is None else resume.best
-            return run_loop(replace(training, quality=_quality(settings, recipe, best)), start)
+            with group.quiet():
+                training = _training(settings, recipe, loader, device, start, chosen, group)
+                best = None if resume is None else resume.best
+                training = replace(
+                    training,
+                    quality=_quality(settings, recipe, best, device, group),
+                    rollbacks=0 if resume is None else resume.rollbacks,
+                )
+            return run_loop(training, start)
         finally:
             loader.close()
 
 
+@contextmanager
+def _owned(folder: Path, group: Group) -> Iterator[None]:
+    """Hold the run's folder while entered, in the leading process. Raises UserError."""
+    if not group.leads:
+        yield
+        return
+    _make_folder(folder)
+    with only_trainer(folder):
+        RunFolder(folder).remove_unfinished()
+        yield
+
+
 def make_recipe(
-    settings: Settings, execution: Execution, device: torch.device, targets: Sequence[Path] = ()
+    settings: Settings,
+    execution: Execution,
+    device: torch.device,
+    targets: Sequence[Path] = (),
+    images: float = math.inf,
 ) -> Recipe:
     """Build the recipe of `settings`, to be computed as `execution` says.
 
-    `targets` are the image files of domain B. The initial weights are drawn from torch's global
-    random number generator. Raises UserError.
+    `targets` are the image files of domain B; `images` is the number that the whole run sees of
+    each domain, by which weights follow their schedules. The initial weights are drawn from torch's
+    global random number generator. Raises UserError.
     """
     channels, training, seed = settings.networks, settings.training, settings.run.seed
-    materials = Materials(channels, training, execution, seed, device, targets)
+    step = settings.data.batch_size * training.accumulate
+    materials = Materials(channels, training, execution, seed, device, targets, step, images)
     return settings.recipe.build(materials)
 
 
@@ -125,12 +173,6 @@ def tune_for(settings: Settings, device: torch.device) -> None:
     )
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a run depends on."""
-    names = ("cyclegan", "torch", "torchvision", "pillow", "numpy", "albumentations")
-    return {"python": platform.python_version()} | {name: _version(name) for name in names}
-
-
 def _training(
     settings: Settings,
     recipe: Recipe,
@@ -138,28 +180,34 @@ def _training(
     device: torch.device,
     start: Position,
     chosen: Chosen,
+    group: Group,
 ) -> Training:
     kept = settings.anchored().table()  # the run can go on from any working folder
-    with atomic_write(RunFolder(settings.run.folder).settings) as unfinished:
-        unfinished.write_text(tomli_w.dumps(kept))
     run_info = _run_info(settings, device, start, len(loader), chosen.execution)
-    run_info.save()
+    if group.leads:
+        with atomic_write(RunFolder(settings.run.folder).settings) as unfinished:
+            unfinished.write_text(tomli_w.dumps(kept))
+        run_info.save()
     return Training(
         recipe.state,
         recipe.phases,
         loader,
-        _display(settings, recipe, run_info, device),
+        _display(settings, recipe, run_info, device, group),
         settings.run.folder,
         device,
         settings.training,
         kept,
         versions(),
         chosen.execution,
-        step_of(recipe.phases, recipe.state, chosen.execution),
+        step_of(recipe.phases, recipe.state, chosen.execution, group),
+        group=group,
+        watch=LossWatch(explosions=settings.training.on_divergence == "rollback"),
     )
 
 
-def _quality(settings: Settings, recipe: Recipe, best: BestRow | None) -> QualityWatch | None:
+def _quality(
+    settings: Settings, recipe: Recipe, best: BestRow | None, device: torch.device, group: Group
+) -> QualityWatch | None:
     """Return the quality watch; None if quality is not measured.
 
     Images that can't be compared are warned about and do not stop the training.
@@ -168,12 +216,14 @@ def _quality(settings: Settings, recipe: Recipe, best: BestRow | None) -> Qualit
         return None
     try:
         with torch.random.fork_rng(devices=[]):  # training shall draw the same with and without
-            scorer = make_scorer(settings)
+            scorer = make_scorer(settings, device, group)
     except UserError as error:
-        log.warning("%s: the quality is not measured while training", error)
+        log.warning("%s: quality is not measured during training", error)
         return None
     known = Best.of_row(best, scorer.unconverted)
-    return QualityWatch(settings.quality, lambda: scorer(recipe.convert), known)
+    return QualityWatch(
+        settings.quality, lambda: scorer(recipe.convert), known, begins=recipe.begins
+    )
 
 
 def _execution(
@@ -190,7 +240,7 @@ def _execution(
     chosen = choose(settings.execution, work_of(settings, images), device)
     if resume is not None and resume.execution and before != chosen.execution:
         log.warning(
-            "computed otherwise than before: %s -> %s",
+            "execution changed since the checkpoint: %s -> %s",
             before.describe(),
             chosen.execution.describe(),
         )
@@ -202,28 +252,20 @@ def work_of(settings: Settings, images: int) -> Work:
     data, training = settings.data, settings.training
     with torch.random.fork_rng(devices=[]):  # it is built on the CPU
         probe = settings.recipe.probe(settings.networks, data.batch_size, data.crop_size)
-    epochs = max(0, training.last_epoch - training.epoch_count + 1)
     return replace(
         probe,
-        steps=epochs * -(-images // data.batch_size),
+        steps=training.epochs * -(-images // data.batch_size),
         same_size=PREPROCESS[data.preprocess].crops,
     )
 
 
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def _feed(settings: Settings, device: torch.device) -> Loader:
+def _feed(settings: Settings, device: torch.device, group: Group = ALONE) -> Loader:
     data, networks = settings.data, settings.networks
     first, second = _folders(settings)
     a = _domain("A", first, networks.input_nc, data)
     b = _domain("B", second, networks.output_nc, data)
     _tell_shared(first, second, a.paths, b.paths)
-    cache, forget = open_cache(data, [*a.paths, *b.paths])
+    cache, forget = _cache(data, [*a.paths, *b.paths], group)
     a, b = replace(a, cache=cache), replace(b, cache=cache)
     check_sizes(
         [*a.paths, *b.paths],
@@ -243,7 +285,29 @@ def _feed(settings: Settings, device: torch.device) -> Loader:
         serial=serial,
         pins=device.type == "cuda",
         at_end=forget,
+        group=group,
     )
+
+
+def _cache(
+    data: DataSettings, paths: Sequence[Path], group: Group
+) -> tuple[Cache, Callable[[], None]]:
+    """Return the one cache of this machine, and what removes it once no process reads from it.
+
+    Raises UserError where the processes found other images.
+    """
+    names = "\0".join(path.name for path in paths)
+    if len(set(group.gathered(sha256(names.encode(errors="surrogateescape")).digest()))) > 1:
+        raise UserError(f"{data.dataroot}: the processes of torchrun see other images there")
+    removes: list[Callable[[], None]] = []
+
+    def opened() -> Cache:
+        cache, remove = open_cache(data, paths)
+        removes.append(remove)
+        return cache
+
+    cache = group.per_machine(opened)
+    return cache, removes[0] if removes else lambda: None
 
 
 def _tell_shared(a: Path, b: Path, of_a: Sequence[Path], of_b: Sequence[Path]) -> None:
@@ -294,11 +358,11 @@ def _run_info(
 
 
 def _display(
-    settings: Settings, recipe: Recipe, run_info: RunInfo, device: torch.device
+    settings: Settings, recipe: Recipe, run_info: RunInfo, device: torch.device, group: Group
 ) -> Display:
-    shown = _held_out(settings) if settings.loggers.display_freq else None
+    shown = _held_out(settings) if settings.loggers.display_freq and group.leads else None
     return Display(
-        make_loggers(settings.loggers, run_info),
+        make_loggers(settings.loggers, run_info) if group.leads else (),
         settings.loggers,
         shown and shown.to(device),
         recipe.preview,
@@ -311,7 +375,7 @@ def _held_out(settings: Settings) -> Batch | None:
     folders = _folders(settings)
     a, b = (folder_of_test_images(folder) for folder in folders)
     for folder in {a, b} & {folder for folder in folders if folder.is_dir()}:
-        log.warning("%s: no test images beside it, so training images are shown all along", folder)
+        log.warning("%s: no test images next to it, showing training images instead", folder)
     channels = (settings.networks.input_nc, settings.networks.output_nc)
     try:
         return held_out(settings.data, (a, b), channels, settings.loggers.display_images)

@@ -1,4 +1,4 @@
-"""Atomic file writes, and temporary folders that are removed even after a kill."""
+"""Atomic file writes, locks, and temporary folders that are removed even after a kill."""
 
 import atexit
 import contextlib
@@ -11,8 +11,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
+from typing import IO
 
-from cyclegan.locks import lock
+
+def lock(
+    file: IO[bytes] | int, *, shared: bool = False, wait: bool = False, at: int | None = None
+) -> bool:
+    """Lock an open file or folder, or the byte `at` of a file; return whether it was free.
+
+    Raises OSError if locks are not supported.
+    """
+    fcntl = _fcntl()
+    way = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    try:
+        if at is None:
+            fcntl.flock(file, way)
+        else:
+            fcntl.lockf(file, way, 1, at)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def unlock(file: IO[bytes], *, at: int) -> None:
+    """Unlock the byte `at`. Raises OSError if locks are not supported."""
+    fcntl = _fcntl()
+    fcntl.lockf(file, fcntl.LOCK_UN, 1, at)
+
+
+def _fcntl() -> ModuleType:
+    try:
+        import fcntl
+    except ImportError:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)) from None
+    return fcntl
+
 
 UNFINISHED = ".unfinished"
 _LONGEST = 255  # bytes of a name, on nearly every file system
@@ -133,7 +167,7 @@ def _locked(folder: Path) -> int:
     handle = os.open(folder, os.O_RDONLY | sum(flags))
     try:
         if not lock(handle):
-            raise BlockingIOError(f"{folder}: another process uses it")
+            raise BlockingIOError(f"{folder}: in use by another process")
     except OSError:
         os.close(handle)
         raise

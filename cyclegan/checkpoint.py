@@ -2,15 +2,25 @@
 
 import os
 import pickle
+import platform
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
 import torch
-from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, with_config
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
 from torch import Tensor
 from typing_extensions import TypedDict
 
@@ -46,11 +56,18 @@ class BestRow(TypedDict):
 
     merit: NotRequired[float]
     kid: NotRequired[float]
-    """of runs that knew no progress"""
+    """of runs without progress data"""
     images: Count
-    """that the run had seen"""
+    """seen by the run"""
     since: NotRequired[Count]
     """measurements after it"""
+
+
+def _measured(row: BestRow) -> BestRow:
+    """Return the row. Raises ValueError if it holds no figure."""
+    if "merit" not in row and "kid" not in row:
+        raise ValueError("holds neither merit nor kid")
+    return row
 
 
 @dataclass(frozen=True)
@@ -67,11 +84,13 @@ class Checkpoint:
     versions: dict[str, str] = field(default_factory=dict)
     """of the packages that wrote it"""
     execution: dict[str, Any] = field(default_factory=dict)
-    """how it was computed; empty in files of the first versions"""
+    """how it was computed; empty in the oldest files"""
     digests: dict[str, str] = field(default_factory=dict)
     """of each network's weights, by group and name; made when it is saved"""
     best: BestRow | None = None
-    """None where none was measured"""
+    """None if none was measured"""
+    rollbacks: int = 0
+    """how often the run went back, each time to a lower learning rate"""
 
 
 class _Position(TypedDict):
@@ -113,7 +132,10 @@ class _Content(TypedDict):
     versions: dict[str, str]
     execution: NotRequired[dict[str, JsonValue]]
     digests: NotRequired[dict[str, str]]
-    best: NotRequired[BestRow | Annotated[Tensors, Field(max_length=0)]]
+    best: NotRequired[
+        Annotated[BestRow, AfterValidator(_measured)] | Annotated[Tensors, Field(max_length=0)]
+    ]
+    rollbacks: NotRequired[Count]
 
 
 CONTENT = TypeAdapter(_Content)
@@ -152,6 +174,7 @@ def save(checkpoint: Checkpoint, run: Path, epoch: str = LATEST, keep: int = 0) 
         "versions": checkpoint.versions,
         "execution": checkpoint.execution,
         "best": checkpoint.best or {},
+        "rollbacks": checkpoint.rollbacks,
         "digests": {
             f"{group}/{name}": digest(weights)
             for group in GROUPS
@@ -166,8 +189,8 @@ def save(checkpoint: Checkpoint, run: Path, epoch: str = LATEST, keep: int = 0) 
         _sync_folder(run)
     except (OSError, RuntimeError) as error:
         raise UserError(
-            f"{path}: could not be saved ({_cause(error)}); the last good checkpoint is unharmed: "
-            "make room, then go on with --continue_train"
+            f"{path}: could not be saved ({_cause(error)}); the last good checkpoint is intact: "
+            "free disk space, then resume with --continue_train"
         ) from error
     if epoch.isdecimal() and keep:
         for number in folder.saved_epochs()[:-keep]:
@@ -194,7 +217,7 @@ def from_plain(content: Any, path: Path) -> Checkpoint:
     Raises DamagedError if `content` is not a checkpoint, UserError if another version wrote it.
     """
     if not is_checkpoint(content):
-        raise DamagedError(f"{path}: no checkpoint of this program")
+        raise DamagedError(f"{path}: not a cyclegan checkpoint")
     written = content["format"]
     if isinstance(written, int) and written != FORMAT:
         raise UserError(
@@ -204,7 +227,7 @@ def from_plain(content: Any, path: Path) -> Checkpoint:
     try:
         CONTENT.validate_python(content)
     except ValidationError as error:
-        raise DamagedError(f"{path}: no whole checkpoint ({_first_problem(error)})") from None
+        raise DamagedError(f"{path}: incomplete checkpoint ({_first_problem(error)})") from None
     return Checkpoint(
         content["settings"],
         content["state"],
@@ -214,6 +237,7 @@ def from_plain(content: Any, path: Path) -> Checkpoint:
         content.get("execution", {}),
         content.get("digests", {}),
         content.get("best") or None,
+        content.get("rollbacks", 0),
     )
 
 
@@ -240,7 +264,7 @@ def load_plain(path: Path, *, mapped: bool = False) -> Any:
     UserError if it can't be read.
     """
     if path.exists() and not path.is_file():
-        raise UserError(f"{path}: no file of weights, but a folder or a device")
+        raise UserError(f"{path}: not a weights file, but a folder or a device")
     try:
         archive = is_archive(path)
         if archive:
@@ -256,7 +280,7 @@ def load_plain(path: Path, *, mapped: bool = False) -> Any:
         raise UserError(f"{path}: can't be read ({error.strerror})") from None
     except Exception as error:  # a damaged file makes the reader raise nearly anything
         if ran_out_of_memory(error):
-            raise UserError(f"{path}: there is not enough memory to read it") from error
+            raise UserError(f"{path}: not enough memory to load it") from error
         raise DamagedError(f"{path}: {_unreadable(path, error)}") from error
 
 
@@ -269,10 +293,10 @@ def _unreadable(path: Path, error: Exception) -> str:
     if other is not None:
         return other
     if program is not None:
-        return f"{program}, a program and no weights; {SAFE}"
+        return f"{program} (a program), not weights; {SAFE}"
     if isinstance(error, pickle.UnpicklingError):
         # The same error stands for a foreign class and for bytes that are no pickle at all.
-        return "not a file of plain weights (damaged, or it holds code, which is not run)"
+        return "not a plain weights file (damaged, or it contains code, which is not run)"
     return f"damaged or not a weights file ({_cause(error)})"
 
 
@@ -321,3 +345,16 @@ def _neighbours(run: Path) -> str:
     runs = sorted(path.name for path in run.parent.glob("*/") if RunFolder(path).saved())
     more = ", ..." if len(runs) > 10 else ""
     return f"; {run.parent} holds {', '.join(runs[:10])}{more}" if runs else ""
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a run depends on."""
+    names = ("cyclegan", "torch", "torchvision", "pillow", "numpy", "albumentations")
+    return {"python": platform.python_version()} | {name: _version(name) for name in names}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"

@@ -34,7 +34,7 @@ def networks(content: Any, path: Path) -> dict[str, Weights]:
     """
     flat = dict(_tensors(content))
     if not flat:
-        raise UserError(f"{path}: no state dict of a network (names and tensors)")
+        raise UserError(f"{path}: not a state dict (names and tensors)")
     folded = _folded(flat)
     roots = [
         root for key, value in folded.items() if (root := _root(key, value, folded)) is not None
@@ -211,8 +211,8 @@ def generator_of(content: Any, path: Path, ours: str) -> tuple[Weights, bool]:
     if len(named) == 1:
         return named[0], True
     raise UserError(
-        f"{path}: holds several generators ({', '.join(generators)}), and which is "
-        f"{ours} is not clear: save the one that is meant in a file of its own"
+        f"{path}: holds several generators ({', '.join(generators)}), and it is not clear which "
+        f"one is {ours}: save that one in a file of its own"
     )
 
 
@@ -224,7 +224,7 @@ def infer_architecture(weights: Mapping[str, Tensor], path: Path) -> Architectur
     try:
         return _inferred(weights, path)
     except (IndexError, ValueError) as error:  # shapes and numbers that no generator has
-        raise UserError(f"{path}: no generator that can be built ({in_words(error)})") from None
+        raise UserError(f"{path}: not a generator that can be built ({in_words(error)})") from None
 
 
 def _inferred(weights: Mapping[str, Tensor], path: Path) -> Architecture:
@@ -272,13 +272,13 @@ def check_fit(build: Callable[[], nn.Module], weights: Mapping[str, Tensor], pat
 
 def _compare(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor], path: Path) -> None:
     if not expected.keys() & weights.keys():
-        raise UserError(f"{path}: {_what_else(weights)}, which these settings do not build")
+        raise UserError(f"{path}: {_what_else(weights)}, which doesn't match these settings")
     for key in [*expected, *weights]:
         # A counter of BatchNorm that files from before torch 0.4.1 lack; it changes no picture.
         if key.endswith("num_batches_tracked"):
             continue
         if key in weights and not weights[key].is_floating_point():
-            raise UserError(f"{path}: {key} holds {weights[key].dtype}, and weights are floats")
+            raise UserError(f"{path}: {key} holds {weights[key].dtype}, but weights must be floats")
         given, wanted = _shape(weights.get(key)), _shape(expected.get(key))
         if given != wanted:
             raise UserError(
@@ -308,7 +308,7 @@ def find_files(folder: Path, epoch: str = "latest") -> dict[str, Path]:
     if not any("generator" in ours for files in found.values() for ours in files):
         raise UserError(
             f"{folder}: holds no {epoch}_net_G.pth, {epoch}_net_G_A.pth or {epoch}_net_G_B.pth (or "
-            "another epoch's), and is no checkpoint"
+            "another epoch's), and is not a checkpoint"
         )
     return max(found.items(), key=_completeness)[1]
 

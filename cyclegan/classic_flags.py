@@ -13,13 +13,13 @@ class FlagRule:
 
     why: str
     to: str = ""
-    """words to type; {0} stands for the value, {1} for the pattern's first group, and names for the
-    values of other flags that were typed"""
+    """replacement; {0} stands for the value, {1} for the pattern's first group, and names for the
+    values of other given flags"""
     value: str = ".*"
-    """pattern of the values that it is for"""
+    """pattern of the values it applies to"""
     beside: tuple[str, ...] = ()
-    """patterns of other flags, as name=value, that are typed too; such a rule refuses no command by
-    itself, it only goes with others"""
+    """patterns of other given flags, as name=value; such a rule refuses no command by itself, it
+    only accompanies others"""
 
 
 Rules = Mapping[str, tuple[FlagRule, ...]]
@@ -40,7 +40,7 @@ class Rewritten:
     args: list[str] = field(default_factory=list)
     changes: list[FlagChange] = field(default_factory=list)
     refused: bool = False
-    """whether any of the flags can't stay as it was typed"""
+    """whether any of the flags has to be changed"""
 
 
 def command_of(args: Sequence[str]) -> tuple[str, str, Sequence[str]] | None:
@@ -85,7 +85,7 @@ class _Flag:
     name: str
     """empty for words without a flag"""
     old: bool
-    """typed by a name that the classic's later versions have changed"""
+    """given by a name that later versions of the classic changed"""
     value: str
     words: tuple[str, ...]
     rest: tuple[str, ...]
@@ -165,13 +165,13 @@ def _each(why: str, names: str) -> dict[str, tuple[FlagRule, ...]]:
 
 _DEVICE = (
     FlagRule("the CPU is --device cpu", "--device cpu", "-1.*"),
-    FlagRule("the first GPU is found by itself", "", "0?"),
+    FlagRule("the first GPU is picked automatically", "", "0?"),
     FlagRule("--device names the GPU", "--device cuda:{0}", r"\d+"),
-    FlagRule("one GPU computes a run: the first, found by itself", "", r"0,[\d,]*"),
-    FlagRule("one GPU computes a run", "--device cuda:{1}", r"(\d+),[\d,]*"),
-    FlagRule("--device names what computes: auto, cpu, cuda, cuda:1"),
+    FlagRule("torchrun --nproc_per_node 2 -m cyclegan ... uses two GPUs", "", r"\d+,\d+"),
+    FlagRule("torchrun --nproc_per_node N -m cyclegan ... uses N GPUs", "", r"\d+,[\d,]*"),
+    FlagRule("--device picks the device: auto, cpu, cuda, cuda:1"),
 )
-_PAIRS = "pairs, and pix2pix that learns from them, are not part of this package"
+_PAIRS = "paired images, and pix2pix, which trains on them, are not part of this package"
 _UNPAIRED = f"{_PAIRS}: it trains on two folders, trainA and trainB, in any order"
 _UNET = "the U-Nets are pix2pix's, not part of this package: resnet_9blocks is the default"
 _ONE_WINDOW = "windows have names and a fixed layout; --no_visdom switches Visdom off"
@@ -188,20 +188,20 @@ TRAIN: Rules = {
     "display_ncols": _gone(_ONE_WINDOW),
     "display_winsize": _gone("pictures are shown at their own size"),
     "epoch": _gone(
-        "--continue_train goes on from the latest checkpoint; --init_weights FILE from any"
+        "--continue_train resumes from the latest checkpoint; --init_weights FILE from any"
     ),
     "epoch_count": (FlagRule("the checkpoint knows its epoch", beside=("continue_train=.*",)),),
     "eval": _gone("belongs to convert, which always is in eval mode"),
     "gpu_ids": _DEVICE,
-    "lambda_L1": _gone("a loss of pairs: they are not part of this package"),
+    "lambda_L1": _gone("a loss for paired images, which are not part of this package"),
     "load_iter": _gone("--init_weights FILE starts from any checkpoint"),
     "lr_policy": (
-        FlagRule("linear, the default, was called so", "", "lambda"),
+        FlagRule("lambda is called linear here, the default", "", "lambda"),
         FlagRule("step, cosine, constant and linear, the default, are here", "", "plateau"),
     ),
     "max_dataset_size": (_ALL_USED,),
     "model": (
-        FlagRule("cycle_gan, the default, is its name", "", "cyclegan|CycleGAN|cycleGAN"),
+        FlagRule("it is called cycle_gan here, the default", "", "cyclegan|CycleGAN|cycleGAN"),
         FlagRule(_UNPAIRED, "", "pix2pix|colorization|pix2pixHD"),
         FlagRule("belongs to convert: cycle_gan, the default, is what trains", "", "test"),
         FlagRule("not part of this package: --lambda_nce weighs CUT's loss", "", "cut|sincut|CUT"),
@@ -210,8 +210,15 @@ TRAIN: Rules = {
         "files need no renaming; --init_weights DIR takes the classic's four files"
     ),
     "netG": (FlagRule(_UNET, "", "unet_.*"),),
-    "no_lsgan": _gone("--gan_mode vanilla is its name", "--gan_mode vanilla"),
-    "norm": (FlagRule("one GPU computes a run: batch is enough", "--norm batch", "syncbatch"),),
+    "no_lsgan": _gone("it is called --gan_mode vanilla", "--gan_mode vanilla"),
+    "norm": (
+        FlagRule(
+            "batch is synchronised between the GPUs of torchrun",
+            "--norm batch",
+            "syncbatch|sync_batch",
+        ),
+        FlagRule("instance is of one image, on any number of GPUs", "", "sync_instance"),
+    ),
     "num_test": _gone("belongs to convert"),
     "phase": _gone("--domain_A DIR and --domain_B DIR name any two folders"),
     "preprocess": (
@@ -227,7 +234,7 @@ TRAIN: Rules = {
     ),
     "suffix": _gone("write the whole name as --name"),
     "update_html_freq": _gone("report.html is refreshed at every checkpoint: --save_latest_freq"),
-    "verbose": _gone("cyclegan settings prints what is resolved"),
+    "verbose": _gone("cyclegan settings prints the resolved settings"),
 }
 
 _KNOWN = "the checkpoint knows it"

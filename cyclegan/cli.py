@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn
 
@@ -17,26 +17,41 @@ from cyclegan.training.interrupt import ONE_REQUEST, SIGNALS, Interrupted
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 and 143 stopped."""
-    for number in SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup and shells set it
-            signal.signal(number, _stop)
+    _handle_signals(_stop)
     try:
-        code = run(sys.argv[1:])
+        code = _carried_out(sys.argv[1:])
+        _handle_signals(_later_only())  # all is done: a traceback out of Python's end helps nobody
+    except Interrupted as stop:
+        _leave(sys.argv[1:], stop.number)
+    sys.exit(code)
+
+
+def _carried_out(args: Sequence[str]) -> int:
+    """Run a command and report its errors; return the exit code."""
+    try:
+        return run(args)
     except UserError as error:
         lines = [f"cyclegan: error: {error}", *error.below]
         sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
-        code = error.exit_code
-    except Interrupted as stop:
-        _leave(sys.argv[1:], stop.number)
+        return error.exit_code
     except BrokenPipeError:
-        code = 1
+        return 1
     except (RuntimeError, MemoryError) as error:
-        code = _limited(error)
+        return _limited(error)
     except OSError as error:  # what the system refuses: it knows the file and the reason best
         where = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(f"cyclegan: error: {printable(f'{where}{error.strerror or error}')}\n")
-        code = 1
-    sys.exit(code)
+        return 1
+
+
+_Handler = Callable[[int, FrameType | None], None]
+
+
+def _handle_signals(handler: _Handler) -> None:
+    """Let `handler` handle the signals that stop a command, but for those that are ignored."""
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup and shells set it
+            signal.signal(number, handler)
 
 
 def _limited(error: Exception) -> int:
@@ -52,22 +67,26 @@ def _limited(error: Exception) -> int:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     """Interrupt the command where it stands; a later signal exits without waiting for its end."""
+    _handle_signals(_later_only())
+    raise Interrupted(number)
+
+
+def _later_only() -> _Handler:
+    """Return a handler that exits at once, but passes over the signals of the next moment."""
     begun = time.monotonic()
 
-    def once_more(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         if time.monotonic() - begun > ONE_REQUEST:
             os._exit(128 + number)
 
-    for each in SIGNALS:
-        signal.signal(each, once_more)
-    raise Interrupted(number)
+    return handle
 
 
 def _leave(args: Sequence[str], number: int) -> NoReturn:
     """Print how to go on, and exit without waiting for threads whose reads may never return."""
     command = COMMANDS.get(" ".join(args[:2])) or COMMANDS.get(" ".join(args[:1]))
     if "--overwrite" in args or command is None:
-        after = "the same command begins again"
+        after = "run the same command to start over"
     else:
         after = command.after_stop
     sys.stderr.write(f"cyclegan: stopped by {signal.Signals(number).name}; {after}\n")
@@ -95,7 +114,7 @@ def run(args: Sequence[str]) -> int:
             script, command, rest = called
             refuse_classic(rest, command, words=script)
         raise UsageError(
-            f"{name}: no such command{suggest(name, COMMANDS)}; there are {', '.join(COMMANDS)}"
+            f"{name}: no such command{suggest(name, COMMANDS)}; choose from {', '.join(COMMANDS)}"
         )
     return COMMANDS[name].run(args[words:])
 

@@ -33,7 +33,9 @@ def choose_device(name: str) -> torch.device:
         if device.type == "cuda" and device.index is not None:
             torch.cuda.set_device(device)  # what compiled kernels and pinned memory go by
     except (RuntimeError, AssertionError, ImportError) as error:
-        raise UsageError(f"--device {name}: not on this machine ({in_words(error)})") from None
+        raise UsageError(
+            f"--device {name}: not available on this machine ({in_words(error)})"
+        ) from None
     return device
 
 
@@ -74,8 +76,8 @@ def restore_random_numbers(saved: Mapping[str, Any], device: torch.device) -> No
         torch.cuda.set_rng_state(own[place], device)
     else:
         log.warning(
-            "%s: the checkpoint holds no random numbers of it, so what is drawn there (dropout, "
-            "augmentation) goes on from --seed",
+            "%s: the checkpoint holds no RNG state for it, so random numbers there (dropout, "
+            "augmentation) start from --seed",
             device,
         )
 
@@ -179,7 +181,8 @@ def limit_met(error: BaseException, smaller: str) -> str | None:
     if ran_out_of_memory(error):
         return f"out of memory: {smaller}"
     if isinstance(error, RuntimeError) and "a deterministic implementation" in str(error):
-        return f"--deterministic: {str(error).split()[0]} has no such way here: leave the flag out"
+        name = str(error).split()[0]
+        return f"--deterministic: {name} has no deterministic implementation here: leave it out"
     return None
 
 

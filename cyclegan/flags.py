@@ -47,18 +47,18 @@ class RunCommand:
     """The arguments of `train` and `settings`."""
 
     preset: tyro.conf.Positional[Path | None] = None
-    """settings that differ from the defaults: a name (cyclegan settings --list has them), such as
-    quick, before all flags, or a TOML file"""
+    """preset that overrides the defaults: a name such as quick (listed by cyclegan settings
+    --list), before all flags, or a TOML file"""
     continue_train: tyro.conf.FlagCreatePairsOff[bool] = False
-    """go on with the run of this --name where its latest checkpoint stands"""
+    """resume the run of this --name from its latest checkpoint"""
     init_weights: Path | None = None
-    """start from these weights: a folder of the classic's files, one of them (latest_net_G.pth) or
-    a checkpoint; what is missing starts fresh"""
+    """initial weights: a folder of the classic's files, one of them (latest_net_G.pth) or a
+    checkpoint; missing networks start from scratch"""
     trust_code: tyro.conf.FlagCreatePairsOff[bool] = False
-    """open --init_weights that are a program, too (TorchScript, torch.export): they can do anything
-    here, so only what you trust"""
+    """allow --init_weights that contain code (TorchScript, torch.export): it can do anything here;
+    only for files you trust"""
     dashboard: tyro.conf.FlagCreatePairsOff[bool] = False
-    """start a dashboard for this run, if none answers"""
+    """start a dashboard for this run if none responds"""
     settings: Settings = field(default_factory=Settings)
 
 
@@ -87,10 +87,10 @@ def defaults_of(args: Sequence[str]) -> Settings:
 def _no_preset(word: str) -> str:
     """Return what is wrong with a word that stands where only a preset can."""
     if word in presets():
-        return f"{word}: the name of a preset comes before all flags"
+        return f"{word}: the name of a preset must come before all flags"
     return (
-        f"{word}: not a preset{suggest(word, presets())}; there are {', '.join(presets())}, or a "
-        "file that ends in .toml; a folder of images is given by --dataroot"
+        f"{word}: not a preset{suggest(word, presets())}; choose from {', '.join(presets())}, or a "
+        "file that ends in .toml; give a folder of images with --dataroot"
     )
 
 
@@ -172,7 +172,7 @@ def refuse_classic(
     if not {"-h", "--help"} & {*args}:
         below += _mistakes(found.args, check or _CHECKS[command])
     line = shlex.join([*prog.split(), *found.args])
-    raise UsageError("; ".join(told), [*below, "type instead:", line])
+    raise UsageError("; ".join(told), [*below, "use instead:", line])
 
 
 def _mistakes(args: Sequence[str], check: Callable[[Sequence[str]], object]) -> list[str]:
@@ -180,7 +180,7 @@ def _mistakes(args: Sequence[str], check: Callable[[Sequence[str]], object]) -> 
     try:
         check(args)
     except UsageError as error:
-        return [f"and in what is to be typed, correct this: {error}"]
+        return [f"and fix this in the command below: {error}"]
     return []
 
 
@@ -215,7 +215,7 @@ def _refuse_csv(args: Sequence[str], prog: str) -> None:
         command = shlex.join(["cyclegan", "report", glance.name or "NAME", *where, "--csv"])
         raise UsageError(
             f"{prog} does not take {typed[0]}: {command} writes the table of a run's losses, "
-            "while it trains and afterwards"
+            "during and after training"
         )
 
 

@@ -19,17 +19,17 @@ class Logged:
     group: str = ""
     """name of the value whose chart it shares; by default it has one of its own"""
     scale: float = 1.0
-    """what it is drawn times"""
+    """drawing scale factor"""
     smooth: bool = True
-    """whether it is drawn smoothed too, as it jumps"""
+    """whether to also draw it smoothed"""
     by_way: bool = False
     """whether each direction has a chart of its own"""
     order: int = 9
-    """of its chart on a page; among equals the first that came"""
+    """of its chart on a page; ties in order of arrival"""
     drawn: bool = True
-    """whether it is a curve: how sure others are, says nothing as one"""
+    """whether to draw a curve; not for error estimates of others"""
     brief: bool = True
-    """whether it is worth its room on a console's line"""
+    """whether to show it on the console line"""
 
     def of(self, side: str) -> str:
         """Return the name for a direction, such as 'a_to_b', or for a domain, 'a' or 'b'."""
@@ -56,11 +56,11 @@ class Curve:
 
     logged: Logged
     leader: Logged
-    """the value whose chart it is in; often itself"""
+    """value whose chart it shares; often itself"""
     label: str
-    """as a legend has it"""
+    """as in a legend"""
     short: str
-    """the same in ASCII, as a terminal may know no more"""
+    """the same in ASCII, for limited terminals"""
     chart: str
     """the key of its chart"""
     title: str

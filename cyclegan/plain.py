@@ -55,9 +55,9 @@ def check(value: Any, depth: int = 0, *, names: bool = False) -> None:
     if depth > DEEPEST:
         raise DamagedTextError(f"nested more than {DEEPEST} deep")
     if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
-        raise DamagedTextError("a whole number that is too large")
+        raise DamagedTextError("an integer that is too large")
     if isinstance(value, str) and not _is_text(value, names):
-        raise DamagedTextError("letters that are none")
+        raise DamagedTextError("invalid characters")
     for inner in (*value, *value.values()) if isinstance(value, dict) else ():
         check(inner, depth + 1, names=names)
     for inner in value if isinstance(value, list | tuple) else ():
@@ -116,9 +116,12 @@ def read_text(path: Path) -> str:
     if len(content) > _LARGEST:
         raise UserError(f"{path}: more than {_LARGEST >> 20} MiB, too much for a text file")
     try:
-        return content.decode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
+        text = content.decode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: damaged text: not {encoding} ({error.reason})") from None
+    if "\0" in text:  # which no name can hold either
+        raise UserError(f"{path}: damaged text: it holds zero bytes")
+    return text
 
 
 def without_bytes(text: str) -> str:

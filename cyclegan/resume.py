@@ -4,7 +4,7 @@ import contextlib
 import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ from cyclegan.atomic import atomic_write
 from cyclegan.checkpoint import Checkpoint, DamagedError
 from cyclegan.classic import NETWORKS
 from cyclegan.device import ran_out_of_memory
+from cyclegan.distributed import Group
 from cyclegan.errors import UserError, in_one_line
 from cyclegan.loggers.jsonl import read_records
 from cyclegan.run import LATEST, RunFolder, only_trainer
 from cyclegan.runtimes.safetensors import read_tensors
 from cyclegan.settings import Settings
+from cyclegan.training.loop import DivergedError
 from cyclegan.training.state import TrainingState
 from cyclegan.training.step import Phase, Recipe
 
@@ -39,11 +41,11 @@ class Sound:
     reason: str = ""
     """why it is not the latest; empty where it is"""
     lost: int = 0
-    """images of training that came after it, as far as is known"""
+    """images trained since, as far as known"""
 
     def __str__(self) -> str:
         lost = f"{self.lost:,} images of training are lost" if self.lost else "nothing is lost"
-        return f"{self.reason}; going on from {self.path.name} ({self.checkpoint.position}): {lost}"
+        return f"{self.reason}; resuming from {self.path.name} ({self.checkpoint.position}): {lost}"
 
 
 def recover(run: Path) -> Checkpoint:
@@ -79,8 +81,7 @@ def newest_sound(run: Path) -> Sound:
             lost = max(_reached(run) - sound.position.images, 0)
             return Sound(path, sound, reason, lost)
     raise UserError(
-        f"{reason}, and {run} holds no other checkpoint that is sound: start a new run with "
-        "another --name"
+        f"{reason}, and {run} holds no other valid checkpoint: start a new run with another --name"
     )
 
 
@@ -89,7 +90,7 @@ def _trainable(path: Path) -> Checkpoint:
     saved = checkpoint.load(path)
     missing = [name for name in ("optimizers", "pools", "random") if name not in saved.state]
     if missing:
-        raise DamagedError(f"{path}: no whole checkpoint (no {', '.join(missing)})")
+        raise DamagedError(f"{path}: incomplete checkpoint (no {', '.join(missing)})")
     return saved
 
 
@@ -156,9 +157,24 @@ def take_up(state: TrainingState, resume: Checkpoint, device: torch.device, path
         named = isinstance(error, KeyError)
         reason = f"it holds no {error.args[0]}" if named else f"{error}".strip().splitlines()[-1]
         raise UserError(
-            f"{path}: not what these settings train ({in_one_line(reason)}): start a new run with "
+            f"{path}: doesn't match these settings ({in_one_line(reason)}): start a new run with "
             "another --name"
         ) from error
+
+
+def rolled_back(settings: Settings, error: DivergedError, group: Group) -> Checkpoint:
+    """Return the checkpoint to go back to. Raises UserError where there is none."""
+    sound: Checkpoint | None = group.from_lead(lambda: error.sound)
+    most = settings.training.max_rollbacks
+    if settings.training.on_divergence == "stop" or sound is None:
+        raise error
+    if sound.rollbacks >= most:
+        raise UserError(f"{error} (--max_rollbacks {most} are used up)")
+    if group.leads:
+        lowered = settings.training.rollback_lr ** (sound.rollbacks + 1)
+        what = str(error).partition(";")[0]
+        log.warning("%s: back to %s, the learning rate times %g", what, sound.position, lowered)
+    return replace(sound, rollbacks=sound.rollbacks + 1)
 
 
 @dataclass(frozen=True)
@@ -212,8 +228,8 @@ def _named(content: Any, path: Path) -> dict[str, Mapping[str, Tensor]]:
         ours = ours or (NETWORKS["G_A"] if alone else None)
         if ours is None or ours in named:
             raise UserError(
-                f"{path}: holds {', '.join(n or 'a network' for n in found)}, and which of "
-                f"{', '.join(NETWORKS.values())} that is, is not clear: call the file "
+                f"{path}: holds {', '.join(n or 'a network' for n in found)}, and it is not clear "
+                f"which of {', '.join(NETWORKS.values())} that is: call the file "
                 "latest_net_G_A.pth, or the networks netG_A, netG_B, netD_A and netD_B"
             )
         named[ours] = weights
@@ -234,7 +250,7 @@ def take_in(recipe: Recipe, given: Mapping[str, Initial]) -> None:
     fresh = [name for name in networks if name not in given]
     if fresh:
         log.warning(
-            "%s: holds %s; %s start fresh%s",
+            "%s: holds %s; %s start from scratch%s",
             source,
             ", ".join(taken),
             ", ".join(fresh),

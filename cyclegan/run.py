@@ -10,10 +10,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from cyclegan.atomic import UNFINISHED, remove_unfinished
+from cyclegan.atomic import UNFINISHED, lock, remove_unfinished
 from cyclegan.errors import UsageError, UserError
 from cyclegan.kinds import STRICT
-from cyclegan.locks import lock
 
 FolderDirection = Literal["AtoB", "BtoA"]
 
@@ -27,13 +26,13 @@ class RunSettings:
     checkpoints_dir: Path = Path("checkpoints")
     """folder that holds the runs"""
     direction: FolderDirection = "AtoB"
-    """AtoB, or BtoA to let the folders change places"""
+    """AtoB, or BtoA to swap the folders"""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """the same seed gives the same run"""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
     stop_exit_code: Annotated[int, Field(ge=0, le=255)] = 143
-    """exit code of a training that SIGTERM stopped, once all of it is saved"""
+    """exit code of training stopped by SIGTERM, once everything is saved"""
 
     @property
     def folder(self) -> Path:
@@ -49,8 +48,8 @@ def check_name(name: str) -> None:
     """Raise UsageError if a run's name can't be that of a folder."""
     if name in ("", ".", "..") or any(sign in name for sign in "/\\\0"):
         raise UsageError(
-            f"--name {name!r}: a plain name without a path; "
-            "where runs are kept is --checkpoints_dir"
+            f"--name {name!r}: must be a plain name without a path; --checkpoints_dir sets where "
+            "runs are kept"
         )
 
 
@@ -111,6 +110,11 @@ class RunFolder:
     def run_info(self) -> Path:
         """File that tells how far the run goes, and how far it is saved."""
         return self.path / "journey.json"
+
+    @property
+    def restarted(self) -> Path:
+        """File that tells where torchrun has started the run again."""
+        return self.path / ".restarted"
 
     @property
     def losses(self) -> Path:
@@ -191,7 +195,15 @@ class RunFolder:
     def is_fresh(self) -> bool:
         """Return whether a new run may begin here; what ended before its first save is replaced."""
         beginnings = {
-            *(self.lock, self.settings, self.run_info, self.losses, self.table, self.report),
+            *(
+                self.lock,
+                self.restarted,
+                self.settings,
+                self.run_info,
+                self.losses,
+                self.table,
+                self.report,
+            ),
             *(self.pictures, self.tensorboard, self.wandb, self.wandb_id),
         }
         there = self.path.iterdir() if self.path.exists() else ()
@@ -214,7 +226,7 @@ _PATIENCE = 0.5
 def only_trainer(folder: Path) -> Iterator[None]:
     """Hold the lock of the run in `folder`. Raises UserError if another process trains it.
 
-    The system releases the lock when the process ends, however it ends; loading processes that
+    The system releases the lock when the process ends, however it ends; data loader workers that
     outlive a killed trainer do not hold it.
     """
     import filelock
@@ -224,7 +236,7 @@ def only_trainer(folder: Path) -> Iterator[None]:
         held.acquire()
     except filelock.Timeout:
         raise UserError(
-            f"{folder}: another process is training this run: wait until it has ended"
+            f"{folder}: another process is training this run: wait until it has finished"
         ) from None
     try:
         yield

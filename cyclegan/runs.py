@@ -19,7 +19,7 @@ class BestFigure:
 
     value: float
     images: int
-    """images that the run had seen then"""
+    """images seen by then"""
     measure: str = "progress"
 
     def __str__(self) -> str:
@@ -37,14 +37,14 @@ class RunSummary:
     name: str
     state: State
     images: int
-    """images of each domain that it has seen"""
+    """images of each domain seen so far"""
     planned: int | None
-    """images that it will have seen at its end; None where its journey.json can't be read"""
+    """total images planned; None if its journey.json can't be read"""
     best: BestFigure | None
     display_env: str
     """its environment on a dashboard"""
     updated: float
-    """time of its last sign of life, in seconds since 1970"""
+    """time of its last update, in seconds since 1970"""
 
     @property
     def progress(self) -> float | None:

@@ -58,7 +58,7 @@ class Settings:
             able = (name for name, kind in RECIPES.items() if kind.settings.both_ways)
             raise UsageError(
                 f"--direction BtoA goes with --model {' or '.join(able)}: {self.recipe.model} "
-                "has no way back"
+                "converts one way only"
             )
         self.recipe.check(self.networks, self.data.crop_size)
         if self.data.crop_size < self.recipe.smallest_side:
@@ -174,14 +174,14 @@ def _toml(path: Path) -> dict[str, Any]:
         beside = sorted(str(other) for other in path.parent.glob("*.toml"))
         meant = suggest(str(path), beside) or suggest(path.stem, presets())
         known = ", ".join(beside or presets())
-        raise UsageError(f"{path}: no such preset{meant}; there are {known}") from None
+        raise UsageError(f"{path}: no such preset{meant}; choose from {known}") from None
     except OSError as error:
         raise UsageError(f"{path}: can't be read ({error.strerror})") from None
     except UserError as error:
         raise UsageError(str(error)) from None
     except DamagedTextError as error:
         raise UsageError(
-            f"{path}: not TOML ({error}): correct it; cyclegan settings shows what can stand in it"
+            f"{path}: invalid TOML ({error}): fix it; cyclegan settings shows what it can contain"
         ) from None
 
 
@@ -193,7 +193,8 @@ def of_kind(part: str, name: str, current: Any, source: str) -> Any:
     key, kinds = KINDS[part]
     if name not in kinds:
         raise UsageError(
-            f"{source}: {key} {name!r}: unknown{suggest(name, kinds)}; there are {', '.join(kinds)}"
+            f"{source}: {key} {name!r}: unknown{suggest(name, kinds)}; choose from "
+            f"{', '.join(kinds)}"
         )
     return kinds[name].over(current, key)
 
@@ -249,7 +250,9 @@ def goes_with(models: Sequence[str], model: str) -> str:
 def _read(table: Mapping[str, Any], source: str, model: str | None, *, recorded: bool) -> Settings:
     for name, given in table.items():
         if not isinstance(given, Mapping):
-            raise UsageError(f"{source}: [{name}] is a table of keys and values, not {given!r}")
+            raise UsageError(
+                f"{source}: [{name}] must be a table of keys and values, not {given!r}"
+            )
     named = table.get("run", {}).get("model", model)
     start = Settings().recipe if named is None else _recipe(named, source)
     for part, (key, _) in KINDS.items():
@@ -269,8 +272,8 @@ def _recipe(model: Any, source: str) -> RecipeSettings:
     """Return the default settings of a recipe. Raises UsageError, naming those there are."""
     if model not in RECIPES:
         raise UsageError(
-            f"{source}: model {model!r}: unknown{suggest(str(model), RECIPES)}; "
-            f"there are {', '.join(RECIPES)}"
+            f"{source}: model {model!r}: unknown{suggest(str(model), RECIPES)}; choose from "
+            f"{', '.join(RECIPES)}"
         )
     recipe: RecipeSettings = RECIPES[model].settings()
     return recipe
@@ -285,7 +288,7 @@ def _own(
     if not known and name not in {part for keys in _keys_of_models().values() for part, _ in keys}:
         parts = settings.table()
         raise UsageError(
-            f"{source}: no part [{name}]{suggest(name, parts)}; there are {', '.join(parts)}"
+            f"{source}: no section [{name}]{suggest(name, parts)}; choose from {', '.join(parts)}"
         )
     for key, value in given.items():
         others = _models_with(name, key)
@@ -300,7 +303,7 @@ def _own(
                 raise UsageError(f"{where} {key} {goes_with(others, model)}")
         else:
             raise UsageError(
-                f"{where} {key}: no such key{suggest(key, known)}; there are {', '.join(known)}"
+                f"{where} {key}: no such key{suggest(key, known)}; choose from {', '.join(known)}"
             )
 
 

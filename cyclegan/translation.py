@@ -14,15 +14,15 @@ class Translation:
     """The images that one direction makes of a batch; all tensors (N, C, H, W) in [-1, 1]."""
 
     source: Tensor
-    """real images of the domain that is translated"""
+    """real images of the source domain"""
     target: Tensor
-    """real images of the domain that is translated to"""
+    """real images of the target domain"""
     fake: Tensor
     """the source, translated"""
     cycled: Tensor | None
-    """the fake, translated back; None where nothing asked for it"""
+    """the fake, translated back; None if not requested"""
     identity: Tensor | None
-    """the target, put through the same generator; None where nothing asked for it"""
+    """the target through the same generator; None if not requested"""
 
     def detach(self) -> "Translation":
         """Return the same images without their graph."""

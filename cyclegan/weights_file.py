@@ -133,7 +133,7 @@ def check_trust(path: Path, *, trust_code: bool) -> None:
     program = PROGRAMS.get(ending_of(path))
     if program is not None and not trust_code:
         raise UserError(
-            f"{path}: {program}, a program that can do anything here once it is opened: give "
+            f"{path}: {program}, a program that can do anything on this machine once opened: give "
             f"--trust_code (in Python trust_code=True) if you trust who made it; {SAFE}"
         )
 
@@ -156,8 +156,8 @@ def other_than_weights(path: Path) -> str | None:
 
 
 _START = 512  # bytes
-_PAGE = "a page of the web and no weights: what it was fetched from answered with an error"
-_PICTURE = "a picture and no weights"
+_PAGE = "a web page, not weights: the download got an error page"
+_PICTURE = "an image, not weights"
 _PACKED = "a packed archive: unpack it, and give the weights in it"
 #: How files begin that are often called .pth, without white space and in small letters.
 _OTHERS = {
@@ -172,21 +172,21 @@ _OTHERS = {
     b"not found": _PAGE,
     b"entry not found": _PAGE,
     b"access denied": _PAGE,
-    b"version https://git-lfs": "a pointer of Git LFS and no weights: git lfs pull fetches them",
-    b"/annex/objects": "a pointer of git-annex and no weights: git annex get fetches them",
-    b"{": "JSON and no weights: settings, or the answer of a server",
-    b"[": "JSON and no weights: settings, or the answer of a server",
+    b"version https://git-lfs": "a Git LFS pointer, not weights: git lfs pull fetches them",
+    b"/annex/objects": "a git-annex pointer, not weights: git annex get fetches them",
+    b"{": "JSON, not weights: settings, or a server's response",
+    b"[": "JSON, not weights: settings, or a server's response",
     b"\x89png": _PICTURE,
     b"\xff\xd8\xff": _PICTURE,
     b"gif8": _PICTURE,
-    b"%pdf": "a PDF and no weights",
+    b"%pdf": "a PDF, not weights",
     b"\x1f\x8b": _PACKED,
     b"bzh": _PACKED,
     b"\xfd7zxz": _PACKED,
     b"7z\xbc\xaf": _PACKED,
     b"rar!": _PACKED,
     b"\x28\xb5\x2f\xfd": _PACKED,
-    b"\x89hdf": "an HDF5 file (Keras): only weights of PyTorch can be loaded",
+    b"\x89hdf": "an HDF5 file (Keras): only PyTorch weights can be loaded",
 }
 
 

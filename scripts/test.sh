@@ -3,4 +3,5 @@
 set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 environment test
-.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadfile "$@"
+workers=$(($(getconf _NPROCESSORS_ONLN) + 1)) # one more: many tests wait for processes
+.venv/bin/python -m pytest -n "$((workers < 4 ? workers : 4))" --dist loadfile "$@"

@@ -46,7 +46,9 @@ def build_recipe(
 
     torch.manual_seed(0)
     settings = replace(settings, run=replace(settings.run, seed=0))
-    return make_recipe(settings, execution or Execution(), device or torch.device("cpu"), targets)
+    images = 100.0  # of a run
+    device = device or torch.device("cpu")
+    return make_recipe(settings, execution or Execution(), device, targets, images)
 
 
 def with_parts(settings: Settings, **parts: object) -> Settings:

@@ -19,7 +19,7 @@ from cyclegan.data.unpaired import DATASETS
 from cyclegan.features import FeatureName, LayeredName
 from cyclegan.features.table import BLANK, FEATURES, LAYERED
 from cyclegan.layers import InitType, Norm
-from cyclegan.layers.initialization import INITS
+from cyclegan.layers.convolution import INITS
 from cyclegan.layers.normalization import NORMS
 from cyclegan.losses import GanMode, StyleKind
 from cyclegan.losses.adversarial import ADVERSARIAL
@@ -28,7 +28,7 @@ from cyclegan.recipes.fusion import FusionName
 from cyclegan.recipes.fusion.fusions import FUSIONS
 from cyclegan.run import RunFolder
 from cyclegan.training import LrPolicy
-from cyclegan.training.schedule import POLICIES
+from cyclegan.training.state import POLICIES
 from cyclegan.video import WRITABLE_VIDEO
 from cyclegan.video.encoders import ENCODERS
 
@@ -145,7 +145,8 @@ def test_parts_of_a_conversion_take_slices_of_its_settings() -> None:
 
 def test_only_the_cli_and_python_users_reach_the_composition_root() -> None:
     importers = {module_name(path) for path in FILES if "cyclegan.assemble" in imports(path)}
-    assert importers == {"cyclegan.commands.train", "cyclegan.benchmark.train"}
+    benchmarks = {"cyclegan.benchmark.train", "cyclegan.benchmark.scale"}
+    assert importers == {"cyclegan.commands.train"} | benchmarks
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)

@@ -58,7 +58,7 @@ def test_code_in_a_file_is_not_run(tmp_path: Path, zipped: bool) -> None:
         torch.save({"weight": Malicious(trap)}, path)
     else:
         path.write_bytes(pickle.dumps(Malicious(trap)))
-    with pytest.raises(UserError, match=r"evil\.pth: not a file of plain weights"):
+    with pytest.raises(UserError, match=r"evil\.pth: not a plain weights file"):
         checkpoint.load_plain(path)
     assert not trap.exists()
 
@@ -89,7 +89,7 @@ def test_flipped_bytes_are_one_line(tmp_path: Path) -> None:
 
 def test_not_a_checkpoint(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(UserError, match=r"other\.pt: no checkpoint of this program"):
+    with pytest.raises(UserError, match=r"other\.pt: not a cyclegan checkpoint"):
         checkpoint.load(tmp_path / "other.pt")
     (tmp_path / "text.pt").write_text("hello")
     with pytest.raises(UserError, match=r"text\.pt"):

@@ -85,7 +85,7 @@ def test_other_networks_are_named(keys: dict, words: str) -> None:
 
 def test_no_state_dict(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "x.pth")
-    with pytest.raises(UserError, match="no state dict"):
+    with pytest.raises(UserError, match="not a state dict"):
         classic.read_weights(tmp_path / "x.pth")
 
 

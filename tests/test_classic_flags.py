@@ -143,7 +143,7 @@ TUTORIALS = {
     ),
     "train.py --dataroot ./datasets/data --name mydata --model colorization "
     "--dataset_mode colorization --gpu_ids 1,2 --lambda_L1 100 --norm batch --pool_size 0": (
-        "train --dataroot ./datasets/data --name mydata --device cuda:1 --norm batch --pool_size 0"
+        "train --dataroot ./datasets/data --name mydata --norm batch --pool_size 0"
     ),
     "train.py --dataroot ./datasets/edges --name edge2birds --model pix2pix --direction BtoA "
     "--preprocess resize --load_size 64 --crop_size 64 --no_flip --netG unet_64 --netD n_layers "
@@ -201,7 +201,7 @@ def test_a_tutorial_s_command_is_answered_in_one_round(typed: str) -> None:
     args = shlex.split(typed)
     said = answer(args)
     wanted = TUTORIALS[typed]
-    assert said.below[-2:] == ("type instead:", shlex.join(["cyclegan", *shlex.split(wanted)]))
+    assert said.below[-2:] == ("use instead:", shlex.join(["cyclegan", *shlex.split(wanted)]))
     told = [line for line in said.below[:-2] if line.startswith("  --")]
     assert len(said.below) == len(told) + 2, "a further mistake"
     understood(shlex.split(wanted))
@@ -218,12 +218,15 @@ def test_a_tutorial_s_command_is_answered_in_one_round(typed: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ("train --model pix2pix", ["pairs", "not part of this package", "trainA and trainB"]),
+        (
+            "train --model pix2pix",
+            ["paired images", "not part of this package", "trainA and trainB"],
+        ),
         ("train --netG unet_256", ["U-Nets", "not part of this package", "resnet_9blocks"]),
         ("train --which_model_netG unet_128", ["U-Nets", "resnet_9blocks"]),
         ("train --dataset_mode aligned", ["unaligned is the only mode"]),
         ("train --model test", ["convert"]),
-        ("test --model pix2pix --name x", ["pairs", "not part of this package"]),
+        ("test --model pix2pix --name x", ["paired images", "not part of this package"]),
         ("test --netG unet_256 --name x", ["U-Nets", "not part of this package"]),
     ],
 )
@@ -253,7 +256,7 @@ def test_the_help_of_a_script_is_a_command_s() -> None:
 @pytest.mark.parametrize(
     ("columns", "flags", "words"),
     [
-        (100, "--niter 5 --gpu_ids 0,1", "type instead:\ncyclegan train --n_epochs 5\n"),
+        (100, "--niter 5 --gpu_ids 0,1", "use instead:\ncyclegan train --n_epochs 5\n"),
         (100, "--ngff 3", "error: Unrecognized options: --ngff, 3; perhaps you meant --ngf (see"),
         (60, "--ngf 0", "error: --ngf 0: input should be greater than or equal to 1 (see"),
         (60, "--preprocess fold", "'--preprocess'. Expected one of ('resize_and_crop', 'crop',"),

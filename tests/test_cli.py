@@ -126,7 +126,10 @@ def test_replacements_are_flags_that_exist() -> None:
     known = {item.name for owner in [*owners, ConvertSettings] for item in fields(owner)}
     known |= {key for kind in RECIPES.values() for _, key in flags_of(kind.settings())}
     known |= {"no_visdom"}
-    gone = {"eval"}  # named as the classic's own, to say which pictures are meant
+    gone = {
+        "eval",
+        "nproc_per_node",
+    }  # the classic's own, to say which pictures are meant; torchrun's
     rules = [rule for table in RULES.values() for each in table.values() for rule in each]
     for rule in rules:
         text = f"{rule.why} {rule.to}".replace("--model test", "")  # the classic's own, too
@@ -151,7 +154,7 @@ def test_replacements_are_flags_that_exist() -> None:
         (["smal"], ["smal: not a preset", "perhaps you meant small"]),
         (["--csv"], ["does not take --csv: cyclegan report NAME --csv writes the table"]),
         (["--no-csv", "--name", "x"], ["does not take --no-csv: cyclegan report x --csv"]),
-        (["--name", "small", "quick"], ["quick: the name of a preset comes before all flags"]),
+        (["--name", "small", "quick"], ["quick: the name of a preset must come before all flags"]),
     ],
 )
 def test_mistyped_flags_are_one_line(args: list[str], words: list[str]) -> None:
@@ -206,7 +209,7 @@ def test_settings_prints_a_preset(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert cli.run(["settings", "--ngf", "12"]) == 0
     (tmp_path / "mine.toml").write_text(capsys.readouterr().out)
     assert load_preset(tmp_path / "mine.toml").recipe.generator.ngf == 12
-    with pytest.raises(UsageError, match="--list stands alone: leave --ngf out"):
+    with pytest.raises(UsageError, match="--list takes no other arguments: leave --ngf out"):
         cli.run(["settings", "--list", "--ngf", "12"])
 
 
@@ -287,7 +290,7 @@ def test_what_the_system_refuses_is_one_line(tmp_path: Path) -> None:
 
 def test_an_existing_name_is_not_trained_over(tiny_flags: list[str], tmp_path: Path) -> None:
     assert cli.run(["train", *tiny_flags]) == 0
-    with pytest.raises(UserError, match="there already; --continue_train"):
+    with pytest.raises(UserError, match="already exists; --continue_train"):
         cli.run(["train", *tiny_flags])
 
 
@@ -437,7 +440,7 @@ def test_mixed_sizes_with_batches(tiny_flags: list[str], dataroot: Path) -> None
 
 
 def test_an_unknown_device(tiny_flags: list[str]) -> None:
-    with pytest.raises(UsageError, match="--device gpu7: not on this machine"):
+    with pytest.raises(UsageError, match="--device gpu7: not available on this machine"):
         cli.run(["train", *tiny_flags, "--device", "gpu7"])
 
 

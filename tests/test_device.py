@@ -119,7 +119,7 @@ def test_random_numbers_that_are_missing_are_told(
         restore_random_numbers(random_numbers(cpu), FIRST)
     assert gpus[FIRST] == 10
     assert len(caplog.messages) == 1
-    assert caplog.messages[0].startswith("cuda:0: the checkpoint holds no random numbers of it")
+    assert caplog.messages[0].startswith("cuda:0: the checkpoint holds no RNG state for it")
 
 
 @pytest.mark.filterwarnings("error")
@@ -158,7 +158,8 @@ def test_the_choice_draws_nothing_on_its_device(monkeypatch: pytest.MonkeyPatch)
         (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "out of memory: x"),
         (
             RuntimeError("fold_backward_cuda does not have a deterministic implementation, but"),
-            "--deterministic: fold_backward_cuda has no such way here: leave the flag out",
+            "--deterministic: fold_backward_cuda has no deterministic implementation here: leave "
+            "it out",
         ),
         (RuntimeError("shapes differ"), None),
     ],

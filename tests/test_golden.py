@@ -12,7 +12,7 @@ from cyclegan import classic
 from cyclegan.data.loader import Batch
 from cyclegan.execution.execution import Execution
 from cyclegan.training import TrainingSettings
-from cyclegan.training.schedule import learning_rate
+from cyclegan.training.state import learning_rate
 from cyclegan.training.step import run_step
 
 
@@ -68,7 +68,9 @@ def test_first_steps_agree_in_float32(run: str, how: str) -> None:
     steps = 3 if how == "plain" else 2  # see STEADY; the pool is still filling
     for number, known in enumerate(trace["losses"][:steps]):
         a, b = (torch.from_numpy(inputs[key][number : number + 1]).float() for key in "AB")
-        losses = run_step(phases, state, [Batch(a, b)], apart=execution.apart).losses
+        losses = run_step(
+            phases, state, [Batch(a, b)], backward_per_part=execution.backward_per_part
+        ).losses
         for key, value in known.items():
             assert losses[LOSSES[key]].item() == pytest.approx(value, rel=1e-4), (number, key)
 

@@ -53,7 +53,7 @@ def test_one_generator_starts_a_run(
     assert equal(networks(run)["generator_a_to_b"], torch.load(GENERATOR))
     told = (
         f"{alone}: holds generator_a_to_b; generator_b_to_a, discriminator_b, discriminator_a "
-        f"start fresh, and for {WARMUP} steps the discriminators learn alone"
+        f"start from scratch, and for {WARMUP} steps the discriminators learn alone"
     )
     assert told in caplog.text
     saved = checkpoint.load(run / "latest.pt").settings
@@ -114,7 +114,9 @@ def test_several_networks_of_one_file(settings: Settings, tmp_path: Path) -> Non
     assert equal(found["generator_a_to_b"], content["netG_A"])
     assert equal(found["discriminator_b"], content["netD_A"])
     torch.save({"one": content["netG_A"], "two": content["netG_A"]}, tmp_path / "y.pth")
-    with pytest.raises(UserError, match=r"y\.pth: holds one, two, and which of .* is not clear"):
+    with pytest.raises(
+        UserError, match=r"y\.pth: holds one, two, and it is not clear which of .* that is"
+    ):
         assemble.train(settings, init_weights=tmp_path / "y.pth")
 
 

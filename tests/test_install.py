@@ -120,7 +120,7 @@ def test_it_trains_converts_and_measures_without_visdom(
     assert done.stdout.endswith("[0, 0, 0]\n"), done.stderr
     (told,) = [line for line in done.stderr.splitlines() if "visdom" in line]
     assert told.startswith("the dashboard: needs visdom (")
-    assert told.endswith("training goes on without it (--no_visdom: don't ask)")
+    assert told.endswith("training continues without it (--no_visdom: don't try)")
     assert len(list((tmp_path / "out").glob("*.png"))) == 8
     assert "KID" in done.stdout
 

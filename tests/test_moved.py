@@ -141,9 +141,9 @@ def test_evaluation_and_comparison_find_the_pictures_too(
     with pytest.raises(UserError, match=r"fewer than \d+ pictures"):
         cli.run(evaluate)
     (tmp_path / "elsewhere" / "mydata").rename(tmp_path / "found")
-    with pytest.raises(UserError, match="/mydata: not there: give --dataroot"):
+    with pytest.raises(UserError, match="/mydata: not found: give --dataroot"):
         cli.run(evaluate)
-    with pytest.raises(UserError, match="/mydata: not there: give --dataroot"):
+    with pytest.raises(UserError, match="/mydata: not found: give --dataroot"):
         cli.run([*compare, "--overwrite"])
     more = ["--overwrite", "--no_figures", "--dataroot", str(tmp_path / "found")]
     assert cli.run([*compare, *more]) == 0
@@ -172,7 +172,7 @@ def test_a_loggers_missing_package_stops_no_resume(
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     assert go_on(work, "root", f"--{flag}") == 0
     (line,) = [record.getMessage() for record in caplog.records if package in record.getMessage()]
-    assert "goes on without it" in line
+    assert "continues without it" in line
     saved = checkpoint.load(work / "checkpoints" / "root" / "latest.pt")
     assert saved.settings["loggers"][flag] is True, "once it is there, it is used again"
     assert saved.position.epoch == 3

@@ -1,35 +1,23 @@
-"""Whole files that are no whole checkpoints: each is taken, or refused in one line."""
+"""Whole files that are incomplete checkpoints: each is taken, or refused in one line."""
 
 from pathlib import Path
 
 import pytest
 import torch
 from damaging import mutated
+from fuzz.targets import continued
 from training.test_state import after_a_step
 
-from cyclegan import assemble, checkpoint
+from cyclegan import checkpoint
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.conversion import weights
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
-from cyclegan.resume import check_size, take_up
 from cyclegan.run import Position
-from cyclegan.settings import Settings, from_table
-from cyclegan.training.best import Best
+from cyclegan.settings import Settings
 
 
-def resume(path: Path, settings: Settings) -> None:
-    """As far as `train --continue_train` goes before its first step."""
-    saved = checkpoint.load(path)
-    settings = from_table(saved.settings, str(path))
-    check_size(settings, saved)
-    execution = assemble.execution_from_table(saved.execution)
-    recipe = assemble.make_recipe(settings, execution, torch.device("cpu"))
-    take_up(recipe.state, saved, torch.device("cpu"), path)
-    Best.of_row(saved.best, 0.1)
-
-
-def convert(path: Path, settings: Settings) -> None:
+def convert(path: Path) -> None:
     generator = weights.load(path, None)
     generator.network(torch.zeros(1, generator.architecture.input_nc, 24, 24))
 
@@ -53,9 +41,7 @@ def content(tiny_settings: Settings, tmp_path: Path) -> dict:
     return found
 
 
-def test_whatever_is_changed_is_taken_or_told(
-    content: dict, tiny_settings: Settings, tmp_path: Path
-) -> None:
+def test_whatever_is_changed_is_taken_or_told(content: dict, tmp_path: Path) -> None:
     path, refused = tmp_path / "mutated.pt", 0
     for seed in range(40):
         changed, what = mutated(content, seed)
@@ -63,9 +49,9 @@ def test_whatever_is_changed_is_taken_or_told(
             torch.save(changed, path)
         except UnicodeEncodeError:  # no file can hold it
             continue
-        for use in (resume, convert):
+        for use in (continued, convert):
             try:
-                use(path, tiny_settings)
+                use(path)
             except UserError as error:
                 assert "\n" not in str(error), what
                 refused += 1
@@ -90,7 +76,10 @@ def test_the_part_is_named(
     content[part][key] = value
     torch.save(content, tmp_path / "x.pt")
     for mapped in (False, True):
-        with pytest.raises(checkpoint.DamagedError, match=rf"x\.pt: no whole checkpoint \({words}"):
+        with pytest.raises(
+            checkpoint.DamagedError,
+            match=rf"x\.pt: incomplete checkpoint \({words}",
+        ):
             checkpoint.load(tmp_path / "x.pt", mapped=mapped)
 
 
@@ -99,14 +88,14 @@ def test_the_part_is_named(
     [("generator", "ngf", 4000), ("generator", "n_blocks", 10**9), ("discriminator", "ndf", 4000)],
 )
 def test_what_is_claimed_is_not_built(
-    content: dict, tiny_settings: Settings, tmp_path: Path, part: str, key: str, value: int
+    content: dict, tmp_path: Path, part: str, key: str, value: int
 ) -> None:
     """Networks of terabytes: only a check before they are built ends in a line."""
     content["settings"][part][key] = value
     path = tmp_path / "x.pt"
     torch.save(content, path)
     with pytest.raises(UserError, match=r"x\.pt|bytes of weights"):
-        resume(path, tiny_settings)
+        continued(path)
     if part == "generator":
         with pytest.raises(UserError, match=r"x\.pt"):
-            convert(path, tiny_settings)
+            convert(path)

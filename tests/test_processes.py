@@ -50,14 +50,14 @@ def train(*args: str) -> str:
 def test_a_signal_saves_and_the_resumed_run_is_the_same(
     tiny_flags: list[str], tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
-    """To the whole process group, as Ctrl-C does: the loading processes must not mind."""
+    """To the whole process group, as Ctrl-C does: the data loader workers must not mind."""
     flags = [*tiny_flags, "--num_threads", "1", "--lr_policy", "constant", "--save_epoch_freq", "0"]
     with start(*flags, "--n_epochs", "3000") as process:
         wait_for(process, " 8/")
         os.killpg(process.pid, number)
         out, err = process.communicate(timeout=60)
     assert process.returncode == code, err
-    assert "saved; go on with: cyclegan train --name tiny" in out
+    assert "saved; resume with: cyclegan train --name tiny" in out
     assert "Traceback" not in err
     saved = checkpoint.load(tmp_path / "checkpoints" / "tiny" / "latest.pt")
     assert saved.position.images >= 8
@@ -113,7 +113,7 @@ def test_a_run_has_one_trainer_at_a_time(tiny_flags: list[str], tmp_path: Path) 
             _, err = second.communicate(timeout=60)
             assert second.returncode == 1
         assert err.splitlines()[-1].endswith(
-            "another process is training this run: wait until it has ended"
+            "another process is training this run: wait until it has finished"
         )
         process.kill()
         process.communicate()
@@ -142,7 +142,7 @@ def test_a_signal_while_the_first_step_compiles(tiny_flags: list[str], tmp_path:
     flags = ["--compile", "on", "--batching", "auto", "--stop_exit_code", "75"]
     with start(*tiny_flags, *flags, env=env) as process:
         try:
-            wait_for(process, "computes in fp32")  # the compiler was tried, and works
+            wait_for(process, "running in fp32")  # the compiler was tried, and works
             os.mkfifo(waits)
             told = os.open(waits, os.O_RDONLY | os.O_NONBLOCK)
             assert select.select([told], [], [], 120)[0], "nothing is compiled"
@@ -152,9 +152,9 @@ def test_a_signal_while_the_first_step_compiles(tiny_flags: list[str], tmp_path:
         finally:
             os.killpg(process.pid, signal.SIGKILL)  # and the compiler with it
     assert process.returncode == 75, err
-    assert "stopping: waiting for the compiler, 5 s at most; once more quits at once\n" in err
+    assert "stopping: waiting for the compiler, up to 5 s; interrupt again to quit now\n" in err
     assert err.endswith("cyclegan: stopped by SIGTERM before training; nothing is lost\n")
-    assert "saved; go on with: cyclegan train --name tiny" in out
+    assert "saved; resume with: cyclegan train --name tiny" in out
     assert "Traceback" not in err
     saved = checkpoint.load(tmp_path / "checkpoints" / "tiny" / "latest.pt")
     assert saved.position.images == 0
@@ -180,7 +180,7 @@ def test_ctrl_c_a_second_later_quits_at_once() -> None:
         process.stdout.readline()
         begun = time.monotonic()
         process.send_signal(signal.SIGINT)
-        assert "once more quits" in process.stderr.readline()
+        assert "interrupt again" in process.stderr.readline()
         try:
             while process.poll() is None and time.monotonic() < begun + 30:
                 process.send_signal(signal.SIGINT)
@@ -190,21 +190,6 @@ def test_ctrl_c_a_second_later_quits_at_once() -> None:
             assert process.returncode == 130
         finally:
             process.kill()
-
-
-def test_torchrun_is_answered_once_in_one_sentence(tiny_flags: list[str], tmp_path: Path) -> None:
-    """Two of its processes, as it starts them; the first one's exit code is what it reports."""
-    answers = []
-    for rank in ("0", "1"):
-        torchrun = {"WORLD_SIZE": "2", "RANK": rank, "LOCAL_RANK": rank}
-        command = [sys.executable, "-m", "cyclegan", "train", *tiny_flags]
-        answers.append(
-            subprocess.run(command, env={**os.environ, **torchrun}, capture_output=True, text=True)
-        )
-    assert [answer.returncode for answer in answers] == [2, 0]
-    assert [len(answer.stderr.splitlines()) for answer in answers] == [1, 0]
-    assert "torchrun started 2 processes" in answers[0].stderr
-    assert not (tmp_path / "checkpoints").exists()
 
 
 def stop_while_reading(pipe: Path, args: list[str], *signals: signal.Signals) -> tuple[int, str]:
@@ -236,8 +221,8 @@ def stop_while_reading(pipe: Path, args: list[str], *signals: signal.Signals) ->
     return process.returncode, err
 
 
-GOES_ON = "what is finished stays; the same command goes on with the rest"
-BEGINS_AGAIN = "nothing was changed; the same command begins again"
+GOES_ON = "finished work is kept; run the same command to continue"
+BEGINS_AGAIN = "nothing was changed; run the same command to start over"
 
 
 @pytest.mark.parametrize(
@@ -245,7 +230,7 @@ BEGINS_AGAIN = "nothing was changed; the same command begins again"
     [
         ("convert", [signal.SIGINT], GOES_ON),
         # Repeated, as `timeout` sends it.
-        ("convert --overwrite", [signal.SIGTERM] * 9, "the same command begins again"),
+        ("convert --overwrite", [signal.SIGTERM] * 9, "run the same command to start over"),
         ("data check", [signal.SIGINT], BEGINS_AGAIN),
         ("evaluate", [signal.SIGTERM], BEGINS_AGAIN),
     ],
@@ -271,6 +256,20 @@ def test_a_stopped_command_says_how_to_go_on(
     assert err.splitlines()[-1] == f"cyclegan: stopped by {name}; {sentence}"
     assert code == 128 + signals[0]
     assert "Traceback" not in err
+
+
+ENDING = """
+import atexit, os, signal, sys
+from cyclegan.cli import main
+atexit.register(os.kill, os.getpid(), signal.SIGTERM)
+sys.argv = ["cyclegan", "--version"]
+main()
+"""
+
+
+def test_a_signal_while_python_ends_changes_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_every_command_has_such_a_sentence() -> None:

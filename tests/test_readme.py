@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import smooth_image
+from exporting import save_run
 
 from cyclegan import assemble, cli
+from cyclegan.benchmark import scale
 from cyclegan.comparison import CompareSettings
 from cyclegan.conversion import ConvertSettings
 from cyclegan.evaluation import EvaluateSettings
@@ -61,6 +64,10 @@ def test_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert name in cli.COMMANDS
     if name == "settings":
         assert cli.run([name, *rest[: rest.index(">") if ">" in rest else None]]) == 0
+    if name == "benchmark scale":
+        with monkeypatch.context() as patched:
+            patched.setattr(scale, "run", lambda settings, asked: 0)
+            assert cli.run([*name.split(), *rest]) == 0
     if name in ("train", "benchmark train", "benchmark load"):
         parse_run(rest, defaults_of(rest), prog="cyclegan", about="").settings.check()
     others = {
@@ -105,6 +112,25 @@ def test_the_new_loss_term_trains(
     told = {**names, "torch": torch, "pytest": pytest}
     exec(compile(own, "test_luminance.py", "exec"), told)
     told["test_black_made_white_is_two"]()
+
+
+def test_pictures_go_through_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the example as it stands, where Ray is installed."""
+    ray = pytest.importorskip("ray")
+    text = (ROOT / "docs" / "scale.md").read_text()
+    (example,) = (block for kind, block in blocks_of(text) if kind == "python")
+    monkeypatch.chdir(tmp_path)
+    save_run(tmp_path / "checkpoints" / "vangogh", {"ngf": 2, "n_blocks": 1}, {})
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        smooth_image(number).save(tmp_path / "photos" / f"{number}.png")
+    # The two workers have one each, and what reads and writes needs some, too.
+    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+    try:
+        exec(compile(example, "example.py", "exec"), {})
+    finally:
+        ray.shutdown()
+    assert len(list((tmp_path / "results").glob("*.png"))) == 3
 
 
 def test_linked_pictures_exist() -> None:

@@ -94,7 +94,7 @@ def test_the_newest_sound_one_takes_the_place_of_a_damaged_one(
     DAMAGE[damage](run / "latest.pt")
     (run / "losses.jsonl").write_text(json.dumps({"images": 15}) + "\n")
     assert recover(run).position.images == 9
-    assert "going on from best.pt (epoch 2, 9 images): 6 images of training are lost" in caplog.text
+    assert "resuming from best.pt (epoch 2, 9 images): 6 images of training are lost" in caplog.text
     assert "\n" not in caplog.messages[0]
     assert checkpoint.load(run / "latest.pt").position.images == 9
     assert (run / "latest.pt.damaged").exists() == (damage != "not there")
@@ -113,7 +113,7 @@ def test_the_damaged_one_itself_says_how_far_it_was(tmp_path: Path) -> None:
     flip_a_moment(run / "previous.pt")
     assert newest_sound(run).path.name == "epoch_1.pt"
     flip_a_moment(run / "epoch_1.pt")
-    with pytest.raises(UserError, match=r"latest\.pt: damaged.*no other checkpoint that is sound"):
+    with pytest.raises(UserError, match=r"latest\.pt: damaged.*no other valid checkpoint"):
         newest_sound(run)
 
 

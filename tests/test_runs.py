@@ -20,8 +20,8 @@ import psutil
 import pytest
 
 from cyclegan import assemble, checkpoint, cli
+from cyclegan.atomic import lock
 from cyclegan.errors import UserError
-from cyclegan.locks import lock
 from cyclegan.loggers.logger import Record, RunInfo
 from cyclegan.loggers.table import LOGGERS, LoggerKind
 from cyclegan.run import Position, is_trained, only_trainer

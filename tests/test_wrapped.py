@@ -247,16 +247,16 @@ def picture(format: str) -> bytes:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"<!DOCTYPE html><html><body>404 Not Found", "a page of the web"),
-        (b"\n  <html lang='en'>", "a page of the web"),
-        (b"404: Not Found", "a page of the web"),
-        (b"Entry not found", "a page of the web"),
-        (b'<?xml version="1.0"?>\n<Error><Code>NoSuchKey</Code>', "a page of the web"),
-        ("<html>".encode("utf-16"), "a page of the web"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"),
-        (json.dumps({"error": "not found"}).encode(), "JSON and no weights"),
-        (picture("PNG"), "a picture and no weights"),
-        (picture("JPEG"), "a picture and no weights"),
+        (b"<!DOCTYPE html><html><body>404 Not Found", "a web page"),
+        (b"\n  <html lang='en'>", "a web page"),
+        (b"404: Not Found", "a web page"),
+        (b"Entry not found", "a web page"),
+        (b'<?xml version="1.0"?>\n<Error><Code>NoSuchKey</Code>', "a web page"),
+        ("<html>".encode("utf-16"), "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer"),
+        (json.dumps({"error": "not found"}).encode(), "JSON, not weights"),
+        (picture("PNG"), "an image, not weights"),
+        (picture("JPEG"), "an image, not weights"),
         (archive("latest_net_G.pth"), "a zip archive of other files: unpack it"),
         (b"\x1f\x8b\x08\x00", "a packed archive"),
         (b"", "damaged"),
@@ -289,7 +289,7 @@ def test_a_table_of_any_length_is_no_page(tmp_path: Path) -> None:
 
 def test_training_is_told_what_a_file_is_too(tiny_flags: list[str], tmp_path: Path) -> None:
     (tmp_path / "x.pth").write_bytes(b"<!DOCTYPE html>")
-    with pytest.raises(UserError, match=r"x\.pth: a page of the web"):
+    with pytest.raises(UserError, match=r"x\.pth: a web page"):
         cli.run(["train", *tiny_flags, "--init_weights", str(tmp_path / "x.pth")])
 
 
@@ -326,5 +326,5 @@ def test_impossible_weights_are_one_line(
 
 def test_what_never_ends_is_no_file_of_weights(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.pth")
-    with pytest.raises(UserError, match=r"x\.pth: no file of weights"):
+    with pytest.raises(UserError, match=r"x\.pth: not a weights file"):
         Translator.load(tmp_path / "x.pth")

@@ -34,12 +34,22 @@ LOSSES = {
 EXECUTIONS = {
     "plain": Execution(),
     "fast": Execution(
-        channels_last=True, recompute="light", judged_together=True, apart=True, fused=True
+        channels_last=True,
+        recompute="light",
+        batch_discriminator=True,
+        backward_per_part=True,
+        fused=True,
     ),
     "batched": Execution(
-        channels_last=True, recompute="full", batched=True, judged_together=True, fused=True
+        channels_last=True,
+        recompute="full",
+        batch_generator=True,
+        batch_discriminator=True,
+        fused=True,
     ),
-    "compiled": Execution(channels_last=True, compiled=True, judged_together=True, apart=True),
+    "compiled": Execution(
+        channels_last=True, compiled=True, batch_discriminator=True, backward_per_part=True
+    ),
 }
 
 
@@ -112,7 +122,7 @@ def traced(
         for weights in network.to(dtype).parameters():
             noise = torch.randn(weights.shape, generator=chance, dtype=dtype)
             weights.data.mul_(1 + rounding * noise.to(device))
-    if execution.apart:
+    if execution.backward_per_part:
         state.reserve()  # in that type too
     for domain, name in (("B", "discriminator_b"), ("A", "discriminator_a")):
         choices = play(trace["pool_choices"][domain] if trace["pool_choices"] else [])
@@ -123,7 +133,9 @@ def traced(
     for number in range(steps or len(inputs["A"])):
         a, b = (torch.from_numpy(inputs[key][number : number + 1]).to(dtype) for key in "AB")
         batch = Batch(a, b).to(device)
-        made = run_step(phases, state, [batch], apart=execution.apart).losses
+        made = run_step(
+            phases, state, [batch], backward_per_part=execution.backward_per_part
+        ).losses
         losses.append({short: made[name].item() for short, name in LOSSES.items() if name in made})
     final = {short: state.networks[name].state_dict() for short, name in classic.NETWORKS.items()}
     return Traced(trace["losses"], losses, folder, final)

@@ -1,9 +1,9 @@
-"""Settings of the benchmarks: plain against chosen execution, and a device's throughput."""
+"""Settings of the benchmarks: plain against chosen execution, many devices, one's throughput."""
 
 from collections.abc import Collection
 from pathlib import Path
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
@@ -15,9 +15,31 @@ class BenchmarkSettings:
     """Number of pairs to measure, and format of the figures."""
 
     pairs: PositiveInt = 5
-    """how often both executions are measured in turn"""
+    """alternating measurements of both executions"""
     json: bool = False
-    """print figures for programs"""
+    """print the figures as JSON"""
+
+
+@dataclass(frozen=True, config=STRICT)
+class ScaleSettings:
+    """Devices that a plan is made for, what connects them, and what they cost."""
+
+    devices: tuple[PositiveInt, ...] = (1, 2, 4, 8, 64)
+    """numbers of devices to plan for"""
+    bandwidth: PositiveFloat = 10.0
+    """gigabytes a second that a device sends to the next, and receives at the same time"""
+    latency: NonNegativeFloat = 20.0
+    """microseconds until the first byte of a message is there"""
+    price: NonNegativeFloat = 0.0
+    """of an hour of a device, in any currency; 0: no costs are shown"""
+    pictures: PositiveInt = 10_000_000
+    """pictures to convert by shards"""
+    seconds_per_picture: NonNegativeFloat = 0.0
+    """of a conversion on one device (cyclegan benchmark convert); 0: none is planned"""
+    seconds: PositiveFloat = 20.0
+    """time budget of measuring a step, for each number of images"""
+    json: bool = False
+    """print the figures as JSON"""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -27,20 +49,20 @@ class DeviceBenchmarkSettings:
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
     seconds: PositiveFloat = 300.0
-    """begin no part for which less time is left"""
+    """time budget; skip parts that don't fit"""
     only: str = ""
-    """parts with commas between, of card, ceilings, steps and convert; by default all"""
+    """comma-separated parts of card, ceilings, steps and convert; by default all"""
     tiny: bool = False
-    """networks and pictures that take moments: to see whether it runs"""
+    """tiny networks and images, as a quick smoke test"""
     into: Path | None = None
-    """write the figures into this JSON file, beside what others wrote there"""
+    """add the figures to this JSON file, keeping its other contents"""
     json: bool = False
-    """print figures for programs"""
+    """print the figures as JSON"""
 
     def sections(self, known: Collection[str]) -> list[str]:
         """Return the parts to measure. Raises UsageError where one is not in `known`."""
         names = [name for name in self.only.split(",") if name] or list(known)
         for name in names:
             if name not in known:
-                raise UsageError(f"--only {name}: no such part; there are {', '.join(known)}")
+                raise UsageError(f"--only {name}: no such part; choose from {', '.join(known)}")
         return names

@@ -25,7 +25,8 @@ from cyclegan.benchmark.report import (
     resident_peak,
 )
 from cyclegan.conversion import ConvertSettings
-from cyclegan.conversion.files import Job, claims, plan
+from cyclegan.conversion.claims import claims
+from cyclegan.conversion.files import Job, plan
 from cyclegan.conversion.job import PictureConverter, load_generator, make_translator, with_input
 from cyclegan.conversion.reader import scaled
 from cyclegan.conversion.storage import LocalStorage
@@ -77,7 +78,7 @@ def run(settings: ConvertSettings, benchmark: BenchmarkSettings) -> int:
     }
     BenchmarkReport(
         f"{plain.execution.describe()}; read, convert, write one after the other",
-        f"{chosen.execution.describe()}; reading and writing beside",
+        f"{chosen.execution.describe()}; reading and writing in parallel",
         {f"{AT_ONCE} images": times},
         memory,
         (

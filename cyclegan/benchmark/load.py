@@ -26,8 +26,8 @@ AT_MOST = 64  # images a pass
 def run(settings: Settings, benchmark: BenchmarkSettings) -> int:
     """Run the benchmark, print its report and return the exit code.
 
-    Runs in one process with one thread, as each loading process does. Raises UserError where there
-    are no images.
+    Runs in one process with one thread, as each data loader worker does. Raises UserError where
+    there are no images.
     """
     torch.set_num_threads(1)
     cv2.setNumThreads(0)

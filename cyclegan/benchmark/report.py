@@ -138,9 +138,9 @@ class MeasuredArithmetic:
 
     multiply_adds: float
     rate: float
-    """multiply-adds a second of the chosen execution"""
+    """MACs per second of the chosen execution"""
     peak_rate: float
-    """multiply-adds a second of a large product of matrices in the same precision"""
+    """MACs per second of a large matrix product in the same precision"""
 
     def describe(self, call: str) -> str:
         """Return a line for people."""
@@ -180,15 +180,15 @@ class BenchmarkReport:
     """Report of a benchmark, for people and for programs."""
 
     plain: str
-    """what the plain way is"""
+    """name of the baseline"""
     chosen: str
     times: Mapping[str, Pairs]
     """by what was done"""
     memory: PeakMemory | None = None
     lines: Sequence[str] = ()
-    """further sentences for people"""
+    """additional lines of text"""
     figures: Mapping[str, Any] = field(default_factory=dict)
-    """the whole report for programs"""
+    """the whole report, for --json"""
 
     def show(self, *, json_only: bool) -> None:
         """Print the report, as JSON only or as a table and lines."""

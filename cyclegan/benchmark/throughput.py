@@ -72,7 +72,7 @@ class Section:
 
     measure: Callable[[Bench], Figures]
     seconds: float
-    """that it takes at least, on a GPU"""
+    """minimum duration on a GPU"""
 
 
 def run(settings: DeviceBenchmarkSettings) -> int:

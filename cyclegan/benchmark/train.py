@@ -23,10 +23,10 @@ from cyclegan.benchmark.report import (
 from cyclegan.data.folders import list_images
 from cyclegan.data.loader import Batch
 from cyclegan.device import choose_device, wait_for
+from cyclegan.errors import format_duration
 from cyclegan.execution.choice import choose
 from cyclegan.execution.execution import Execution
 from cyclegan.execution.execution import from_table as execution_of
-from cyclegan.progress import format_duration
 from cyclegan.settings import Settings, from_table
 from cyclegan.training import captured
 from cyclegan.training.step import LossWatch

@@ -12,8 +12,8 @@ class Command:
 
     help: str
     run: Callable[[Sequence[str]], int]
-    after_stop: str = "nothing was changed; the same command begins again"
-    """what is told after Ctrl-C or SIGTERM: what stays, and how to go on"""
+    after_stop: str = "nothing was changed; run the same command to start over"
+    """message after Ctrl-C or SIGTERM: what is kept, and how to resume"""
 
 
 #: The one table of commands.
@@ -22,7 +22,7 @@ COMMANDS = {
     "runs": Command(runs.RUNS, runs.runs),
     "report": Command(runs.REPORT, runs.report),
     "convert": Command(
-        jobs.CONVERT, jobs.convert, "what is finished stays; the same command goes on with the rest"
+        jobs.CONVERT, jobs.convert, "finished work is kept; run the same command to continue"
     ),
     "stylize": Command(jobs.STYLIZE, jobs.stylize),
     "serve": Command(jobs.SERVE, jobs.serve),
@@ -30,14 +30,22 @@ COMMANDS = {
     "evaluate": Command(jobs.EVALUATE, jobs.evaluate),
     "compare": Command(jobs.COMPARE, jobs.compare),
     "study": Command(
-        jobs.STUDY, jobs.study, "what is measured stays; the same command goes on with the rest"
+        jobs.STUDY, jobs.study, "finished measurements are kept; run the same command to continue"
     ),
     "dashboard": Command(jobs.DASHBOARD, jobs.dashboard),
     "data sample": Command(
-        jobs.SAMPLE, jobs.data_sample, "what is written stays; the same command makes the rest"
+        jobs.SAMPLE,
+        jobs.data_sample,
+        "written files are kept; run the same command to write the rest",
+    ),
+    "data download": Command(
+        jobs.DOWNLOAD,
+        jobs.data_download,
+        "what has come is kept; run the same command to continue",
     ),
     "data check": Command(jobs.CHECK, jobs.data_check),
     "benchmark train": Command(jobs.BENCHMARK_TRAIN, jobs.benchmark_train),
+    "benchmark scale": Command(jobs.BENCHMARK_SCALE, jobs.benchmark_scale),
     "benchmark load": Command(jobs.BENCHMARK_LOAD, jobs.benchmark_load),
     "benchmark convert": Command(jobs.BENCHMARK_CONVERT, jobs.benchmark_convert),
     "benchmark device": Command(jobs.BENCHMARK_DEVICE, jobs.benchmark_device),

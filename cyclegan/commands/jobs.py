@@ -6,17 +6,20 @@ once.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from cyclegan.benchmark import BenchmarkSettings, DeviceBenchmarkSettings
 from cyclegan.errors import UsageError, require_extra
 from cyclegan.flags import Glance, defaults_of, parse, parse_run, refuse_classic
-from cyclegan.progress import waiting
 from cyclegan.settings import Settings
+
+if TYPE_CHECKING:
+    from cyclegan.benchmark import BenchmarkSettings
 
 CONVERT = "convert images with a trained generator"
 STYLIZE = "paint one picture like another one, without training"
@@ -27,7 +30,15 @@ COMPARE = "show runs side by side on a page, and vote blind"
 STUDY = "compare presets after the same training time, with errors"
 DASHBOARD = "show training runs live in a browser (a Visdom server)"
 SAMPLE = "make a small data set that needs no download"
+DOWNLOAD = "fetch a published data set by name; without a name, list them"
 CHECK = "look for what can't be trained on"
+
+
+def _starting(command: str) -> AbstractContextManager[None]:
+    """Show that the modules of a command are being imported."""
+    from cyclegan.progress import waiting
+
+    return waiting(f"starting {command}")
 
 
 def convert(args: Sequence[str]) -> int:
@@ -37,7 +48,7 @@ def convert(args: Sequence[str]) -> int:
     refuse_classic(args, "convert")
     settings = parse(args, ConvertSettings, prog="cyclegan convert", about=CONVERT)
     settings.check()
-    with waiting("starting convert"):
+    with _starting("convert"):
         from cyclegan.conversion.job import convert as job
 
     return job(settings)
@@ -49,7 +60,7 @@ def stylize(args: Sequence[str]) -> int:
 
     settings = parse(args, StylizeSettings, prog="cyclegan stylize", about=STYLIZE)
     settings.check()
-    with waiting("starting stylize"):
+    with _starting("stylize"):
         from cyclegan.stylize.job import stylize as job
 
     return job(settings)
@@ -71,7 +82,7 @@ def export(args: Sequence[str]) -> int:
 
     settings = parse(args, ExportSettings, prog="cyclegan export", about=EXPORT)
     settings.check()
-    with waiting("starting export"):
+    with _starting("export"):
         from cyclegan.export.job import export as job
 
     return job(settings)
@@ -83,7 +94,7 @@ def evaluate(args: Sequence[str]) -> int:
 
     settings = parse(args, EvaluateSettings, prog="cyclegan evaluate", about=EVALUATE)
     settings.check()
-    with waiting("starting evaluate"):
+    with _starting("evaluate"):
         from cyclegan.evaluation.evaluate import evaluate as job
 
     return job(settings)
@@ -94,7 +105,7 @@ def compare(args: Sequence[str]) -> int:
     from cyclegan.comparison import CompareSettings
 
     settings = parse(args, CompareSettings, prog="cyclegan compare", about=COMPARE)
-    with waiting("starting compare"):
+    with _starting("compare"):
         from cyclegan.comparison.compare import compare as job
 
     return job(settings)
@@ -106,7 +117,7 @@ def study(args: Sequence[str]) -> int:
 
     settings = parse(args, StudySettings, prog="cyclegan study", about=STUDY)
     settings.check()
-    with waiting("starting study"):
+    with _starting("study"):
         from cyclegan.study.job import study as job
 
     return job(settings)
@@ -141,6 +152,32 @@ def data_sample(args: Sequence[str]) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class DownloadCommand:
+    """Flags of `data download`."""
+
+    name: Annotated[str | None, tyro.conf.Positional] = None
+    """name of the data set"""
+    folder: Annotated[Path | None, tyro.conf.Positional] = None
+    """folder to make; datasets/NAME if it is left out"""
+    source: str | None = None
+    """address of another server that has the archives, in place of their authors'"""
+
+
+def data_download(args: Sequence[str]) -> int:
+    """Download a data set, or list those there are; return the exit code. Raises UserError."""
+    command = parse(args, DownloadCommand, prog="cyclegan data download", about=DOWNLOAD)
+    from cyclegan.data.published import SOURCE, download, listed
+
+    if command.name is None:
+        sys.stdout.write(listed())
+        return 0
+    folder = command.folder or Path("datasets") / command.name
+    images = download(command.name, folder, command.source or SOURCE)
+    sys.stdout.write(f"{folder}: {images} images; where they are from: {folder / 'SOURCE.txt'}\n")
+    return 0
+
+
 def data_check(args: Sequence[str]) -> int:
     """Check a data set; return the exit code. Raises UserError."""
     folder = parse(args, DataCommand, prog="cyclegan data check", about=CHECK).folder
@@ -150,6 +187,7 @@ def data_check(args: Sequence[str]) -> int:
 
 
 BENCHMARK_TRAIN = "measure training here: time, memory, plan"
+BENCHMARK_SCALE = "predict training on many devices, from steps measured here"
 BENCHMARK_LOAD = "measure loading here: decoding, scaling, the cache"
 BENCHMARK_CONVERT = "measure conversion here: time, memory"
 BENCHMARK_DEVICE = "measure what a device reaches: arithmetic, steps, conversion"
@@ -158,16 +196,39 @@ BENCHMARK_DEVICE = "measure what a device reaches: arithmetic, steps, conversion
 def benchmark_train(args: Sequence[str]) -> int:
     """Measure training; return the exit code. Raises UserError."""
     benchmark, settings = _of_run(args, "train", BENCHMARK_TRAIN)
-    with waiting("starting benchmark train"):
+    with _starting("benchmark train"):
         from cyclegan.benchmark.train import run as run_benchmark
 
     return run_benchmark(settings, benchmark)
 
 
+def benchmark_scale(args: Sequence[str]) -> int:
+    """Plan a training on many devices; return the exit code. Raises UserError."""
+    from cyclegan.benchmark import ScaleSettings
+
+    prog, own = "cyclegan benchmark scale", {one.name for one in fields(ScaleSettings)} - {"json"}
+    about = f"{BENCHMARK_SCALE}; takes the flags of train, too"
+    found, rest = Glance(sorted(own), ["json"]).parse_known_args(args)
+    given = [
+        [f"--{name}", *value.split(",")]
+        for name, value in vars(found).items()
+        if name in own and value
+    ]
+    help = ["--help"] if {"--help", "-h"} & {*rest} else []
+    switches = ["--json"] if found.json else []
+    scale = parse([*chain(*given), *switches, *help], ScaleSettings, prog=prog, about=about)
+    command = parse_run(rest, defaults_of(rest), prog=prog, about=about)
+    command.settings.check()
+    with _starting("benchmark scale"):
+        from cyclegan.benchmark.scale import run as run_benchmark
+
+    return run_benchmark(command.settings, scale)
+
+
 def benchmark_load(args: Sequence[str]) -> int:
     """Measure loading; return the exit code. Raises UserError."""
     benchmark, settings = _of_run(args, "load", BENCHMARK_LOAD)
-    with waiting("starting benchmark load"):
+    with _starting("benchmark load"):
         from cyclegan.benchmark.load import run as run_benchmark
 
     return run_benchmark(settings, benchmark)
@@ -184,7 +245,7 @@ def benchmark_convert(args: Sequence[str]) -> int:
         [*nowhere, *rest], ConvertSettings, prog="cyclegan benchmark convert", about=about
     )
     settings.check()
-    with waiting("starting benchmark convert"):
+    with _starting("benchmark convert"):
         from cyclegan.benchmark.convert import run as run_benchmark
 
     return run_benchmark(settings, benchmark)
@@ -192,24 +253,28 @@ def benchmark_convert(args: Sequence[str]) -> int:
 
 def benchmark_device(args: Sequence[str]) -> int:
     """Measure a device; return the exit code. Raises UserError."""
+    from cyclegan.benchmark import DeviceBenchmarkSettings
+
     prog = "cyclegan benchmark device"
     settings = parse(args, DeviceBenchmarkSettings, prog=prog, about=BENCHMARK_DEVICE)
-    with waiting("starting benchmark device"):
+    with _starting("benchmark device"):
         from cyclegan.benchmark.throughput import run as run_benchmark
 
     return run_benchmark(settings)
 
 
-def _own(args: Sequence[str]) -> tuple[BenchmarkSettings, list[str]]:
+def _own(args: Sequence[str]) -> tuple["BenchmarkSettings", list[str]]:
     """Split the arguments into the benchmark's own settings and the rest."""
+    from cyclegan.benchmark import BenchmarkSettings
+
     own, rest = Glance(["pairs"], ["json"]).parse_known_args(args)
     start = BenchmarkSettings()
     if (own.pairs is not None and not own.pairs.isdecimal()) or own.pairs == "0":
-        raise UsageError(f"--pairs {own.pairs}: a number from 1")
+        raise UsageError(f"--pairs {own.pairs}: must be at least 1")
     return BenchmarkSettings(int(own.pairs or start.pairs), own.json), rest
 
 
-def _of_run(args: Sequence[str], name: str, about: str) -> tuple[BenchmarkSettings, Settings]:
+def _of_run(args: Sequence[str], name: str, about: str) -> tuple["BenchmarkSettings", Settings]:
     benchmark, rest = _own(args)
     about = f"{about}; takes --pairs N, --json and the flags of train"
     command = parse_run(rest, defaults_of(rest), prog=f"cyclegan benchmark {name}", about=about)

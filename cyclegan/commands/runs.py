@@ -79,7 +79,7 @@ class ReportCommand:
     checkpoints_dir: Path = RunSettings().checkpoints_dir
     """folder that holds the runs"""
     csv: tyro.conf.FlagCreatePairsOff[bool] = False
-    """write losses.csv instead, for spreadsheets: a row for each record, a column for each name"""
+    """write losses.csv instead, for spreadsheets: a row per record, a column per name"""
 
 
 def report(args: Sequence[str]) -> int:
@@ -109,7 +109,7 @@ def settings(args: Sequence[str]) -> int:
     glance, rest = Glance(switches=["list"]).parse_known_args(args)
     if glance.list:
         if rest:
-            raise UsageError(f"--list stands alone: leave {rest[0]} out")
+            raise UsageError(f"--list takes no other arguments: leave {rest[0]} out")
         sys.stdout.write(_listed())
         return 0
     command = parse_run(args, defaults_of(args), prog="cyclegan settings", about=SETTINGS)

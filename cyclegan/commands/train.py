@@ -4,11 +4,12 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from cyclegan.distributed import Group, joined, restart
 from cyclegan.errors import UsageError, UserError, require_extra
 from cyclegan.flags import Glance, RunCommand, defaults_of, parse_run
 from cyclegan.run import RunFolder, RunSettings
@@ -20,77 +21,110 @@ HELP = "train two generators and two discriminators on two folders"
 
 def run(args: Sequence[str]) -> int:
     """Start or resume a run; return the exit code. Raises UserError."""
-    if _is_further_process(os.environ):
-        return 0  # the first one says why there is nothing to do
     try:
-        with StopRequest() as stop, stop.at_once():
-            return _run(args)
+        with StopRequest() as stop, stop.at_once(), joined() as group:
+            return _run(args, group)
     except Interrupted as interrupted:  # before it was known what is to be trained
         return _stopped(interrupted)
 
 
-def _is_further_process(environment: Mapping[str, str]) -> bool:
-    """Return whether torchrun started this process beside a first one.
-
-    Raises UsageError in the first of several processes on this machine.
-    """
-    several, rank = environment.get("WORLD_SIZE", "1"), environment.get("RANK", "0")
-    if not several.isdecimal() or int(several) < 2:
-        return False
-    if environment.get("LOCAL_RANK", rank) != "0":
-        return True
-    raise UsageError(
-        f"torchrun started {several} processes (WORLD_SIZE), and a run uses one device: start it "
-        "by cyclegan train alone; --device cuda:1 chooses the device"
-    )
-
-
-def _run(args: Sequence[str]) -> int:
+def _run(args: Sequence[str], group: Group) -> int:
     glance, _ = Glance(["name", "checkpoints_dir"], ["continue_train"]).parse_known_args(args)
     defaults = defaults_of(args)
-    if glance.continue_train:
-        return _resume(args, glance.checkpoints_dir, glance.name, defaults)
+    if glance.continue_train or _goes_on(glance.checkpoints_dir, glance.name, defaults, group):
+        return _resume(args, glance.checkpoints_dir, glance.name, defaults, group)
     command = _parse_train(args, defaults)
     command.settings.check()
     if command.init_weights is None:  # those alone can be saved as a run
         command.settings.training.check_epochs()
     folder = command.settings.run.folder
-    if not RunFolder(folder).is_fresh():
+    if not group.from_lead(RunFolder(folder).is_fresh):
         raise UserError(
-            f"{folder}: there already; --continue_train goes on with it, "
-            "another --name starts a new run"
+            f"{folder}: already exists; --continue_train resumes it, another --name starts a new "
+            "run"
         )
-    return _carried_out(lambda: _begin(command), command)
+    return _carried_out(lambda: _begin(command, group), command, group)
 
 
-def _begin(command: RunCommand) -> int:
+def _begin(command: RunCommand, group: Group) -> int:
     from cyclegan import assemble
 
     ended_by = assemble.train(
-        command.settings, init_weights=command.init_weights, trust_code=command.trust_code
+        command.settings,
+        init_weights=command.init_weights,
+        trust_code=command.trust_code,
+        group=group,
     )
-    return _end(ended_by, command.settings)
+    return _end(ended_by, command.settings, group)
+
+
+def _goes_on(
+    checkpoints_dir: str | None, name: str | None, defaults: Settings, group: Group
+) -> bool:
+    """Return whether torchrun has started a run again, which then goes on by itself.
+
+    Raises UserError where it failed twice at the same place.
+    """
+    folder = _folder(checkpoints_dir, name, defaults)
+    return bool(restart()) and group.from_lead(lambda: _may_go_on(RunFolder(folder)))
+
+
+def _may_go_on(folder: RunFolder) -> bool:
+    """Return whether there is a checkpoint to go on from; remember the place.
+
+    Raises UserError where the run was started again there before.
+    """
+    from cyclegan.loggers.logger import load_run_info
+
+    if not folder.saved():
+        return False
+    place = f"{restart()}: {load_run_info(folder.path).reached}"
+    before = folder.restarted.read_text() if folder.restarted.exists() else ""
+    if before == _TOLD + place:  # torchrun tries on, however often it was told to
+        raise SystemExit(1)
+    if place == before:
+        folder.restarted.write_text(_TOLD + place)
+        raise UserError(
+            f"{folder.path}: failed twice at the same place ({place.partition(': ')[2]}), so it is "
+            "not started a third time: see the error above"
+        )
+    folder.restarted.write_text(place)
+    return True
+
+
+_TOLD = "given up "
+
+
+def _folder(checkpoints_dir: str | None, name: str | None, defaults: Settings) -> Path:
+    return Path(checkpoints_dir or defaults.run.checkpoints_dir) / (name or defaults.run.name)
 
 
 def _resume(
-    args: Sequence[str], checkpoints_dir: str | None, name: str | None, defaults: Settings
+    args: Sequence[str],
+    checkpoints_dir: str | None,
+    name: str | None,
+    defaults: Settings,
+    group: Group,
 ) -> int:
     """Resume a run with its checkpoint's settings, which typed flags override."""
-    folder = Path(checkpoints_dir or defaults.run.checkpoints_dir) / (name or defaults.run.name)
+    folder = _folder(checkpoints_dir, name, defaults)
     remembered = RunFolder(folder).settings
     # Without torch first, so that a mistyped flag is answered at once.
     command = _parse_train(args, _remembered(remembered, defaults))
     if command.init_weights is not None:
-        raise UsageError("--init_weights starts a new run: it can't go with --continue_train")
+        raise UsageError(
+            "--init_weights starts a new run: it can't be combined with --continue_train"
+        )
     command.settings.run.check()
-    return _carried_out(lambda: _go_on(args, folder), command)
+    return _carried_out(lambda: _go_on(args, folder, group), command, group)
 
 
-def _go_on(args: Sequence[str], folder: Path) -> int:
+def _go_on(args: Sequence[str], folder: Path, group: Group) -> int:
     from cyclegan import assemble
     from cyclegan.resume import recover
 
-    saved, path = recover(folder), RunFolder(folder).latest
+    saved = group.in_turn(lambda: recover(folder))
+    path = RunFolder(folder).latest
     kept = from_record(saved.settings, str(path))
     old = _at(kept, folder)
     command = _parse_train(args, old)
@@ -99,15 +133,16 @@ def _go_on(args: Sequence[str], folder: Path) -> int:
     _tell_changes(old.anchored(), command.settings.anchored(), path)
     if saved.position.epoch > command.settings.training.last_epoch:
         sys.stdout.write(
-            f"{folder}: trained to its last epoch, {command.settings.training.last_epoch}; "
-            "a longer --n_epochs or --n_epochs_decay goes on\n"
+            f"{folder}: trained to its last epoch, {command.settings.training.last_epoch}; give a "
+            "larger --n_epochs or --n_epochs_decay to train on\n"
         )
         return 0
     for flag, lost in command.settings.data.lost():
         raise UserError(
-            f"{lost}: not there, and the run was trained on it: give {flag} with where it is now"
+            f"{lost}: not found, and the run was trained on it: give its new location with {flag}"
         )
-    return _end(assemble.train(command.settings, resume=saved), command.settings)
+    ended_by = assemble.train(command.settings, resume=saved, group=group)
+    return _end(ended_by, command.settings, group)
 
 
 def _watched(command: RunCommand) -> AbstractContextManager[None]:
@@ -162,10 +197,10 @@ def _parse_train(args: Sequence[str], defaults: Settings) -> RunCommand:
     return parse_run(args, defaults, prog="cyclegan train", about=HELP)
 
 
-def _carried_out(work: Callable[[], int], command: RunCommand) -> int:
+def _carried_out(work: Callable[[], int], command: RunCommand, group: Group) -> int:
     """Return the exit code of the work, or of a signal before or during its first step."""
     try:
-        with _watched(command):
+        with _watched(command) if group.leads else nullcontext():
             return work()
     except CompilerInterrupted as interrupted:
         code = _stopped(interrupted, command.settings.run)
@@ -182,15 +217,19 @@ def _stopped(interrupted: Interrupted, run: RunSettings | None = None) -> int:
     sys.stderr.write(f"cyclegan: stopped by {name} before training; nothing is lost\n")
     if run is not None and RunFolder(run.folder).latest.is_file():
         return _saved(interrupted.number, run)
-    sys.stdout.write("go on with: the same command once more\n")
+    sys.stdout.write("resume with: the same command once more\n")
     return _exit_code(interrupted.number, run or RunSettings())
 
 
-def _end(ended_by: int | None, settings: Settings) -> int:
-    """Print how the run ended; return the exit code."""
+def _end(ended_by: int | None, settings: Settings, group: Group) -> int:
+    """Print how the run ended; return the exit code.
+
+    It is 0 for a stop of several processes: torchrun would start them again after any other.
+    """
     run = settings.run
     if ended_by is not None:
-        return _saved(ended_by, run)
+        code = _saved(ended_by, run)
+        return code if group.size == 1 else 0
     style = " --style FILE" if settings.recipe.given_style else ""
     sys.stdout.write(
         f"trained: {run.folder}\nconvert with: "
@@ -200,7 +239,7 @@ def _end(ended_by: int | None, settings: Settings) -> int:
 
 
 def _saved(number: int, run: RunSettings) -> int:
-    sys.stdout.write(f"saved; go on with: cyclegan train {_flags(run)} --continue_train\n")
+    sys.stdout.write(f"saved; resume with: cyclegan train {_flags(run)} --continue_train\n")
     return _exit_code(number, run)
 
 

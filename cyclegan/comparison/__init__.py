@@ -23,27 +23,27 @@ class CompareSettings:
     """Runs to compare, and the images to compare them on."""
 
     runs: RunNames
-    """two runs or more: names, or their files or folders"""
+    """two or more runs: names, files or folders"""
     input: Path | None = None
-    """folder of images to convert; by default the test images that the first run has beside its
-    training images"""
+    """folder of images to convert; by default the test images next to the first run's training
+    images"""
     dataroot: Path | None = None
-    """folder that holds testA, testB, trainA and trainB; by default what the first run was trained
-    on"""
+    """folder that holds testA, testB, trainA and trainB; by default the first run's training
+    data"""
     output: Path = Path("comparison.html")
     """the page"""
     images: PositiveInt = 24
-    """images that are shown, from all over the folder"""
+    """images to show, spread evenly over the folder"""
     size: PositiveInt | None = None
-    """pixels a side at which they are converted; by default the first run's crop_size"""
+    """side in pixels to convert them at; by default the first run's crop_size"""
     direction: FolderDirection = "AtoB"
     """AtoB or BtoA"""
     epoch: str = "latest"
-    """which checkpoint of the runs: latest, previous, best or an epoch's number"""
+    """checkpoint of the runs: latest, previous, best or an epoch number"""
     figures: bool = True
-    """measure both runs too, as evaluate does"""
+    """also measure the runs, as evaluate does"""
     overwrite: bool = False
-    """replace the page if it is there already"""
+    """overwrite an existing page"""
     checkpoints_dir: Path = Path("checkpoints")
     """folder that holds the runs"""
     device: str = "auto"
@@ -53,4 +53,4 @@ class CompareSettings:
         """Raise UsageError for fewer than two runs."""
         if len(self.runs) < 2:
             given = f"only {self.runs[0]}" if self.runs else "none"
-            raise UsageError(f"cyclegan compare takes two runs or more, and was given {given}")
+            raise UsageError(f"cyclegan compare needs at least two runs, got {given}")

@@ -51,7 +51,7 @@ def compare(settings: CompareSettings) -> int:
 def write_page(settings: CompareSettings) -> Path:
     """Write the page; return its path. Raises UserError."""
     if settings.output.exists() and not settings.overwrite:
-        raise UserError(f"{settings.output}: there already: give another --output, or --overwrite")
+        raise UserError(f"{settings.output}: already exists: give another --output, or --overwrite")
     runs = [_open(run, settings) for run in settings.runs]
     labels = [run.label for run in runs]
     if len(set(labels)) < len(labels):
@@ -99,7 +99,7 @@ def _rows(runs: list[_Run], settings: CompareSettings) -> Iterator[dict[str, obj
 def _test_images(data: DataSettings, domain: Literal["A", "B"]) -> Path:
     """Return the folder of test images. Raises UserError if the run's images are missing."""
     for _, lost in data.lost():
-        raise UserError(f"{lost}: not there: give --dataroot DIR, or --input DIR --no_figures")
+        raise UserError(f"{lost}: not found: give --dataroot DIR, or --input DIR --no_figures")
     return folder_of_test_images(data.folder(domain))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, NonNegativeFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
+from cyclegan.conversion.shards import Shard
 from cyclegan.errors import UsageError
 from cyclegan.execution import PrecisionChoice, Switch
 from cyclegan.images import Chroma, Encoding
@@ -42,7 +43,7 @@ class Selection:
     glob: str | None = None
     list: Path | None = None
     most: int | None = None
-    """how many files"""
+    """file limit"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,12 +51,12 @@ class ModelChoice:
     """The generator that converts, and how it is computed."""
 
     name: str | None = None
-    """of a run; None where `weights` are given"""
+    """of a run; None if `weights` are given"""
     weights: Path | None = None
     checkpoints_dir: Path = Path("checkpoints")
     epoch: str = "latest"
     direction: FolderDirection | None = None
-    """None for the one that was trained"""
+    """None for the trained one"""
     average: bool = True
     norm_statistics: NormStatistics = "trained"
     runtime: Runtime = "auto"
@@ -74,11 +75,11 @@ class Reading:
     """Settings of how pictures are read for the generator."""
 
     load_size: int | None = None
-    """pixels of the shorter side; None as they are"""
+    """shorter side in pixels; None: original size"""
     range: tuple[float, float] | None = None
     """values that are black and white, for files whose values have no range"""
     batch_size: int | None = None
-    """pictures of one size that are computed together; None for what the device likes"""
+    """pictures of equal size per batch; None: chosen by device"""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -86,94 +87,99 @@ class ConvertSettings:
     """Settings of `cyclegan convert`; each part of the conversion takes a slice of them."""
 
     input: Path | None = None
-    """folder of images and videos (with all folders below it), or one of them; s3://... and other
-    URLs too; by default the test images beside those that the run was trained on"""
+    """folder of images and videos (searched recursively), or a single file; s3://... and other URLs
+    too; by default the test images next to the run's training images"""
     output: Path | None = None
-    """folder for what is made, or a URL of one; mirrors the input folder; for one picture or video
-    a file, too; by default results/NAME"""
+    """output folder or its URL; mirrors the input folder; for a single image or video, may be a
+    file; by default results/NAME"""
     dataroot: Path | None = None
-    """folder that holds testA and testB: the one that is converted is the input"""
+    """folder that holds testA and testB; the source domain's is the input"""
     name: str | None = None
     """name of the run to convert with"""
     weights: Path | None = None
     """file to convert with instead: a checkpoint, a generator of the classic scripts, or what
     cyclegan export wrote; or a folder, of a run or of the classic's files"""
     runtime: Runtime = "auto"
-    """what runs an exported file: torch, onnxruntime or openvino; auto goes by its content"""
+    """runtime for exported files: torch, onnxruntime or openvino; auto goes by the content"""
     provider: Provider = "auto"
-    """what onnxruntime computes by: cpu, cuda or tensorrt; auto is a GPU where the package
-    onnxruntime-gpu is installed, and never TensorRT"""
+    """execution provider of onnxruntime: cpu, cuda or tensorrt; auto is a GPU if the package
+    onnxruntime-gpu is installed, never TensorRT"""
     trust_code: bool = False
-    """open --weights that are a program, too (TorchScript, torch.export): they can do anything
-    here, so only what you trust"""
+    """allow --weights that contain code (TorchScript, torch.export): it can do anything here; only
+    for files you trust"""
     epoch: str = "latest"
-    """which checkpoint of the run: latest, previous, best or an epoch's number"""
+    """checkpoint of the run: latest, previous, best or an epoch number"""
     direction: ConvertDirections | None = None
-    """AtoB or BtoA; by default the direction that was trained; both makes a folder for each"""
+    """AtoB, BtoA or both (a folder for each); by default the trained direction"""
     checkpoints_dir: Path = Path("checkpoints")
     """folder that holds the runs"""
     load_size: PositiveInt | None = None
-    """scale the shorter side to so many pixels; by default images keep their size"""
+    """resize the shorter side to this; by default images keep their size"""
     format: Format | None = None
-    """format of the pictures; by default the input's (PNG for BMP, TIFF for DICOM)"""
+    """output image format; by default the input's (PNG for BMP, TIFF for DICOM)"""
     overwrite: bool = False
-    """replace files that are there already"""
+    """overwrite existing files"""
     batch_size: PositiveInt | None = None
-    """how many pictures of one size are converted together; by default 8 on a GPU, 1 elsewhere"""
+    """batch size for images of equal size; by default 8 on a GPU, 1 elsewhere"""
     num_test: PositiveInt | None = None
-    """convert at most so many images; by default all"""
+    """maximum number of images; by default all"""
     norm_statistics: NormStatistics = "trained"
-    """statistics of BatchNorm layers: as trained, or of each image as the classic's test did"""
+    """BatchNorm statistics: trained, or of each image, as in the classic's test script"""
     average: bool = True
-    """convert with the weights averaged over the training's steps, where there are any"""
+    """convert with the moving average (EMA) of the weights, if there is one"""
     precision: PrecisionChoice = "auto"
-    """type that the generator computes in; auto takes bf16 on CPUs and GPUs that are built for it
-    (pixels differ by less than a level), and what a job began with when it is resumed"""
+    """compute precision of the generator; auto picks bf16 on CPUs and GPUs built for it (pixels
+    differ by less than a level), and in resumed jobs what they began with"""
     compile: Switch = "auto"
-    """compile the generator; auto does for many images of one size"""
+    """compile the generator; auto: for many images of one size"""
     range: tuple[float, float] | None = None
-    """values that are black and white, for files whose values have no range (floats, DICOM)"""
+    """values of black and white, for files without a fixed value range (floats, DICOM)"""
     strength: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """how much of the conversion is taken over: 0 gives the input, 1 the conversion"""
+    """blending strength: 0 gives the input, 1 the conversion"""
     keep_luminance: bool = False
-    """take over colour only: light and shade stay as they are"""
+    """transfer colour only; keep the input's luminance"""
     keep_color: bool = False
-    """take over light and shade only: colours stay as they are"""
+    """transfer luminance only; keep the input's colours"""
     style_mix: str | None = None
-    """of a model of several paintings: which, with their shares: starry_night=0.7,irises=0.3"""
+    """for models of several paintings: mixing weights, as starry_night=0.7,irises=0.3"""
     style: tuple[Path, ...] = ()
-    """of a fusion model: pictures whose style is wanted, one or several"""
+    """for fusion models: one or more style images"""
     style_weights: tuple[NonNegativeFloat, ...] = ()
-    """how much of each --style, for example 0.7 0.3; by default as much of each"""
+    """weight of each --style, for example 0.7 0.3; by default equal weights"""
     mask: Path | None = None
-    """picture whose white says where the conversion is taken over; black stays as it was. It is
-    scaled to each picture"""
+    """mask image: white areas are converted, black ones stay as they are. It is resized to each
+    image"""
     also: Also | None = None
-    """cycled (converted and back), identity (by the other generator) or both, in folders of
-    these names within the output"""
+    """also write cycled (converted and back), identity (by the other generator) or both, to output
+    folders of these names"""
     quality: Annotated[int, Field(ge=1, le=100)] | None = None
-    """of JPEG and WebP; by default a JPEG's own, else 95"""
+    """for JPEG, WebP; by default a JPEG's own, else 95"""
     crf: Annotated[int, Field(ge=0, le=63)] | None = None
-    """of videos: constant quality, smaller is better; by default 16 (22 for WebM)"""
+    """video CRF: constant quality, lower is better; by default 16 (22 for WebM)"""
     temporal: bool = False
-    """less flicker in videos: what was made of the last frame is carried along with the motion"""
+    """reduce flicker in videos by warping the last converted frame along the motion"""
     chroma: Chroma | None = None
-    """of JPEG and videos: 444, 422 or 420; by default the input's"""
+    """for JPEG, video: 444, 422 or 420; by default the input's"""
     glob: str | None = None
-    """convert those whose path within the input matches, for example 'day1/*.jpg'; * stands for
-    folders too"""
+    """convert only files whose relative path matches, for example 'day1/*.jpg'; * matches / too"""
     list: Path | None = None
-    """convert those that this file names, a line each, by their path within the input"""
+    """convert only the files listed in this text file, one relative path per line"""
     dry_run: bool = False
-    """say what would be converted to what, and write nothing"""
+    """print the planned inputs and outputs, write nothing"""
+    shard: str | None = None
+    """convert only share i of n equal ones, given as i/n (1/4): for several processes or machines;
+    auto takes both from SLURM's job array. Under torchrun each process takes its share by itself"""
+    merge: bool = False
+    """convert nothing: join the manifests of the shards in --output and write its page, as the
+    last shard does when all are finished"""
     tile: TileMode = "auto"
-    """how large pictures are computed: off (at once), exact (in bands, with the same result), fast
-    (in tiles, normalised alike), dense (in tiles, normalised pixel by pixel); auto computes at
-    once where memory is enough, else exactly"""
+    """tiling of large images: off, exact (in bands, with the same result), fast (in tiles, with
+    shared norm statistics), dense (in tiles, with statistics per pixel); auto is off if memory
+    suffices, else exact"""
     scratch: Path | None = None
-    """folder for what --tile exact keeps on disk; by default the system's temporary folder"""
+    """scratch folder of --tile exact; by default the system's temporary folder"""
     reference: Path | None = None
-    """folder of the pictures that should come out, by the same names: prints the difference"""
+    """folder of the expected outputs, under the same names: prints the difference"""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
 
@@ -190,6 +196,11 @@ class ConvertSettings:
         if self.output is None and self.name is None:
             raise UsageError("missing --output (see cyclegan convert --help)")
         return self.output or Path("results") / str(self.name)
+
+    @property
+    def share(self) -> Shard | None:
+        """The shard of this process; None for the whole. Raises UsageError for a wrong one."""
+        return Shard.asked(self.shard)
 
     @property
     def selection(self) -> Selection:
@@ -219,7 +230,14 @@ class ConvertSettings:
         return Encoding(self.quality, self.chroma, self.crf)
 
     def check(self) -> None:
-        """Raise UsageError unless one generator is named, with all that it needs."""
+        """Raise UsageError unless one generator is named, with all that it needs.
+
+        Joining shards needs an output only.
+        """
+        if self.merge:
+            self._check_merge()
+            return
+        _ = self.share
         if (self.name is None) == (self.weights is None) and not self.dry_run:
             raise UsageError("give either --name RUN or --weights FILE to convert with")
         if self.name is not None:
@@ -228,6 +246,11 @@ class ConvertSettings:
         missing = [flag for flag, given in asked.items() if given is None]
         if missing:
             raise UsageError(f"missing {' and '.join(missing)} (see cyclegan convert --help)")
+
+    def _check_merge(self) -> None:
+        if self.shard is not None:
+            raise UsageError("--merge joins all shards: leave out --shard")
+        _ = self.target
 
     @property
     def also_made(self) -> tuple[str, ...]:

@@ -64,11 +64,11 @@ class Blend:
     strength: float = 1.0
     """0 is the input, 1 the conversion"""
     keep_luminance: bool = False
-    """take over colour only"""
+    """transfer colour only"""
     keep_color: bool = False
-    """take over light and shade only"""
+    """transfer luminance only"""
     mask: Mask | None = None
-    """where anything is taken over; everywhere if there is none"""
+    """where the conversion applies; everywhere if None"""
 
     @property
     def key(self) -> str:

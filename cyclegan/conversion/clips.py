@@ -3,36 +3,55 @@
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from glob import escape
 from hashlib import sha256
 from itertools import chain, islice
 
 from av.error import FFmpegError
 from rich.progress import Progress, TaskID
 
-from cyclegan.atomic import hidden_name
 from cyclegan.conversion import Reading
 from cyclegan.conversion.blend import Blend
-from cyclegan.conversion.files import Job
+from cyclegan.conversion.files import Job, parts_folder, parts_of
 from cyclegan.conversion.network import paint
 from cyclegan.conversion.reader import SizeAdvice, scaled
+from cyclegan.conversion.shards import ClipPart
 from cyclegan.conversion.stages import ahead, threads
 from cyclegan.conversion.translator import Translator
 from cyclegan.conversion.writer import Output, OutputError
 from cyclegan.errors import UserError
 from cyclegan.images import Encoding
 from cyclegan.images.picture import RANGES, Picture
-from cyclegan.video.clip import Clip, DamagedClipError, Frame, frames, open_clip
+from cyclegan.video import SEGMENT_LENGTH
+from cyclegan.video.clip import Clip, DamagedClipError, Frame, frame_times, frames, open_clip
 from cyclegan.video.encoders import VideoEncoder, encoder_of
 from cyclegan.video.joining import check_holds_sound, join
-from cyclegan.video.segments import LENGTH, Segments, Steadied
-from cyclegan.video.stabilizer import Stabilizer
+from cyclegan.video.segments import Segments, Steadied
+from cyclegan.video.stabilizer import LastFrame, Stabilizer
 
 log = logging.getLogger(__name__)
-_KEY = 12  # digits of what a clip's segments are made of
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A clip that is being converted."""
+
+    job: Job
+    clip: Clip
+    encoder: VideoEncoder
+    segments: Segments
+    """of all of it"""
+    bar: Progress
+    task: TaskID
+    begun: float
+
+    def advancing(self, frames: Iterator[Steadied]) -> Iterator[Steadied]:
+        """Yield the frames, advancing the bar by each."""
+        for frame in frames:
+            yield frame
+            self.bar.advance(self.task)
 
 
 @dataclass(frozen=True)
@@ -40,7 +59,8 @@ class ClipConverter:
     """A converter of videos with one generator, in constant memory.
 
     Finished segments lie in a hidden folder beside the output until all are there: after an
-    interrupt of any kind, the next run goes on from the last one.
+    interrupt of any kind, the next run goes on from the last one. Shards that share a clip put
+    theirs into the same folder, and the one that ends last joins all.
     """
 
     translator: Translator
@@ -50,9 +70,9 @@ class ClipConverter:
     encoding: Encoding
     advice: SizeAdvice
     temporal: bool = False
-    """whether what was made of the last frame is carried along with the motion"""
+    """whether the last converted frame is warped along the motion"""
     also: Sequence[str] = ()
-    """what is to be made beside; of pictures only"""
+    """additional outputs; for pictures only"""
 
     def __call__(self, todo: Sequence[Job], bar: Progress) -> list[str]:
         """Convert videos; return a line for each that failed, or is not whole."""
@@ -84,16 +104,49 @@ class ClipConverter:
         self.output.storage.fetch(job.source)
         clip = self._opened(job)
         check_holds_sound(clip, job.target)
-        encoder = encoder_of(clip, job.target)
-        begun, damage = time.perf_counter(), None
-        segments = self._segments(job)
+        encoder, begun = encoder_of(clip, job.target), time.perf_counter()
+        work = _Work(job, clip, encoder, self._segments(job), bar, task, begun)
+        part = job.part or self._left_by_shards(work)
+        if part is None:
+            self._make_whole(work)
+        else:
+            self._make_part(work, part)
+
+    def _left_by_shards(self, work: _Work) -> ClipPart | None:
+        """Return all of a clip as a part, if shards left segments of it that can be used."""
+        if self.temporal or not work.segments.scattered:
+            return None
+        times = frame_times(work.clip.path)
+        return ClipPart(0, len(times), times) if times else None
+
+    def _make_whole(self, work: _Work) -> None:
+        damage: list[DamagedClipError] = []
+        self._fill(work, damage)
+        self._finish(work)
+        if damage:
+            raise UserError(f"{damage[0]}; what could be decoded is in {work.job.target}")
+
+    def _make_part(self, work: _Work, part: ClipPart) -> None:
+        """Make a part, and the whole file if no other part is missing then.
+
+        A clip whose frames are not those that its packets tell is made whole, after all others who
+        are at parts of it.
+        """
+        damage: list[DamagedClipError] = []
         try:
-            self._fill(segments, clip, encoder, job, bar, task)
+            self._fill_part(work, part)
         except DamagedClipError as error:
-            damage = error
-        self._finish(job, clip, segments, time.perf_counter() - begun)
-        if damage is not None:
-            raise UserError(f"{damage}; what there was is in {job.target}")
+            log.warning("%s", f"{error}: making the whole of it here, not a part")
+            damage.append(error)
+        with self.output.claims.whole(work.job, wait=bool(damage)) as held:
+            if held and not work.segments.folder.exists():
+                return  # made by others meanwhile
+            if held and damage:
+                self._make_whole(work)
+            elif held and replace(work.segments, end=len(part.times)).is_complete:
+                self._finish(work)
+            else:
+                self.output.claims.begun.append(work.job)
 
     def _opened(self, job: Job) -> Clip:
         """Return the clip at the size and with the chroma that it is converted to."""
@@ -102,7 +155,7 @@ class ClipConverter:
         chroma = self.encoding.chroma or clip.colours.chroma
         clip = replace(clip, colours=replace(clip.colours, chroma=chroma))
         if clip.interlaced:
-            log.warning("%s: interlaced, so it is deinterlaced (by FFmpeg's bwdif)", job.source)
+            log.warning("%s: interlaced, deinterlacing it (with FFmpeg's bwdif)", job.source)
         if shorter is None:
             return clip
         width, height = scaled(clip.size, shorter)
@@ -123,73 +176,98 @@ class ClipConverter:
     def _segments(self, job: Job) -> Segments:
         """Return the segments of the same input, model and options."""
         origin = self.output.ledger.entry(job).origin
-        key = sha256(str(origin).encode()).hexdigest()[:_KEY]
-        folder = job.target.with_name(hidden_name(job.target.name, f".{key}.parts"))
+        key = sha256(str(origin).encode()).hexdigest()
+        folder = parts_folder(job.target, key)
         folder.mkdir(exist_ok=True)
         return Segments(folder)
 
-    def _fill(
+    def _fill(self, work: _Work, damage: list[DamagedClipError]) -> None:
+        """Write the segments that are missing up to the clip's end; damage goes to `damage`."""
+        segments = work.segments
+        for path in segments.scattered:
+            path.unlink()
+        self._tell_damaged(work, segments.drop_damaged(steadied=self.temporal))
+        work.bar.update(work.task, total=work.clip.frames or None, completed=segments.frames)
+        memory = segments.memory() if self.temporal else None
+        coming = frames(work.clip, segments.last_time(work.clip))
+        self._write(segments, work, _while_sound(coming, damage), memory)
+        work.bar.update(work.task, total=segments.frames, completed=segments.frames)
+
+    def _fill_part(self, work: _Work, part: ClipPart) -> None:
+        """Write the segments that are missing in a part. Raises DamagedClipError."""
+        segments = replace(work.segments, first=part.first, end=part.end)
+        self._tell_damaged(work, segments.drop_damaged())
+        gaps, total = segments.gaps, part.end - part.first
+        missing = sum((gap.end or 0) - gap.first for gap in gaps)
+        work.bar.update(work.task, total=total, completed=total - missing)
+        for gap in gaps:
+            before = part.times[gap.first - 1] if gap.first else None
+            times = part.times[gap.first : gap.end]
+            self._write(gap, work, _told(frames(work.clip, before), times, work.clip))
+
+    def _tell_damaged(self, work: _Work, count: int) -> None:
+        if count:
+            log.warning("%s: redoing damaged segments of an earlier run", work.job.target)
+
+    def _write(
         self,
         segments: Segments,
-        clip: Clip,
-        encoder: VideoEncoder,
-        job: Job,
-        bar: Progress,
-        task: TaskID,
+        work: _Work,
+        coming: Iterator[Frame],
+        memory: LastFrame | None = None,
     ) -> None:
-        """Write the segments that are missing. Raises DamagedClipError after the last."""
-        dropped = segments.drop_damaged(steadied=self.temporal)
-        if dropped:
-            log.warning("%s: damaged segments of an earlier run are made again", job.target)
-        bar.update(task, total=clip.frames or None, completed=segments.frames)
-        damage: list[DamagedClipError] = []
+        """Convert frames and write them to segments; the next one is decoded meanwhile."""
         with threads(1) as reader:
-            made = self._made(segments, clip, reader, damage)
-            count = LENGTH
-            while count == LENGTH:
-                shown = _advancing(islice(made, LENGTH), bar, task)
-                count = segments.write(shown, clip, encoder, self.encoding.crf)
-        bar.update(task, total=segments.frames, completed=segments.frames)
-        if damage:
-            raise damage[0]
+            made = work.advancing(self._made(ahead(coming, reader), work.clip, memory))
+            count = SEGMENT_LENGTH
+            while count == SEGMENT_LENGTH:
+                segment = islice(made, SEGMENT_LENGTH)
+                count = segments.write(segment, work.clip, work.encoder, self.encoding.crf)
 
     def _made(
-        self, segments: Segments, clip: Clip, reader: Executor, damage: list[DamagedClipError]
+        self, coming: Iterator[Frame], clip: Clip, memory: LastFrame | None
     ) -> Iterator[Steadied]:
-        """Yield converted frames from where the segments end; damage found goes to `damage`."""
+        """Yield converted frames; `memory` is what the stabilizer remembers before them."""
         steady = Stabilizer() if self.temporal else None
-        memory = segments.memory() if steady else None
-        coming = frames(clip, segments.last_time(clip))
-        try:
-            for frame in ahead(coming, reader):
-                source = self._picture(frame, clip)
-                painted = paint(source, self.translator, self.blend, source.depth)
-                made = painted.pixels
-                if steady:
-                    made, memory = steady(memory, source.pixels, made)
-                yield replace(frame, pixels=made, alpha=painted.alpha), memory
-        except DamagedClipError as error:
-            damage.append(error)
+        for frame in coming:
+            source = self._picture(frame, clip)
+            painted = paint(source, self.translator, self.blend, source.depth)
+            made = painted.pixels
+            if steady:
+                made, memory = steady(memory, source.pixels, made)
+            yield replace(frame, pixels=made, alpha=painted.alpha), memory
 
     def _picture(self, frame: Frame, clip: Clip) -> Picture:
         range = RANGES[frame.pixels.dtype.name]
         return Picture(frame.pixels, range, frame.alpha).scaled(clip.size)
 
-    def _finish(self, job: Job, clip: Clip, segments: Segments, seconds: float) -> None:
-        joined = join(segments, clip, job.target)
+    def _finish(self, work: _Work) -> None:
+        job, seconds = work.job, time.perf_counter() - work.begun
+        joined = join(work.segments, work.clip, job.target)
         job.target.unlink(missing_ok=True)
-        self.output.ledger.note(self.output.ledger.entry(job, *clip.size, seconds))
+        self.output.ledger.note(self.output.ledger.entry(job, *work.clip.size, seconds))
         joined.replace(job.target)
-        like = hidden_name(job.target.name, f".{'?' * _KEY}.parts")
-        start = escape(like.removesuffix(f"{'?' * _KEY}.parts"))
-        for folder in job.target.parent.glob(f"{start}{'?' * _KEY}.parts"):
+        for folder in parts_of(job.target):
             shutil.rmtree(folder)
         self.output.storage.deliver(job.target)
         self.output.storage.drop(job.source)
 
 
-def _advancing(frames: Iterator[Steadied], bar: Progress, task: TaskID) -> Iterator[Steadied]:
-    """Yield the frames, advancing the bar by each."""
-    for frame in frames:
-        yield frame
-        bar.advance(task)
+def _while_sound(coming: Iterator[Frame], damage: list[DamagedClipError]) -> Iterator[Frame]:
+    """Yield the frames that can be read; what is wrong with the others goes to `damage`."""
+    try:
+        yield from coming
+    except DamagedClipError as error:
+        damage.append(error)
+
+
+def _told(
+    coming: Generator[Frame, None, None], times: Sequence[int], clip: Clip
+) -> Iterator[Frame]:
+    """Yield the frames of these times, and end the rest. Raises DamagedClipError if others come."""
+    with closing(coming):  # an error would hold on to the decoder and its threads
+        for shown in times:
+            frame = next(coming, None)
+            if frame is None or frame.time != shown:
+                raise DamagedClipError(f"{clip.path}: its frames are not as its packets tell")
+            yield frame

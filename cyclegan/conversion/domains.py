@@ -71,7 +71,8 @@ def _advice(given: Path, sides: Sides) -> str:
     way_out = f"--direction {other} converts them"
     if not sides.both_ways:
         way_out = f"give images like those of {sides.source}"
-    return f"--input {given}: by their folder these are what {sides.direction} makes: {way_out}"
+    made = f"judging by the folder, these are what {sides.direction} generates"
+    return f"--input {given}: {made}: {way_out}"
 
 
 def _test_images(sides: Sides) -> Path:
@@ -87,7 +88,7 @@ def _test_images(sides: Sides) -> Path:
             f"test{sides.direction[0]} in it) or --input DIR"
         )
     if found == train:
-        log.warning("%s: no test images beside it, so training images are converted", train)
+        log.warning("%s: no test images next to it, converting training images instead", train)
     log.warning("%s converts: %s", sides.direction, found)
     return found
 
@@ -167,13 +168,13 @@ def listed(source: Path, file: Path) -> list[Path]:
             missing.setdefault(given, f"line {number}: {given}")
         path = _below(source, given)
         if path is None:
-            raise UserError(f"--list {file}: line {number}: {given} is not below {source}")
+            raise UserError(f"--list {file}: line {number}: {given} is not inside {source}")
         found.setdefault(os.path.realpath(path), path)
     if not found:
-        raise UserError(f"--list {file}: names no images")
+        raise UserError(f"--list {file}: lists no images")
     if len(missing) == len(found):
         first = next(iter(missing.values()))
-        raise UserError(f"--list {file}: nothing that it names is in {source} ({first})")
+        raise UserError(f"--list {file}: nothing that it lists is in {source} ({first})")
     return list(found.values())
 
 

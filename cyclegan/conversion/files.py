@@ -4,17 +4,17 @@ import fnmatch
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from hashlib import sha256
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
-from typing import IO
 
+from cyclegan.atomic import hidden_name
 from cyclegan.conversion import Format, Locations, Selection, manifest
 from cyclegan.conversion.domains import listed
+from cyclegan.conversion.shards import ClipPart
 from cyclegan.data.folders import look_into
-from cyclegan.errors import UsageError, UserError, in_words
+from cyclegan.errors import UsageError, UserError
 from cyclegan.images.formats import (
     WRITABLE,
     by_ending,
@@ -22,7 +22,6 @@ from cyclegan.images.formats import (
     names_a_kind,
     spelt_as,
 )
-from cyclegan.locks import lock, unlock
 from cyclegan.video import VIDEO, WRITABLE_VIDEO
 
 log = logging.getLogger(__name__)
@@ -30,17 +29,28 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """One picture or video to convert."""
+    """One picture or video to convert, or a part of a video."""
 
     source: Path
     target: Path
     name: Path
     """of the target within the output folder"""
+    part: ClipPart | None = None
+    """of a clip that several shards make together; None for all of it"""
 
     @property
     def is_done(self) -> bool:
         """True if the output exists; False for a name that no file can have."""
         return os.path.isfile(self.target)  # noqa: PTH113
+
+    def entry_in(self, made: Mapping[str, manifest.Entry], made_by: str) -> manifest.Entry | None:
+        """Return its entry among `made`, if that is of its input as it is, this model and options.
+
+        Raises OSError if the input is gone.
+        """
+        entry = made.get(self.name.as_posix())
+        ours = entry is not None and entry.origin == manifest.Origin.of(self.source, made_by)
+        return entry if ours else None
 
 
 def plan(locations: Locations, selection: Selection) -> list[Job]:
@@ -99,7 +109,9 @@ def _named(source: Path, output: Path, format: Format | None) -> Job:
     if output.suffix.lower() not in endings:
         raise UsageError(f"--output {output}: {kind}s are written as {', '.join(sorted(endings))}")
     if output.suffix != _suffix(output, format):
-        raise UsageError(f"--format {format}: --output {output} is called otherwise: leave one out")
+        raise UsageError(
+            f"--format {format}: --output {output} has another extension: leave one out"
+        )
     if output.exists() and output.samefile(source):
         raise UsageError(f"--output {output} is the input itself: give another file")
     return Job(source, output, Path(output.name))
@@ -114,7 +126,7 @@ def _chosen(locations: Locations, selection: Selection) -> list[Path]:
     contents.tell()
     found = _without_earlier(contents.images, source, output)
     if not found and output.resolve() != source.resolve():
-        raise UserError(f"--input {source}: holds nothing but what earlier conversions made")
+        raise UserError(f"--input {source}: contains only outputs of earlier conversions")
     if selection.glob is None:
         return found
     matching = [
@@ -185,7 +197,7 @@ def _without_earlier(found: Sequence[Path], source: Path, output: Path) -> list[
     kept = [path for path in found if not (path in made or _is_part(path) or _below(path, ours))]
     if len(kept) < len(found):
         left = [path for path in found if path not in set(kept)]
-        log.warning("%s that earlier conversions made left out (%s)", _count(left), left[0].parent)
+        log.warning("skipping %s that earlier conversions made (%s)", _count(left), left[0].parent)
     return kept
 
 
@@ -217,120 +229,26 @@ def _below(path: Path, folder: Path | None) -> bool:
     return folder is not None and Path(os.path.realpath(path)).is_relative_to(folder)
 
 
+_PARTS = ".parts"
+_KEY = 12  # digits of what a clip's segments are made of
+
+
+def parts_folder(target: Path, key: str) -> Path:
+    """Return the hidden folder of a clip's segments, by a digest of what they are made of."""
+    return target.with_name(hidden_name(target.name, f".{key[:_KEY]}{_PARTS}"))
+
+
+def parts_of(target: Path) -> list[Path]:
+    """Return the folders of segments there are of a clip, whatever they are made of."""
+    some = parts_folder(target, "?" * _KEY).name
+    like = some.removesuffix(f"{'?' * _KEY}{_PARTS}")
+    return list(target.parent.glob(f"{escape(like)}{'?' * _KEY}{_PARTS}"))
+
+
 def _is_part(path: Path) -> bool:
     """Return whether a file belongs to a clip that is not finished."""
-    return path.parent.name.startswith(".") and path.parent.name.endswith(".parts")
+    return path.parent.name.startswith(".") and path.parent.name.endswith(_PARTS)
 
 
 def _count(left: Sequence[Path]) -> str:
     return "1 file" if len(left) == 1 else f"{len(left)} files"
-
-
-LOCK = ".converting.lock"
-
-
-@dataclass(frozen=True)
-class Claims:
-    """The outputs that this process makes in a folder, locked against other processes.
-
-    One byte of a file stands for each output, and is locked while that output is made. The system
-    releases locks when the process ends, however it ends.
-    """
-
-    file: IO[bytes]
-    overwrite: bool = False
-    """whether what others have finished is made again"""
-    found: list[Job] = field(default_factory=list)
-    """finished by others since it was decided what to do"""
-
-    def shared(self, jobs: Sequence[Job]) -> Iterator[Iterable[Job]]:
-        """Yield the jobs in parts: the free ones, then one by one those that others did not finish.
-
-        A job is claimed when it is asked for, and must be released when it is made or has failed. A
-        part must be used up before the next one: no process waits while it keeps others waiting.
-        """
-        busy: list[Job] = []
-        yield self._free(jobs, busy)
-        if busy:
-            log.warning("another process makes %s too: waiting for it", _in_words(busy))
-        for job in busy:
-            self._lock(job, wait=True)
-            yield self._free([job], [])
-
-    def release(self, job: Job) -> None:
-        """Release a job, so that others may make it, or see that it is there."""
-        with suppress(OSError):  # not every file system has locks
-            unlock(self.file, at=_place(job.name))
-
-    @contextmanager
-    def alone(self, name: str) -> Iterator[None]:
-        """Hold the lock of the file `name` in the folder, after waiting for other processes."""
-        job = Job(Path(), Path(), Path(name))
-        self._lock(job, wait=True)
-        try:
-            yield
-        finally:
-            self.release(job)
-
-    def _free(self, jobs: Sequence[Job], busy: list[Job]) -> Iterator[Job]:
-        for job in jobs:
-            if not self._lock(job):
-                busy.append(job)
-            elif job.is_done and not self.overwrite:
-                self.found.append(job)
-                self.release(job)
-            else:
-                yield job
-
-    def _lock(self, job: Job, *, wait: bool = False) -> bool:
-        try:
-            return lock(self.file, wait=wait, at=_place(job.name))
-        except OSError:  # as above
-            return True
-
-
-@contextmanager
-def claims(folder: Path, *, overwrite: bool) -> Iterator[Claims]:
-    """Open the claims on what is made in `folder`. Raises UserError if it can't be written to."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = _present(folder / LOCK)
-    except FileExistsError:
-        raise UserError(f"--output {folder}: can't be written (Not a directory)") from None
-    except OSError as error:
-        raise UserError(f"--output {folder}: can't be written ({in_words(error)})") from error
-    with file:
-        try:
-            yield Claims(file, overwrite)
-        finally:
-            _remove_unless_shared(file, folder / LOCK)
-
-
-def _present(path: Path) -> IO[bytes]:
-    """Open the folder's lock file; its first byte is locked by all who use it."""
-    while True:
-        file = path.open("a+b")
-        try:
-            lock(file, shared=True, wait=True, at=0)
-        except OSError:
-            return file  # as above
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return file
-        file.close()  # the last one who used it has just removed it
-
-
-def _remove_unless_shared(file: IO[bytes], path: Path) -> None:
-    with suppress(OSError):  # as above
-        if lock(file, at=0):
-            path.unlink(missing_ok=True)
-
-
-def _place(name: Path) -> int:
-    """Return the byte that stands for an output; the first byte stands for the folder."""
-    return 1 + int.from_bytes(sha256(os.fsencode(name)).digest()[:7], "big")
-
-
-def _in_words(jobs: Sequence[Job]) -> str:
-    more = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
-    return f"{jobs[0].target}{more}"

@@ -17,7 +17,7 @@ from cyclegan import images
 from cyclegan.conversion.stages import threads
 from cyclegan.errors import UserError
 from cyclegan.images.picture import RANGES, Array, Picture, Range
-from cyclegan.images.pillow import reason
+from cyclegan.images.pillow import open_image, reason
 
 _INTEGERS = ("uint8", "uint16")
 _ARRAY = "(H, W) or (H, W, C) of uint8, uint16 or floats in [0, 1]"
@@ -57,7 +57,7 @@ class OpenedInput:
     pixels: Tensor
     """(N, C, H, W), float32 in [-1, 1]"""
     close: Callable[[Tensor], Any]
-    """what the generator makes of it -> the kind that was given"""
+    """generator output -> the kind of the input"""
 
 
 def is_picture(given: object) -> bool:
@@ -75,7 +75,7 @@ def open_picture(given: object, channels: int) -> OpenedInput:
     for kind, open_kind in _KINDS.items():
         if isinstance(given, kind):
             return open_kind(given, channels)
-    raise TypeError(f"{type(given).__name__}: {ACCEPTED} is needed")
+    raise TypeError(f"{type(given).__name__}: expected {ACCEPTED}")
 
 
 def stream(
@@ -90,7 +90,7 @@ def stream(
     next ones meanwhile. Raises as `open_picture` at the picture's place.
     """
     if batch_size < 1:
-        raise ValueError(f"batch_size {batch_size}: a number from 1")
+        raise ValueError(f"batch_size {batch_size}: must be at least 1")
     batch: list[OpenedInput] = []
     for coming in _read_ahead(pictures, channels, batch_size):
         if coming.exception() is not None:  # those before it come first
@@ -149,7 +149,7 @@ def _image(given: Image.Image, channels: int) -> OpenedInput:
     if channels not in (1, 3):
         raise ValueError(f"this generator takes {channels} channels: give it arrays or tensors")
     if 0 in given.size:
-        raise ValueError(f"a picture of {given.width}x{given.height} pixels: one has at least 1x1")
+        raise ValueError(f"a picture of {given.width}x{given.height} pixels: must be at least 1x1")
     pixels = images.to_tensor(images.as_mode(given, channels))
     return OpenedInput(pixels[None], lambda made: images.to_image(made[0]))
 
@@ -177,15 +177,16 @@ def _file(given: File, channels: int) -> OpenedInput:
     except Exception as error:  # whatever it is: closed, only written to, gone
         raise UserError(f"{kind}: can't be read ({str(error) or type(error).__name__})") from error
     if not isinstance(content, bytes | bytearray | memoryview):
-        raise TypeError(f'{kind}: gives text, and a picture is bytes: open the file with "rb"')
+        raise TypeError(f'{kind}: returns text, not bytes: open the file with "rb"')
     return _image(_decoded(bytes(content), kind, channels), channels)
 
 
 def _decoded(content: bytes, kind: str, channels: int) -> Image.Image:
     if not content:
-        raise images.UnreadableImageError(f"{kind}: holds nothing")
+        raise images.UnreadableImageError(f"{kind}: is empty")
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with open_image(io.BytesIO(content)) as image:
+            image.load()  # what is of the right mode already is returned as it is
             return images.as_mode(image, 3 if channels == 3 else 1)
     except Exception as error:  # decoders raise nearly every kind
         raise images.UnreadableImageError(f"{kind}: {reason(Path(), error)}") from error
@@ -196,7 +197,7 @@ def _array(given: Array, channels: int) -> OpenedInput:
     if given.ndim not in (2, 3) or not (floats or given.dtype.name in _INTEGERS) or not given.size:
         batch = ": give a batch as a list of them" if given.ndim == 4 else ""
         raise ValueError(
-            f"an array of {given.dtype} and shape {given.shape}: {_ARRAY} is needed{batch}"
+            f"an array of {given.dtype} and shape {given.shape}: expected {_ARRAY}{batch}"
         )
     flat = given.ndim == 2
     values = Range(0, 1) if floats else RANGES[given.dtype.name]

@@ -14,10 +14,12 @@ from rich.progress import Progress
 from cyclegan import checkpoint, classic
 from cyclegan.conversion import ConvertSettings, Locations, ModelChoice, Reading, manifest, weights
 from cyclegan.conversion.blend import Blend, Mask
+from cyclegan.conversion.claims import claims
 from cyclegan.conversion.domains import tell_mixed_up, test_images_of
-from cyclegan.conversion.files import Job, claims, folder_of, is_video, plan
+from cyclegan.conversion.files import Job, folder_of, is_video, plan
 from cyclegan.conversion.network import Network
-from cyclegan.conversion.reader import Reader, SizeAdvice, pixels_of_two_sizes
+from cyclegan.conversion.reader import Reader, SizeAdvice, pixels_of_two_sizes, shared_out
+from cyclegan.conversion.shards import Shard
 from cyclegan.conversion.stages import threads
 from cyclegan.conversion.storage import LocalStorage, mirrored
 from cyclegan.conversion.translator import Translator, choose_way
@@ -27,12 +29,15 @@ from cyclegan.conversion.writer import (
     Ledger,
     Output,
     OutputError,
+    Standing,
     Writer,
     compare,
-    write_page,
+    end,
+    merge,
 )
 from cyclegan.device import cores, tune
-from cyclegan.errors import UsageError, UserError, in_words, printable, require_extra
+from cyclegan.distributed import started
+from cyclegan.errors import UsageError, UserError, printable, require_extra
 from cyclegan.execution import Switch
 from cyclegan.images import Encoding
 from cyclegan.progress import part, progress_bar, waiting
@@ -43,6 +48,7 @@ from cyclegan.tiling import Tiling
 log = logging.getLogger(__name__)
 
 _TOGETHER_ON_A_GPU = 8
+_WAYS: tuple[FolderDirection, ...] = ("AtoB", "BtoA")
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class PictureConverter:
     encoding: Encoding = field(default_factory=Encoding)
     advice: SizeAdvice = field(default_factory=SizeAdvice)
     also: Sequence[str] = ()
-    """what is made beside the conversions, by name"""
+    """additional outputs, by name"""
     back: Translator | None = None
     """the other generator, where that needs it"""
 
@@ -111,19 +117,30 @@ def convert(settings: ConvertSettings) -> int:
     Prints a progress bar, where the page lies, and one line of counts; the code is 1 if pictures
     failed. Raises UserError if nothing can be converted at all.
     """
+    if settings.merge:
+        return _merge(settings)
+    settings = replace(settings, device=started().device_of(settings.device))
     if settings.input is not None and settings.direction != "both":
         tell_mixed_up(settings.model, settings.input, settings.dataroot)
-    ways: tuple[FolderDirection, ...] = ("AtoB", "BtoA")
     each = [settings]
     if settings.direction == "both":
         if settings.input is not None and folder_of(settings.locations) != settings.target:
-            raise UsageError(f"--output {settings.target}: --direction both makes two: a folder")
-        each = [replace(settings, direction=way, output=settings.target / way) for way in ways]
+            raise UsageError(
+                f"--output {settings.target}: --direction both makes two: give a folder"
+            )
+        each = [replace(settings, direction=way, output=settings.target / way) for way in _WAYS]
     codes = []
     for one in map(with_input, each):
-        with mirrored(one.locations) as (locations, storage):
+        with mirrored(one.locations, manifest.name_of(one.share)) as (locations, storage):
             codes.append(_one_way(one, locations, storage))
     return max(codes)
+
+
+def _merge(settings: ConvertSettings) -> int:
+    both = settings.direction == "both"
+    folders = [settings.target / way for way in _WAYS] if both else [settings.target]
+    title = f"Converted with {settings.name}" if settings.name else "Converted"
+    return max(merge(folder, title) for folder in folders)
 
 
 def with_input(settings: ConvertSettings) -> ConvertSettings:
@@ -134,8 +151,13 @@ def with_input(settings: ConvertSettings) -> ConvertSettings:
 
 
 def _one_way(settings: ConvertSettings, locations: Locations, storage: LocalStorage) -> int:
+    shard = settings.share
     with waiting("looking for pictures"):
-        jobs = plan(locations, settings.selection)
+        whole = plan(locations, settings.selection)
+        divide = storage.sees_others and not settings.temporal
+        jobs = whole
+        if shard is not None:
+            jobs = shared_out(whole, shard, settings.load_size, divide=divide)
     if settings.dry_run:
         return _tell(jobs)
     settings.check()
@@ -146,22 +168,45 @@ def _one_way(settings: ConvertSettings, locations: Locations, storage: LocalStor
         todo = _unfinished(jobs, locations, made_by)
     folder = folder_of(locations)
     with claims(folder, overwrite=locations.overwrite) as ours:
+        ours.tidy(jobs)
         failed: list[str] = []
         if todo:
-            storage.begin()
+            storage.begin(notes := manifest.name_of(shard))
             model = _as_before(settings.model, folder, made_by)
             with waiting("preparing the model"):
                 translator = make_translator(
-                    generator, model, settings.tiling, jobs, settings.load_size
+                    generator, model, settings.tiling, whole, settings.load_size
                 )
-            ledger = Ledger(folder, made_by, generator.digest, translator.execution)
+            ledger = Ledger(folder, made_by, generator.digest, translator.execution, notes)
             output = Output(ledger, storage, ours)
             failed = _convert_all(settings, translator, output, blend, todo)
         converted = len(todo) - len(failed) - len(ours.found)
-        failed += _foreign(ours.found, folder, made_by)
+        failed += (foreign := _foreign(ours.found, folder, made_by))
         done = Summary(converted, len(jobs) - converted - len(failed), tuple(failed))
+        for line in done.failed:
+            log.warning("%s", printable(line))
         with ours.alone(PAGE):
-            return _report(done, jobs, settings, locations, generator)
+            for job in (one for one in ours.begun if not one.is_done):
+                line = f"{job.target}: {job.part} are made; the last shard joins all"
+                _console().print(line, markup=False)
+            rest = _standing(whole, folder, made_by, shard, storage)
+            if rest is not None and not rest.left:
+                jobs = whole
+                end(whole, locations, f"Converted with {settings.name or generator.origin}")
+        return max(_report(done, jobs, settings, rest), int(bool(foreign)))
+
+
+def _standing(
+    whole: Sequence[Job],
+    folder: Path,
+    made_by: str,
+    shard: Shard | None,
+    storage: LocalStorage,
+) -> Standing | None:
+    """Return how far the whole is after this process's part; None where that can't be seen."""
+    if shard is None:
+        return Standing()
+    return Standing.of(whole, folder, made_by) if storage.sees_others else None
 
 
 def _convert_all(
@@ -184,9 +229,7 @@ def _convert_all(
             failed += convert_pictures(pictures, bar)
         if clips:
             require_extra(str(clips[0].source), "video", "av")
-            from cyclegan.conversion.clips import (
-                ClipConverter,
-            )  # what it imports is for videos only
+            from cyclegan.conversion.clips import ClipConverter  # needs the extra
 
             convert_clips = ClipConverter(*how, advice, settings.temporal, settings.also_made)
             failed += convert_clips(clips, bar)
@@ -221,17 +264,18 @@ def _foreign(found: Sequence[Job], folder: Path, made_by: str) -> list[str]:
     """Return a line for each output that another process made meanwhile, of something else."""
     made = manifest.read(folder) if found else {}
     return [
-        f"{job.target}: another process made it meanwhile, from something else or with other "
+        f"{job.target}: written meanwhile by another process, from another input or with other "
         "options: give another --output"
         for job in found
-        if not _is_ours(job, made, made_by)
+        if job.entry_in(made, made_by) is None
     ]
 
 
 def _tell(jobs: Sequence[Job]) -> int:
-    console = Console(soft_wrap=True, highlight=False)
+    console = _console()
     for job in jobs:
-        console.print(f"{job.source} -> {job.target}", markup=False)
+        part = "" if job.part is None else f" ({job.part})"
+        console.print(f"{job.source} -> {job.target}{part}", markup=False)
     console.print(f"{len(jobs)} would be converted")
     return 0
 
@@ -311,47 +355,45 @@ def _unfinished(jobs: Sequence[Job], locations: Locations, made_by: str) -> list
     folder = folder_of(locations)
     made = manifest.read(folder)
     there = [job for job in there if job.source.exists()]  # what a list names may be gone
-    foreign = [job for job in there if not _is_ours(job, made, made_by)]
+    foreign = [job for job in there if job.entry_in(made, made_by) is None]
     if foreign:
         raise UserError(
-            f"{foreign[0].target}: there already, and made from something else or with other "
-            f"options ({len(foreign)} such files): give another --output, or --overwrite"
+            f"{foreign[0].target}: already exists, made from another input or with other options "
+            f"({len(foreign)} such files): give another --output, or --overwrite"
         )
     if folder == locations.target and (folder / PAGE).exists() and not made:
         raise UserError(
-            f"{folder / PAGE}: there already, and not ours: give another --output, or --overwrite"
+            f"{folder / PAGE}: already exists, and is not from cyclegan: give another --output, or "
+            "--overwrite"
         )
     finished = {job.target for job in there}
     return [job for job in jobs if job.target not in finished]
 
 
-def _is_ours(job: Job, made: dict[str, manifest.Entry], made_by: str) -> bool:
-    entry = made.get(job.name.as_posix())
-    return entry is not None and entry.origin == manifest.Origin.of(job.source, made_by)
-
-
 def _report(
-    done: Summary,
-    jobs: list[Job],
-    settings: ConvertSettings,
-    locations: Locations,
-    generator: Generator,
+    done: Summary, jobs: Sequence[Job], settings: ConvertSettings, rest: Standing | None
 ) -> int:
-    console = Console(soft_wrap=True, highlight=False)
-    for line in done.failed:
-        log.warning("%s", printable(line))
-    if folder_of(locations) == locations.target and any(job.is_done for job in jobs):
-        title = settings.name or generator.origin
-        try:
-            page = write_page(jobs, locations.target, f"Converted with {title}")
-            console.print(f"pictures: {page}", markup=False)
-        except OSError as error:  # the pictures are there
-            log.warning("%s: can't be written (%s)", locations.target / PAGE, in_words(error))
+    """Print how `jobs` came out, and what other shards have left; return the exit code.
+
+    torchrun ends all processes after one that fails: only the last one tells that pictures did.
+    """
+    console, shard = _console(), settings.share
     if settings.reference is not None:
         for line in compare([job for job in jobs if job.is_done], settings.reference):
             console.print(line, markup=False)
+    if rest is not None and rest.left:
+        console.print(
+            f"{rest.left} of the whole are not finished yet: the last shard writes the page, or "
+            "cyclegan convert --merge"
+        )
     console.print(
-        f"{done.converted} converted, {done.skipped} skipped (finished before), "
-        f"{len(done.failed)} failed"
+        f"{'' if shard is None else f'shard {shard}: '}{done.converted} converted, "
+        f"{done.skipped} skipped (finished before), {len(done.failed)} failed"
     )
-    return int(bool(done.failed))
+    if rest is None or started().size == 1:
+        return int(bool(done.failed))
+    return int(rest.failed > 0 and not rest.left)
+
+
+def _console() -> Console:
+    return Console(soft_wrap=True, highlight=False)

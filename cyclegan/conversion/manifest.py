@@ -1,22 +1,32 @@
-"""The manifest of an output folder, `manifest.jsonl`: input, model and options of each output."""
+"""The manifest of an output folder, `manifest.jsonl`: input, model and options of each output.
+
+Each shard of a conversion has one of its own until all are joined; readers read all of them.
+"""
 
 import json
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from pydantic import TypeAdapter, ValidationError
 
+from cyclegan.atomic import atomic_write, lock
+from cyclegan.conversion.shards import Shard
 from cyclegan.execution.execution import Precision
-from cyclegan.locks import lock
 from cyclegan.plain import json_lines
 
 log = logging.getLogger(__name__)
 NAME = "manifest.jsonl"
+_OF_SHARDS = "manifest-*-of-*.jsonl"
+
+
+def name_of(shard: Shard | None) -> str:
+    """Return the name of a shard's manifest; of the whole's for None."""
+    return NAME if shard is None else f"manifest-{shard.number}-of-{shard.count}.jsonl"
 
 
 @dataclass(frozen=True)
@@ -50,41 +60,100 @@ class Entry:
     width: int = 0
     height: int = 0
     seconds: float = 0.0
-    """that reading, the network and putting together took"""
+    """total for reading, network and assembly"""
     error: str | None = None
     precision: Precision | None = None
-    """that the generator was computed in; None of older versions"""
+    """of the generator; None in older versions"""
     compiled: bool = False
 
 
 def read(folder: Path) -> dict[str, Entry]:
     """Return the last entry of each output; damaged lines are warned about and skipped."""
-    entries = list(_entries(folder / NAME))
-    lost = entries.count(None)
-    if lost:
-        log.warning(
-            "%s: %d damaged lines: of what they tell, nothing is known; --overwrite makes it again",
-            *(folder / NAME, lost),
-        )
-    return {entry.output: entry for entry in entries if entry is not None}
+    found: dict[str, Entry] = {}
+    for path, entries in _all(folder):
+        lost = entries.count(None)
+        if lost:
+            log.warning(
+                "%s: %d damaged lines, their entries are lost; --overwrite writes it again",
+                *(path, lost),
+            )
+        found |= {entry.output: entry for entry in entries if entry is not None}
+    return found
 
 
 def computed(folder: Path, made_by: str) -> Entry | None:
     """Return the last entry of the same model and options that tells how it was computed."""
     found = None
-    for entry in _entries(folder / NAME):
+    for entry in (entry for _, entries in _all(folder) for entry in entries):
         if entry is not None and entry.origin.made_by == made_by and entry.precision is not None:
             found = entry
     return found
 
 
-def append(folder: Path, *entries: Entry) -> None:
+def append(folder: Path, *entries: Entry, name: str = NAME) -> None:
     """Append entries; the lines of several processes stay whole."""
     lines = "".join(f"{_line(entry)}\n" for entry in entries)
-    with (folder / NAME).open("a+b") as file:
-        with suppress(OSError):  # not every file system has locks; let go of when closed
-            lock(file, wait=True)
+    with _alone(folder / name) as file:
         file.write(f"{'' if _ends_whole(file) else chr(10)}{lines}".encode())
+
+
+def paths(folder: Path) -> list[Path]:
+    """Return the manifests of shards, the last changed one last, and behind them the whole's."""
+    times: dict[Path, int] = {}
+    for path in sorted(folder.glob(_OF_SHARDS)):
+        with suppress(FileNotFoundError):  # joined just now
+            times[path] = path.stat().st_mtime_ns
+    whole = [folder / NAME] if (folder / NAME).exists() else []
+    return sorted(times, key=times.__getitem__) + whole
+
+
+@contextmanager
+def joined(folder: Path) -> Iterator[int]:
+    """Join the manifests of shards with the whole's; yield how many there were.
+
+    They are removed when this is left without an error: a kill before leaves only lines that are
+    there twice, and the next one drops these. Call it in one process at a time.
+    """
+    with ExitStack() as held:
+        parts = [path for path in paths(folder) if path.name != NAME]
+        if not parts:
+            yield 0
+            return
+        files = {path: held.enter_context(_alone(path)) for path in (*parts, folder / NAME)}
+        order = sorted(files, key=lambda path: path.stat().st_mtime_ns)
+        lines = [line for path in order for line in _whole_lines(files[path])]
+        with atomic_write(folder / NAME) as unfinished:
+            unfinished.write_bytes(b"".join(reversed(dict.fromkeys(reversed(lines)))))
+        yield len(parts)
+        for path in parts:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[IO[bytes]]:
+    """Open a manifest, locked; one that was joined while this waited is begun anew."""
+    while True:
+        with path.open("a+b") as file:
+            try:
+                lock(file, wait=True)  # released when closed
+            except OSError:  # not every file system has locks
+                yield file
+                return
+            if _is_at(file, path):
+                yield file
+                return
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _whole_lines(file: IO[bytes]) -> list[bytes]:
+    file.seek(0)
+    return [line for line in file if line.endswith(b"\n")]
 
 
 def _line(entry: Entry) -> str:
@@ -99,6 +168,18 @@ def _ends_whole(file: IO[bytes]) -> bool:
         return True
     file.seek(-1, os.SEEK_END)
     return file.read(1) == b"\n"
+
+
+def _all(folder: Path) -> list[tuple[Path, list[Entry | None]]]:
+    """Return the entries of all manifests, those of the last changed one last.
+
+    The whole's is read last: it holds the entries of shards that were joined meanwhile.
+    """
+    found = []
+    for path in paths(folder):
+        with suppress(FileNotFoundError):  # joined just now
+            found.append((path.stat().st_mtime_ns, path, list(_entries(path))))
+    return [(path, entries) for _, path, entries in sorted(found, key=lambda one: one[0])]
 
 
 def _entries(path: Path) -> Iterator[Entry | None]:

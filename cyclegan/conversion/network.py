@@ -41,7 +41,7 @@ class Made:
     size: tuple[int, int]
     """width and height; 0 of a file of several"""
     seconds: float
-    """that making them took, as far as they are made"""
+    """spent on making them so far"""
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class _Begun:
 
     read: Read
     painted: Callable[[], Picture] | None = None
-    """waits for its picture, where a call for it and perhaps for others was begun"""
+    """waits for its picture, if a call that includes it was started"""
     seconds: float = 0.0
-    """that this took; of a GPU, that giving it the work took"""
+    """that this took; on a GPU, the time to launch it"""
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Network:
     blend: Blend
     advice: SizeAdvice
     thread: Executor
-    """computes a file of several pictures, while the last one is written"""
+    """computes a multi-page file while the previous picture is written"""
     also: Sequence[str] = ()
-    """what is made beside the conversions, by name"""
+    """additional outputs, by name"""
     back: Translator | None = None
     """the other generator, where that needs it"""
 

@@ -8,23 +8,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from math import prod
+from math import ceil, prod
 from pathlib import Path
 from typing import cast
 
 from cyclegan import images
 from cyclegan.conversion import Reading
 from cyclegan.conversion.files import Job, is_video
-from cyclegan.conversion.stages import ahead
+from cyclegan.conversion.shards import ClipPart, Shard
+from cyclegan.conversion.stages import ahead, threads
 from cyclegan.conversion.storage import LocalStorage
+from cyclegan.device import cores
 from cyclegan.errors import UserError, in_words
 from cyclegan.images import Size
 from cyclegan.images.document import open_document
 from cyclegan.images.picture import Document, Picture
 from cyclegan.tiling.tiles import padded_side
+from cyclegan.video import SEGMENT_LENGTH
 
 log = logging.getLogger(__name__)
 _LOOKED_AT = 64  # headers
+_PARTS = 32  # of the files whose headers are all read, at once by as many threads as there are
+_NOMINAL = 1 << 20  # pixels
 _FAR_LARGER = 4  # times
 _SMALL = 1 << 22  # bytes of a file, and pixels in it, that may be read long before its turn
 
@@ -34,7 +39,7 @@ class SizeAdvice:
     """Advice, given once, about pictures far larger than what a generator was trained on."""
 
     trained_side: int | None = None
-    """pixels that pictures were scaled to; None where there is nothing to advise"""
+    """training side in pixels; None if there is nothing to advise"""
     tiles: bool = True
     """whether the generator can be computed in tiles"""
 
@@ -68,7 +73,7 @@ def pixels_of_two_sizes(jobs: Sequence[Job], shorter: int | None) -> int:
         try:
             size, count = _pictures(job)
             width, height = scaled(size, shorter)
-        except Exception:  # of whatever kind, it is told when its turn comes
+        except Exception:  # of whatever kind, it is told when its turn comes  # nosec B112
             continue
         looked_at += 1
         sizes[padded_side(width), padded_side(height)] += count
@@ -76,6 +81,72 @@ def pixels_of_two_sizes(jobs: Sequence[Job], shorter: int | None) -> int:
         return 0
     pixels = sum(width * height * count for (width, height), count in sizes.items())
     return pixels * len(jobs) // max(1, looked_at)
+
+
+def pixels_of_each(jobs: Sequence[Job], shorter: int | None, thread: Executor) -> list[int]:
+    """Return the pixels of each job by its header; a nominal number where that can't be read."""
+    parts = [jobs[first::_PARTS] for first in range(_PARTS)]
+    found = [0] * len(jobs)
+    for first, pixels in enumerate(thread.map(partial(_pixels_of, shorter=shorter), parts)):
+        found[first::_PARTS] = pixels
+    return found
+
+
+def shared_out(
+    whole: Sequence[Job], shard: Shard, shorter: int | None, *, divide: bool
+) -> list[Job]:
+    """Return the jobs of a shard: those of all shards have about as many pixels.
+
+    With `divide`, clips that are more than a shard's fair share are divided between all of them.
+    """
+    with threads(cores()) as thread:
+        pixels = pixels_of_each(whole, shorter, thread)
+    fair = sum(pixels) / shard.count
+    heavy = [place for place, weight in enumerate(pixels) if divide and weight > fair]
+    times = {place: found for place in heavy if (found := _times_of(whole[place]))}
+    every = [Shard(number + 1, shard.count) for number in range(shard.count if times else 0)]
+    loads = [
+        sum(
+            pixels[place] * len(_frames_of(one, told)) // len(told) for place, told in times.items()
+        )
+        for one in every
+    ]
+    rest = [place for place in range(len(whole)) if place not in times]
+    own = {place: whole[place] for place in shard.share(rest, [pixels[n] for n in rest], loads)}
+    for place, told in times.items():
+        if frames := _frames_of(shard, told):
+            own[place] = replace(whole[place], part=ClipPart(frames.start, frames.stop, told))
+    return [own[place] for place in sorted(own)]
+
+
+def _times_of(job: Job) -> tuple[int, ...]:
+    """Return when each frame of a clip is shown; nothing if it can't be divided."""
+    if not is_video(job.source):
+        return ()
+    from cyclegan.video.clip import frame_times  # as below
+
+    try:
+        times = tuple(frame_times(job.source))
+    except Exception:  # of whatever kind, it is told when its turn comes
+        return ()
+    return times if len(times) > SEGMENT_LENGTH else ()
+
+
+def _frames_of(shard: Shard, times: Sequence[int]) -> range:
+    """Return the frames of a clip that a shard makes: whole segments."""
+    segments = shard.stretch(ceil(len(times) / SEGMENT_LENGTH))
+    return range(segments.start * SEGMENT_LENGTH, min(segments.stop * SEGMENT_LENGTH, len(times)))
+
+
+def _pixels_of(jobs: Sequence[Job], shorter: int | None) -> list[int]:
+    found = []
+    for job in jobs:
+        try:
+            size, count = _pictures(job)
+            found.append(prod(scaled(size, shorter)) * max(1, count))
+        except Exception:  # of whatever kind, it is told when its turn comes
+            found.append(_NOMINAL)
+    return found
 
 
 def _pictures(job: Job) -> tuple[Size, int]:
@@ -112,7 +183,7 @@ class _Coming:
 
     job: Job
     document: Future[Document | None]
-    """None where it is to be read when its turn is near"""
+    """None if it is to be read when its turn is near"""
 
     def waits(self) -> bool:
         """Return whether the file is read only when its turn is near; waits until that is known."""
@@ -128,9 +199,9 @@ class Reader:
     """black and white, for files whose values have no range"""
     storage: LocalStorage
     at_once: int
-    """pictures of one size that are computed together"""
+    """pictures of equal size per batch"""
     most: int
-    """files that are read before their turn, beside those"""
+    """files to prefetch in addition"""
     thread: Executor
 
     def groups(

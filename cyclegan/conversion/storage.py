@@ -30,8 +30,14 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}([^/].*|/.+)")  # a Path keeps one
 class LocalStorage:
     """Storage whose input and output are local folders: nothing is to be transferred."""
 
-    def begin(self) -> None:
-        """Prepare for the first output. Raises UserError if nothing can be delivered."""
+    sees_others = True
+    """whether outputs of other processes are seen while this one converts"""
+
+    def begin(self, notes: str) -> None:
+        """Prepare for the first output, which is noted in the manifest of the name `notes`.
+
+        Raises UserError if nothing can be delivered.
+        """
 
     def fetch(self, source: Path) -> None:
         """Fetch `source` before it is read."""
@@ -81,7 +87,7 @@ class RemoteFolder:
             held.acquire()
         except filelock.Timeout:
             raise UserError(
-                f"{self.url}: another process converts from it or to it: wait until it has ended"
+                f"{self.url}: in use by another conversion: wait until it has finished"
             ) from None
         try:
             yield
@@ -130,18 +136,16 @@ class RemoteFolder:
             self.files.mv(unfinished, there)
 
     def get_notes(self) -> None:
-        """Fetch the manifest, if there is one. Raises UserError."""
-        notes = self.local / manifest.NAME
-        if not notes.exists():
-            return
-        try:
-            self.get(notes)
-        except Exception as error:  # as above
-            raise UserError(f"{self.url}/{notes.name}: {in_words(error)}") from error
+        """Fetch the manifests that there are. Raises UserError."""
+        for notes in manifest.paths(self.local):
+            try:
+                self.get(notes)
+            except Exception as error:  # as above
+                raise UserError(f"{self.url}/{notes.name}: {in_words(error)}") from error
 
-    def put_notes(self) -> None:
-        """Deliver the manifest, if there is one. Raises UserError."""
-        notes = self.local / manifest.NAME
+    def put_notes(self, name: str) -> None:
+        """Deliver the manifest of that name, if there is one. Raises UserError."""
+        notes = self.local / name
         if not notes.exists():
             return
         try:
@@ -162,12 +166,13 @@ class RemoteStorage(LocalStorage):
 
     def __init__(self, source: RemoteFolder | None, target: RemoteFolder | None) -> None:
         self._source, self._target = source, target
+        self.sees_others = target is None
 
-    def begin(self) -> None:
+    def begin(self, notes: str) -> None:
         """Deliver the manifest, as a trial. Raises UserError."""
         if self._target is not None:
-            (self._target.local / manifest.NAME).touch()
-            self._target.put_notes()
+            (self._target.local / notes).touch()
+            self._target.put_notes(notes)
 
     def fetch(self, source: Path) -> None:
         """Fetch the content of `source`. Raises UserError."""
@@ -196,10 +201,13 @@ class RemoteStorage(LocalStorage):
 
 
 @contextmanager
-def mirrored(locations: Locations) -> Iterator[tuple[Locations, LocalStorage]]:
+def mirrored(
+    locations: Locations, notes: str = manifest.NAME
+) -> Iterator[tuple[Locations, LocalStorage]]:
     """Yield the locations with local folders for URLs, and the storage that transfers files.
 
-    Raises UserError if a URL leads nowhere.
+    The manifest of the name `notes` is delivered at the end, too. Raises UserError if a URL leads
+    nowhere.
     """
     source, target = (
         RemoteFolder.open(url, what) if url else None
@@ -216,13 +224,13 @@ def mirrored(locations: Locations) -> Iterator[tuple[Locations, LocalStorage]]:
             with waiting(f"looking into {source.url}"):
                 found = source.mirror()
             if not found:
-                raise UserError(f"--input {source.url}: nothing is there, or it can't be reached")
+                raise UserError(f"--input {source.url}: not found, or not reachable")
             locations = replace(locations, source=source.local)
         if target is not None:
             with waiting(f"looking into {target.url}"):
                 target.mirror()
                 target.get_notes()
-            at_end.callback(target.put_notes)
+            at_end.callback(target.put_notes, notes)
             locations = replace(locations, target=target.local)
         yield locations, RemoteStorage(source, target)
 

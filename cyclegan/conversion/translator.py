@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+from collections import abc
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, overload
@@ -221,7 +222,7 @@ class Translator:
             return
         precision = self.execution.precision
         way_out = "" if precision == "fp32" else f" in {precision}: give --precision fp32"
-        raise UserError(f"what the generator makes of this picture is NaN or infinite{way_out}")
+        raise UserError(f"the generator's output for this picture is NaN or infinite{way_out}")
 
     @torch.inference_mode()
     def _padded(self, picture: Reflected, tell: Tell) -> Iterator[Block]:
@@ -230,30 +231,43 @@ class Translator:
             tile = "off" if self._fits(picture.shape) or self._engine.reach is None else "exact"
         if tile != "off" and self._engine.reach is None:
             raise UserError(
-                f"--tile {tile}: this generator sees the whole picture at once (a transformer "
-                "does, a fusion model and an exported file): scale down with --load_size"
+                f"--tile {tile}: this generator needs the whole picture at once (as transformers, "
+                "fusion models and exported files do): scale down with --load_size"
             )
         if tile == "off" and not self._fits(picture.shape):
-            raise UserError(self._too_large(picture.shape))
+            raise UserError(self._too_large(picture.shape, tile))
+        met = yield from self._within_memory(tile, picture, tell)
+        if met and self._tile == "auto" and tile == "off" and self._engine.reach is not None:
+            log.warning(
+                "%dx%d: out of memory, continuing in bands",
+                picture.shape.width,
+                picture.shape.height,
+            )
+            tile = "exact"
+            met = yield from self._within_memory(tile, picture, tell)
+        if met:
+            raise UserError(self._too_large(picture.shape, tile))
+
+    def _within_memory(
+        self, tile: TileMode, picture: Reflected, tell: Tell
+    ) -> abc.Generator[Block, None, bool]:
+        """Yield the blocks; return whether memory ran out. What was computed is freed by then."""
         try:
             yield from TILES[tile](picture, self._engine, tell)
         except (MemoryError, RuntimeError) as error:
-            if tile != "off" or not ran_out_of_memory(error):
+            if not ran_out_of_memory(error):
                 raise
-            if self._tile != "auto" or self._engine.reach is None:
-                raise UserError(self._too_large(picture.shape)) from None
-            log.warning(
-                "%dx%d: out of memory, goes on in bands", picture.shape.width, picture.shape.height
-            )
-            yield from TILES["exact"](picture, self._engine, tell)
+            return True
+        return False
 
     def _fits(self, shape: Shape, count: int = 1) -> bool:
         needed = estimated_bytes(self.generator.architecture, shape.width, shape.height)
         return count * needed <= free_memory(self.device)
 
-    def _too_large(self, shape: Shape) -> str:
+    def _too_large(self, shape: Shape, tile: TileMode) -> str:
         needed = estimated_bytes(self.generator.architecture, shape.width, shape.height)
-        way_out = "" if self._engine.reach is None else "--tile exact needs little, or "
+        tiles = self._engine.reach is not None and tile != "exact"
+        way_out = "--tile exact needs little, or " if tiles else ""
         return (
             f"{shape.width}x{shape.height} pixels need about {needed / 2**30:.1f} GiB of memory, "
             f"{free_memory(self.device) / 2**30:.1f} GiB are free: {way_out}"
@@ -281,8 +295,8 @@ def choose_way(
     for flag, value in asked.items():
         if value not in ("auto", "cpu", "fp32", "off"):
             raise UsageError(
-                f"--{flag} {value}: {generator.origin} is exported, and computed as it is on the "
-                "CPU: leave the flag out"
+                f"--{flag} {value}: {generator.origin} is an exported file, which runs as is on "
+                "the CPU: leave the flag out"
             )
     return torch.device("cpu"), Execution()
 

@@ -32,13 +32,13 @@ class Generator:
     digest: str
     """of the weights: equal digests convert equally"""
     values: tuple[float, float] | None = None
-    """that were black and white in training, where files don't say"""
+    """black and white in training, if files don't say"""
     direction: FolderDirection | None = None
-    """what it converts, by the folders; None where the file doesn't say"""
+    """source and target domain; None if the file doesn't say"""
     fixed: bool = False
-    """an exported file, computed as it says: there is nothing to choose"""
+    """an exported file with a fixed execution: nothing to choose"""
     trained_side: int | None = None
-    """pixels that pictures were scaled to in training; None where they were not, or who knows"""
+    """side in pixels of training images; None if they were not resized, or unknown"""
 
 
 def file_of(path: Path, epoch: str, direction: FolderDirection | None) -> Path:
@@ -123,8 +123,8 @@ def use_image_statistics(network: nn.Module) -> int:
     """
     if isinstance(network, Session):
         raise UsageError(
-            "--norm_statistics image: an exported file has the trained statistics in it: convert "
-            "with the checkpoint"
+            "--norm_statistics image: an exported file has the trained statistics baked in: "
+            "convert with the checkpoint"
         )
     layers = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
     for layer in layers:
@@ -160,7 +160,7 @@ class _Weights:
     values: tuple[float, float] | None = None
     direction: FolderDirection | None = None
     trained_side: int | None = None
-    """as of a Generator"""
+    """as in Generator"""
 
 
 def _weights(
@@ -264,7 +264,7 @@ def _of_checkpoint(
         )
     digest = saved.digests.get(f"{group}/{name}")
     if digest and digest != checkpoint.digest(networks[name]):
-        raise UserError(f"{path}: damaged: the weights of {name} are not those that were saved")
+        raise UserError(f"{path}: damaged: the weights of {name} don't match their checksum")
     channels = (settings.networks.input_nc, settings.networks.output_nc)
     wanted = Saved(networks, name, channels if forth else channels[::-1], path)
     return _Weights(

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,14 +14,16 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader
 from PIL import Image
+from rich.console import Console
 from torch import Tensor
 
 from cyclegan import images
 from cyclegan.atomic import atomic_write, is_full
-from cyclegan.conversion import manifest
-from cyclegan.conversion.files import Claims, Job, is_video
+from cyclegan.conversion import Locations, manifest
+from cyclegan.conversion.claims import Claims, claims
+from cyclegan.conversion.files import Job, folder_of, is_video
 from cyclegan.conversion.network import Made
-from cyclegan.conversion.storage import LocalStorage
+from cyclegan.conversion.storage import LocalStorage, url_of
 from cyclegan.errors import UserError, in_words
 from cyclegan.execution.execution import Execution
 from cyclegan.images import Encoding
@@ -49,6 +51,8 @@ class Ledger:
     """digest of the generator's weights"""
     execution: Execution
     """how the generator is computed"""
+    notes: str = manifest.NAME
+    """name of the manifest"""
 
     def entry(
         self, job: Job, width: int = 0, height: int = 0, seconds: float = 0.0
@@ -72,9 +76,9 @@ class Ledger:
         Raises OutputError if the manifest can't be written.
         """
         try:
-            manifest.append(self.output, *entries)
+            manifest.append(self.output, *entries, name=self.notes)
         except OSError as error:
-            path = self.output / manifest.NAME
+            path = self.output / self.notes
             raise OutputError(f"{path}: can't be written ({in_words(error)})") from error
 
     def fail(self, job: Job, error: Exception) -> str:
@@ -120,7 +124,7 @@ class Writer:
     encoding: Encoding
     thread: Executor
     most: int
-    """files that wait"""
+    """queue size"""
     failed: list[str]
     """gets a line for each that can't be written"""
     _waiting: deque[tuple[Future[list[str]], int]] = field(default_factory=deque)
@@ -204,7 +208,7 @@ PAGE = "index.html"
 MOST = 1000  # pairs: a browser has to lay them all out
 
 
-def write_page(jobs: list[Job], output: Path, title: str) -> Path:
+def write_page(jobs: Sequence[Job], output: Path, title: str) -> Path:
     """Write the page of those `jobs` whose picture exists; return its path."""
     template = Environment(
         loader=PackageLoader("cyclegan.conversion", ""), autoescape=True
@@ -229,7 +233,7 @@ def _link(path: Path, output: Path) -> str:
     return quote(os.fsencode(os.path.relpath(path.resolve(), output.resolve())))
 
 
-def compare(jobs: list[Job], reference: Path) -> list[str]:
+def compare(jobs: Sequence[Job], reference: Path) -> list[str]:
     """Return a line for each metric: conversions to `reference`, beside the unconverted inputs.
 
     Files are paired by the name of the output; pictures without a counterpart are left out, those
@@ -270,3 +274,76 @@ def _figures(job: Job, path: Path) -> list[tuple[float, float]] | None:
 def _tensor(path: Path, like: Image.Image) -> Tensor:
     image = images.read(path, 3)
     return images.to_tensor(image if image.size == like.size else image.resize(like.size))
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far the jobs of all shards are."""
+
+    left: int = 0
+    """neither made nor failed"""
+    failed: int = 0
+
+    @classmethod
+    def of(cls, jobs: Sequence[Job], folder: Path, made_by: str) -> "Standing":
+        """Return how far `jobs` are, by the manifests in `folder` and the outputs there."""
+        made = manifest.read(folder)
+        left = failed = 0
+        for job in jobs:
+            try:
+                entry = job.entry_in(made, made_by)
+            except OSError:  # what a list names may be gone
+                failed += 1
+                continue
+            if entry is not None and entry.error is not None:
+                failed += 1
+            elif entry is None or not job.is_done:
+                left += 1
+        return cls(left, failed)
+
+
+def end(jobs: Sequence[Job], locations: Locations, title: str) -> None:
+    """Write the page of all that was made, and join the manifests of shards."""
+    folder = folder_of(locations)
+    with manifest.joined(folder):
+        if folder != locations.target or not any(job.is_done for job in jobs):
+            return
+        try:
+            _tell(f"pictures: {write_page(jobs, folder, title)}")
+        except OSError as error:  # the pictures are there
+            log.warning("%s: can't be written (%s)", folder / PAGE, in_words(error))
+
+
+def merge(folder: Path, title: str) -> int:
+    """Join the manifests of the shards in `folder` and write its page; return the exit code.
+
+    Where all is joined and the page is there, nothing is changed. Raises UserError.
+    """
+    if url_of(folder) is not None:
+        raise UserError(
+            f"--output {folder}: --merge is for local folders; conversions read the manifests of "
+            "all shards behind a URL as they are"
+        )
+    parts = [path for path in folder.rglob(".*.parts") if path.is_dir()]
+    if not manifest.paths(folder):
+        found = f"only a part of a video ({parts[0]})" if parts else "no manifest of a conversion"
+        raise UserError(f"--output {folder}: {found} there: nothing to merge")
+    with claims(folder, overwrite=False) as ours, ours.alone(PAGE):
+        with manifest.joined(folder) as count:
+            entries = manifest.read(folder)
+            jobs = [
+                Job(Path(entry.origin.input), folder / name, Path(name))
+                for name, entry in sorted(entries.items())
+                if entry.error is None
+            ]
+            if count or not (folder / PAGE).exists():
+                _tell(f"pictures: {write_page(jobs, folder, title)}")
+        failed = len(entries) - len(jobs)
+    _tell(f"{count} shards joined: {len(jobs)} converted, {failed} failed")
+    for path in parts:
+        _tell(f"{path}: frames of a video that lacks others: run the shards that make them again")
+    return 0
+
+
+def _tell(line: str) -> None:
+    Console(soft_wrap=True, highlight=False).print(line, markup=False)

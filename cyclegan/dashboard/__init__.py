@@ -16,15 +16,15 @@ class DashboardSettings:
     port: Annotated[int, Field(ge=1, le=65535)] = 8097
     """port of the server; training sends to the same --display_port"""
     checkpoints_dir: Path = Path("checkpoints")
-    """folder that holds the runs; what is shown is kept in its folder .dashboard"""
+    """folder that holds the runs; its subfolder .dashboard keeps what is shown"""
     host: str = "127.0.0.1"
-    """address to listen on; one that others reach needs VISDOM_USERNAME and VISDOM_PASSWORD"""
+    """address to listen on; a non-local one needs VISDOM_USERNAME and VISDOM_PASSWORD"""
     hosts: tuple[str, ...] = ()
-    """further names that browsers reach it by, where a proxy or a tunnel gives it some"""
+    """additional host names to accept, for access through a proxy or a tunnel"""
     max_megabytes: PositiveInt = 64
-    """refuse what is sent in larger pieces"""
+    """maximum size of a request body"""
     assets: Path | None = None
-    """folder to take the page's scripts from, laid out like visdom's static folder"""
+    """folder of the page's scripts, laid out like visdom's static folder"""
 
     @property
     def folder(self) -> Path:

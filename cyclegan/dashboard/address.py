@@ -89,7 +89,7 @@ def told_once(page: str) -> Iterator[None]:
 
 def shown_host(host: str) -> str:
     """Return the host as it is shown in addresses."""
-    if host in ("0.0.0.0", "::", ""):
+    if host in ("0.0.0.0", "::", ""):  # nosec B104
         return socket.gethostname()
     if is_loopback(host):
         return "localhost"
@@ -104,7 +104,7 @@ def is_loopback(host: str) -> bool:
     try:
         found = socket.getaddrinfo(host or None, None, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
-        raise UserError(f"--host {host}: no address of this machine ({error})") from None
+        raise UserError(f"--host {host}: not an address of this machine ({error})") from None
     return all(
         ipaddress.ip_address(str(item[4][0]).partition("%")[0]).is_loopback for item in found
     )
@@ -118,13 +118,13 @@ def listen(host: str, port: int, flag: str = "--port") -> socket.socket:
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             where = f"{host}:{port}"
-            raise UserError(f"{where}: can't be listened on ({error.strerror or error})") from None
+            raise UserError(f"{where}: can't listen there ({error.strerror or error})") from None
     url = url_of(f"http://{shown_host(host)}", port)
     if who_answers(url_of(f"http://{host}", port)) == "visdom":
         raise UserError(
-            f"a Visdom server answers at {url} already; another {flag} starts a second one"
+            f"a Visdom server is already running at {url}; another {flag} starts a second one"
         )
-    raise UserError(f"port {port} is taken by another program: give another {flag}")
+    raise UserError(f"port {port} is in use by another program: give another {flag}")
 
 
 def make_folder(folder: Path) -> None:

@@ -7,10 +7,12 @@ import os
 import shutil
 from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tornado.web import HTTPError
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from cyclegan.dashboard.front import with_list, with_overlay, with_waiting
 from cyclegan.dashboard.login import Logins, credential, with_login, write_secret
@@ -105,7 +107,7 @@ def refusing_paths(escape: Callable[[str], str]) -> Callable[[str], str]:
 
 def _plain(name: object) -> str:
     if not isinstance(name, str) or not is_plain(name):
-        raise HTTPError(400, reason="the name of an environment is a plain name")
+        raise HTTPError(400, reason="the name of an environment must be a plain name")
     return name
 
 
@@ -131,7 +133,7 @@ def make_application(
     )
     app.state = PlainNames(app.state)
     for rule in app.wildcard_router.rules:
-        rule.target = _ours(rule.target, visdom, dashboard.parent, login)
+        rule.target = _robust(_ours(rule.target, visdom, dashboard.parent, login))
     return app, Environments(app, _save, folder, dashboard / f"saving-{port}")
 
 
@@ -145,6 +147,36 @@ def _ours(handler: Any, visdom: Any, checkpoints_dir: Path, login: tuple[str, st
         return handler
     listing = with_list(handler, checkpoints_dir)
     return listing if login is None else with_login(listing, Logins(login))
+
+
+#: What visdom's handlers raise for requests that lack something or hold something else.
+_NONSENSE = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, NameError),
+    *(RecursionError, TypeError, ValueError),
+)
+
+
+def _robust(handler: Any) -> Any:
+    """Return visdom's handler, changed so that no client's fault is the server's or another's."""
+
+    def send_error(self: Any, status_code: int = 500, **more: Any) -> None:
+        error = more.get("exc_info", (None, None))[1]
+        if status_code != 500 or not isinstance(error, _NONSENSE):
+            handler.send_error(self, status_code, **more)
+            return
+        self.clear()
+        self.set_status(422)  # to clients 400 is a wrong login
+        self.set_header("Content-Type", "text/plain")
+        self.finish(f"the request can't be used ({type(error).__name__})")
+
+    def write_message(self: Any, message: Any, binary: bool = False) -> Any:
+        with suppress(WebSocketClosedError):  # the page is gone; whoever sent this need not know
+            return handler.write_message(self, message, binary)
+
+    changed: dict[str, Any] = {"send_error": send_error}
+    if issubclass(handler, WebSocketHandler):
+        changed = {"write_message": write_message}
+    return type(f"Robust{handler.__name__}", (handler,), changed)
 
 
 def _visdom(folder: Path) -> Any:

@@ -28,20 +28,22 @@ def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[None
     Raises UsageError, UserError.
     """
     if not loggers.visdom:
-        raise UsageError("--dashboard shows what is sent to it: it can't go with --no_visdom")
+        raise UsageError(
+            "--dashboard shows what is sent to it: it can't be combined with --no_visdom"
+        )
     if loggers.display_port > 65535:
-        raise UsageError(f"--display_port {loggers.display_port}: the last port is 65535")
+        raise UsageError(f"--display_port {loggers.display_port}: ports end at 65535")
     server, page = address.server_of(loggers), address.page_of(loggers, run)
     answer = address.who_answers(server)
     if answer == "visdom":
-        _tell(f"dashboard: {page}  (a server that runs already)\n")
+        _tell(f"dashboard: {page}  (a server that is already running)\n")
         with address.told_once(page):
             yield
         return
     if answer == "another":
         raise UsageError(
-            f"--dashboard: no Visdom server but another program answers at {server}: "
-            "give another --display_port"
+            f"--dashboard: the program at {server} is not a Visdom server: give another "
+            "--display_port"
         )
     process = _start(loggers, run)
     _tell(f"dashboard: {page}\n")

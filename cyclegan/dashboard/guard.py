@@ -23,11 +23,11 @@ class Origins:
     """Names by which a server is reached, and pages whose requests count as the server's own."""
 
     names: frozenset[str]
-    """by which it may be asked"""
+    """host names it answers to"""
     further: frozenset[str] = frozenset()
-    """names of pages that are its own though a proxy hides them"""
+    """additional allowed origins, for use behind a proxy"""
     addresses: bool = False
-    """whether any address in numbers is a name: no page can make such a one its own"""
+    """whether every numeric address is allowed: no page can claim one"""
 
     @classmethod
     def of(cls, host: str, hosts: Collection[str]) -> "Origins":
@@ -123,15 +123,15 @@ class RequestGuard(httputil.HTTPServerConnectionDelegate):
         if not self._origins.is_known(host):
             return Refusal(
                 400,
-                f"not known as {host[:100]!r}: cyclegan dashboard --hosts gives it more names",
+                f"unknown host {host[:100]!r}: allow it with cyclegan dashboard --hosts",
             )
         if not self._is_own(method, headers, host):
-            return Refusal(403, "pages of other servers may not send to this one")
+            return Refusal(403, "cross-origin requests are not allowed")
         kind = headers.get("Content-Type", "").strip().lower()
         if method not in _READING and kind.startswith("text/plain"):
-            return Refusal(415, "what is sent must be JSON, and text/plain says that it is not")
+            return Refusal(415, "the request body must be JSON, not text/plain")
         if _length(headers) > self.largest(headers):
-            return Refusal(413, f"more than the {self.largest(headers):,} bytes that are allowed")
+            return Refusal(413, f"larger than the {self.largest(headers):,} bytes allowed")
         return None
 
     def _is_own(self, method: str, headers: httputil.HTTPHeaders, host: str) -> bool:

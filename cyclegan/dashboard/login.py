@@ -35,11 +35,11 @@ def read_login(host: str) -> tuple[str, str] | None:
         return username, password
     if not is_loopback(host):
         raise UsageError(
-            f"--host {host}: others reach it, so it takes a login: "
-            f"set the environment variables {USERNAME} and {PASSWORD}"
+            f"--host {host}: reachable by others, so it needs a login: set the environment "
+            f"variables {USERNAME} and {PASSWORD}"
         )
     if username or password:
-        raise UsageError(f"a login takes both environment variables, {USERNAME} and {PASSWORD}")
+        raise UsageError(f"a login needs both environment variables, {USERNAME} and {PASSWORD}")
     return None
 
 

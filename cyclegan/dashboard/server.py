@@ -33,11 +33,11 @@ class Service:
     listening: socket.socket
     login: tuple[str, str] | None = None
     env: str | None = None
-    """an environment that is there from the start, so that its page can be opened"""
+    """an environment that exists from the start, so its page can be opened"""
     announce: Callable[[], None] = lambda: None
-    """called when signals end the server in good order"""
+    """called when a signal shuts the server down"""
     is_wanted: Callable[[], bool] = lambda: True
-    """asked every second; the server ends when it is not"""
+    """polled every second; the server stops when False"""
 
 
 def run(settings: DashboardSettings) -> int:
@@ -112,7 +112,7 @@ async def _complete(page: PageFolder, folder: Path) -> None:
     try:
         await sources.complete(page, folder)
     except (OSError, UserError) as error:  # a full disk, say: training can still send
-        log.warning("dashboard: the page's scripts can't be kept: %s", error)
+        log.warning("dashboard: the page's scripts can't be cached: %s", error)
 
 
 async def _every(seconds: float, action: Callable[[], None]) -> None:

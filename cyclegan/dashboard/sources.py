@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import tarfile
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 UNPKG = "https://unpkg.com"  # has the files of npm's packages one by one
 ANSWER = 5.0  # seconds in which its first, a small one, comes
 LIMIT = 600.0  # seconds that a source may take
-FETCHING = "the page's scripts are being fetched, once"
+FETCHING = "downloading the page's scripts, only this once"
 NOTHING = (
     "the page stays empty: its scripts could not be fetched; connect to the internet or install "
     "npm and start it again, or give --assets FOLDER (cyclegan dashboard) with a copy of {name} "
@@ -94,7 +95,7 @@ async def _fetch(page: PageFolder, folder: Path, sources: dict[str, Source]) -> 
             return
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        with contextlib.suppress(OSError, TimeoutError, tarfile.TarError, KeyError):
+        with contextlib.suppress(OSError, TimeoutError, *_DAMAGED):
             if await source(folder, page):
                 _take(page, folder / "static", name)
 
@@ -104,7 +105,7 @@ def _take(page: PageFolder, static: Path, name: str) -> None:
     forged = page.forged(static)
     if forged:
         log.warning(
-            "dashboard: %s from %s: not the file that is known by its SHA-256; not used",
+            "dashboard: %s from %s: SHA-256 mismatch; not used",
             ", ".join(forged),
             name,
         )
@@ -146,13 +147,23 @@ async def _process(
         await process.wait()
 
 
+#: What unpacking a damaged archive raises.
+_DAMAGED = (tarfile.TarError, KeyError, ValueError, EOFError, zlib.error)
+_LARGEST = 1 << 26  # bytes of a file: an archive may claim any size
+
+
 def _unpack(folder: Path, packages: Sequence[Package]) -> None:
-    """Extract the needed files from the packages' archives. Raises KeyError for a missing one."""
+    """Extract the needed files from the packages' archives.
+
+    Raises one of `_DAMAGED` if one is missing or no plain file, OSError if it can't be written.
+    """
     for package in packages:
         with tarfile.open(folder / f"{package.name}-{package.version}.tgz") as archive:
             # Every package has one folder at its top, not always of the same name.
             members = {member.name.partition("/")[2]: member for member in archive.getmembers()}
             for target, path in package.files:
-                content = archive.extractfile(members[path])
-                assert content is not None
+                member = members[path]
+                content = archive.extractfile(member) if member.isreg() else None
+                if content is None or member.size > _LARGEST:
+                    raise tarfile.ReadError(f"{path}: no plain file, or a very large one")
                 place(content.read(), folder / "static" / target)

@@ -31,28 +31,28 @@ class DataSettings:
     dataset_mode: DatasetMode = "unaligned"
     """kind of data set: unaligned draws A and B independently"""
     preprocess: PreprocessMode = "resize_and_crop"
-    """how images are scaled and cut"""
+    """how to resize and crop images"""
     load_size: PositiveInt = 286
-    """side in pixels (the width, for scale_width) that images are resized to"""
+    """side in pixels (width, for scale_width) that images are resized to"""
     crop_size: PositiveInt = 256
-    """side in pixels of the crop that is trained on; a multiple of 4"""
+    """side in pixels of the training crops; a multiple of 4"""
     flip: bool = True
-    """mirror every second image"""
+    """flip images horizontally, half of the time"""
     serial_batches: bool = False
-    """take the images in order, A and B by the same index"""
+    """load images in order, A and B at the same index"""
     max_dataset_size: PositiveInt | None = None
-    """use at most so many images of each domain"""
+    """maximum number of images per domain"""
     crops_per_image: PositiveInt = 1
-    """crops of each image in an epoch, for few and large images"""
+    """crops per image and epoch, for few, large images"""
     batch_size: PositiveInt = 1
-    """images of each domain in one step"""
+    """images of each domain per step"""
     num_threads: NonNegativeInt = 2
-    """processes that load images; 0 loads in the training process"""
+    """data loading workers; 0 loads in the training process"""
     range: tuple[float, float] | None = None
-    """values that are black and white, for files whose values have no range (floats, DICOM)"""
+    """values of black and white, for files without a fixed value range (floats, DICOM)"""
     cache: CacheMode = "auto"
-    """keep decoded, scaled images: ram until the run ends, disk between runs (~/.cache/cyclegan),
-    auto in ram where a quarter of the free memory holds them"""
+    """cache decoded, resized images: ram until the run ends, disk across runs (~/.cache/cyclegan),
+    auto in ram if they fit in a quarter of the free memory"""
     augment: Annotated[tuple[dict[str, Any], ...], tyro.conf.Suppress] = ()
     """further transforms, given in the preset as [[data.augment]]: a name of albumentations, or of
     torchvision.transforms.v2 with library = "torchvision", and its arguments"""

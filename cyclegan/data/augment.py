@@ -115,7 +115,7 @@ class _Library:
 def _library(name: str, library: str) -> _Library:
     if library not in _LIBRARIES:
         raise UsageError(
-            f"[[data.augment]] {name}: library = {library!r}: there are "
+            f"[[data.augment]] {name}: library = {library!r}: choose from "
             f"{' and '.join(_LIBRARIES)}{suggest(library, _LIBRARIES)}"
         )
     return _LIBRARIES[library]()

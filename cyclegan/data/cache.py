@@ -89,7 +89,7 @@ FORMAT = 3
 
 @dataclass(frozen=True)
 class Cache:
-    """Files of pixels shared by all loading processes; the system keeps them in memory.
+    """Files of pixels shared by all data loader workers; the system keeps them in memory.
 
     The key is the image's path, size, time of change and scaling: a changed file is read anew.
     """
@@ -97,7 +97,7 @@ class Cache:
     folder: Path | None = None
     """None keeps nothing"""
     scaling: str = ""
-    """all that decides the scaled pixels"""
+    """all that determines scaled pixels"""
     room: int = 0
     """bytes that must stay free on the disk"""
     memory: int = 0
@@ -128,7 +128,7 @@ class Cache:
     def _keep(self, pixels: Pixels, place: Path) -> None:
         try:
             if not self._has_room(place.parent, pixels.nbytes):
-                _tell_once(place.parent, "too little room is left")
+                _tell_once(place.parent, "too little disk space is left")
                 return
             with atomic_write(place, shared=True) as unfinished, unfinished.open("wb") as file:
                 np.save(file, pixels)
@@ -152,7 +152,7 @@ def open_cache(settings: DataSettings, paths: Sequence[Path]) -> tuple[Cache, Ca
     try:
         folder, remove = FOLDERS[mode]()
     except OSError as error:
-        log.warning("--cache %s: no folder can be written (%s), so nothing is kept", mode, error)
+        log.warning("--cache %s: no writable folder (%s), so nothing is cached", mode, error)
         return Cache(), lambda: None
     # Another Pillow may decode and scale to other pixels.
     scaling = f"{PIL.__version__} {settings.preprocess} {settings.load_size} {settings.crop_size}"
@@ -165,10 +165,10 @@ _MEMORY = 1 << 30  # bytes, likewise; files on a disk that the system can drop c
 
 
 def _tell_once(folder: Path, reason: str) -> None:
-    """Log the reason once, from whichever loading process meets it first."""
+    """Log the reason once, from whichever data loader worker meets it first."""
     with contextlib.suppress(OSError):  # told already
         (folder / TOLD).touch(exist_ok=False)
-        log.warning("--cache: no more images are kept in %s (%s)", folder, reason)
+        log.warning("--cache: no more images are cached in %s (%s)", folder, reason)
 
 
 def _bound() -> int:

@@ -22,9 +22,9 @@ class Contents:
     images: list[Path]
     """sorted by path"""
     others: Counter[str] = field(default_factory=Counter)
-    """how many files of other kinds there are, by their endings"""
+    """number of other files, by extension"""
     folders: tuple[str, ...] = ()
-    """those of the system that were not entered, or that can't be"""
+    """skipped system folders, or unreadable ones"""
 
     def left_out(self) -> str:
         """Return one line on the files that are no images; empty if none is worth telling."""

@@ -1,7 +1,7 @@
 """The loader of batches, epoch after epoch, in an order that depends on the seed alone."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from cyclegan.data.folders import list_images
 from cyclegan.data.preprocess import CenterCrop
 from cyclegan.data.processes import DeadlyTaskError, LoadingProcesses
 from cyclegan.data.unpaired import LoadedImage, SamplePlace, UnpairedImages
+from cyclegan.distributed import ALONE, BatchShare, Group
 from cyclegan.errors import UserError, in_one_line
 
 SamplePlaces = Sequence[SamplePlace]
@@ -27,7 +28,7 @@ class LoadingError(UserError):
 
 @dataclass(frozen=True)
 class Failure:
-    """Error of a loading process, as text: an exception would drag its traceback along."""
+    """Error of a data loader worker, as text: an exception would drag its traceback along."""
 
     text: str
 
@@ -39,10 +40,22 @@ class Batch:
     a: Tensor
     b: Tensor
     unreadable: frozenset[Path] = frozenset()
-    """files that were passed over on the way"""
+    """files that were skipped"""
+    share: BatchShare | None = None
+    """what it is of a batch of several processes"""
 
     def __len__(self) -> int:
         return self.a.shape[0]
+
+    @property
+    def whole(self) -> int:
+        """Images of each domain in the batch of all processes."""
+        return len(self) if self.share is None else self.share.whole
+
+    @property
+    def weight(self) -> int:
+        """Images of each domain that count towards that."""
+        return len(self) if self.share is None or self.share.counts else 0
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the tensors as arrays: torch would send its tensors through /dev/shm."""
@@ -51,11 +64,11 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on another device; copies from pinned memory are asynchronous."""
         a, b = (images.to(device, non_blocking=True) for images in (self.a, self.b))
-        return Batch(a, b, self.unreadable)
+        return replace(self, a=a, b=b)
 
     def pin_memory(self) -> "Batch":
         """Return the batch in pinned memory, which a GPU reads while the CPU goes on."""
-        return Batch(self.a.pin_memory(), self.b.pin_memory(), self.unreadable)
+        return replace(self, a=self.a.pin_memory(), b=self.b.pin_memory())
 
 
 def _from_arrays(a: Any, b: Any, unreadable: frozenset[Path]) -> Batch:
@@ -78,8 +91,13 @@ class Loader:
         serial: bool,
         pins: bool = False,
         at_end: Callable[[], None] = lambda: None,
+        group: Group = ALONE,
     ) -> None:
-        """`pins` gives batches in pinned memory; `at_end` is called when the loader is closed."""
+        """`pins` gives batches in pinned memory; `at_end` is called when the loader is closed.
+
+        The processes of a `group` share each batch of `batch_size`.
+        """
+        self._group = group
         self._at_end = at_end
         self.images = images
         self.batch_size = batch_size
@@ -113,9 +131,16 @@ class Loader:
         Raises LoadingError.
         """
         order, size = self.order(epoch)[skip:], self.batch_size
-        for batch in self._loaded(order[at : at + size] for at in range(0, len(order), size)):
+        wholes = [order[at : at + size] for at in range(0, len(order), size)]
+        shares = [self._group.share(len(whole)) for whole in wholes]
+        own = (
+            whole if share is None else whole[share.start : share.stop]
+            for whole, share in zip(wholes, shares, strict=True)
+        )
+        for batch, share in zip(self._loaded(own), shares, strict=True):
             if isinstance(batch, Failure):
                 raise LoadingError(batch.text)
+            batch = replace(batch, share=share)
             yield batch.pin_memory() if self._pins else batch
 
     def _loaded(self, groups: Iterable[SamplePlaces]) -> Iterator[Batch | Failure]:
@@ -131,13 +156,13 @@ class Loader:
         paths = [str(path) for place in error.task for path in self.images.paths_of(place)]
         more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
         return (
-            f"loading {', '.join(paths[:4])}{more} ended two loading processes ({error.cause}): "
-            "leave out the file that does; where memory ran out, give --num_threads 1, or 0 to "
+            f"loading {', '.join(paths[:4])}{more} killed two data loader workers ({error.cause}): "
+            "leave out the file that does it; if memory ran out, give --num_threads 1, or 0 to "
             "load in the training process"
         )
 
     def close(self) -> None:
-        """End the loading processes."""
+        """End the data loader workers."""
         if self._processes is not None:
             self._processes.close()
         self._at_end()
@@ -160,7 +185,7 @@ class _Load:
 
 
 def _share_cores() -> None:
-    """Use one thread, as the loading processes use all cores already."""
+    """Use one thread, as the data loader workers use all cores already."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 

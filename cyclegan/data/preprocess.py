@@ -22,7 +22,7 @@ class Preprocess:
     scaled: Callable[[Size, DataSettings], Size]
     crops: bool
     alike: bool = False
-    """whether images of all sizes are scaled to the same size"""
+    """whether all images are resized to the same size"""
 
     def scale(self, image: Image.Image, settings: DataSettings) -> Image.Image:
         """Scale by Pillow's bicubic filter, which is antialiased when it shrinks."""
@@ -95,7 +95,7 @@ class CenterCrop:
     """pixels"""
     channels: int
     values: tuple[float, float] | None = None
-    """that are black and white, where files don't say"""
+    """of black and white, if files don't say"""
     together = True
 
     def of(self, path: Path) -> Tensor:
@@ -120,7 +120,7 @@ class Crops:
 
     square: CenterCrop
     count: int
-    """of each picture, fewer where it has no room for so many"""
+    """per picture, fewer if they don't fit"""
     together = False
 
     def whole(self, path: Path) -> Tensor:

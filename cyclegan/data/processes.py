@@ -122,7 +122,8 @@ class LoadingProcesses(Generic[Task, Result]):
                 process.end_if_stuck()
             if polls == SLOW:
                 log.warning(
-                    "no images for %.0f s: the loading processes are still reading (slow storage?)",
+                    "no images for %.0f s: the data loader workers are still reading (slow "
+                    "storage?)",
                     polls * POLL,
                 )
 
@@ -137,11 +138,11 @@ class LoadingProcesses(Generic[Task, Result]):
         if self._spares:
             self._spares -= 1
             self._start()
-            log.warning("a loading process was lost (%s): another one takes its place", cause)
+            log.warning("a data loader worker died (%s): starting another one", cause)
         else:
             count = len(self._processes)
-            further = f"{count} go on" if count else "the training process loads from here on"
-            log.warning("a loading process was lost (%s): %s", cause, further)
+            further = f"continuing with {count}" if count else "loading in the training process now"
+            log.warning("a data loader worker died (%s): %s", cause, further)
         for number in left:
             self._give(number)
 
@@ -185,7 +186,7 @@ class _Process:
     def _receive(self, arrivals: "queue.SimpleQueue[tuple[_Process, Any]]") -> None:
         with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):  # its end, half said
             while True:
-                arrivals.put((self, pickle.load(self._stream)))
+                arrivals.put((self, pickle.load(self._stream)))  # nosec B301
         arrivals.put((self, None))
 
     def end_if_stuck(self) -> None:
@@ -261,6 +262,6 @@ def _serve(
     prepare()
     with contextlib.suppress(OSError, EOFError), here.makefile("rwb") as stream:
         while True:
-            result = load(pickle.load(stream))
+            result = load(pickle.load(stream))  # nosec B301
             pickle.dump(result, stream, protocol=5)  # whose arrays are read and written in place
             stream.flush()

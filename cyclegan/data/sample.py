@@ -64,7 +64,7 @@ class _Picture:
     seed: int | None = None
     """of the painting; None: the photograph as it is"""
     hue: int = 0
-    """degrees by which all of its hues are turned"""
+    """hue rotation in degrees"""
 
     def write(self, root: Path) -> int:
         """Write the picture unless it exists; return the number of files written."""

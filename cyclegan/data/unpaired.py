@@ -43,7 +43,7 @@ class Domain:
     augmentation: Augmentation
     cache: Cache = field(default_factory=Cache)
     values: tuple[float, float] | None = None
-    """that are black and white, where files don't say"""
+    """of black and white, if files don't say"""
 
     def load(self, index: int, seed: int) -> LoadedImage:
         """Load image `index`, or the next readable one; the same arguments, the same pixels."""

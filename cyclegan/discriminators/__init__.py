@@ -17,13 +17,13 @@ class _CommonSettings:
     """Settings of every kind of discriminator."""
 
     netD: str = ""
-    """kind of discriminator: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
-    multiscale (such at several sizes), pixel or
-    projected (a PatchGAN beside heads on the maps of a frozen network)"""
+    """discriminator architecture: basic (70x70 PatchGAN), n_layers (PatchGAN of any depth),
+    multiscale (PatchGANs at several scales), pixel or projected (PatchGAN plus heads on frozen
+    features)"""
     ndf: Width = 64
-    """feature maps of the discriminator's first convolution"""
+    """filters in the discriminator's first convolution"""
     spectral_norm: bool = False
-    """divide the discriminator's weights by their largest singular value"""
+    """apply spectral normalisation to the discriminator"""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -48,7 +48,7 @@ class NLayersSettings(_CommonSettings):
 
     netD: Literal["n_layers"] = "n_layers"
     n_layers_D: Halvings = 3
-    """convolutions of stride 2; 3 is the 70x70 PatchGAN"""
+    """stride-2 convolutions; 3 is the 70x70 PatchGAN"""
 
     @property
     def smallest_side(self) -> int:
@@ -69,9 +69,9 @@ class MultiscaleSettings(_CommonSettings):
 
     netD: Literal["multiscale"] = "multiscale"
     n_layers_D: Halvings = 3
-    """convolutions of stride 2; 3 is the 70x70 PatchGAN"""
+    """stride-2 convolutions; 3 is the 70x70 PatchGAN"""
     n_scales: Halvings = 2
-    """sizes that are looked at, each half the one before"""
+    """number of scales, each half the previous one"""
 
     @property
     def smallest_side(self) -> int:
@@ -113,9 +113,9 @@ class ProjectedSettings(_CommonSettings):
 
     netD: Literal["projected"] = "projected"
     spectral_norm: bool = False
-    """divide the PatchGAN's weights by their largest singular value, as those of the heads are"""
+    """apply spectral normalisation to the PatchGAN, as always to the heads"""
     projection: LayeredName = "efficientnet-lite1"
-    """frozen network whose maps are judged"""
+    """frozen backbone of the heads"""
 
     @property
     def smallest_side(self) -> int:

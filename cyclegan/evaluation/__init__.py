@@ -17,36 +17,36 @@ class EvaluateSettings:
     name: str | None = None
     """name of the run to evaluate"""
     dataroot: Path | None = None
-    """folder that holds testA, testB, trainA and trainB; by default what the run was trained on"""
+    """folder that holds testA, testB, trainA and trainB; by default the run's training data"""
     epoch: str = "latest"
-    """which checkpoint of the run: latest, previous, best, an epoch's number, or all"""
+    """checkpoint of the run: latest, previous, best, an epoch number, or all"""
     real: Path | None = None
-    """compare two folders without a run: real pictures"""
+    """to compare folders without a run: real images"""
     fake: Path | None = None
-    """compare two folders without a run: pictures that should be like them"""
+    """to compare folders without a run: generated images"""
     features: FeatureName = "efficientnet-lite0"
-    """network whose features are compared; inception's are those of published figures"""
+    """feature network of the metrics; published figures use inception"""
     feature_weights: Path | None = None
-    """file of its weights; by default they come with a package or are downloaded"""
+    """its weights file; by default from a package, or downloaded"""
     trust_code: bool = False
-    """use --features and --feature_weights that are programs, too: dinov2 runs code of its
-    repository, and CLIP's own file is TorchScript"""
+    """allow --features and --feature_weights that contain code: dinov2 runs code of its repository,
+    and CLIP's own file is TorchScript"""
     images: PositiveInt | None = None
-    """convert at most so many test images of each domain; by default all"""
+    """maximum number of test images per domain; by default all"""
     size: PositiveInt | None = None
-    """pixels a side at which pictures are converted and compared; by default the run's crop_size"""
+    """side in pixels to convert and compare images at; by default the run's crop_size"""
     crops: NonNegativeInt | None = None
-    """squares of that size that are compared of each domain's test pictures, from all over them;
-    pictures are then converted whole, in their own size; 0 takes each picture as one square; by
-    default 100 where a domain has fewer than 8 test pictures and they are large"""
+    """crops of that size to compare per domain, from all over its test images, which are then
+    converted whole, at their own size; 0 takes each image as one crop; by default 100 if a domain
+    has fewer than 8 test images and they are large"""
     average: bool = True
-    """evaluate the weights averaged over the training's steps, where there are any"""
+    """evaluate the moving average (EMA) of the weights, if there is one"""
     checkpoints_dir: Path = Path("checkpoints")
     """folder that holds the runs"""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
     json: bool = False
-    """print figures for programs"""
+    """print the figures as JSON"""
 
     def check(self) -> None:
         """Raise UsageError unless either a run or two folders are given."""

@@ -7,7 +7,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from cyclegan.device import choose_device
+from cyclegan.distributed import ALONE, Group
 from cyclegan.evaluation.domain import crops_of
 from cyclegan.evaluation.eval_set import ComparedWith, MeasuredDirection, make_ways, open_domains
 from cyclegan.evaluation.quality import (
@@ -36,14 +36,14 @@ class Measured:
     """All figures of one direction."""
 
     target: ComparedWith
-    """what the pictures are compared with"""
+    """reference of the comparison"""
     likeness: Likeness
     unconverted: Kid
-    """of the inputs themselves: what conversion should at least be below"""
+    """of the inputs themselves: conversions should be below it"""
     progress: Progress
     kept: Kept
     style: StyleDistances | None
-    """None where there are no twins to compare with"""
+    """None without twins to compare with"""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Evaluation:
 
     epoch: str
     images: int
-    """that it was trained on"""
+    """seen in training"""
     side: int
     crops: int
-    """squares that were cut from the pictures of a domain; 0 where each was taken whole"""
+    """crops per domain; 0 if each picture was taken whole"""
     directions: dict[FolderDirection, Measured]
 
 
@@ -109,6 +109,8 @@ class Scorer:
 
     ways: Mapping[Direction, MeasuredDirection]
     network: FeatureNetwork
+    group: Group = ALONE
+    """processes that share the work"""
 
     def __call__(self, convert: ConvertDirection) -> dict[Direction, Score]:
         """Convert the pictures of each direction and return its score."""
@@ -122,17 +124,17 @@ class Scorer:
         return fmean(way.unconverted.kid.value for way in self.ways.values())
 
     def _of(self, direction: Direction, way: MeasuredDirection, convert: ConvertDirection) -> Score:
-        return way.score(lambda batch: convert(direction, batch), self.network)
+        return way.score(lambda batch: convert(direction, batch), self.network, self.group)
 
 
-def make_scorer(settings: Settings) -> Scorer:
-    """Return the scorer for a run's data. Raises UserError for too few pictures."""
+def make_scorer(settings: Settings, device: torch.device, group: Group = ALONE) -> Scorer:
+    """Return the scorer for a run's data, on `device`. Raises UserError for too few pictures."""
     side = settings.data.crop_size
     domains = open_domains(settings, settings.data, side, settings.quality.eval_images)
     crops = crops_of([domain.test for domain in domains.values()], side, None)
-    network = feature_network("efficientnet-lite0").on(choose_device(settings.run.device))
+    network = feature_network("efficientnet-lite0").on(device)
     ways = make_ways(domains, crops, network)
     there, back = ways["AtoB"], ways["BtoA"]
     if settings.run.direction == "BtoA":
         there, back = back, there
-    return Scorer({"a_to_b": there, "b_to_a": back}, network)
+    return Scorer({"a_to_b": there, "b_to_a": back}, network, group)

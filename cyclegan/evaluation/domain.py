@@ -78,11 +78,11 @@ class EvaluationDomain:
     """One domain's files, and the crop that is compared of each."""
 
     test: list[Path]
-    """to be converted: not trained on, where the data set has such"""
+    """to convert; held out from training, if the data set has such"""
     real: tuple[list[Path], ...]
-    """all pictures, folder by folder: what conversions into this domain should be like"""
+    """all pictures, by folder: the reference for conversions into this domain"""
     twins: list[Path]
-    """what each test picture looks like in the other domain; empty where nobody knows"""
+    """ground truth of each test picture in the other domain; empty if unknown"""
     square: CenterCrop
 
     def vectors(self, network: FeatureNetwork, crops: int) -> Tensor:
@@ -99,7 +99,7 @@ def open_domain(train: Path, square: CenterCrop, count: int | None) -> Evaluatio
     """
     folder = folder_of_test_images(train)
     if folder == train:
-        log.warning("%s: no test images beside it, so training images are converted", train)
+        log.warning("%s: no test images next to it, converting training images instead", train)
     test = list_images(folder, tell=True)
     real = (test,) if folder == train else (list_images(train, tell=True), test)
     chosen = spread_out(test, count)

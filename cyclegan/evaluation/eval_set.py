@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cyclegan.data import DataSettings
 from cyclegan.data.preprocess import CenterCrop, View
+from cyclegan.distributed import ALONE, Group
 from cyclegan.errors import UserError
 from cyclegan.evaluation import EvaluateSettings
 from cyclegan.evaluation.domain import (
@@ -38,18 +39,18 @@ class MeasuredDirection:
     """One direction: the pictures to convert, and what they are compared with."""
 
     sources: list[Tensor]
-    """whole pictures to be converted, batches (N, C, H, W) in [-1, 1]"""
+    """whole pictures to convert, batches (N, C, H, W) in [-1, 1]"""
     view: View
-    """what of them is compared"""
+    """part of them to compare"""
     real: Tensor
     """(N, D): features of the target"""
     target: ComparedWith
-    """whether that is the sources' twins, or all pictures of the other domain"""
+    """the sources' twins, or all pictures of the other domain"""
     unconverted: Comparison
-    """of the sources themselves with the target: what doing nothing achieves"""
+    """sources against target, without conversion: the baseline"""
     twins: list[Tensor]
-    """what the squares of the sources look like in the other domain, batches
-    (N, C', side, side); none where nobody knows"""
+    """ground truth of the source crops in the other domain, batches (N, C', side, side); none if
+    unknown"""
 
     @property
     def pictures(self) -> int:
@@ -60,13 +61,19 @@ class MeasuredDirection:
         """Return the compared crops of whole pictures, in batches (N, C, side, side)."""
         return list(cut(whole, self.view))
 
-    def score(self, convert: Callable[[Tensor], Tensor], network: FeatureNetwork) -> Score:
-        """Convert whole batches and return their score. Raises UserError."""
-        seen, kept = [], []
-        for batch in self.sources:
+    def score(
+        self, convert: Callable[[Tensor], Tensor], network: FeatureNetwork, group: Group = ALONE
+    ) -> Score:
+        """Convert whole batches, each in one process of a group, and return their score.
+
+        Raises UserError.
+        """
+
+        def looked_at(batch: Tensor) -> tuple[Tensor, Tensor]:
             before, after = self.squares([batch, convert(batch).float().cpu()])
-            seen.append(network(after).vectors)
-            kept.append(ssim(before, after))
+            return network(after).vectors, ssim(before, after)
+
+        seen, kept = zip(*group.spread(self.sources, looked_at), strict=True)
         found = compare(self.real.double().numpy(), torch.cat(seen).double().numpy())
         made = progress(found, self.unconverted)
         return Score(found.kid, made, torch.cat(kept).mean().item())
@@ -79,10 +86,10 @@ class EvalSet:
     ways: Mapping[FolderDirection, MeasuredDirection]
     network: FeatureNetwork
     content: FeatureNetwork
-    """the network whose maps tell what was kept"""
+    """the network whose maps measure content"""
     side: int
     crops: int
-    """squares that are cut from the pictures of a domain; 0 where each is taken whole"""
+    """crops per domain; 0 if each picture is taken whole"""
 
 
 def make_eval_set(
@@ -97,7 +104,7 @@ def make_eval_set(
     """
     data = trained.data.below(settings.dataroot)
     for _, lost in data.lost():
-        raise UserError(f"{lost}: not there: give --dataroot DIR with the images to measure on")
+        raise UserError(f"{lost}: not found: give --dataroot DIR with the images to measure on")
     side = settings.size or data.crop_size
     domains = open_domains(trained, data, side, settings.images)
     crops = crops_of([domain.test for domain in domains.values()], side, settings.crops)

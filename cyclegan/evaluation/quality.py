@@ -41,13 +41,13 @@ class Kept:
 
     content: Content
     cycle: float
-    """mean absolute difference to the way there and back, in parts of the range [0, 1]"""
+    """mean absolute cycle reconstruction error, relative to the range [0, 1]"""
     identity: float | None
-    """the same for pictures of the target; None where they have another number of channels"""
+    """the same for target pictures; None if channel counts differ"""
     copies: float
     """share of outputs that equal their inputs"""
     diversity: float
-    """how much outputs differ from each other, relative to inputs; near 0 they have collapsed"""
+    """pairwise distance of outputs, relative to inputs; near 0: mode collapse"""
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ def _rows_of_sets(found: Likeness) -> dict[str, str]:
     manifold = found.manifold
     return {
         "KID ↓": _kid(found.kid),
-        "FID, for endless images ↓": f"{found.fid.value:.3g}, {found.fid.extrapolated:.3g}",
+        "FID, extrapolated ↓": f"{found.fid.value:.3g}, {found.fid.extrapolated:.3g}",
         "precision, recall ↑": f"{manifold.precision:.2f}, {manifold.recall:.2f}",
     }
 
@@ -222,6 +222,6 @@ def _print(table: Table, network: FeatureNetwork, found: Sequence[Likeness]) -> 
     console.print(f"↑ more is better, ↓ less; network: {network.name}; pictures {network.resize}")
     if not all(one.fid.enough for one in found):
         console.print(
-            f"FID is biased below {ENOUGH} pictures a set: compare it with the same numbers only; "
-            "KID is not"
+            f"FID is biased below {ENOUGH} pictures a set: compare it only between sets of equal "
+            "size; KID is not biased"
         )

@@ -17,20 +17,19 @@ class ExecutionSettings:
     """Execution of the networks; auto is decided at the start, on CPUs by measuring."""
 
     precision: PrecisionChoice = "auto"
-    """type that the networks compute in; losses, statistics and pixels are always float32"""
+    """compute precision of the networks; losses, statistics and pixels are always float32"""
     compile: Switch = "auto"
-    """compile the networks; auto does where the run is long enough to win the time back"""
+    """compile the networks; auto does so if the run is long enough to pay off"""
     batching: Switch = "auto"
-    """put what one network sees into one call; auto does where that is quicker"""
+    """batch each network's inputs into one call; auto does so where faster"""
     checkpointing: Switch = "auto"
-    """compute layers again to save memory: on does it for all, auto for cheap ones where it pays"""
+    """activation checkpointing to save memory: on for all layers, auto for cheap ones if it pays"""
     threads: NonNegativeInt = 0
-    """CPU threads that compute; 0 chooses, OMP_NUM_THREADS in the environment is respected"""
+    """CPU threads; 0 chooses a number, respecting OMP_NUM_THREADS in the environment"""
     deterministic: bool = False
-    """on a GPU: the same bits every time, in a run that is resumed too; slower. A CPU needs no
-    such flag"""
+    """bit-reproducible training on a GPU, also when resumed; slower. A CPU needs no such flag"""
     plain: bool = False
-    """the classic's execution: float32, one call and one backward for all; to compare with"""
+    """the classic's execution, as a baseline: float32, one call and one backward for all"""
 
     def check(self) -> None:
         """Raise UsageError where settings contradict each other."""
@@ -41,4 +40,6 @@ class ExecutionSettings:
             asked | {"checkpointing": self.checkpointing, "batching": self.batching}
         ).items():
             if value not in ("auto", "off", "fp32"):
-                raise UsageError(f"--{flag} {value} can't go with --plain, which is float32, eager")
+                raise UsageError(
+                    f"--{flag} {value} can't be combined with --plain, which is float32, eager"
+                )

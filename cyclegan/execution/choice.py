@@ -28,9 +28,9 @@ class Compiling:
     seconds: float
     """for a pair of generators and a pair of discriminators"""
     seconds_of_one: float
-    """for one generator that is trained no further"""
+    """for one generator at inference"""
     saved: float
-    """share of the time that is computed"""
+    """fraction of computing time saved"""
 
 
 #: Measured on two cores at 256 and 128 pixels, and on an H100 with 16 cores beside it.
@@ -46,13 +46,13 @@ class Work:
     shape: tuple[int, int, int, int]
     """(N, C, H, W) of a step's batch"""
     passes: float
-    """of the network, there and back, that a step takes as long as"""
+    """cost of a step in forward and backward passes of the network"""
     per_sample: bool
-    """whether an image's result depends on no other: no BatchNorm, no dropout"""
+    """whether samples are independent: no BatchNorm, no dropout"""
     widest: int
     """channels of the largest map"""
     adapts: bool = True
-    """whether it can be computed in another type or layout, compiled, and several calls as one"""
+    """whether its dtype and memory layout can change, and it can be compiled and batched"""
     steps: int = 0
     same_size: bool = False
     """whether all batches but an epoch's last have this shape"""
@@ -64,7 +64,7 @@ class Chosen:
 
     execution: Execution
     seconds_per_step: float
-    """estimated from passes of the network; 0 where nothing was measured"""
+    """estimated from passes of the network; 0 if nothing was measured"""
 
 
 def choose(settings: ExecutionSettings, work: Work, device: torch.device) -> Chosen:
@@ -89,11 +89,21 @@ def _measured(
     of_kind = _on_a_gpu if device.type == "cuda" else _by_measuring
     base, one = of_kind(settings, work, device, threads)
     step = one * work.passes
-    if not (_compiles(settings, base, work, step) and compiler_works(device)):
-        return Chosen(base, step)
-    # The compiler itself computes again what is cheap.
-    again: Recompute = "full" if settings.checkpointing == "on" else "off"
-    return Chosen(replace(base, compiled=True, recompute=again), step)
+    if _compiles(settings, base, work, step) and compiler_works(device):
+        # The compiler itself computes again what is cheap.
+        again: Recompute = "full" if settings.checkpointing == "on" else "off"
+        base = replace(base, compiled=True, recompute=again)
+    return Chosen(replace(base, whole_step=_is_captured(base, work)), step)
+
+
+def _is_captured(base: Execution, work: Work) -> bool:
+    """Return whether the steps of a GPU become one CUDA graph: always where that can be.
+
+    A gradient scaler decides on the CPU, and random numbers can't be drawn twice in a graph.
+    """
+    drawn_twice = base.recompute != "off" and not work.per_sample
+    on_a_gpu = base.device == "cuda" and base.precision != "fp16"
+    return on_a_gpu and work.same_size and not drawn_twice
 
 
 def _on_a_gpu(
@@ -109,7 +119,7 @@ def _on_a_gpu(
         _base(work, device, threads, precision),
         # Without tensor cores, and float32 has them as TensorFloat-32, that layout is slower.
         channels_last=precision != "fp32" or torch.cuda.get_device_capability(device) >= (8, 0),
-        batched=work.per_sample and _batched_on_a_gpu(settings, work),
+        batch_generator=work.per_sample and _batched_on_a_gpu(settings, work),
     )
     base = replace(base, recompute=_recompute_by_memory(settings, base, work, device))
     return base, _first_pass(base, work, device)
@@ -125,7 +135,7 @@ def _by_measuring(
         recompute=_recompute(settings, work),
     )
     base, one = _with_threads(settings, base, work, device)
-    return replace(base, batched=_batches(settings, base, work, device, one)), one
+    return replace(base, batch_generator=_batches(settings, base, work, device, one)), one
 
 
 def _as_it_is(
@@ -140,18 +150,15 @@ def _as_it_is(
     for flag, value in asked.items():
         if value not in ("auto", "off", "fp32"):
             raise UsageError(
-                f"--{flag} {value}: this model is computed in float32 and eagerly, in one way "
-                "only: leave the flag out"
+                f"--{flag} {value}: this model only runs in float32 and eagerly: leave the flag out"
             )
     base, one = _with_threads(settings, Execution(device.type, threads, fused=True), work, device)
     return Chosen(base, one * work.passes)
 
 
 def _base(work: Work, device: torch.device, threads: int, precision: Precision) -> Execution:
-    together = work.per_sample
-    return Execution(
-        device.type, threads, precision, judged_together=together, apart=True, fused=True
-    )
+    base = Execution(device.type, threads, precision, backward_per_part=True, fused=True)
+    return replace(base, batch_discriminator=work.per_sample)
 
 
 def _first_pass(base: Execution, work: Work, device: torch.device) -> float:
@@ -287,7 +294,8 @@ def _with_threads(
 ) -> tuple[Execution, float]:
     """Return the execution with the best number of threads, and the seconds of a pass."""
     one = _first_pass(base, work, device)
-    if device.type == "cpu" and _may_choose_threads(settings) and one < _QUICK and base.threads > 1:
+    free = not settings.threads and "OMP_NUM_THREADS" not in os.environ
+    if free and device.type == "cpu" and one < _QUICK and base.threads > 1:
         return _fewer_threads(base, work, device, one)
     return base, one
 
@@ -317,10 +325,6 @@ def _seconds(forward: Callable[[], Tensor], device: torch.device) -> float:
     return statistics.median(times[1:])
 
 
-def _may_choose_threads(settings: ExecutionSettings) -> bool:
-    return not settings.threads and "OMP_NUM_THREADS" not in os.environ
-
-
 def _recompute(settings: ExecutionSettings, work: Work) -> Recompute:
     if settings.checkpointing == "on":
         return "full"
@@ -338,7 +342,8 @@ def _recompute_by_memory(
     weights = sum(p.numel() for p in work.network.parameters())
     # Two generators, and less than that for two discriminators: weights, gradients and moments.
     room = _FILLED * free_memory(device) - 3 * 16 * weights
-    needed = kept_for_gradients(base, work) * (3.5 if base.batched else 2.5)  # graphs of one part
+    passes = 3.5 if base.batch_generator else 2.5  # whose graphs a part keeps
+    needed = passes * kept_for_gradients(base, work)
     return next((how for how, left in _LEFT.items() if needed * left <= room), "full")
 
 

@@ -30,7 +30,7 @@ def compiler_works(device: torch.device) -> bool:
     try:
         in_a_sound_cache(lambda: torch.compile(lambda x: x * 2 + 1)(torch.ones(8, device=device)))
     except Exception as error:  # a missing compiler shows in many ways
-        log.warning("not compiled: no compiler that works on this machine (%s)", _cause(error))
+        log.warning("not compiled: no working compiler on this machine (%s)", _cause(error))
         return False
     return True
 
@@ -71,7 +71,7 @@ class Compiled:
         except BackendCompilerFailed as error:
             if _was_stopped(error) or ran_out_of_memory(error):
                 raise
-            log.warning("computed without the compiler, for it failed (%s)", _cause(error))
+            log.warning("torch.compile failed, running eagerly (%s)", _cause(error))
         self._compiled = self._eager
         return self._eager(images)
 
@@ -93,8 +93,8 @@ def in_a_sound_cache(call: Callable[[], T]) -> T:
         reason = _cause(error)
     made, folder = _in_another_cache(call, damaged)
     log.warning(
-        "%s: this cache of the compiler is damaged, as a compile that is killed leaves it (%s); "
-        "%s is used instead: remove the damaged folder when nothing compiles",
+        "%s: damaged compile cache, as a killed compile leaves it (%s); using %s instead: delete "
+        "the damaged folder when nothing is compiling",
         damaged,
         reason,
         folder,
@@ -181,24 +181,24 @@ class Execution:
     """
 
     device: str = "cpu"
-    """kind of device that it was chosen for"""
+    """device type that it was chosen for"""
     threads: Annotated[int, Field(ge=0, le=4096)] = 0
     """CPU threads; 0 leaves torch's own number"""
     precision: Precision = "fp32"
     channels_last: bool = False
     compiled: bool = False
     recompute: Recompute = "off"
-    """what the generators compute again for backward instead of keeping it"""
-    batched: bool = False
-    """whether the generators' calls that share weights become one"""
-    judged_together: bool = False
-    """whether a discriminator sees real and converted images in one call"""
-    apart: bool = False
-    """one backward per part, so that the parts' graphs never live together"""
+    """activations that generators recompute in backward instead of keeping them"""
+    batch_generator: bool = False
+    """one call for the generator passes that share weights"""
+    batch_discriminator: bool = False
+    """one discriminator call for real and converted images"""
+    backward_per_part: bool = False
+    """one backward pass per part of the loss, so that only one autograd graph is alive"""
     fused: bool = False
     """fused optimizers"""
     whole_step: bool = False
-    """whether all that a GPU does in a step is one CUDA graph, rather than one for each network"""
+    """one CUDA graph for the whole training step, not one per network"""
 
     def prepare(self, network: nn.Module) -> Call:
         """Lay out the weights of `network`; return the function to call while training.
@@ -232,7 +232,7 @@ class Execution:
             *(["compiled"] if self.compiled else []),
             *(["one graph a step"] if self.whole_step else []),
             *([f"recomputing ({self.recompute})"] if self.recompute != "off" else []),
-            *(["batched calls"] if self.batched else []),
+            *(["batched calls"] if self.batch_generator else []),
             *(
                 [f"{self.threads} thread{'s' * (self.threads > 1)}"]
                 if self.device == "cpu" and self.threads
@@ -252,6 +252,7 @@ def from_table(table: Mapping[str, Any]) -> Execution:
     Raises UserError, naming the first that is of another type.
     """
     known = {field.name for field in fields(Execution)}
+    table = {_RENAMED.get(name, name): value for name, value in table.items()}
     try:
         return _EXECUTION.validate_python({name: table[name] for name in known & table.keys()})
     except ValidationError as error:
@@ -263,6 +264,12 @@ def from_table(table: Mapping[str, Any]) -> Execution:
 
 
 _EXECUTION = TypeAdapter(Execution)
+#: Names in checkpoints of 0.1.0.
+_RENAMED = {
+    "apart": "backward_per_part",
+    "batched": "batch_generator",
+    "judged_together": "batch_discriminator",
+}
 
 
 class Cast(nn.Module):

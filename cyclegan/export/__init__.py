@@ -20,42 +20,42 @@ class ExportSettings:
     format: FormatName
     """onnx, torchscript, torch-export or openvino hold the network, for images of any size;
     safetensors its weights; classic its weights as the classic scripts read them. torchscript and
-    torch-export files are programs: whoever opens them has to trust them (--trust_code)"""
+    torch-export files contain code: loading them requires trust (--trust_code)"""
     name: str | None = None
     """name of the run to export"""
     weights: Path | None = None
     """file to export instead: a checkpoint, safetensors, or a generator of the classic scripts; or
     a folder, of a run or of the classic's files"""
     trust_code: bool = False
-    """open --weights that are a program, too (TorchScript, torch.export): they can do anything
-    here, so only what you trust"""
+    """allow --weights that contain code (TorchScript, torch.export): it can do anything here; only
+    for files you trust"""
     epoch: str = "latest"
-    """which checkpoint of the run: latest, previous, best or an epoch's number"""
+    """checkpoint of the run: latest, previous, best or an epoch number"""
     direction: FolderDirection | None = None
-    """AtoB or BtoA; by default the direction that was trained"""
+    """AtoB or BtoA; by default the trained direction"""
     checkpoints_dir: Path = Path("checkpoints")
     """folder that holds the runs"""
     style_mix: str | None = None
-    """of a model of several paintings: which, with their shares: starry_night=0.7,irises=0.3"""
+    """for models of several paintings: mixing weights, as starry_night=0.7,irises=0.3"""
     style: tuple[Path, ...] = ()
-    """of a fusion model: pictures whose style the file shall give, one or several"""
+    """for fusion models: one or more style images to build into the file"""
     style_weights: tuple[NonNegativeFloat, ...] = ()
-    """how much of each --style, for example 0.7 0.3; by default as much of each"""
+    """weight of each --style, for example 0.7 0.3; by default equal weights"""
     average: bool = True
-    """export the weights averaged over the training's steps, where there are any"""
+    """export the moving average (EMA) of the weights, if there is one"""
     output: Path | None = None
-    """file to write; by default beside the weights. An openvino .xml has a .bin beside it, every
+    """output file; by default next to the weights. An openvino .xml has a .bin next to it, every
     other format is one file"""
     overwrite: bool = False
-    """replace a file that is there already"""
+    """overwrite an existing file"""
     int8: bool = False
-    """compute the convolutions in 8 bits (onnx and openvino); needs --calibration"""
+    """quantise the convolutions to int8 (onnx and openvino); needs --calibration"""
     calibration: Path | None = None
-    """folder of images as they are to be converted, by which the 8 bits are laid out"""
+    """folder of representative input images for int8 calibration"""
     calibration_images: PositiveInt = 24
-    """take at most so many of them; the last four are measured with instead"""
+    """maximum number of them; the last four are held out for measuring"""
     load_size: PositiveInt = 256
-    """scale the calibration images' shorter side to so many pixels"""
+    """resize the calibration images' shorter side to this"""
 
     def check(self) -> None:
         """Raise UsageError if settings contradict each other."""

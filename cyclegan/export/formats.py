@@ -25,7 +25,7 @@ class ExportFormat:
     ending: str
     write: Callable[[Exportable, Path], None]
     quantize: Quantize | None = None
-    """from the float32 file, another that computes in 8 bits; None where there is no such"""
+    """float32 file -> int8 file; None if not supported"""
 
 
 def _write_torchscript(given: Exportable, path: Path) -> None:
@@ -43,7 +43,7 @@ def _write_safetensors(given: Exportable, path: Path) -> None:
     generator = given.metadata.architecture.generator.netG
     if generator not in GENERATORS:
         raise UserError(
-            f"--format safetensors: holds weights alone, and a {generator} model needs its styles: "
+            f"--format safetensors: holds only weights, and a {generator} model needs its styles: "
             "give another --format"
         )
     require_extra("--format safetensors", "safetensors", "safetensors")
@@ -72,7 +72,7 @@ def _unknown(architecture: Architecture) -> str | None:
     if not isinstance(generator, ResnetSettings):
         return generator.netG
     if architecture.norm == "instance_affine":
-        return "norms with scales and shifts"
+        return "affine normalization layers"
     if generator.n_blocks not in (6, 9):
         return f"{generator.n_blocks} blocks, not 6 or 9"
     ways = {

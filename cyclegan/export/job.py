@@ -47,7 +47,9 @@ def export(settings: ExportSettings) -> int:
     kind = FORMATS[settings.format]
     if settings.int8 and kind.quantize is None:
         able = ", ".join(name for name, other in FORMATS.items() if other.quantize)
-        raise UsageError(f"--int8: --format {settings.format} has none: give one of {able}")
+        raise UsageError(
+            f"--int8: --format {settings.format} doesn't support it: give one of {able}"
+        )
     generator = weights.load(
         _source(settings),
         settings.direction,
@@ -58,13 +60,11 @@ def export(settings: ExportSettings) -> int:
         trust_code=settings.trust_code,
     )
     if generator.fixed:
-        raise UsageError(
-            f"{generator.origin}: is exported already: give the checkpoint it came from"
-        )
+        raise UsageError(f"{generator.origin}: already exported: give the checkpoint it came from")
     path = _target(settings, generator, kind)
     there = next((part for part in parts(path) if part.exists()), None)
     if there is not None and not settings.overwrite:
-        raise UserError(f"{there}: there already: give another --output, or --overwrite")
+        raise UserError(f"{there}: already exists: give another --output, or --overwrite")
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same file system, so that a file changes its name whole or not at all.
     with temporary_folder(".export-", path.parent) as folder:
@@ -123,7 +123,7 @@ def _make(
     if not levels <= LARGEST_DIFFERENCE:
         raise UserError(
             f"--format {settings.format}: its pictures differ by {levels:.1f} of 255 levels, more "
-            f"than {LARGEST_DIFFERENCE}: not kept; another --format may do"
+            f"than {LARGEST_DIFFERENCE}: discarded; another --format may work"
         )
     line = f"read back: differs from the checkpoint by {levels:.4f} of 255 levels at the most"
     if not settings.int8:
@@ -159,9 +159,7 @@ def _quiet(what: str) -> Iterator[None]:
     except (UserError, OSError, MemoryError):
         raise
     except Exception as error:  # each library has its own
-        raise UserError(
-            f"{what}: could not be made of this network ({first_line(error)})"
-        ) from error
+        raise UserError(f"{what}: could not export this network ({first_line(error)})") from error
     finally:
         logging.disable(logging.NOTSET)
 

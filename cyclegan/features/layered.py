@@ -40,7 +40,7 @@ class Stage:
     module: nn.Module
     """maps of the layer before -> maps of this one, (N, C, h, w)"""
     smallest: int
-    """pixels a side that images need to have for it"""
+    """minimum image side in pixels"""
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,16 @@ class LayeredNetwork:
     """(N, 3, H, W) in [-1, 1] -> the range that it was trained on"""
     stages: tuple[Stage, ...]
     content: tuple[str, ...]
-    """layers that say what a picture shows, unless others are asked for"""
+    """default content layers"""
     style: tuple[str, ...]
-    """layers that say how it is painted, unless others are asked for"""
+    """default style layers"""
     compared: tuple[str, ...]
-    """layers whose maps say how alike two pictures are"""
+    """layers of the perceptual distance"""
     scale: float = 1.0
-    """what brings its maps to a root mean square of about 2 on photographs and paintings, so that
-    losses through any network are about as large"""
+    """factor that scales its maps to a root mean square of about 2 on photographs and paintings, so
+    that losses are comparable across networks"""
     origin: str = ""
-    """the file of its weights, where it was given"""
+    """the weights file, if given"""
 
     def __post_init__(self) -> None:
         for module in self.modules():
@@ -81,7 +81,7 @@ class LayeredNetwork:
             if name not in self.layers:
                 raise UsageError(
                     f"--{flag} {name}: {self.name} has no such layer{suggest(name, self.layers)}; "
-                    f"there are {', '.join(self.layers)}"
+                    f"choose from {', '.join(self.layers)}"
                 )
         return tuple(names)
 

@@ -31,7 +31,7 @@ class Seen:
     vectors: Tensor
     """(N, D) float32, one for each image, on the CPU"""
     maps: tuple[Tensor, ...] = ()
-    """(N, C, h, w), from fine to coarse, on the network's device; none where the network gives only
+    """(N, C, h, w), from fine to coarse, on the network's device; none if the network only gives
     vectors"""
 
 
@@ -41,14 +41,14 @@ class FeatureNetwork:
 
     name: str
     side: int
-    """pixels a side of what it looks at"""
+    """input side in pixels"""
     look: Callable[[Tensor], Seen]
     """takes (N, 3, side, side) in [-1, 1]"""
     origin: str = ""
-    """the file of its weights, where it was given"""
+    """the weights file, if given"""
     has_maps: bool = False
     move: Callable[[torch.device], object] = lambda device: None
-    """takes the weights to a device"""
+    """moves the weights to a device"""
     device: torch.device = _CPU
 
     def on(self, device: torch.device) -> "FeatureNetwork":
@@ -103,5 +103,7 @@ def _joined(parts: Sequence[Seen]) -> Seen:
 def read_weights(path: Path, *, mapped: bool = False) -> Any:
     """Load a file of weights. Raises UserError, as `checkpoint.load_plain` does."""
     if not path.exists():
-        raise UserError(f"--feature_weights {path}: no such file: the flag says where it is now")
+        raise UserError(
+            f"--feature_weights {path}: no such file: give its new location with the flag"
+        )
     return load_plain(path, mapped=mapped)

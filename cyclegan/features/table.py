@@ -85,7 +85,7 @@ def _or_default(
     try:
         return make(weights)
     except NoWeightsError as error:
-        _tell_daily(f"{error}; efficientnet-lite0 is used instead")
+        _tell_daily(f"{error}; using efficientnet-lite0 instead")
         return default(None)
 
 

@@ -76,7 +76,7 @@ def _downloaded() -> list[ConvolutionWeights]:
     try:
         return read_convolutions(path, "vgg19")
     except UserError as error:
-        raise UserError(f"{error}: delete it, and it is downloaded again") from None
+        raise UserError(f"{error}: delete it to download it again") from None
 
 
 def _stages(count: int, *, prepared: bool) -> tuple[Stage, ...]:

@@ -21,25 +21,24 @@ class ResnetSettings:
     """The ResNet generator of CycleGAN."""
 
     netG: Literal["resnet"] = "resnet"
-    """kind of generator: resnet, or resnet_9blocks and resnet_6blocks as the classic names them;
+    """generator architecture: resnet (also the classic's resnet_9blocks and resnet_6blocks) or
     unet_transformer"""
     ngf: Width = 64
-    """feature maps of the generator's first and last convolutions"""
+    """filters in the generator's first and last convolutions"""
     n_blocks: Depth = 9
     """residual blocks: 9 for 256 px and more, 6 for 128 px"""
     dropout: bool = False
     """dropout in the residual blocks"""
     upsampling: Upsampling = "transposed"
-    """how images are enlarged: transposed convolutions as the classic's, resize (convolutions of
-    the enlarged image, which leave no checkerboard), or antialiased (CUT's, which enlarge smoothly
-    first)"""
+    """upsampling layers: transposed convolutions as in the classic, resize (resize, then convolve;
+    no checkerboard artifacts), or antialiased (CUT's, with smooth upsampling first)"""
     downsampling: Downsampling = "strided"
-    """how images are made smaller: strided convolutions as the classic's, blurred (against
-    aliasing: what is too fine for the smaller size is taken out first), or antialiased (CUT's:
-    convolved at full size, then blurred; twice the memory)"""
+    """downsampling layers: strided convolutions as in the classic, blurred (low-pass filtered
+    first, against aliasing), or antialiased (CUT's: convolved at full size, then blurred; twice the
+    memory)"""
     residual: bool = False
-    """let the network make the change to the image, not the image anew: content is kept from the
-    start; A and B have as many channels"""
+    """predict a residual that is added to the input image: content is kept from the start; A and B
+    need equal channel counts"""
 
     @property
     def widest(self) -> int:
@@ -86,10 +85,10 @@ class UnetTransformerSettings:
     """The U-Net with a transformer at its bottom, UVCGAN's generator."""
 
     netG: Literal["unet_transformer"] = "unet_transformer"
-    """kind of generator: resnet, or resnet_9blocks and resnet_6blocks as the classic names them;
+    """generator architecture: resnet (also the classic's resnet_9blocks and resnet_6blocks) or
     unet_transformer"""
     ngf: Width = 48
-    """feature maps of the generator's first convolution"""
+    """filters in the generator's first convolution"""
     n_blocks: Depth = 12
     """transformer blocks"""
 

@@ -36,7 +36,7 @@ class Encoding:
     chroma: Chroma | None = None
     """of JPEG and videos"""
     crf: int | None = None
-    """of videos: constant quality, smaller is better"""
+    """of videos: constant quality, lower is better"""
 
 
 # Loaded when asked for: the table of formats must be there before torch is imported.

@@ -22,7 +22,7 @@ class Meaning:
     white_is_low: bool = False
     """whether the lowest value is white"""
     hollow: Array | None = None
-    """(H, W) of bool: pixels that hold no data; None where all do"""
+    """(H, W) of bool: nodata pixels; None if there are none"""
 
 
 PLAIN = Meaning()
@@ -34,11 +34,11 @@ def of_array(array: Array, values: Range | None, tags: Tags, meaning: Meaning = 
     Raises UserError if its values have no range and none is given.
     """
     if array.ndim not in (2, 3):
-        raise UserError(f"an array of shape {array.shape}: (H, W) or (H, W, C) is needed")
+        raise UserError(f"an array of shape {array.shape}: expected (H, W) or (H, W, C)")
     if not array.size:
         raise UserError(f"damaged image (it is {array.shape[1]}x{array.shape[0]} pixels)")
     if array.dtype.kind not in "uif":
-        raise UserError(f"{array.dtype} values are no levels of gray or colour")
+        raise UserError(f"{array.dtype} values can't be levels of gray or colour")
     pixels = array[:, :, None] if array.ndim == 2 else array
     alpha = None
     if meaning.has_alpha is not False and pixels.shape[2] in (2, 4):
@@ -50,7 +50,7 @@ def of_array(array: Array, values: Range | None, tags: Tags, meaning: Meaning = 
     if found is None:
         low, high = _ends(pixels, hollow)
         raise UserError(
-            f"{pixels.dtype} values have no known range: --range LOW HIGH gives those that are "
+            f"{pixels.dtype} values have no known range: --range LOW HIGH gives the values of "
             f"black and white (the file's are {low:g} to {high:g})"
         )
     if meaning.white_is_low:
@@ -85,7 +85,7 @@ def hollow_in(pixels: Array, marked: Array | None) -> Array | None:
     if floats:
         hollow = np.logical_not(np.isfinite(pixels).all(axis=2))
     if hollow.all():
-        raise UserError("holds no values that are numbers (NaN or infinity everywhere)")
+        raise UserError("all values are NaN or infinite")
     if marked is not None:
         hollow |= marked
     return hollow if hollow.any() else None

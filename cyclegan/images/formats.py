@@ -20,21 +20,21 @@ class ImageFormat:
     """A kind of image file that can be read, and perhaps written."""
 
     name: str
-    """in capitals Pillow's, where Pillow reads it"""
+    """Pillow's in capitals, if Pillow reads it"""
     endings: tuple[str, ...]
     """the first is the one that is written"""
     begins: bytes | None = None
-    """a pattern of a file's first bytes; None where only the ending tells"""
+    """pattern of a file's first bytes; None if only the extension tells"""
     instead: str | None = None
-    """the ending that conversions are written with; None for the format itself"""
+    """extension that conversions are written with; None for the format itself"""
     codec: Callable[[], "Codec | None"] = lambda: None
     """how it is read and written; none where Pillow reads it"""
     media: str | None = None
     """media type, of a format that is uploaded and sent back"""
     rare: tuple[str, ...] = ()
-    """endings that are read, but not those of uploads"""
+    """extensions read, but not accepted as uploads"""
     depths: tuple[str, ...] = ("uint8",)
-    """types of values that are written, the deepest last; none for any"""
+    """dtypes that are written, the deepest last; none for any"""
     pages: bool = False
     """whether several pictures in a file are pages; else only the first one counts"""
     moves: bool = False
@@ -46,7 +46,7 @@ class ImageFormat:
     count_pages: Callable[[Path, int | None], int] | None = None
     """counts pages where the decoder takes long for it, up to one more than so many"""
     longest: int | None = None
-    """pixels a side that it holds; None for any number"""
+    """maximum side in pixels; None: unlimited"""
 
     @property
     def pillows(self) -> str:

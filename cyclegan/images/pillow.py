@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,9 @@ class UnreadableImageError(UserError):
     """A file that is no image, or not a whole one."""
 
 
-def open_image(path: Path) -> Image.Image:
+def open_image(file: Path | BytesIO) -> Image.Image:
     """Open a file of one of the formats that are read here, whatever it is called."""
-    return Image.open(path, formats=_decoders())
+    return Image.open(file, formats=_decoders())
 
 
 @cache

@@ -47,7 +47,7 @@ def _deep_pixels(path: Path) -> Array:
     cv2.utils.logging.setLogLevel(0)  # what is wrong with a file is said below
     found = cv2.imdecode(np.frombuffer(_sound(path.read_bytes()), np.uint8), cv2.IMREAD_UNCHANGED)
     if found is None:
-        raise OSError("damaged or cut short")
+        raise OSError("damaged or truncated")
     if found.ndim == 3:  # cv2 has blue first
         found = found[:, :, [2, 1, 0, *range(3, found.shape[2])]]
     return np.asarray(found)
@@ -70,7 +70,7 @@ def _sound(file: bytes) -> bytes:
         except zlib.error as error:
             raise OSError(str(error)) from None
     if not inflate.eof:
-        raise OSError("damaged or cut short")
+        raise OSError("damaged or truncated")
     return b"".join(kept)
 
 
@@ -80,11 +80,11 @@ def _chunks(file: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
     while name != b"IEND":
         header = file[place : place + 8]
         if len(header) < 8:
-            raise OSError("damaged or cut short")
+            raise OSError("damaged or truncated")
         length, name = struct.unpack(">I4s", header)
         chunk = file[place : place + 12 + length]
         if len(chunk) < 12 + length or zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:]):
-            raise OSError(f"damaged or cut short at its chunk {name.decode('latin-1')}")
+            raise OSError(f"damaged or truncated at its chunk {name.decode('latin-1')}")
         yield name, chunk[8:-4], chunk
         place += 12 + length
 

@@ -43,7 +43,7 @@ class _Storage:
     """The way in which a TIFF holds its pixels."""
 
     deep: bool
-    """whether plain gray or colour of 8 bits would lose any of it"""
+    """whether 8-bit gray or colour would lose any of it"""
     pillows: bool
     """whether Pillow reads it rightly"""
 

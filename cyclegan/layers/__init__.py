@@ -33,7 +33,7 @@ class ChannelSettings:
         """Raise UsageError where a number of channels is not 1 or 3."""
         for number in (self.input_nc, self.output_nc):
             if number not in (1, 3):
-                raise UsageError(f"--input_nc and --output_nc are 1 or 3, not {number}")
+                raise UsageError(f"--input_nc and --output_nc must be 1 or 3, not {number}")
 
     def check_residual(self, residual: bool) -> None:
         """Raise UsageError where a residual generator would add to an image of other channels."""
@@ -49,7 +49,7 @@ class NetworkSettings:
     """Normalisation and initialisation of all networks."""
 
     norm: Norm = "instance"
-    """normalisation layers of all networks; instance_affine learns a scale and a shift besides"""
+    """normalisation layers of all networks; instance_affine adds learned scale and shift"""
     init_type: InitType = "normal"
     """distribution of the initial weights"""
     init_gain: PositiveFloat = 0.02

@@ -1,12 +1,14 @@
-"""Convolutions and blurs in the type of their input, whatever type their weights are kept in."""
+"""Convolutions and blurs in the type of their input whatever their own, and first weights."""
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.parametrize import is_parametrized
 
+from cyclegan.layers import InitType
 from cyclegan.layers.padding import is_channels_last, reflect, repeat_border
 
 
@@ -187,12 +189,34 @@ def _by_rows(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     out, channels, rows, columns = weight.shape
     height = images.shape[2] - rows + 1
     flat = weight.permute(2, 0, 1, 3).reshape(rows * out, channels, 1, columns)
-    each = functional.conv2d(images, flat)  # (N, rows * out, H, W')
+    # (N, at least rows * out, H, W')
+    each = _padded_on_a_gpu(images, flat) if images.is_cuda else functional.conv2d(images, flat)
     total = (
         sum(each[:, row * out : (row + 1) * out, row : row + height] for row in range(1, rows))
         + each[:, :out, :height]
     )
     return total if bias is None else total + bias.view(1, -1, 1, 1)
+
+
+def _padded_on_a_gpu(images: Tensor, weight: Tensor) -> Tensor:
+    """Convolve to channels that are a multiple of 8; for fewer, cuDNN copies maps first."""
+    made = functional.conv2d(
+        images, functional.pad(weight, (0, 0, 0, 0, 0, 0, 0, -len(weight) % 8))
+    )
+    return cast(Tensor, _WithGradientChannelsLast.apply(made))
+
+
+class _WithGradientChannelsLast(torch.autograd.Function):
+    """The same images; that of slices comes channels first, and convolutions would copy it."""
+
+    @staticmethod
+    def forward(ctx: object, images: Tensor) -> Tensor:
+        return images.view_as(images)
+
+    @staticmethod
+    def backward(ctx: object, *gradients: Tensor) -> Tensor:
+        (gradient,) = gradients
+        return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def _with(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> nn.Module:
@@ -202,3 +226,35 @@ def _with(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> nn.Module:
 
 def _like(images: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
     return weight.to(images.dtype), None if bias is None else bias.to(images.dtype)
+
+
+INITS: dict[InitType, Callable[[Tensor, float], Tensor]] = {
+    "normal": lambda weight, gain: nn.init.normal_(weight, 0.0, gain),
+    "xavier": lambda weight, gain: nn.init.xavier_normal_(weight, gain=gain),
+    # He initialisation has no gain of its own: its scale follows from the layer (He et al. 2015).
+    "kaiming": lambda weight, gain: nn.init.kaiming_normal_(weight, a=0, mode="fan_in"),
+    "orthogonal": lambda weight, gain: nn.init.orthogonal_(weight, gain=gain),
+}
+
+
+def initialize(network: nn.Module, init_type: InitType, init_gain: float) -> nn.Module:
+    """Draw new weights in place: convolutions by `init_type`, BatchNorm from N(1, init_gain).
+
+    Biases become 0. Draws from torch's global generator. Returns the network.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            INITS[init_type](_kept(module), init_gain)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, init_gain)
+            nn.init.zeros_(module.bias)
+    return network
+
+
+def _kept(module: nn.Module) -> Tensor:
+    """Return the trained weight, where another is computed from it (spectral normalisation)."""
+    if is_parametrized(module, "weight"):
+        return cast(Tensor, cast(Any, module).parametrizations.weight.original)
+    return cast(Tensor, module.weight)

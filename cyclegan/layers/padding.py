@@ -62,7 +62,10 @@ def _padded(images: Tensor, by: int) -> Tensor:
     if _keeps_pixels_together(images):
         deep = images.permute(0, 2, 3, 1)  # (N, H, W, C), the channels as the innermost of three
         return functional.pad(deep, (0, 0, by, by, by, by), mode="reflect").permute(0, 3, 1, 2)
-    return functional.pad(images, (by,) * 4, mode="reflect")
+    padded = functional.pad(images, (by,) * 4, mode="reflect")
+    if is_channels_last(images):  # torch 2.11 compiles it channels first, for convolutions to copy
+        padded = padded.contiguous(memory_format=torch.channels_last)
+    return padded
 
 
 def _keeps_pixels_together(images: Tensor) -> bool:

@@ -12,21 +12,21 @@ class LoggerSettings:
     """Frequency and destinations of losses and pictures."""
 
     print_freq: PositiveInt = 100
-    """images between two entries of losses"""
+    """images between loss log entries"""
     display_freq: NonNegativeInt = 400
-    """images between two grids of pictures; 0: none"""
+    """images between picture grids, the first after one step; 0: none"""
     display_seconds: NonNegativeFloat = 10.0
-    """seconds between two grids at least, so that fast steps don't wait for drawing; 0: no limit"""
+    """minimum seconds between grids, so that fast steps don't wait for drawing; 0: no limit"""
     display_images: PositiveInt = 2
-    """held-out images of each domain that are shown in a grid, the same every time"""
+    """held-out images of each domain shown in a grid, the same every time"""
     html: bool = True
-    """keep report.html in the run's folder, refreshed at every checkpoint"""
+    """write report.html to the run's folder, updated at every checkpoint"""
     tensorboard: bool = False
-    """write events for TensorBoard too"""
+    """also write TensorBoard events"""
     use_wandb: bool = False
-    """send everything to Weights & Biases too"""
+    """also log to Weights & Biases"""
     wandb_project_name: str = "CycleGAN"
-    """project of Weights & Biases"""
+    """Weights & Biases project"""
 
     def check(self) -> None:
         """Raise UsageError for an invalid environment name or an address that contains a login.
@@ -34,15 +34,17 @@ class LoggerSettings:
         Settings are kept in files, so a login does not belong there.
         """
         if not all(map(is_plain, (self.display_env or "main").split("/"))):
-            raise UsageError(f"--display_env {self.display_env!r}: a plain name without a path")
+            raise UsageError(
+                f"--display_env {self.display_env!r}: must be a plain name without a path"
+            )
         if "@" in self.display_server:
             raise UsageError(
-                "--display_server: an address without a login; VISDOM_USERNAME and "
-                "VISDOM_PASSWORD in the environment hold that"
+                "--display_server: must not contain a login; set the environment variables "
+                "VISDOM_USERNAME and VISDOM_PASSWORD"
             )
 
     visdom: bool = True
-    """send losses and pictures to a Visdom server, if one is running"""
+    """send losses and images to a Visdom server, if one is running"""
     display_server: str = "http://localhost"
     """address of the Visdom server"""
     display_port: PositiveInt = 8097

@@ -11,10 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from cyclegan.errors import format_duration
 from cyclegan.logged import Catalogue, Curve
 from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.logger import Logger, Record, RunInfo
-from cyclegan.progress import format_duration
 from cyclegan.run import Position
 
 log = logging.getLogger(__name__)
@@ -59,11 +59,11 @@ class ConsoleLogger(Logger):
         self._warned = False
         self._console = Console(highlight=False)
         self._say(
-            f"{run_info.name}: {run_info.images_per_epoch} images an epoch, up to epoch "
-            f"{run_info.last_epoch}; everything goes to {run_info.folder}; Ctrl-C saves and stops"
+            f"{run_info.name}: {run_info.images_per_epoch} images per epoch, up to epoch "
+            f"{run_info.last_epoch}; output in {run_info.folder}; Ctrl-C saves and stops"
         )
         if "execution" in run_info.environment:
-            self._say(f"computes in {run_info.environment['execution']}")
+            self._say(f"running in {run_info.environment['execution']}")
         self._live = Live(self, console=self._console)
         if self._console.is_terminal:
             self._live.start()

@@ -56,7 +56,7 @@ class Chart:
     order: int = 0
     """on a page"""
     labels: dict[str, str] = field(default_factory=dict)
-    """of the names that are called otherwise in a legend"""
+    """legend labels that differ from names"""
     names: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     _smoothers: dict[str, "_Smoother"] = field(default_factory=dict)

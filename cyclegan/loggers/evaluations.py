@@ -98,11 +98,11 @@ def read(folder: Path) -> list[EvaluationRow]:
     except FileNotFoundError:
         return []
     except (OSError, DamagedTextError) as error:
-        log.warning("%s: can't be read (%s): what it holds is not shown", path, error)
+        log.warning("%s: can't be read (%s): its contents are not shown", path, error)
         return []
     whole = [table for table in found if _is_whole(table)] if isinstance(found, list) else []
     if whole != found:
-        log.warning("%s: damaged in part: what can't be read is not shown", path)
+        log.warning("%s: partly damaged: unreadable parts are not shown", path)
     return whole
 
 

@@ -128,7 +128,7 @@ def opened(saved: Iterable[tuple[Position, Path]]) -> Iterator[tuple[Position, I
         try:
             yield position, images.read(path, channels=3)
         except images.UnreadableImageError as error:
-            log.warning("%s: left out; delete it to hear no more of it", error)
+            log.warning("%s: skipped; delete it to stop this warning", error)
 
 
 def thinned(items: Sequence[T], limit: int) -> list[T]:

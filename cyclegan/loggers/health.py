@@ -11,15 +11,16 @@ from html import escape
 from statistics import fmean
 from types import MappingProxyType
 
+from cyclegan.errors import format_duration
 from cyclegan.logged import Catalogue, Curve
 from cyclegan.loggers.logger import Record, RunInfo
-from cyclegan.progress import format_duration
 from cyclegan.run import Position
 
 LONG = 50  # records that a state must last to be called long
 MEASURED = 2  # measurements that must agree
 LATE = 0.5  # of a run
 ENOUGH = 5  # records below which nothing is said but NaN
+ROLLBACKS = "rollbacks"  # logged by runs that went back to a checkpoint
 
 
 class Recent:
@@ -40,11 +41,15 @@ class Recent:
         self._planned = planned
         self._records: deque[Record] = deque(maxlen=LONG)
         self._measured: deque[Record] = deque(maxlen=MEASURED)
+        self._rollbacks = 0.0
         for record in records:
             self.add(record)
 
     def add(self, record: Record) -> None:
-        """Add the newest record; the oldest is dropped."""
+        """Add the newest record; the oldest is dropped, and all measured before a rollback."""
+        if self._records and record.values.get(ROLLBACKS, 0.0) > self._rollbacks:
+            self._measured.clear()
+        self._rollbacks = record.values.get(ROLLBACKS, 0.0)
         self._records.append(record)
         if "quality" in record.values:
             self._measured.append(record)
@@ -108,7 +113,18 @@ def not_a_number(recent: Recent) -> Iterator[str]:
     if names:
         yield (
             f"{', '.join(map(recent.label, names))}: NaN or infinite after {images:,} images. "
-            "Training has stopped; go on with --continue_train and a smaller --lr."
+            "Training has stopped; resume with --continue_train and a smaller --lr."
+        )
+
+
+def rolled_back(recent: Recent) -> Iterator[str]:
+    """Report that the training diverged and went on from a checkpoint."""
+    times = recent.last(ROLLBACKS, 1)
+    if times:
+        yield (
+            f"The training diverged and went back to a checkpoint, {times[0]:.0f} time"
+            f"{'s' * (times[0] > 1)} so far; it goes on at a lower learning rate. A smaller --lr "
+            "from the start saves the time."
         )
 
 
@@ -117,7 +133,7 @@ def discriminator_wins(recent: Recent) -> Iterator[str]:
     for name, mean in _discriminators(recent):
         if recent.guessing is not None and mean < 0.1 * recent.guessing:
             yield (
-                f"The {recent.label(name)} has been winning for long (loss {mean:.3f}): its "
+                f"The {recent.label(name)} has been winning for a long time (loss {mean:.3f}): its "
                 "generator learns little from it. More images or augmentation help, or a smaller "
                 "--ndf."
             )
@@ -128,8 +144,8 @@ def discriminator_loses(recent: Recent) -> Iterator[str]:
     for name, mean in _discriminators(recent):
         if recent.guessing is not None and mean > 1.05 * recent.guessing:
             yield (
-                f"The {recent.label(name)} has been losing for long (loss {mean:.3f}, guessing is "
-                f"{recent.guessing:.2f}): the pictures may drift. A smaller --lr helps."
+                f"The {recent.label(name)} has been losing for a long time (loss {mean:.3f}, "
+                f"guessing is {recent.guessing:.2f}): the pictures may drift. A smaller --lr helps."
             )
 
 
@@ -151,9 +167,9 @@ def colours_invert(recent: Recent) -> Iterator[str]:
         values = recent.last(name, 2)
         if values and max(values) < -0.3:
             yield (
-                f"{_arrow(name)}: light and dark are inverted against the input "
-                f"(correlation {fmean(values):.2f}). Start again with --lambda_identity 0.5 or "
-                "more, or another --seed: this rarely mends itself."
+                f"{_arrow(name)}: light and dark are inverted against the input (correlation "
+                f"{fmean(values):.2f}). Start again with --lambda_identity 0.5 or more, or another "
+                "--seed: this rarely recovers by itself."
             )
 
 
@@ -164,7 +180,7 @@ def worse_than_nothing(recent: Recent) -> Iterator[str]:
             yield (
                 f"{_arrow(name)}: the pictures are worse than doing nothing, less like the other "
                 f"domain than the unconverted ones (progress {values[-1]:.2f} ± {errors[-1]:.2f}; "
-                "0 is nothing done). A longer run may mend it, --epoch best converts with the best "
+                "0 is nothing done). A longer run may fix it, --epoch best converts with the best "
                 "checkpoint; else another preset, or more images."
             )
 
@@ -208,6 +224,7 @@ def images_come_slowly(recent: Recent) -> Iterator[str]:
 #: The one table of rules; what is worst comes first.
 RULES: tuple[Rule, ...] = (
     not_a_number,
+    rolled_back,
     outputs_collapse,
     colours_invert,
     discriminator_wins,

@@ -23,7 +23,7 @@ class Record:
     position: Position
     values: Mapping[str, float]
     seconds: float = 0.0
-    """time that was spent on training so far, over all stops"""
+    """training time so far, across resumes"""
 
     def row(self) -> dict[str, float]:
         """Return the row of logs and tables: the position, then the values."""
@@ -91,19 +91,19 @@ class RunInfo:
     last_epoch: int
     images_per_epoch: int
     side: PositiveInt = 256
-    """pixels of a side of a held-out picture"""
+    """side of a held-out picture in pixels"""
     guessing: float | None = None
-    """a discriminator's loss when it can only guess; None where it has no meaning"""
+    """a discriminator's loss at chance level; None if meaningless"""
     settings: Mapping[str, str] = field(default_factory=dict)
     """the settings that differ from their defaults, by dotted key"""
     environment: Mapping[str, str] = field(default_factory=dict)
     """device and versions"""
     reached: Position | None = None
-    """where its newest checkpoint was taken; None before the first one"""
+    """position of its newest checkpoint; None before the first one"""
     known: Catalogue = field(default_factory=dict)
-    """what is known of the values that it logs; it is not saved"""
+    """metadata of the logged values; not saved"""
     finished: bool = False
-    """whether it came to its end: to the last epoch, or to where patience ended"""
+    """whether it completed: reached the last epoch, or stopped by patience"""
 
     @property
     def images(self) -> int:
@@ -150,14 +150,14 @@ def load_run_info(folder: Path, known: Catalogue | None = None) -> RunInfo:
         read = _RUN_INFO.validate_python(table)
     except FileNotFoundError:
         raise UserError(
-            f"{path}: missing; cyclegan train writes it, also when a run goes on"
+            f"{path}: missing; cyclegan train writes it, also when a run is resumed"
         ) from None
     except (DamagedTextError, ValidationError) as error:
         reason = (
             f"{error.error_count()} errors in it" if isinstance(error, ValidationError) else error
         )
         raise UserError(
-            f"{path}: damaged ({reason}); cyclegan train --continue_train writes it anew"
+            f"{path}: damaged ({reason}); cyclegan train --continue_train rewrites it"
         ) from None
     return replace(read, name=folder.name, known=known or {})
 

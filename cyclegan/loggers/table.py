@@ -124,5 +124,5 @@ def make_loggers(settings: LoggerSettings, run_info: RunInfo) -> list[Logger]:
         except UserError as error:
             if not run_info.start.images:
                 raise
-            log.warning("%s: the run goes on without it", error)
+            log.warning("%s: the run continues without it", error)
     return made

@@ -252,18 +252,18 @@ class _Sender:
 
 _FIRST_LINES = {
     "shown": "dashboard: {page}",
-    "away": "no Visdom server at {address}: training goes on, and everything is shown when one "
-    "answers (cyclegan dashboard starts one; --no_visdom: don't ask)",
+    "away": "no Visdom server at {address}: training continues, and everything is shown once one "
+    "is running (cyclegan dashboard starts one; --no_visdom: don't try)",
 }
 _LINES = {
-    "shown": "the Visdom server answers: everything since the run began is shown at {page}",
-    "away": "the Visdom server at {address} is gone: training goes on, and everything is shown "
+    "shown": "connected to the Visdom server: the whole run is shown at {page}",
+    "away": "the Visdom server at {address} is gone: training continues, and everything is shown "
     "when it is back (cyclegan dashboard starts one)",
-    "taken": "another training shows itself as {env} at {address}: this one is no longer shown "
-    "there; --display_env NAME gives it a place of its own",
-    "refused": "the Visdom server at {address} refuses the login: training goes on without it; "
+    "taken": "another run logs as {env} at {address}: this one is no longer shown there; "
+    "--display_env NAME gives it its own environment",
+    "refused": "the Visdom server at {address} rejects the login: training continues without it; "
     "set VISDOM_USERNAME and VISDOM_PASSWORD to what the server was started with",
-    "unwelcome": "the Visdom server at {address} takes nothing from this training: {error}",
-    "missing": "{error}; training goes on without it (--no_visdom: don't ask)",
-    "failing": "the page at {address} can't be drawn ({error!r}): training goes on without it",
+    "unwelcome": "the Visdom server at {address} rejects what this run sends: {error}",
+    "missing": "{error}; training continues without it (--no_visdom: don't try)",
+    "failing": "the page at {address} can't be drawn ({error!r}): training continues without it",
 }

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cyclegan.distributed import drawn
 from cyclegan.logged import Logged
 from cyclegan.losses import AugmentName, GanMode
 from cyclegan.translation import Convert, each_of
@@ -61,12 +62,14 @@ def augmentation(names: Sequence[AugmentName]) -> Callable[[Tensor], Tensor]:
 
 
 def _draw(images: Tensor) -> Tensor:
-    return torch.rand(len(images), 1, 1, 1, device=images.device, dtype=images.dtype)
+    return drawn(
+        len(images), lambda n: torch.rand(n, 1, 1, 1, device=images.device, dtype=images.dtype)
+    )
 
 
 def _start(images: Tensor, largest: int) -> Tensor:
     """Draw whole numbers (N, 1) from 0 to `largest`."""
-    return torch.randint(0, largest + 1, (len(images), 1), device=images.device)
+    return drawn(len(images), lambda n: torch.randint(0, largest + 1, (n, 1), device=images.device))
 
 
 def _away(images: Tensor, side: int) -> Tensor:
@@ -144,7 +147,7 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Te
     Gulrajani et al. 2017, section 4: points on the line between a real and a converted image, drawn
     uniformly per image from torch's generator of that device. A scalar.
     """
-    share = torch.rand(real.shape[0], 1, 1, 1, device=real.device, dtype=real.dtype)
+    share = _draw(real)
     between = share * real + (1 - share) * fake
     # The tiny addend keeps the norm's own gradient finite where the gradient is exactly 0.
     norms = (_gradient(discriminator, between).flatten(1) + 1e-16).norm(2, dim=1)
@@ -174,14 +177,14 @@ class Adversary:
 
     discriminator: nn.Module
     score: Convert
-    """the discriminator as it is called"""
+    """the callable discriminator"""
     adversarial: Adversarial
-    penalties: Sequence[tuple[Penalty, float]] = ()
+    penalties: Sequence[tuple[Penalty, float | Tensor]] = ()
     """each with its weight"""
     together: bool = False
-    """whether it may see real and converted images in one call"""
+    """whether real and converted images may share a call"""
     augment: Callable[[Tensor], Tensor] = _unchanged
-    """what is done to every image before it is seen"""
+    """augmentation of every image before scoring"""
 
     def loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the discriminator's loss on images (N, C, H, W).

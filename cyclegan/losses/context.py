@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 
+from cyclegan.losses import ScheduledWeight
 from cyclegan.losses.adversarial import Adversary
 from cyclegan.losses.perceptual import Maps, Perceptual
 from cyclegan.translation import Translation
@@ -26,11 +28,15 @@ class LossContext:
     encode: Encode | None = None
     """the generator's encoder: images (N, C, H, W) in [-1, 1] -> maps, from fine to coarse"""
     example: Tensor | None = None
-    """an image (1, C, h, w) as they are translated, by which networks find their sizes"""
+    """an example image (1, C, h, w), for shape inference"""
     networks: dict[str, nn.Module] = field(default_factory=dict)
-    """what terms keep, by name"""
+    """term modules, by name"""
     seen: dict[Hashable, tuple[Tensor, Maps]] = field(default_factory=dict)
-    """maps of the translation in hand: each picture is looked at once for all terms"""
+    """cached maps of this translation: computed once per picture for all terms"""
+    device: torch.device | None = None
+    """device of the weights that have a schedule"""
+    scheduled: list[tuple[Tensor, ScheduledWeight]] = field(default_factory=list)
+    """those weights"""
 
     @cached_property
     def adversary(self) -> Adversary:
@@ -48,3 +54,19 @@ class LossContext:
         """Return a term's own network, which is trained with the generators and saved."""
         self.networks[name] = network
         return network
+
+    def weigh(self, weight: float | ScheduledWeight) -> float | Tensor:
+        """Return a weight to multiply with; one that has a schedule is a tensor, set by `proceed`.
+
+        A number that changes would be fixed by the capture of a CUDA graph.
+        """
+        if not callable(weight):
+            return weight
+        held = torch.tensor(weight(0.0), device=self.device)
+        self.scheduled.append((held, weight))
+        return held
+
+    def proceed(self, done: float) -> None:
+        """Set the weights that have a schedule, once the share `done` of the run is trained."""
+        for held, course in self.scheduled:
+            held.fill_(course(done))

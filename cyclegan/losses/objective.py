@@ -1,25 +1,25 @@
 """Objectives: the one place where loss terms get their weights."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from cyclegan.errors import UsageError, suggest
-from cyclegan.losses import Direction
+from cyclegan.losses import Direction, ScheduledWeight
 from cyclegan.losses.context import Loss, LossContext
 from cyclegan.losses.terms import TERMS, Need
 from cyclegan.translation import Translation
 
 
-def check_terms(weights: Mapping[str, float], offered: Collection[str], model: str) -> None:
+def check_terms(weights: Mapping[str, float | str], offered: Collection[str], model: str) -> None:
     """Raise UsageError for the first name that is no loss term, or needs what `model` lacks."""
     for name, weight in weights.items():
         if name not in TERMS:
             raise UsageError(
-                f"--weights {name}: no such loss term{suggest(name, TERMS)}; "
-                f"there are {', '.join(TERMS)}"
+                f"--weights {name}: no such loss term{suggest(name, TERMS)}; choose from "
+                f"{', '.join(TERMS)}"
             )
         lacking = [need for need in TERMS[name].needs if need not in offered]
         if weight and lacking:
@@ -48,7 +48,7 @@ def needed(terms: Iterable[str]) -> set[Need]:
 class Objective:
     """Weighted loss terms of one direction, by name."""
 
-    weights: Mapping[str, float]
+    weights: Mapping[str, float | Tensor]
     losses: Mapping[str, Loss]
     context: LossContext
 
@@ -81,13 +81,16 @@ class Objective:
         return self.only(*(name for name in self.weights if name not in terms))
 
 
-def make_objective(weights: Mapping[str, float], context: LossContext) -> Objective:
+def make_objective(
+    weights: Mapping[str, float | ScheduledWeight], context: LossContext
+) -> Objective:
     """Return the objective of one direction; terms that keep networks draw their weights."""
     return make_objectives({"a_to_b": weights}, {"a_to_b": context})["a_to_b"]
 
 
 def make_objectives(
-    weights: Mapping[Direction, Mapping[str, float]], contexts: Mapping[Direction, LossContext]
+    weights: Mapping[Direction, Mapping[str, float | ScheduledWeight]],
+    contexts: Mapping[Direction, LossContext],
 ) -> dict[Direction, Objective]:
     """Return the objective of each direction, made term by term."""
     losses: dict[Direction, dict[str, Loss]] = {direction: {} for direction in weights}
@@ -96,6 +99,21 @@ def make_objectives(
             if name in weights[direction]:
                 losses[direction][name] = TERMS[name].make(contexts[direction])
     return {
-        direction: Objective(terms, losses[direction], contexts[direction])
+        direction: Objective(
+            {name: contexts[direction].weigh(weight) for name, weight in terms.items()},
+            losses[direction],
+            contexts[direction],
+        )
         for direction, terms in weights.items()
     }
+
+
+def proceeding(objectives: Iterable[Objective], steps: float) -> Callable[[int], None]:
+    """Return what sets the weights that have a schedule, before each of the `steps` of a run."""
+    contexts = [objective.context for objective in objectives]
+
+    def proceed(step: int) -> None:
+        for context in contexts:
+            context.proceed(min(1.0, step / steps))
+
+    return proceed

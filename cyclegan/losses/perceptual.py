@@ -57,9 +57,9 @@ class Style:
     """One kind of style: the statistics of maps that are compared, and their distance."""
 
     of: Callable[[Tensor], Tensor]
-    """maps (N, C, h, w) -> what is compared of them, (N, C, ...)"""
+    """maps (N, C, h, w) -> style representation (N, C, ...)"""
     squares: Callable[[Tensor, Tensor], Tensor] = _squares
-    """of two of these: ||S - G||^2 of each image, (N,)"""
+    """of two of these: ||S - G||^2 per image, (N,)"""
 
 
 #: The one table of kinds of style (`--style_kind`).
@@ -84,11 +84,11 @@ class Perceptual:
     content_layers: tuple[str, ...]
     style_layers: tuple[str, ...]
     kind: Style
-    """what of a layer is style"""
+    """style representation"""
     smallest: int = 1
-    """pixels a side that images need to have"""
+    """minimum image side in pixels"""
     kept: Mapping[tuple[str, int], tuple[Tensor, Maps]] = field(default_factory=dict)
-    """content and style of pictures that stay as they are"""
+    """cached content and style of fixed pictures"""
 
     @classmethod
     def build(cls, settings: PerceptualSettings, device: torch.device) -> "Perceptual":

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from cyclegan.logged import Logged
 from cyclegan.metrics.collapse import luminance
 from cyclegan.translation import Translation
 
@@ -11,6 +12,10 @@ FINE = 4  # pixels that are one from afar, for the cycle
 COARSE = 32  # pixels on a side of what is left of an image, for its colours and light
 # Of differences in colour alone: brushes leave edges of light, networks leave specks of colour.
 _COLOUR = 5.0
+_SQUARE = 32  # pixels a side of what is painted grey
+_GREY = 0.4  # of all squares
+#: Loss of generators that only restore images, as it is logged.
+PRETRAINING = Logged("pretraining", title="pretraining (restored squares)", order=0)
 
 
 def cycle(translation: Translation) -> Tensor:
@@ -29,6 +34,25 @@ def identity(translation: Translation) -> Tensor:
     """
     assert translation.identity is not None
     return (translation.identity - translation.target).abs().mean()
+
+
+def with_gaps(images: Tensor) -> Tensor:
+    """Return images (N, C, H, W) in [-1, 1] with squares of a grid painted grey, 2 in 5 at random.
+
+    Drawn from torch's generator of their device, alike for all images of a batch: processes that
+    share one see the same. Torbunov et al. 2023, "UVCGAN: UNet Vision Transformer Cycle-consistent
+    GAN for Unpaired Image-to-Image Translation", with its squares of 32 pixels.
+    """
+    height, width = images.shape[2:]
+    side = max(1, min(_SQUARE, height // 4, width // 4))
+    grid = torch.rand(1, 1, -(-height // side), -(-width // side), device=images.device) < _GREY
+    squares = grid.repeat_interleave(side, 2).repeat_interleave(side, 3)
+    return images.masked_fill(squares[:, :, :height, :width], 0.0)
+
+
+def restoration(translation: Translation) -> Tensor:
+    """Return the mean absolute difference of the target to the fake, made of a target with gaps."""
+    return (translation.fake - translation.target).abs().mean()
 
 
 def lowpass_cycle(translation: Translation) -> Tensor:

@@ -58,7 +58,7 @@ class Term:
     """the context of one direction -> the loss of its translations"""
     needs: tuple[Need, ...] = ()
     shown: Logged | None = None
-    """as loggers show it; by default under its name"""
+    """display in loggers; by default under its name"""
 
 
 def stateless(loss: Loss) -> Callable[[LossContext], Loss]:

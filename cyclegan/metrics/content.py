@@ -21,9 +21,9 @@ class Content:
     ssim: float
     """structural similarity of luminance, in [-1, 1]; 1 keeps everything"""
     feature_distance: float
-    """of normalised feature maps place by place, in [0, 4]; 0 keeps everything"""
+    """of normalised feature maps per position, in [0, 4]; 0 keeps everything"""
     structure_distance: float
-    """of how alike a picture's places are to each other, in [0, 2]; colours hardly count"""
+    """of self-similarity between positions, in [0, 2]; mostly ignores colours"""
 
 
 def ssim(before: Tensor, after: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ class Progress:
     """Share of the way to the target that pictures have come, and its standard error."""
 
     value: float
-    """0: nothing is done, 1: they can't be told from the target, below 0: worse than nothing"""
+    """0: no better than the input, 1: indistinguishable from the target, below 0: worse"""
     error: float
 
 
@@ -143,7 +143,7 @@ class Fid:
     value: float
     extrapolated: float
     enough: bool
-    """whether both sets hold as many images as published figures are made of"""
+    """whether both sets are as large as in published figures"""
 
 
 def fid(real: _Vectors, fake: _Vectors, *, seed: int = 2020) -> Fid:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         """Settings of losses with weights by name."""
 
         @property
-        def weights(self) -> Mapping[str, float]:
+        def weights(self) -> Mapping[str, float | str]:
             """Weights of further loss terms by their names."""
 
     class RecipeSettings(Protocol):
@@ -41,15 +41,15 @@ if TYPE_CHECKING:
         """
 
         both_ways: ClassVar[bool]
-        """whether it converts back, too"""
+        """whether it also converts back"""
         given_style: ClassVar[bool]
-        """whether each conversion has to come with a picture whose style it takes on"""
+        """whether each conversion needs a style image"""
         fixed: ClassVar[tuple[str, ...]]
         """dotted keys that its runs can't change, besides those that no run can"""
         described: ClassVar[Mapping[str, Any]]
         """classes that describe its networks in exported files, by their netG"""
         offers: ClassVar[tuple[str, ...]]
-        """what loss terms may need of it"""
+        """what it provides to loss terms"""
 
         @property
         def model(self) -> str: ...

@@ -1,5 +1,6 @@
 """Inputs and outputs of recipes: styles, materials, saved networks, converters."""
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,9 +26,9 @@ class Styles:
 
     files: tuple[Path, ...] = ()
     weights: tuple[float, ...] = ()
-    """one for each file, not all 0; none: as much of each"""
+    """one per file, not all 0; none: equal weights"""
     mix: str | None = None
-    """names of learned paintings with their shares, starry=0.7,irises=0.3"""
+    """mixing weights of learned paintings, starry=0.7,irises=0.3"""
 
     def open(self, side: int, channels: int, model: Path) -> tuple[list[Tensor], tuple[float, ...]]:
         """Return the pictures (1, channels, H, W) in [-1, 1], scaled by `open_style`, and weights.
@@ -36,8 +37,8 @@ class Styles:
         """
         if not self.files:
             raise UsageError(
-                f"{model}: paints in the style of a picture that is given with it: add "
-                "--style FILE to convert or to export; what was exported so can be served"
+                f"{model}: needs a picture to take the style from: add --style FILE to convert or "
+                "to export; a model exported with one can be served"
             )
         if self.weights and len(self.weights) != len(self.files):
             raise UsageError(
@@ -45,7 +46,7 @@ class Styles:
                 "give one for each"
             )
         if self.weights and not sum(self.weights):
-            raise UsageError("--style_weights: all are 0, so no style is left: give one that isn't")
+            raise UsageError("--style_weights: all are 0: at least one must be larger")
         once = self._each_once()
         return [open_style(file, side, channels) for file in once.files], once.weights
 
@@ -117,7 +118,16 @@ class Materials:
     seed: int
     device: torch.device
     targets: Sequence[Path] = ()
-    """files of domain B, for recipes that look at whole pictures before the first step"""
+    """files of domain B, for recipes that need whole pictures before training"""
+    images_per_step: int = 1
+    """images of each domain in a step"""
+    images: float = math.inf
+    """images of each domain in the whole run; schedules stay at their start where it has no end"""
+
+    @property
+    def steps(self) -> float:
+        """Steps of the whole run."""
+        return self.images / self.images_per_step
 
 
 @dataclass(frozen=True)
@@ -127,7 +137,7 @@ class Saved:
     networks: Mapping[str, Weights]
     name: str
     channels: tuple[int, int]
-    """that the wanted one takes and gives"""
+    """its input and output channels"""
     path: Path
     """of the checkpoint, to name it"""
 
@@ -144,4 +154,4 @@ class Converter:
     architecture: Architecture
     weights: Weights
     finish: Callable[[nn.Module], nn.Module] | None = None
-    """what is made of it once its weights are loaded, such as one that has its styles"""
+    """final step after loading weights, such as setting its styles"""

@@ -29,12 +29,12 @@ class Metadata:
 
     architecture: Architecture
     direction: FolderDirection | None = None
-    """None where nothing says it, as in files of the classic"""
+    """None if unknown, as in files of the classic"""
     arithmetic: Arithmetic = "fp32"
     values: tuple[float, float] | None = None
-    """that are black and white, where the network's files don't say"""
+    """of black and white, if the network's files don't say"""
     digest: str = ""
-    """of the weights it was made of"""
+    """of its source weights"""
 
     @property
     def multiple(self) -> int:
@@ -96,7 +96,7 @@ def required(texts: Mapping[str, str], path: Path) -> Metadata:
     """Read metadata for formats that tell nothing else of their network. Raises UserError."""
     metadata = from_texts(texts, path)
     if metadata is None:
-        raise UserError(f"{path}: holds no metadata of cyclegan export: what it takes is unknown")
+        raise UserError(f"{path}: no metadata from cyclegan export: its input format is unknown")
     return metadata
 
 

@@ -33,21 +33,21 @@ def load(path: Path, provider: Provider = "auto") -> Opened:
     options.log_severity_level = 4  # what fails is said below, in one line
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except Exception as error:  # protobuf, operators, versions
+        texts = session.get_modelmeta().custom_metadata_map
+        inputs, outputs = session.get_inputs(), session.get_outputs()
+    except Exception as error:  # protobuf, operators, versions, names that are no text
         raise UserError(
-            f"{path}: damaged, or no ONNX that onnxruntime runs ({first_line(error)})"
+            f"{path}: damaged, or not an ONNX model that onnxruntime can run ({first_line(error)})"
         ) from error
     if provider != "auto" and providers[0] not in session.get_providers():
         raise UserError(
-            f"--provider {provider}: onnxruntime could not start it (a library of its is missing, "
-            "or of another version): --provider cpu computes without"
+            f"--provider {provider}: onnxruntime could not load it (a library is missing, or of "
+            "another version): --provider cpu runs without it"
         )
-    inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or not outputs:
-        raise UserError(f"{path}: a network of one image is needed, this takes {len(inputs)}")
+        raise UserError(f"{path}: expected a network with one input, this takes {len(inputs)}")
     if inputs[0].type != "tensor(float)":
-        raise UserError(f"{path}: takes {inputs[0].type}, only float32 can be given")
-    texts = session.get_modelmeta().custom_metadata_map
+        raise UserError(f"{path}: takes {inputs[0].type}, only float32 is supported")
     metadata = from_texts(texts, path) or assume(_shapes(inputs), _shapes(outputs), path)
 
     def call(images: Tensor) -> Tensor:

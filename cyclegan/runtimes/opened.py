@@ -31,11 +31,12 @@ def assume(
     if any(side is not None for side in inputs[0][2:]):
         height, width = inputs[0][2:]
         raise UserError(
-            f"{path}: takes images of {width}x{height} pixels only: export it with free sides"
+            f"{path}: takes images of {width}x{height} pixels only: export it with dynamic height "
+            "and width"
         )
     log.warning(
-        "%s: no metadata of cyclegan export: taken for images (N, %d, H, W) in [-1, 1], RGB, and "
-        "for memory as a ResNet of 64 feature maps",
+        "%s: no metadata from cyclegan export: assuming images (N, %d, H, W) in [-1, 1], RGB, and "
+        "the memory of a ResNet with 64 feature maps",
         path,
         channels[0],
     )
@@ -46,7 +47,7 @@ def _channels(shapes: Sequence[Sequence[Side]], what: str, path: Path) -> int:
     shown = " and ".join(f"({', '.join(_word(side) for side in shape)})" for shape in shapes)
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][1] not in (1, 3):
         raise UserError(
-            f"{path}: its {what} is {shown}: only one of (N, 3, H, W) or (N, 1, H, W) can be used"
+            f"{path}: its {what} is {shown}: only (N, 3, H, W) or (N, 1, H, W) is supported"
         )
     return shapes[0][1]
 
@@ -99,7 +100,7 @@ class Session(nn.Module):
         if made != (len(images), self._channels, tall, wide):
             raise UserError(
                 f"{self._path}: makes {'x'.join(map(str, made))} of {wide}x{tall} pixels: only "
-                "networks whose images stay as large as they are can be converted with"
+                "networks that keep the image size are supported"
             )
         return converted[:, :, :height, :width]
 

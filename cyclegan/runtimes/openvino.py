@@ -30,7 +30,7 @@ def load(path: Path) -> Opened:
         model = core.read_model(path)
         kind = model.inputs[0].get_element_type()
         if kind != openvino.Type.f32:
-            raise UserError(f"{path}: takes {kind.get_type_name()}, only float32 can be given")
+            raise UserError(f"{path}: takes {kind.get_type_name()}, only float32 is supported")
         metadata = from_texts(_texts(model), path)
         metadata = metadata or assume(_shapes(model.inputs), _shapes(model.outputs), path)
         compiled = core.compile_model(model, "CPU", _options(metadata))
@@ -38,7 +38,7 @@ def load(path: Path) -> Opened:
         raise
     except Exception as error:  # XML, weights, operators, versions
         raise UserError(
-            f"{path}: damaged, or no network that OpenVINO runs ({_reason(error)})"
+            f"{path}: damaged, or not a network that OpenVINO can run ({_reason(error)})"
         ) from error
     request = compiled.create_infer_request()
 

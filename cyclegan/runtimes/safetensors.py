@@ -23,7 +23,7 @@ def read(path: Path) -> tuple[Metadata | None, dict[str, Tensor]]:
     texts, weights = open_file(path)
     metadata = from_texts(texts, path)
     if metadata is not None and checkpoint.digest(weights) != metadata.digest:
-        raise UserError(f"{path}: damaged: the weights are not those that were exported")
+        raise UserError(f"{path}: damaged: the weights don't match their checksum")
     return metadata, weights
 
 
@@ -39,7 +39,7 @@ def open_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             texts = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: damaged, or no safetensors ({first_line(error)})") from error
+        raise UserError(f"{path}: damaged, or not safetensors ({first_line(error)})") from error
     return texts, weights
 
 

@@ -42,7 +42,7 @@ def open_exported(path: Path) -> tuple[ExportedProgram, dict[str, str]]:
         raise
     except Exception as error:  # the archive, its tables, operators
         raise UserError(
-            f"{path}: damaged, or no file of torch.export ({first_line(error)})"
+            f"{path}: damaged, or not a torch.export file ({first_line(error)})"
         ) from error
     finally:
         quiet.setLevel(level)
@@ -96,5 +96,5 @@ def open_torchscript(path: Path) -> tuple[torch.jit.ScriptModule, dict[str, str]
             load_script = cast(Callable[..., torch.jit.ScriptModule], torch.jit.load)
             network = load_script(path, map_location="cpu", _extra_files=files)
     except Exception as error:  # the archive, the code, operators
-        raise UserError(f"{path}: damaged, or no TorchScript ({first_line(error)})") from error
+        raise UserError(f"{path}: damaged, or not TorchScript ({first_line(error)})") from error
     return network, unpack(files)

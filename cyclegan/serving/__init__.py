@@ -15,28 +15,28 @@ class ServeSettings:
     """Models, address and limits of the conversion server."""
 
     name: tuple[str, ...] = ()
-    """names of the runs to offer; by default all in checkpoints_dir, new ones too"""
+    """runs to serve, by name; by default all in checkpoints_dir, also new ones"""
     checkpoints_dir: Path = Path("checkpoints")
     """folder that holds the runs"""
     weights: tuple[Path, ...] = ()
-    """files to offer: checkpoints, or generators of the classic scripts; or folders of them"""
+    """files to serve: checkpoints, or generators of the classic scripts; or folders of them"""
     trust_code: bool = False
-    """open --weights that are a program, too (TorchScript, torch.export): they can do anything
-    here, so only what you trust"""
+    """allow --weights that contain code (TorchScript, torch.export): it can do anything here; only
+    for files you trust"""
     host: str = "127.0.0.1"
-    """address to listen on; by default only this machine reaches it. There is no login"""
+    """address to listen on; by default only this machine has access. There is no login"""
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     """port to listen on"""
     hosts: tuple[str, ...] = ()
-    """further names that browsers reach it by, where a proxy or a tunnel gives it some"""
+    """additional host names to accept, for access through a proxy or a tunnel"""
     max_megabytes: PositiveInt = 50
-    """refuse larger uploads"""
+    """maximum upload size"""
     max_megapixels: PositiveInt = 25
-    """refuse pictures with more pixels, over all of their frames or pages"""
+    """maximum size of an image, summed over its frames or pages"""
     queue: Annotated[int, Field(ge=0)] = 8
-    """how many pictures may wait while one is converted; more are told to come back later"""
+    """images that may wait while one is converted; further ones are told to retry later"""
     precision: PrecisionChoice = "auto"
-    """type that the generators compute in; auto takes bf16 on CPUs and GPUs built for it"""
+    """compute precision of the generators; auto picks bf16 on CPUs and GPUs built for it"""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
 

@@ -19,7 +19,7 @@ SLOWEST = 8000  # bytes a second
 TOGETHER = 16  # uploads on their way; more make the slowest one give up
 #: An upload that is too large by less is read to its end, so that a browser hears of the refusal.
 _DRAINED = 4
-_FULL = "the queue is full: try again in a while"
+_FULL = "the queue is full: try again later"
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Admission:
     places: int
     largest: int
     retry_after: Callable[[], int]
-    """seconds after which one who is turned away may come again"""
+    """seconds before a rejected client may retry"""
     _inside: int = 0
     _uploads: list["Upload"] = field(default_factory=list)
 
@@ -104,7 +104,7 @@ class Upload:
     client: str
     """its address"""
     arrived: Callable[[], None]
-    """called when all of it has come; may raise HTTPException"""
+    """called once it is complete; may raise HTTPException"""
     whole: bool = False
     given_up: bool = False
     _seen: int = 0
@@ -156,9 +156,9 @@ class Upload:
 
 
 _SLOW = "the upload took too long"
-_SLOWER = "too many uploads at a time, and this one was the slowest: try again in a while"
+_SLOWER = "too many uploads at once, and this one was the slowest: try again later"
 
 
 def too_large(largest: int) -> str:
     """Return the error message for an upload that is larger than allowed."""
-    return f"the file is larger than {largest // 1_000_000} MB, which is allowed here"
+    return f"the file is larger than the {largest // 1_000_000} MB allowed here"

@@ -56,7 +56,7 @@ class Received:
 
     path: Path
     name: str
-    """that it came with"""
+    """upload file name"""
     pixels: int
     """to compute"""
 
@@ -83,9 +83,9 @@ class Endpoints:
     models: Callable[[], dict[str, Model]]
     queue: Queue
     header_queue: Queue
-    """for looking at what has come"""
+    """for reading upload headers"""
     folder: Path
-    """for uploads, and what is made of them"""
+    """for uploads and results"""
 
     async def offered(self) -> list[ModelOffered]:
         """List the models that convert, by name."""
@@ -191,9 +191,7 @@ class Endpoints:
 
 def _check_style(model: Model, style: UploadFile | None) -> None:
     if model.given_style and style is None:
-        raise HTTPException(
-            422, f"{model.name} takes on the style of another picture: send that as style"
-        )
+        raise HTTPException(422, f"{model.name} needs a style picture: send it as style")
     if style is not None and not model.given_style:
         raise HTTPException(422, f"{model.name} has its style from training: send none")
 
@@ -216,7 +214,7 @@ async def _while_wanted(request: Request, work: Awaitable[T]) -> T:
     try:
         await asyncio.wait({doing, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not doing.done():
-            raise HTTPException(499, "nobody waits for it any more")
+            raise HTTPException(499, "the client closed the request")
         return doing.result()
     finally:
         for task in (doing, gone):

@@ -43,7 +43,7 @@ def count_pixels(path: Path, most: int, shorter: int | None) -> int:
     except Image.DecompressionBombError:
         raise TooLargeError("it has far too many pixels: make it smaller") from None
     except MemoryError:
-        raise TooLargeError("it takes too much memory to look at: make it smaller") from None
+        raise TooLargeError("it takes too much memory to decode: make it smaller") from None
     except UnidentifiedImageError:
         raise NoPictureError(f"no picture of a known kind ({', '.join(KINDS)})") from None
     except UserError:
@@ -56,7 +56,7 @@ def _check_pages(image: Image.Image, path: Path, most: int) -> None:
     """Raise TooLargeError for more than `most` pages, before reading the pixels of each."""
     count_pages = _format(image).count_pages
     if count_pages and count_pages(path, most) > most:
-        raise TooLargeError(f"it has more than {most} pages: make several files of it")
+        raise TooLargeError(f"it has more than {most} pages: split it into several files")
 
 
 def _frames(image: Image.Image) -> Iterator[tuple[_Size, int]]:

@@ -107,9 +107,9 @@ class KnownHostsMiddleware:
 
     app: ASGIApp
     names: Collection[str]
-    """by which it may be reached; empty where any may"""
+    """allowed host names; empty: any"""
     further: Collection[str]
-    """names of pages that may send to it though a proxy hides them"""
+    """additional allowed origins, for use behind a proxy"""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond with 400 or 403, or pass the request to the application."""
@@ -123,10 +123,10 @@ class KnownHostsMiddleware:
     def _refusal(self, method: str, headers: Headers) -> JSONResponse | None:
         host, origin = headers.get("host", ""), headers.get("origin")
         if self.names and _hostname(f"//{host}") not in self.names:
-            return told(400, f"not known as {host[:100]!r}: --hosts gives this server more names")
+            return told(400, f"unknown host {host[:100]!r}: allow it with --hosts")
         own = origin is None or origin.partition("://")[2] == host
         if method == "POST" and not own and _hostname(origin or "") not in self.further:
-            return told(403, "pages of other servers may not send pictures")
+            return told(403, "cross-origin requests are not allowed")
         return None
 
 

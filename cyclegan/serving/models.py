@@ -26,9 +26,9 @@ class Model:
     """a run's folder, or a file"""
     epoch: str = "latest"
     directions: tuple[tuple[FolderDirection, str], ...] = ()
-    """what may be asked for, and what a person calls it; empty where a file holds one generator"""
+    """available directions and their labels; empty if a file holds one generator"""
     given_style: bool = False
-    """whether each picture has to come with another one, whose style it takes on"""
+    """whether each picture needs a style image"""
 
 
 def offered(settings: ServeSettings, files: Mapping[Path, bool]) -> dict[str, Model]:

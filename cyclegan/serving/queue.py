@@ -16,9 +16,9 @@ class Wait:
     """A task's place in the queue and its remaining time."""
 
     ahead: int
-    """how many come before; 0 is being computed"""
+    """requests ahead; 0: in progress"""
     seconds: float | None
-    """that it takes still by what was measured; None where nothing is known"""
+    """estimated time left; None if unknown"""
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Queue:
     _entries: list[_Entry] = field(default_factory=list)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _paces: dict[str, float] = field(default_factory=dict)
-    """seconds for a pixel, by what is done"""
+    """seconds per pixel, by kind of work"""
 
     async def run(self, task: Task, pixels: int, pace: str, ticket: str | None = None) -> Any:
         """Wait for the task's turn and its result; a cancelled task is computed no further.
@@ -68,12 +68,13 @@ class Queue:
 
     async def _do(self, task: Task) -> Any:
         answer = asyncio.ensure_future(asyncio.to_thread(self.worker.do, task))
+        # Nobody asks for it any more if this is cancelled once more while it waits below.
+        answer.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return await asyncio.shield(answer)
         except asyncio.CancelledError:
             self.worker.kill()
             await asyncio.wait([answer])
-            answer.exception()
             raise
 
     def _learn(self, entry: _Entry, seconds: float) -> None:

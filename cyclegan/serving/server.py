@@ -68,7 +68,9 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 def _warn_of_others(settings: ServeSettings) -> None:
     if not address.is_loopback(settings.host):
-        log.warning("--host %s: whoever reaches it can convert; there is no login", settings.host)
+        log.warning(
+            "--host %s: anyone who can reach it can convert; there is no login", settings.host
+        )
 
 
 def _application(

@@ -106,7 +106,7 @@ class ConvertTask:
     strength: float
     load_size: int | None
     style: Path | None = None
-    """a picture whose style is taken on"""
+    """the style image"""
 
     def __call__(self, models: Models) -> Path:
         """Convert the file. Raises UserError."""

@@ -40,7 +40,7 @@ class Limits:
 
     seconds: float | None = None
     memory: int | None = None
-    """in bytes, where the system can hold a process to it"""
+    """in bytes, where the system can enforce it"""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Worker:
         """Wait for a task's result; for one caller at a time. Raises UserError."""
         with self._changing:
             if self._closed:
-                raise DiedError("the server is being stopped")
+                raise DiedError("the server is shutting down")
             if not self._process.is_alive():
                 self._start()
             connection = self._connection
@@ -99,7 +99,7 @@ class Worker:
             answer: _Answer = connection.recv()
         except (EOFError, OSError):
             self.kill()
-            raise DiedError("the conversion was ended; too little memory, perhaps") from None
+            raise DiedError("the conversion process died; perhaps out of memory") from None
         if answer.error is not None:
             raise answer.error
         return answer.value

@@ -28,37 +28,37 @@ class StudySettings:
     presets: Presets
     """presets to compare: names (cyclegan settings --list has them) or TOML files"""
     dataroot: Path
-    """folder that holds trainA, trainB, testA and testB (twinsA and twinsB where there are)"""
+    """folder that holds trainA, trainB, testA and testB (and twinsA and twinsB, if any)"""
     output: Path = Path("study")
-    """folder of the study; what is in it already is gone on with"""
+    """folder of the study; an existing study is resumed"""
     seeds: PositiveInt = 3
-    """runs of each preset"""
+    """runs per preset"""
     minutes: PositiveFloat = 10.0
-    """processor minutes that each run is trained: user and system of all its processes, measuring
-    and starting left out; on a GPU, whose work no processor counts, minutes of the clock"""
+    """training budget of each run in CPU minutes: user and system time of all its processes,
+    without measuring and startup; on a GPU, whose work no CPU counts, wall-clock minutes"""
     checkpoints: PositiveInt = 5
-    """parts that these minutes are trained in, presets in turn; each ends with a checkpoint that
-    may be chosen"""
+    """parts these minutes are split into, with presets in turn; each ends with a candidate
+    checkpoint"""
     size: PositiveInt | None = None
-    """pixels a side at which pictures are compared; by default the presets' largest crop_size"""
+    """side in pixels to compare images at; by default the presets' largest crop_size"""
     crops: NonNegativeInt | None = None
-    """squares that are compared of each domain's test pictures, as in evaluate"""
+    """crops of each domain's test images to compare, as in evaluate"""
     features: FeatureName = "efficientnet-lite0"
-    """network that judges; no preset may train with it"""
+    """feature network; no preset may train with it"""
     min_ssim: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """content that a checkpoint has to keep, as SSIM of luminance: what lacks counts ten times
-    against its progress; 0: whatever it keeps"""
+    """minimum content preservation of a checkpoint, as luminance SSIM: any shortfall counts tenfold
+    against its progress; 0: no minimum"""
     images: PositiveInt = 24
-    """pictures of each direction on the pages that are voted on"""
+    """images per direction on the voting pages"""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
     json: bool = False
-    """print figures for programs"""
+    """print the figures as JSON"""
 
     def check(self) -> None:
         """Raise UsageError where no preset is given."""
         if not self.presets:
-            raise UsageError("cyclegan study takes one preset or more, and was given none")
+            raise UsageError("cyclegan study needs at least one preset, got none")
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ def make_halves(dataroot: Path, folder: Path) -> str:
         test = dataroot / f"test{domain}"
         pictures = {sha256(path.read_bytes()).hexdigest(): path for path in list_images(test)}
         if len(pictures) < 2:
-            raise UserError(f"{test}: a study needs two different pictures at least")
+            raise UserError(f"{test}: a study needs at least two different pictures")
         for number, digest in enumerate(sorted(pictures)):
             whole.update(digest.encode())
             place, name = folder / HALVES[number % 2], pictures[digest].relative_to(test)
@@ -119,11 +119,11 @@ class PresetFigures:
     progress: dict[FolderDirection, Estimate]
     ssim: dict[FolderDirection, float]
     quality: Estimate
-    """mean progress of both directions, less what SSIM lacks"""
+    """mean progress of both directions, less SSIM penalty"""
     best_on_test: Estimate
-    """the same had each checkpoint been chosen by the very pictures that report, as papers do"""
+    """the same with checkpoints chosen on the reported test images, as in papers"""
     images: int
-    """that the chosen checkpoints were trained on, the mean"""
+    """seen by the chosen checkpoints, on average"""
 
 
 def of_preset(name: str, runs: Sequence[Sequence[TurnEnd]], least_ssim: float) -> PresetFigures:

@@ -80,8 +80,8 @@ def _preset(name: str, settings: StudySettings) -> Settings:
     for key, network in given.recipe.frozen_networks.items():
         if network == settings.features:
             raise UsageError(
-                f"{name}: {key} = {network!r}: what judges may not train: another network "
-                "there, or another judge by --features"
+                f"{name}: {key} = {network!r}: the network that judges must not train: give "
+                "another network there, or another judge with --features"
             )
     return replace(
         given,
@@ -149,8 +149,8 @@ class _Journal:
     def _read(self) -> None:
         try:
             table = from_json(self._path.read_bytes())
-            asked, self.runs = table["asked"], _RUNS.validate_python(table["runs"])
-        except (DamagedTextError, ValidationError, TypeError, KeyError):
+            asked, self.runs = dict(table["asked"]), _RUNS.validate_python(table["runs"])
+        except (DamagedTextError, ValidationError, TypeError, ValueError, KeyError):
             raise UserError(f"{self._path}: damaged: give another --output") from None
         for key in sorted(asked.keys() | self._asked.keys()):
             if asked.get(key) != self._asked.get(key) and not _is_further(key, asked, self._asked):

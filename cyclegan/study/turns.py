@@ -34,9 +34,9 @@ class Turn:
     """Outcome of a turn."""
 
     seconds: float
-    """that were spent"""
+    """elapsed"""
     finished: bool
-    """whether the run came to its last epoch"""
+    """whether the run reached its last epoch"""
 
 
 def train_on(

@@ -23,39 +23,38 @@ class StylizeSettings:
     """Pictures, sizes, method and loss weights to paint one picture like another."""
 
     content: Path
-    """picture that says what is to be seen"""
+    """content image"""
     style: Path
-    """picture that says how it is painted"""
+    """style image"""
     output: Path
-    """file for the result, in the format of its ending"""
+    """output file, in the format of its extension"""
     overwrite: bool = False
-    """replace the file if it is there already"""
+    """overwrite an existing file"""
     size: PositiveInt = 512
-    """pixels of the result's longer side; smaller pictures keep their size"""
+    """longer side of the result in pixels; smaller images keep their size"""
     style_size: PositiveInt | None = None
-    """pixels of the painting's longer side: more make its brush strokes larger; by default as
-    --size"""
+    """longer side of the style image in pixels: more gives larger strokes; by default as --size"""
     range: tuple[float, float] | None = None
-    """values that are black and white, for files whose values have no range (floats, DICOM)"""
+    """values of black and white, for files without a fixed value range (floats, DICOM)"""
     scales: PositiveInt = 3
-    """sizes that are painted one after the other, each twice as large: the first ones are quick,
-    and make what is large in the style"""
+    """number of scales, coarse to fine, each twice as large: the first ones are fast and form large
+    structures of the style"""
     steps: PositiveInt = 200
-    """looks at the picture at each size"""
+    """loss evaluations at each scale"""
     method: Method = "lbfgs"
-    """how pixels are improved: lbfgs, or adam, which takes less memory and more steps"""
+    """optimizer of the pixels: lbfgs, or adam, which takes less memory and more steps"""
     lr: PositiveFloat = 0.01
     """learning rate of adam"""
     start: Start = "content"
-    """begin with the content picture, or with noise"""
+    """initial image: the content image, or noise"""
     seed: int = 0
-    """of the noise"""
+    """noise seed"""
     lambda_content: NonNegativeFloat = 1.0
     """weight of the content loss"""
     lambda_style: NonNegativeFloat = 10.0
-    """weight of the style loss: more looks more like the painting, and less like the picture"""
+    """weight of the style loss: higher is closer to the style, further from the content"""
     lambda_tv: NonNegativeFloat = 3.0
-    """weight of the total variation, of colours above all: more is smoother"""
+    """weight of the total variation, mainly of colours: higher is smoother"""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
     perceptual: PerceptualSettings = field(default_factory=PerceptualSettings)

@@ -59,8 +59,8 @@ def check_sides(path: Path, size: Size, flag: str, smallest: int) -> None:
     """Raise UserError where a picture is too small for the network that looks at it."""
     if min(size) < smallest:
         raise UserError(
-            f"--{flag} {path}: {size[0]}x{size[1]} pixels are too few for the layers that are "
-            f"looked at, which need {smallest} a side: give a larger one, or earlier layers"
+            f"--{flag} {path}: {size[0]}x{size[1]} pixels are too few for the chosen layers, which "
+            f"need {smallest} a side: give a larger one, or earlier layers"
         )
 
 
@@ -95,7 +95,7 @@ class Target:
                     raise UsageError(f"--output {self.path}: is --{flag} itself: give another file")
             if not settings.overwrite:
                 raise UserError(
-                    f"{self.path}: there already: give another --output, or --overwrite"
+                    f"{self.path}: already exists: give another --output, or --overwrite"
                 )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(self.path.parent, os.W_OK):
@@ -135,7 +135,7 @@ def stylize(settings: StylizeSettings) -> int:
         best = paint(*sources, Watch(tell, lambda: stop.signal is not None))
     if not best.losses:
         raise UserError(
-            "the losses are no numbers: give smaller --lambda_content or --lambda_style"
+            "the losses are NaN or infinite: give smaller --lambda_content or --lambda_style"
         )
     target.write(fitted(best.picture, sources[0]), photo)
     _report(settings, best, sources[0])
@@ -143,8 +143,8 @@ def stylize(settings: StylizeSettings) -> int:
         return 0
     name = signal.Signals(stop.signal).name
     sys.stderr.write(
-        f"cyclegan: stopped by {name}; the best so far is in {settings.output}; "
-        "the same command with --overwrite begins again\n"
+        f"cyclegan: stopped by {name}; the best so far is in {settings.output}; the same command "
+        "with --overwrite starts over\n"
     )
     return 128 + stop.signal
 

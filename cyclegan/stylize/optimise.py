@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim import LBFGS, Adam, Optimizer
 
+from cyclegan.losses import ScheduledWeight
 from cyclegan.losses.context import LossContext
 from cyclegan.losses.objective import make_objective
 from cyclegan.losses.perceptual import Perceptual
@@ -45,9 +46,9 @@ class Optimisation:
     """One method of optimisation."""
 
     make: Callable[[list[Tensor], float], Optimizer]
-    """takes the levels and the learning rate"""
+    """(levels, learning rate) -> optimizer"""
     stalls: bool
-    """whether a step of it that helps nothing is its last one"""
+    """whether to stop after a step without improvement"""
 
 
 #: The one table of methods (`--method`).
@@ -73,7 +74,7 @@ class Watch:
     """Callbacks of an optimisation, which report on it and can stop it."""
 
     tell: Callable[[BestPicture, float], None]
-    """is told of the best so far after each step, and how much of a full-size step it was"""
+    """called after each step with the best so far and the share of a full-size step"""
     stops: Callable[[], bool]
     """whether the best so far is enough"""
 
@@ -176,11 +177,11 @@ class StylizeProblem:
     """Weights of the losses, and the sizes, steps and start of a painting."""
 
     perceptual: Perceptual
-    weights: Mapping[str, float]
+    weights: Mapping[str, float | ScheduledWeight]
     """of the loss terms, by name"""
     scales: int = 3
     steps: int = 200
-    """at each size"""
+    """per scale"""
     method: Method = "lbfgs"
     lr: float = 0.01
     start: Start = "content"

@@ -13,4 +13,4 @@ class Tiling:
 
     tile: TileMode = "auto"
     scratch: Path | None = None
-    """folder for what memory should not hold; None for the system's"""
+    """scratch folder; None for the system's"""

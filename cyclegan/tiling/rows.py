@@ -252,9 +252,9 @@ class Scratch:
 
     folder: Path
     count: int
-    """bands that a map is written in"""
+    """number of bands of a map"""
     limit: int
-    """elements of the largest map that is kept and not computed again"""
+    """elements of the largest map kept rather than recomputed"""
     tick: Callable[[], None] = lambda: None
     """called after each band"""
 

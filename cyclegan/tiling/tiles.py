@@ -94,11 +94,11 @@ class TileEngine:
     execution: Execution
     device: torch.device
     reach: int | None
-    """pixels to each side that a pixel is made of; None where that is the whole picture"""
+    """receptive field to each side in pixels; None: the whole picture"""
     widest: int
     """channels of the maps at full size"""
     scratch: Path
-    """folder for what memory should not hold"""
+    """scratch folder"""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Tile:
     left: int
     right: int
     around: tuple[int, int, int, int]
-    """top, bottom, left and right of what the network is given"""
+    """top, bottom, left and right of the network's input"""
 
     def cut(self, made: Tensor) -> Block:
         """Return the tile's part of `made` (1, C, h, w), the network's output for `around`."""

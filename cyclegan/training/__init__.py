@@ -9,6 +9,7 @@ from cyclegan.errors import UsageError
 from cyclegan.kinds import STRICT
 
 LrPolicy = Literal["linear", "cosine", "step", "constant"]
+OnDivergence = Literal["stop", "rollback"]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -18,40 +19,54 @@ class TrainingSettings:
     n_epochs: NonNegativeInt = 100
     """epochs at the full learning rate"""
     n_epochs_decay: NonNegativeInt = 100
-    """epochs after them, in which the linear policy brings the learning rate to zero"""
+    """further epochs, over which the linear policy decays the learning rate to zero"""
     epoch_count: PositiveInt = 1
-    """number of the first epoch, for runs that start from weights trained before"""
+    """number of the first epoch, for runs that start from pretrained weights"""
     lr: PositiveFloat = 0.0002
     """learning rate of Adam"""
+    scale_lr: bool = False
+    """multiply lr by the images of a step, batch_size times accumulate (Goyal et al. 2017)"""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """momentum of Adam"""
     lr_policy: LrPolicy = "linear"
-    """how the learning rate falls; cosine falls once, over n_epochs and n_epochs_decay together"""
+    """learning rate schedule; cosine decays once, over n_epochs and n_epochs_decay together"""
     lr_warmup: NonNegativeInt = 0
-    """epochs in which the learning rate first rises to what lr_policy says"""
+    """warmup epochs, in which the learning rate rises to lr_policy's"""
     lr_decay_iters: PositiveInt = 50
-    """epochs between two falls to a tenth (lr_policy step)"""
+    """epochs between decays to a tenth (lr_policy step)"""
     accumulate: PositiveInt = 1
-    """batches whose gradients add up to one update, as if they were one large batch"""
+    """gradient accumulation: batches per update, as if they were one large batch"""
+    on_divergence: OnDivergence = "stop"
+    """when a loss is NaN or infinite: stop; or go back to the last checkpoint but one (rollback),
+    at a lower learning rate, also when a loss explodes"""
+    rollback_lr: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """factor of the learning rate after each rollback"""
+    max_rollbacks: PositiveInt = 3
+    """rollbacks of a run, after which it stops"""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """average the generators' weights over the steps, and convert with that: share that a step
-    keeps of the average, for example 0.998; 0: none"""
+    """decay of a moving average (EMA) of the generators' weights, which conversion then uses, for
+    example 0.998; 0: none"""
     save_latest_freq: NonNegativeInt = 5000
-    """images between two saves of latest.pt; 0: at the end of each epoch instead"""
+    """images between saves of latest.pt; 0: at the end of each epoch instead"""
     save_latest_minutes: NonNegativeFloat = 10.0
-    """minutes after which latest.pt is saved too, however few images were seen; 0: never"""
+    """also save latest.pt after this time, however few images were seen; 0: never"""
     save_latest_seconds: NonNegativeFloat = 30.0
-    """seconds between two saves of latest.pt at least, so that fast steps don't wait for saving;
-    0: no limit"""
+    """minimum seconds between saves of latest.pt, so that fast steps don't wait for saving; 0: no
+    limit"""
     save_epoch_freq: NonNegativeInt = 5
-    """epochs between two checkpoints that are kept; 0: none but latest.pt"""
+    """epochs between permanent checkpoints; 0: only latest.pt"""
     keep: NonNegativeInt = 0
-    """keep only the newest so many of them; 0 keeps all"""
+    """how many of the newest to keep; 0 keeps all"""
 
     @property
     def last_epoch(self) -> int:
         """Number of the last epoch, counted from 1."""
         return self.n_epochs + self.n_epochs_decay
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the whole run."""
+        return max(0, self.last_epoch - self.epoch_count + 1)
 
     def check_epochs(self) -> None:
         """Raise UsageError where no epoch would be trained."""
@@ -71,12 +86,12 @@ class QualitySettings:
     """Measurements of quality while training, and what follows from them."""
 
     eval_freq: NonNegativeInt = 2000
-    """images between two measurements of progress and of what is kept, which take 3 % of the time
-    at most; best.pt is the best by them; 0: none"""
+    """images between evaluations of progress and content preservation, which take at most 3 % of
+    the time and choose best.pt; 0: none"""
     eval_images: PositiveInt = 64
-    """test images of each domain that are converted for it, the same every time"""
+    """test images of each domain to evaluate on, the same every time"""
     min_ssim: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """content that best.pt has to keep, as SSIM of luminance: what lacks counts ten times against
-    its progress; 0: whatever it keeps"""
+    """minimum content preservation of best.pt, as luminance SSIM: any shortfall counts tenfold
+    against its progress; 0: no minimum"""
     patience: NonNegativeInt = 0
-    """end the training after so many measurements without a better one; 0: never"""
+    """stop after this many evaluations without improvement; 0: never"""

@@ -40,7 +40,7 @@ class Score:
     kid: Kid
     progress: Progress
     ssim: float
-    """of the converted pictures' luminance to the inputs', the mean; 1 keeps everything"""
+    """mean luminance SSIM of outputs to inputs; 1 keeps everything"""
 
 
 Measure = Callable[[], Mapping[Direction, Score]]
@@ -67,7 +67,7 @@ class Best:
 
     merit: float
     images: int
-    """that the run had seen"""
+    """seen by the run"""
     since: int = 0
     """measurements after it"""
 
@@ -111,8 +111,11 @@ class QualityWatch:
         measure: Measure,
         best: Best | None = None,
         clock: Callable[[], float] = time.monotonic,
+        begins: int = 0,
     ) -> None:
+        """Measure nothing before the run has seen more than `begins` images."""
         self.best = best
+        self._begins = begins
         self._settings = settings
         self._measure = measure
         self._clock = clock
@@ -122,6 +125,8 @@ class QualityWatch:
 
     def due(self, before: Position, position: Position) -> bool:
         """Return whether to measure now; a measurement that would take too long waits."""
+        if position.images <= self._begins:
+            return False
         self._waits |= position.passed(before, self._settings.eval_freq)
         allowed = SHARE * (self._clock() - self._began)
         return self._waits and (self._spent + self._last <= allowed or not self._spent)

@@ -1,5 +1,6 @@
 """Capture of a step as one CUDA graph: its thousands of launches become one."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,20 +11,40 @@ import torch
 from torch import Tensor
 
 from cyclegan.data.loader import Batch
+from cyclegan.distributed import ALONE, Group
+from cyclegan.errors import in_words
 from cyclegan.execution.execution import Execution
 from cyclegan.training.state import TrainingState
-from cyclegan.training.step import Phase, StepResult, compute_step, run_step
+from cyclegan.training.step import Phase, Reduction, StepResult, compute_step, run_step
+
+log = logging.getLogger(__name__)
 
 #: A step on batches, with its number in the run.
 Step = Callable[[Sequence[Batch], int], StepResult]
 
 
-def step_of(phases: Sequence[Phase], state: TrainingState, execution: Execution) -> Step:
-    """Return the function that computes steps by `execution`."""
-    if execution.whole_step and execution.apart and not state.scaler.is_enabled():
+def step_of(
+    phases: Sequence[Phase], state: TrainingState, execution: Execution, group: Group = ALONE
+) -> Step:
+    """Return the function that computes steps by `execution`, shared by the processes of a group.
+
+    Those take no capture of the whole step: what they sum stays outside of graphs.
+    """
+    reduce = None if group.size == 1 else Reduction(phases)
+    if (
+        reduce is None
+        and execution.whole_step
+        and execution.backward_per_part
+        and not state.scaler.is_enabled()
+    ):
         return CapturedStep(phases, state)
     return lambda batches, number: run_step(
-        phases, state, batches, number=number, apart=execution.apart
+        phases,
+        state,
+        batches,
+        number=number,
+        backward_per_part=execution.backward_per_part,
+        reduce=reduce,
     )
 
 
@@ -44,7 +65,7 @@ class CudaGraph:
     """A graph of the current CUDA device."""
 
     _stream: torch.cuda.Stream | None = None
-    """of all graphs: they are computed one after the other and may share memory"""
+    """shared by all graphs: they run sequentially and may share memory"""
 
     def __init__(self) -> None:
         self._graph = torch.cuda.CUDAGraph()
@@ -99,20 +120,24 @@ class CapturedStep:
         self._make_graph = make_graph
         self._captured: dict[Hashable, _Captured] = {}
         self._seen: Counter[Hashable] = Counter()
+        self._most = _GRAPHS
         self._rates: list[Tensor] = []
 
     def __call__(self, batches: Sequence[Batch], number: int) -> StepResult:
         """Compute the step of that number in the run."""
+        for phase in self._phases:
+            phase.prepare(number)
         kind = self._kind(batches, number)
         self._seen[kind] += 1
-        new = kind not in self._captured and len(self._captured) < _GRAPHS
-        due = new and self._seen[kind] > _WARM_UP
+        new = kind not in self._captured and len(self._captured) < self._most
+        begun = all(pool.begun for pool in self._state.pools.values())
+        due = new and begun and self._seen[kind] > _WARM_UP
         for pool in self._state.pools.values():
             if due:
                 pool.keep_in_place()
             pool.decide(sum(len(batch) for batch in batches))
         if due:
-            self._captured[kind] = self._capture(batches, number)
+            self._try_to_capture(kind, batches, number)
         if kind in self._captured:
             result = self._replayed(self._captured[kind], batches)
         else:
@@ -127,7 +152,22 @@ class CapturedStep:
         return shapes, turns
 
     def _compute(self, batches: Sequence[Batch], number: int) -> StepResult:
-        return compute_step(self._phases, self._state, batches, number=number, apart=True)
+        return compute_step(
+            self._phases, self._state, batches, number=number, backward_per_part=True
+        )
+
+    def _try_to_capture(self, kind: Hashable, batches: Sequence[Batch], number: int) -> None:
+        """Capture a step; where that fails, compute it and all new kinds of steps as usual."""
+        try:
+            self._captured[kind] = self._capture(batches, number)
+        except RuntimeError as error:  # no memory for it, or a loss that reads the GPU's results
+            self._most = 0
+            for pool in self._state.pools.values():
+                pool.repeat_choices()
+            log.warning(
+                "CUDA graph capture of the training step failed, running without it, slower (%s)",
+                in_words(error),
+            )
 
     def _capture(self, batches: Sequence[Batch], number: int) -> _Captured:
         fixed = [Batch(batch.a.clone(), batch.b.clone()) for batch in batches]
@@ -155,9 +195,11 @@ class CapturedStep:
         ]
         for group, rate in zip(groups, self._rates, strict=True):
             group |= {"lr": rate, "capturable": True}
-        yield
-        for group, rate in zip(groups, usual, strict=True):
-            group |= {"lr": rate, "capturable": False}
+        try:
+            yield
+        finally:
+            for group, rate in zip(groups, usual, strict=True):
+                group |= {"lr": rate, "capturable": False}
 
     def _groups(self) -> list[dict[str, Any]]:
         return [group for phase in self._phases for group in phase.optimizer.param_groups]

@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
-from cyclegan.progress import format_duration
+from cyclegan.errors import format_duration
 
 log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: Seconds in which signals are one request: `timeout` signals the process, then its whole group.
 ONE_REQUEST = 1.0
+#: Seconds between two looks for a signal that came to another thread.
+_TICK = 0.5
 T = TypeVar("T")
 
 
@@ -34,10 +36,15 @@ class CompilerInterrupted(Interrupted):
 
 
 class StopRequest:
-    """Context that remembers the first signal to stop; a later one quits at once."""
+    """Context that remembers the first signal to stop; a later one quits at once.
 
-    def __init__(self) -> None:
+    Where processes stop together, `signal` is left to them: it is what they have agreed on.
+    """
+
+    def __init__(self, *, together: bool = False) -> None:
         self.signal: int | None = None
+        self.received: int | None = None
+        self._together = together
         self._since = 0.0
         self._raises = False
         self._patience = 0.0
@@ -56,8 +63,8 @@ class StopRequest:
         """Raise the signal as Interrupted while entered; also one that came before."""
         self._raises = True
         try:
-            if self.signal is not None:
-                raise Interrupted(self.signal)
+            if self.received is not None:
+                raise Interrupted(self.received)
             yield
         finally:
             self._raises = False
@@ -78,36 +85,42 @@ class StopRequest:
         """Let a signal wait for the compiler while entered, for `seconds` at most.
 
         Raises CompilerInterrupted after that, and where the compiler fails because of the signal.
+        The clock ticks from the start: while a process is made, the system may give the signal to
+        another thread, and the main one, which waits for the compiler, would not wake up for it.
         """
         self._patience = seconds
         before = signal.signal(signal.SIGALRM, self._give_up)
+        signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)
         try:
             yield
         except Exception:
-            if self.signal is None:
+            if self.received is None:
                 raise
-            raise CompilerInterrupted(self.signal) from None
+            raise CompilerInterrupted(self.received) from None
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
             signal.signal(signal.SIGALRM, before)
             self._patience = 0.0
 
     def _give_up(self, number: int, frame: FrameType | None) -> None:
-        raise CompilerInterrupted(self.signal or number)
+        if self.received is not None and time.monotonic() - self._since >= self._patience:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            raise CompilerInterrupted(self.received)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
+        if self.received is not None:
             if time.monotonic() - self._since > ONE_REQUEST:
                 os._exit(128 + number)
             return
-        self.signal, self._since = number, time.monotonic()
+        self.received, self._since = number, time.monotonic()
+        if not self._together:
+            self.signal = number
         if self._raises:
             raise Interrupted(number)
         if self._patience:
-            signal.setitimer(signal.ITIMER_REAL, self._patience)
             log.warning(
-                "stopping: waiting for the compiler, %s at most; once more quits at once",
+                "stopping: waiting for the compiler, up to %s; interrupt again to quit now",
                 format_duration(self._patience),
             )
             return
-        log.warning("stopping after this step, then saving; once more quits at once")
+        log.warning("stopping after this step, then saving; interrupt again to quit now")

@@ -1,5 +1,6 @@
 """The training loop: epochs, logging, saving, stopping."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import torch
 
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.data.loader import Batch, Loader, LoadingError
+from cyclegan.distributed import ALONE, Group
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
 from cyclegan.loggers.logger import finish
@@ -20,10 +22,18 @@ from cyclegan.training.best import QualityWatch
 from cyclegan.training.captured import Step
 from cyclegan.training.interrupt import CompilerInterrupted, Interrupted, StopRequest
 from cyclegan.training.saving import Saver
-from cyclegan.training.schedule import learning_rate
-from cyclegan.training.state import TrainingState
+from cyclegan.training.state import TrainingState, learning_rate
 from cyclegan.training.step import LossWatch, Phase, StepResult
 from cyclegan.training.training_logger import Display, TrainingLogger
+
+log = logging.getLogger(__name__)
+
+
+class DivergedError(UserError):
+    """A training whose losses or weights are not finite any more, or have exploded."""
+
+    sound: Checkpoint | None = None
+    """what the training can go back to, from memory"""
 
 
 @dataclass(frozen=True)
@@ -38,17 +48,26 @@ class Training:
     device: torch.device
     settings: TrainingSettings
     written_settings: Mapping[str, Any]
-    """the resolved settings as they go into every checkpoint"""
+    """the resolved settings as saved in every checkpoint"""
     versions: Mapping[str, str]
     execution: Execution
     compute: Step
     quality: QualityWatch | None = None
+    group: Group = ALONE
     watch: LossWatch = field(default_factory=LossWatch)
+    rollbacks: int = 0
+    """of the run so far"""
 
     @property
     def images_per_step(self) -> int:
         """Images of each domain in a step, except an epoch's last."""
         return self.loader.batch_size * self.settings.accumulate
+
+    def rate(self, epoch: int) -> float:
+        """Return the learning rate of an epoch."""
+        scaled = self.images_per_step if self.settings.scale_lr else 1
+        lowered = self.settings.rollback_lr**self.rollbacks
+        return scaled * lowered * learning_rate(self.settings, epoch)
 
     @property
     def gives_up(self) -> bool:
@@ -56,17 +75,8 @@ class Training:
         return self.quality is not None and self.quality.gives_up
 
     def snapshot(self, position: Position) -> Checkpoint:
-        """Return the checkpoint at `position`.
-
-        Raises UserError where a loss or a weight is NaN or infinite.
-        """
-        broken = [*self.watch.broken(), *self.state.not_finite()]
-        if broken:
-            raise UserError(
-                f"{', '.join(broken)}: NaN or infinite after {position.images} images; "
-                f"{RunFolder(self.folder).latest} is from before: go on from it with "
-                "--continue_train and a smaller --lr"
-            )
+        """Return the checkpoint at `position`. Raises DivergedError where that is not sound."""
+        self.check_sound(position)
         images = self.loader.images
         return Checkpoint(
             dict(self.written_settings),
@@ -76,6 +86,21 @@ class Training:
             dict(self.versions),
             self.execution.table(),
             best=self.quality.best.row() if self.quality and self.quality.best else None,
+            rollbacks=self.rollbacks,
+        )
+
+    def check_sound(self, position: Position) -> None:
+        """Raise DivergedError where a loss or a weight is NaN or infinite, or has exploded."""
+        broken = [*self.watch.broken(), *self.state.not_finite()]
+        if broken:
+            raise self.diverged(broken, f"after {position.images} images")
+
+    def diverged(self, broken: Iterable[str], when: str) -> DivergedError:
+        """Return the error that these losses or networks have diverged."""
+        how = "NaN or infinite" if self.settings.on_divergence == "stop" else "diverged"
+        return DivergedError(
+            f"{', '.join(broken)}: {how} {when}; {RunFolder(self.folder).latest} is from before: "
+            "resume from it with --continue_train and a smaller --lr"
         )
 
 
@@ -100,8 +125,17 @@ class Course:
             return self.stop.while_compiling(_PATIENCE)
         return nullcontext()
 
+    def agree(self, *wishes: bool) -> list[bool]:
+        """Return the leading process's wishes; a signal to any process stops all."""
+        self.stop.signal, granted = self.training.group.agreed(self.stop.received, *wishes)
+        return granted
+
     def save(self, position: Position, *epochs: str) -> None:
         """Save as these epochs; the file is written while training goes on."""
+        self.training.group.check_alike(self.training.state.networks)
+        self.training.check_sound(position)  # in all processes, as they go on or end together
+        if not self.training.group.leads:
+            return
         with self.saver.pace.timed():
             self.saver.save(position, *epochs)
             self.logger.saved(position)
@@ -110,24 +144,32 @@ class Course:
 def train(training: Training, start: Position) -> int | None:
     """Train from `start` to the last epoch; return the signal that ended it early, if any.
 
-    Raises UserError where a loss is NaN or infinite, images can't be loaded, or a checkpoint can't
-    be written, and CompilerInterrupted where the signal came while the first step compiled.
+    Raises DivergedError where a loss is NaN or infinite, UserError where images can't be loaded, or
+    a checkpoint can't be written, and CompilerInterrupted where the signal came while the first
+    step compiled.
     """
-    logger = TrainingLogger(training.display, start, training.device)
+    if training.settings.scale_lr and training.group.leads:
+        lr, images = training.settings.lr, training.images_per_step
+        log.warning("--scale_lr: learning rate %g x %d images = %g", lr, images, lr * images)
+    logger = TrainingLogger(training.display, start, training.device, training.rollbacks)
     saver = Saver(training.snapshot, training.folder, training.settings)
-    with StopRequest() as stop, saver:
-        saver.save(start, "latest")
-        saver.wait()  # a full disk is found out now, and a killed run can always go on
+    with StopRequest(together=training.group.size > 1) as stop, saver:
         course = Course(training, logger, saver, stop, start)
+        if training.group.leads:
+            saver.save(start, "latest")
+            saver.wait()  # a full disk is found out now, and a killed run can always go on
         position = start
         try:
             while position.epoch <= training.settings.last_epoch and not course.ends:
                 position = _epoch(course, position)
             if stop.signal is not None or position != start:
                 course.save(position, "latest")
+        except DivergedError as error:
+            error.sound = saver.sound
+            raise
         finally:
             logger.close()
-    if stop.signal is None:
+    if stop.signal is None and training.group.leads:
         finish(training.folder)
     return stop.signal
 
@@ -135,10 +177,12 @@ def train(training: Training, start: Position) -> int | None:
 def _epoch(course: Course, position: Position) -> Position:
     """Train the rest of the epoch in progress; return the position reached."""
     training = course.training
-    rate = learning_rate(training.settings, position.epoch)
+    rate = training.rate(position.epoch)
     _set_rate(training, rate)
     fed = training.loader.epoch(position.epoch, skip=position.images_in_epoch)
-    waited = course.logger.waited_for(course.stop.waited_for(fed))
+    # Processes end after the same step: none of them may leave while it waits.
+    fed = course.stop.waited_for(fed) if training.group.size == 1 else fed
+    waited = course.logger.waited_for(fed)
     try:
         for batches in _grouped(waited, training.settings.accumulate):
             position = _step(course, position, batches, rate)
@@ -160,7 +204,8 @@ def _ended(course: Course, position: Position) -> Position:
     ended, position = position.epoch, position.next_epoch()
     every = settings.save_epoch_freq
     kept = every and (ended % every == 0 or ended == settings.last_epoch)
-    newest = course.saver.may_save(asked=bool(kept) or settings.save_latest_freq == 0)
+    asked = bool(kept) or settings.save_latest_freq == 0
+    (newest,) = course.agree(course.saver.may_save(asked=asked))
     epochs = [*([str(ended)] if kept else []), *(["latest"] if newest else [])]
     if epochs:
         course.save(position, *epochs)
@@ -172,20 +217,23 @@ def _step(course: Course, before: Position, batches: Sequence[Batch], rate: floa
     training, latest = course.training, RunFolder(course.training.folder).latest
     with course.first_compile(before):
         result = _computed(training, before, batches)
-    position = before.after(sum(len(one) for one in batches))
+    position = before.after(sum(one.whole for one in batches))
     training.watch.note(result, position.images)
+    quality = training.quality
+    (looks,) = course.agree(quality is not None and quality.due(before, position))
     try:
         if course.logger.reads(before, position):
             _check_finite(training, position, course.logger, result)
-        if training.quality is not None and training.quality.due(before, position):
-            _look(course, training.quality, position)
+        if quality is not None and looks:
+            _look(course, quality, position)
         course.logger.write(before, position, batches, result, rate)
     except OSError as error:
         raise UserError(
             f"{error.filename or training.folder}: can't be written ({error.strerror}) after "
-            f"{position.images} images; go on from {latest.name} with --continue_train"
+            f"{position.images} images; resume from {latest.name} with --continue_train"
         ) from error
-    if course.saver.is_due(before, position):
+    (saves,) = course.agree(course.saver.is_due(before, position))
+    if saves:
         course.save(position, "latest")
     return position
 
@@ -206,6 +254,8 @@ def _look(course: Course, quality: QualityWatch, position: Position) -> None:
     look = quality.look(position)
     course.logger.add(look.values)
     if look.better:
+        course.training.check_sound(position)
+    if look.better and course.training.group.leads:
         course.saver.save(position, BEST)
 
 
@@ -216,7 +266,7 @@ _PATIENCE = 5.0
 def _set_rate(training: Training, rate: float) -> None:
     for phase in training.phases:
         for group in phase.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * phase.pace
 
 
 def _check_finite(
@@ -225,9 +275,5 @@ def _check_finite(
     broken = training.watch.broken()
     if broken:
         logger.write_broken(position, result)
-        raise UserError(
-            f"{', '.join(broken)}: NaN or infinite in epoch {position.epoch}, "
-            f"after {min(broken.values())} images; {RunFolder(training.folder).latest} is from "
-            "before: "
-            "go on from it with --continue_train and a smaller --lr"
-        )
+        when = f"in epoch {position.epoch}, after {min(broken.values())} images"
+        raise training.diverged(broken, when)

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cyclegan.distributed import with_whole
+
 
 class ImagePool:
     """Pool of up to `size` converted images. Shrivastava et al. 2017, section 2.3.
@@ -20,17 +22,27 @@ class ImagePool:
         self._random = torch.Generator().manual_seed(seed)
         self._in_place: Tensor | None = None  # (size, C, H, W): all of them, for a captured graph
         self._choices = torch.empty(0)  # (N, 3): slot, whether to store there, whether to return it
+        self._count = 0
         self._places: Iterator[Tensor] = iter(())
 
     def query(self, images: Tensor) -> Tensor:
-        """Return each image or a stored one instead: (N, C, H, W) -> (N, C, H, W)."""
+        """Return each image or a stored one instead: (N, C, H, W) -> (N, C, H, W).
+
+        Processes that share a batch each run the same pool, on the images of all.
+        """
         if self._size == 0:
             return images
+        return with_whole(images.detach(), self._query)
+
+    def _query(self, images: Tensor) -> Tensor:
         if self._in_place is not None:
-            return torch.cat(
-                [self._chosen(self._in_place, one) for one in torch.split(images.detach(), 1)]
-            )
-        return torch.stack([self._exchange(image) for image in images.detach()])
+            return torch.cat([self._chosen(self._in_place, one) for one in torch.split(images, 1)])
+        return torch.stack([self._exchange(image) for image in images])
+
+    @property
+    def begun(self) -> bool:
+        """Whether images were asked for: before, nothing can be kept in place."""
+        return self._size == 0 or bool(self._images)
 
     def keep_in_place(self) -> None:
         """Keep all images in one tensor from now on: a captured graph can't look into a list.
@@ -58,7 +70,12 @@ class ImagePool:
         if self._choices.is_cuda:
             drawn = drawn.pin_memory()
         self._choices[:count].copy_(drawn, non_blocking=True)
-        self._places = iter(torch.split(self._choices[:count], 1))
+        self._count = count
+        self.repeat_choices()
+
+    def repeat_choices(self) -> None:
+        """Use the choices of the last `decide` again: a capture that failed may have used some."""
+        self._places = iter(torch.split(self._choices[: self._count], 1))
 
     def choose(self) -> int | None:
         """Return the slot to exchange with, or None to return the new image."""

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -65,6 +66,7 @@ class Saver:
         self.pace = Pace(settings.save_latest_seconds)
         self._asked = False
         self._saved = time.monotonic()
+        self._kept: deque[Checkpoint] = deque(maxlen=2)
 
     def is_due(self, before: Position, position: Position) -> bool:
         """Return whether `latest.pt` has to be saved after the step between these positions.
@@ -87,9 +89,16 @@ class Saver:
         self.wait()
         content = self._take(position)
         content = replace(content, state=copied(content.state))
+        if self._settings.on_divergence == "rollback":
+            self._kept.append(content)
         self._job = self._pool.submit(self._write, content, epochs)
         if "latest" in epochs:
             self._asked, self._saved = False, time.monotonic()
+
+    @property
+    def sound(self) -> Checkpoint | None:
+        """The last checkpoint but one, if a run may go back: after it, all was well for a while."""
+        return self._kept[0] if self._kept else None
 
     def _write(self, content: Checkpoint, epochs: tuple[str, ...]) -> None:
         for epoch in epochs:

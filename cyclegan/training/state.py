@@ -1,15 +1,20 @@
-"""Training state: networks, their averages, optimizers, pools and random numbers."""
+"""Training state: networks, their averages, optimizers, learning rates, pools, random numbers."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 
 from cyclegan.device import random_numbers, restore_random_numbers
+from cyclegan.distributed import Group
+from cyclegan.errors import UserError
+from cyclegan.training import LrPolicy, TrainingSettings
 from cyclegan.training.pool import ImagePool
 
 
@@ -21,9 +26,9 @@ class Averages:
     """
 
     networks: dict[str, nn.Module] = field(default_factory=dict)
-    """by the names of those that they follow"""
+    """by the names of the averaged networks"""
     decay: float = 0.0
-    """share of the average that a step keeps"""
+    """EMA decay per step"""
 
     @torch.no_grad()
     def follow(self, trained: Mapping[str, nn.Module], step: int) -> None:
@@ -70,6 +75,23 @@ class TrainingState:
                     "exp_avg": torch.zeros_like(weights),
                     "exp_avg_sq": torch.zeros_like(weights),
                 }
+
+    def share(self, group: Group) -> None:
+        """Take over all that the leading process of a group has.
+
+        BatchNorm is synchronised on CUDA. Raises UserError elsewhere: torch can't do it there.
+        """
+        if group.size == 1:
+            return
+        for network in self.networks.values():
+            if any(isinstance(part, nn.BatchNorm2d) for part in network.modules()):
+                if self.device.type != "cuda":
+                    raise UserError(
+                        f"--norm batch: {group.size} processes without CUDA can't share the "
+                        "statistics of a batch: take --norm instance, or start one process"
+                    )
+                nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        self.load_state_dict(group.from_lead(self.state_dict), self.device)
 
     def not_finite(self) -> list[str]:
         """Return the networks with NaN or infinite weights, which no training can go on from."""
@@ -142,3 +164,45 @@ def _shapes(weights: Tensor) -> dict[str, torch.Size]:
 
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def _linear(done: int, settings: TrainingSettings) -> float:
+    over = max(0, done + settings.epoch_count - settings.n_epochs)
+    return 1.0 - over / (settings.n_epochs_decay + 1)
+
+
+def _cosine(done: int, settings: TrainingSettings) -> float:
+    """Return half a cosine over the whole run. Loshchilov and Hutter 2017, section 3."""
+    epochs = max(1, settings.epochs)
+    return (1 + math.cos(math.pi * min(1.0, done / epochs))) / 2
+
+
+def _step(done: int, settings: TrainingSettings) -> float:
+    return float(0.1 ** (done // settings.lr_decay_iters))
+
+
+def _constant(done: int, settings: TrainingSettings) -> float:
+    return 1.0
+
+
+#: The one table of learning rate policies (`--lr_policy`).
+POLICIES: dict[LrPolicy, Callable[[int, TrainingSettings], float]] = {
+    "linear": _linear,
+    "cosine": _cosine,
+    "step": _step,
+    "constant": _constant,
+}
+
+
+def learning_rate(settings: TrainingSettings, epoch: int) -> float:
+    """Return the rate of an epoch, counted from 1, `epoch_count` being the run's first."""
+    done = epoch - settings.epoch_count
+    risen = min(1.0, (done + 1) / (settings.lr_warmup + 1))
+    return settings.lr * risen * max(0.0, POLICIES[settings.lr_policy](done, settings))
+
+
+def adam(networks: Iterable[nn.Module], settings: TrainingSettings, *, fused: bool) -> Adam:
+    """Return Adam over all parameters of `networks`, as in the classic. Kingma and Ba 2015."""
+    parameters = chain.from_iterable(network.parameters() for network in networks)
+    how = {"fused": True} if fused else {"foreach": False}
+    return Adam(parameters, lr=settings.lr, betas=(settings.beta1, 0.999), **how)

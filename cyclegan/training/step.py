@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
+from torch.amp import GradScaler
 from torch.optim import Optimizer
 
 from cyclegan.data.loader import Batch
+from cyclegan.distributed import sharing
 from cyclegan.losses import Direction
 from cyclegan.training.state import TrainingState
 from cyclegan.translation import Translation
@@ -20,7 +23,7 @@ class Part:
     """Losses of one backward pass, and its translations for later phases to use."""
 
     losses: dict[str, Tensor]
-    """scalars by the names that are logged; their sum is minimised"""
+    """scalars by logged name; their sum is minimised"""
     translations: Translations = field(default_factory=dict)
     """by direction, without graphs"""
 
@@ -41,7 +44,15 @@ class Phase:
     parts: Callable[[Batch, Translations, int], Iterator[Part]]
     begins: int = 0
     turn: Callable[[int], Hashable] = lambda step: None
-    """what the parts of the step of a number depend on: steps of one turn launch the same"""
+    """step number -> a key of its parts: steps of equal key launch the same"""
+    prepare: Callable[[int], None] = lambda step: None
+    """called with the number of a step before it, outside of what a CUDA graph captures"""
+    pace: float = 1.0
+    """its learning rate, as a multiple of the run's"""
+
+
+#: Sums the gradients of a phase, in place, and its losses over processes; returns the losses.
+Reduce = Callable[[Phase, dict[str, Tensor]], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,8 @@ class Recipe:
     phases: tuple[Phase, ...]
     preview: Callable[[Batch], Translations]
     convert: Callable[[Direction, Tensor], Tensor]
+    begins: int = 0
+    """images after which conversions are first worth measuring"""
 
 
 @dataclass(frozen=True)
@@ -63,11 +76,11 @@ class StepResult:
     """Result of a step: losses as they were minimised, weights included."""
 
     losses: dict[str, Tensor]
-    """scalars on the device: nothing waits for it until someone reads them"""
+    """scalars on the device: no sync until they are read"""
     translations: dict[str, Translation]
     """of the last batch"""
     skipped: Tensor | None = None
-    """whether the gradient scaler left out an update, as a scalar on the device"""
+    """whether the gradient scaler skipped an update, a scalar on the device"""
 
 
 def run_step(
@@ -76,10 +89,15 @@ def run_step(
     batches: Sequence[Batch],
     *,
     number: int = 0,
-    apart: bool = True,
+    backward_per_part: bool = True,
+    reduce: Reduce | None = None,
 ) -> StepResult:
     """Compute a step, then update the averages."""
-    result = compute_step(phases, state, batches, number=number, apart=apart)
+    for phase in phases:
+        phase.prepare(number)
+    result = compute_step(
+        phases, state, batches, number=number, backward_per_part=backward_per_part, reduce=reduce
+    )
     state.averages.follow(state.networks, number)
     return result
 
@@ -90,45 +108,57 @@ def compute_step(
     batches: Sequence[Batch],
     *,
     number: int,
-    apart: bool,
+    backward_per_part: bool,
+    reduce: Reduce | None = None,
 ) -> StepResult:
     """Run the phases in order: the gradients of all parts add up, then the optimizer steps.
 
     `batches` count by their images, as if they were one. `number` is that of the step in the run.
-    `apart` computes a backward for each part; otherwise all graphs of a batch are kept for one.
+    With `backward_per_part` each part has its own backward; else a batch's graphs are kept for one.
+    `reduce` sums over the processes that share the batches.
     """
-    images = sum(len(batch) for batch in batches)
+    images = sum(batch.whole for batch in batches)
     losses: dict[str, Tensor] = {}
     made: list[dict[str, Translation]] = [{} for _ in batches]
     skipped: list[Tensor] = []
     for phase in phases:
         learns = number >= phase.begins
         _train_only(phase.trains if learns else (), state)
-        phase.optimizer.zero_grad(set_to_none=not apart)  # see `reserve` of the state
+        # See `reserve` of the state; what is reduced stays in place too.
+        phase.optimizer.zero_grad(set_to_none=not backward_per_part and reduce is None)
+        own: dict[str, Tensor] = {}
         for batch, translations in zip(batches, made, strict=True):
-            parts = phase.parts(batch, translations, number)
-            for part in parts if apart else _joined(parts):
-                weighted = torch.stack(list(part.losses.values())).sum() * (len(batch) / images)
-                if learns:
-                    state.scaler.scale(weighted).backward()  # type: ignore[no-untyped-call]
-                for name, loss in part.losses.items():
-                    share = loss.detach() * (len(batch) / images)
-                    losses[name] = losses[name] + share if name in losses else share
-                translations |= part.translations
-                del part, weighted  # or the graph would live on while the next is computed
+            with sharing(batch.share):
+                parts = phase.parts(batch, translations, number)
+                for part in parts if backward_per_part else _joined(parts):
+                    _learn(part, batch.weight / images, state.scaler if learns else None, own)
+                    translations |= part.translations
+                    del part  # or the graph would live on while the next is computed
+        losses |= own if reduce is None else reduce(phase, own)
         if learns:
             skipped += _update(phase.optimizer, state)
     state.scaler.update()
     return StepResult(losses, made[-1], torch.stack(skipped).any() if skipped else None)
 
 
+def _learn(part: Part, share: float, scaler: GradScaler | None, losses: dict[str, Tensor]) -> None:
+    """Add the part's share of a step to the gradients, if there is a scaler, and to `losses`."""
+    weighted = torch.stack(list(part.losses.values())).sum() * share
+    if scaler is not None:
+        scaler.scale(weighted).backward()  # type: ignore[no-untyped-call]
+    for name, loss in part.losses.items():
+        own = loss.detach() * share
+        losses[name] = losses[name] + own if name in losses else own
+
+
 def _joined(parts: Iterator[Part]) -> Iterator[Part]:
-    """Yield all parts as one."""
+    """Yield all parts as one, if there are any."""
     every = list(parts)
-    yield Part(
-        {name: loss for part in every for name, loss in part.losses.items()},
-        {name: made for part in every for name, made in part.translations.items()},
-    )
+    if every:
+        yield Part(
+            {name: loss for part in every for name, loss in part.losses.items()},
+            {name: made for part in every for name, made in part.translations.items()},
+        )
 
 
 def _update(optimizer: Optimizer, state: TrainingState) -> list[Tensor]:
@@ -155,27 +185,92 @@ def _train_only(trained: Sequence[str], state: TrainingState) -> None:
         network.requires_grad_(name in trained)
 
 
+class Reduction:
+    """Sum over processes, once for each phase: of its gradients and, behind them, its losses.
+
+    The gradients become views of one flat buffer, so that nothing is copied. There is no wrapper
+    around the networks: several passes share weights, phases freeze networks, penalties
+    differentiate twice, and each part has a backward of its own.
+    """
+
+    def __init__(self, phases: Sequence[Phase]) -> None:
+        self._buffers = {phase.name: _flattened(phase.optimizer) for phase in phases}
+
+    def __call__(self, phase: Phase, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Sum the gradients of `phase` in place; return the sums of `losses`."""
+        buffer = self._buffers[phase.name]
+        told = buffer[-_LOSSES:]
+        if losses:
+            told[: len(losses)] = torch.stack(list(losses.values()))
+        distributed.all_reduce(buffer)
+        return dict(zip(losses, told[: len(losses)].clone().unbind(), strict=True))
+
+
+def _flattened(optimizer: Optimizer) -> Tensor:
+    """Let the gradients of an optimizer be views of one buffer, laid out as the weights; return it.
+
+    Behind them is room for losses.
+    """
+    weights = _weights(optimizer)
+    *starts, end = accumulate(map(_room, weights), initial=0)
+    buffer = torch.zeros(end + _LOSSES, device=weights[0].device, dtype=weights[0].dtype)
+    for one, start in zip(weights, starts, strict=True):
+        one.grad = buffer.as_strided(one.shape, one.stride(), start)
+    return buffer
+
+
+def bytes_reduced(optimizer: Optimizer) -> int:
+    """Return the bytes that an optimizer's step sums over processes."""
+    weights = _weights(optimizer)
+    return (sum(map(_room, weights)) + _LOSSES) * weights[0].element_size()
+
+
+def _weights(optimizer: Optimizer) -> list[Tensor]:
+    return [one for group in optimizer.param_groups for one in group["params"]]
+
+
+def _room(weight: Tensor) -> int:
+    return -(-weight.numel() // _ALIGNED) * _ALIGNED
+
+
+_LOSSES = 64  # that a phase has at most
+_ALIGNED = 16  # numbers: kernels read several at once
+
+
 #: So many updates in a row that the gradient scaler leaves out are no search for a scale any more.
 PATIENCE = 30
+
+
+#: A loss has exploded that is so many times the largest of the first steps, or of 1 ...
+EXPLODED = 1e4
+#: ... and these are the first steps.
+CALM = 100
 
 
 class LossWatch:
     """Record, kept on the device, of when each loss was first NaN or infinite.
 
-    All losses of a step are checked as one vector: a GPU is given a few operations, not a few for
-    each.
+    With `explosions` a loss counts, too, that is far larger than at the start. All losses of a step
+    are checked as one vector: a GPU is given a few operations, not a few for each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, explosions: bool = False) -> None:
         self._first: dict[tuple[str, ...], Tensor] = {}
         """by the names of the losses that steps had together: some have no turn in every step"""
         self._skips: Tensor | None = None
+        self._explosions = explosions
+        self._calm: dict[tuple[str, ...], tuple[int, Tensor]] = {}
+        """steps of these losses, and the largest of the first ones"""
 
     def note(self, result: StepResult, images: int) -> None:
         """Check the losses of the step that ended after `images`, without reading them."""
         names, losses = tuple(result.losses), torch.stack(list(result.losses.values()))
         excused = self._excused(result)
-        good = losses.isfinite() if excused is None else losses.isfinite() | excused
+        good = losses.isfinite()
+        if self._explosions:
+            good &= losses.abs() <= EXPLODED * self._level(names, losses)
+        if excused is not None:
+            good |= excused
         first = self._first.get(names)
         if first is None:
             first = torch.full_like(losses, torch.inf)
@@ -192,6 +287,14 @@ class LossWatch:
             if images != torch.inf:
                 found[name] = min(int(images), found.get(name, int(images)))
         return found
+
+    def _level(self, names: tuple[str, ...], losses: Tensor) -> Tensor:
+        """Return the largest of the first losses of these names; 1 where all were smaller."""
+        steps, largest = self._calm.get(names, (0, torch.ones_like(losses)))
+        if steps < CALM:
+            largest = torch.where(losses.isfinite(), losses.abs(), 0.0).maximum(largest)
+            self._calm[names] = steps + 1, largest
+        return largest
 
     def _excused(self, result: StepResult) -> Tensor | None:
         """Return whether a step was skipped for its overflow, unless too many in a row were.

@@ -14,8 +14,10 @@ from cyclegan.device import memory_in_use
 from cyclegan.logged import Logged, catalogue
 from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.grid import picture_grid
+from cyclegan.loggers.health import ROLLBACKS
 from cyclegan.loggers.logger import Logger, Record
 from cyclegan.losses.adversarial import DISCRIMINATOR
+from cyclegan.losses.pixels import PRETRAINING
 from cyclegan.losses.terms import TERMS
 from cyclegan.metrics.collapse import DIVERSITY, LIGHT_AGREEMENT, diversity, light_agreement
 from cyclegan.run import Position
@@ -33,11 +35,23 @@ WAITING = Logged(
     "waiting_for_images", title="waiting for images, % of the time", scale=100.0, brief=False
 )
 MEMORY = Logged("memory_gib", title="memory, GiB", smooth=False, brief=False)
+ROLLED_BACK = Logged(ROLLBACKS, title="rollbacks", smooth=False, brief=False)
 
 #: All that a training logs and says more of than its name, each declared where it is made.
 LOGGED = catalogue(
     *(term.shown for term in TERMS.values() if term.shown is not None),
-    *(DISCRIMINATOR, RATE, SPEED, WAITING, MEMORY, DIVERSITY, LIGHT_AGREEMENT, *QUALITY),
+    *(
+        DISCRIMINATOR,
+        PRETRAINING,
+        RATE,
+        SPEED,
+        WAITING,
+        MEMORY,
+        ROLLED_BACK,
+        DIVERSITY,
+        LIGHT_AGREEMENT,
+    ),
+    *QUALITY,
 )
 
 
@@ -50,14 +64,17 @@ class Display:
     held_out: Batch | None
     preview: Callable[[Batch], Translations]
     seconds: float = 0.0
-    """time that was spent on training before"""
+    """training time before this start"""
 
 
 class TrainingLogger:
     """Logger of a training, which calls the loggers when they are due."""
 
-    def __init__(self, display: Display, start: Position, device: torch.device) -> None:
+    def __init__(
+        self, display: Display, start: Position, device: torch.device, rollbacks: int = 0
+    ) -> None:
         self._display = display
+        self._always = {ROLLED_BACK.name: float(rollbacks)} if rollbacks else {}
         self._device = device
         self._unreadable: set[Path] = set()
         self._began = self._last = time.monotonic()
@@ -79,10 +96,15 @@ class TrainingLogger:
 
     def reads(self, before: Position, position: Position) -> bool:
         """Return whether the step up to `position` is logged or shown: its values are read."""
-        settings = self._display.settings
-        return any(
-            position.passed(before, every) for every in (settings.print_freq, settings.display_freq)
-        )
+        printed = position.passed(before, self._display.settings.print_freq)
+        return printed or self._shows(before, position) or self._begins(before)
+
+    def _shows(self, before: Position, position: Position) -> bool:
+        return position.passed(before, self._display.settings.display_freq)
+
+    def _begins(self, before: Position) -> bool:
+        """Return whether these are the run's first pictures: nobody has to wait for them."""
+        return before.images == 0 and self._display.settings.display_freq > 0
 
     def write(
         self,
@@ -97,8 +119,12 @@ class TrainingLogger:
             self._count_unreadable(batch)
         for logger in self._display.loggers:
             logger.step(position)
-        if position.passed(before, self._display.settings.display_freq):
-            self._show(position, result)
+        if self._shows(before, position):
+            shown = self._previewed()
+            self._signs |= _signs(shown)  # drawn or not: records are the same whatever the speed
+            self._draw(position, result, shown)
+        elif self._begins(before):
+            self._draw(position, result, self._previewed())
         if position.passed(before, self._display.settings.print_freq):
             self._record(position, result, {RATE.name: rate} | self._measured(position))
 
@@ -125,12 +151,12 @@ class TrainingLogger:
             with _told():
                 logger.close()
         if self._unreadable:
-            log.warning("%d unreadable images were passed over", len(self._unreadable))
+            log.warning("%d unreadable images were skipped", len(self._unreadable))
 
     def _record(self, position: Position, result: StepResult, further: dict[str, float]) -> None:
         values = {name: loss.item() for name, loss in result.losses.items()}
         seconds = self._display.seconds + time.monotonic() - self._began
-        record = Record(position, values | further | self._signs, seconds)
+        record = Record(position, values | further | self._signs | self._always, seconds)
         self._signs = {}
         for logger in self._display.loggers:
             logger.record(record)
@@ -147,27 +173,27 @@ class TrainingLogger:
         self._last, self._images, self._waited = now, position.images, 0.0
         return measured
 
-    def _show(self, position: Position, result: StepResult) -> None:
-        shown: Translations = {}
-        if self._display.held_out is not None:
-            shown = self._display.preview(self._display.held_out)
-            self._signs |= _signs(shown)  # drawn or not: a record holds the same whatever the speed
-        if self._drawing.allows():
-            with self._drawing.timed():
-                self._draw(position, result, shown)
+    def _previewed(self) -> Translations:
+        """Translate the held-out images, if there are any."""
+        held_out = self._display.held_out
+        return {} if held_out is None else self._display.preview(held_out)
 
     def _draw(self, position: Position, result: StepResult, shown: Translations) -> None:
-        pictures = {"batch": picture_grid(result.translations, upright=True)}
-        if self._display.held_out is not None:
-            rows = len(self._display.held_out)
-            pictures = {"held_out": picture_grid(shown, rows)} | pictures
-        for logger in self._display.loggers:
-            logger.pictures(position, pictures)
+        """Give the loggers the pictures, unless that took too much of the time so far."""
+        if not self._drawing.allows():
+            return
+        with self._drawing.timed():
+            pictures = {"batch": picture_grid(result.translations, upright=True)}
+            if self._display.held_out is not None:
+                rows = len(self._display.held_out)
+                pictures = {"held_out": picture_grid(shown, rows)} | pictures
+            for logger in self._display.loggers:
+                logger.pictures(position, pictures)
 
     def _count_unreadable(self, batch: Batch) -> None:
         for path in sorted(batch.unreadable - self._unreadable):
             self._unreadable.add(path)
-            log.warning("%s can't be read and is passed over (cyclegan data check)", path)
+            log.warning("%s can't be read and is skipped (cyclegan data check)", path)
 
 
 @contextmanager

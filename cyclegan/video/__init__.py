@@ -5,5 +5,7 @@ VIDEO = frozenset(
     {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
     | {".ogv", ".ts", ".webm", ".wmv"}
 )
+#: Frames of a segment: two seconds of a film.
+SEGMENT_LENGTH = 48
 #: Endings of those that can be written.
 WRITABLE_VIDEO = frozenset({".m4v", ".mkv", ".mov", ".mp4", ".webm"})

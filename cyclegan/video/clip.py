@@ -1,7 +1,7 @@
 """A video file as upright frames with their times."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -51,11 +51,11 @@ class Clip:
     size: Size
     """width and height, upright"""
     time_base: Fraction
-    """seconds that 1 stands for in a frame's time"""
+    """seconds per unit of a frame's time"""
     rate: Fraction
     """frames a second, on average"""
     frames: int
-    """how many there should be; an estimate where the file doesn't say, 0 where nothing is known"""
+    """expected number; an estimate if the file doesn't say, 0 if unknown"""
     end: int
     """time of the end, as the file says; 0 where it doesn't"""
     colours: Colours
@@ -64,7 +64,7 @@ class Clip:
     interlaced: bool
     """stored in two fields; its frames are deinterlaced"""
     mastering: Mastering | None
-    """what it says of the display that it was made on"""
+    """metadata of the mastering display"""
 
 
 def open_clip(path: Path) -> Clip:
@@ -111,7 +111,7 @@ def _length(container: "InputContainer", stream: "VideoStream", base: Fraction) 
     return max(0, int(until / base) - (stream.start_time or 0))
 
 
-def frames(clip: Clip, after: int | None = None) -> Iterator[Frame]:
+def frames(clip: Clip, after: int | None = None) -> Generator[Frame, None, None]:
     """Yield a clip's frames in order, those later than the time `after` only, decoded as needed.
 
     Raises DamagedClipError after the last one if some can't be read, or the file ends too early.
@@ -131,11 +131,41 @@ def frames(clip: Clip, after: int | None = None) -> Iterator[Frame]:
     seen = seen or after or 0
     if broken:
         raise DamagedClipError(f"{clip.path}: parts of it can't be decoded ({broken[0]})")
-    if clip.end and (clip.end - seen) * clip.time_base > 0.5 + 3 / clip.rate:
+    if _lacks_its_end(clip, seen):
         raise DamagedClipError(
             f"{clip.path}: ends after {float(seen * clip.time_base):.1f} of "
             f"{float(clip.end * clip.time_base):.1f} seconds: the rest of the file is missing"
         )
+
+
+def frame_times(path: Path) -> list[int]:
+    """Return when each frame of a clip is shown, in its time base, without decoding them.
+
+    The list is empty where packets don't tell, or some are missing, and where fields are made into
+    frames. Raises UserError.
+    """
+    import av
+
+    clip = open_clip(path)
+    times: list[int] = []
+    with opened(path) as (container, stream):
+        try:
+            for packet in container.demux(stream):
+                if packet.size and (packet.pts is None or packet.is_corrupt):
+                    return []
+                if packet.size and packet.pts is not None and not packet.is_discard:
+                    times.append(packet.pts)
+        except av.error.FFmpegError:
+            return []
+    times.sort()
+    if clip.interlaced or len(set(times)) < len(times) or not times:
+        return []
+    return [] if _lacks_its_end(clip, times[-1]) else times
+
+
+def _lacks_its_end(clip: Clip, last: int) -> bool:
+    """Return whether a clip should go on for long after the time of its last frame."""
+    return bool(clip.end) and (clip.end - last) * clip.time_base > 0.5 + 3 / clip.rate
 
 
 @contextmanager
@@ -151,7 +181,9 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     with container:
         pictures = [one for one in container.streams.video if not is_cover(one)]
         if not pictures:
-            raise UserError(f"{path}: holds no video")
+            raise UserError(f"{path}: has no video stream")
+        if pictures[0].codec_context is None:
+            raise UserError(f"{path}: no decoder is known for its video stream")
         pictures[0].thread_type = "AUTO"
         yield container, pictures[0]
 

@@ -45,9 +45,9 @@ class Colours:
     deep: bool
     """more than 8 bits"""
     chroma: str
-    """444, 422 or 420: how finely colour is kept beside light"""
+    """chroma subsampling: 444, 422 or 420"""
     alpha: bool
-    """whether there is any beside them"""
+    """whether there is an alpha plane"""
 
     @classmethod
     def of(cls, frame: "VideoFrame") -> "Colours":
@@ -135,7 +135,7 @@ class Mastering:
     points: tuple[tuple[Fraction, Fraction], ...] = ()
     """(x, y) of red, green, blue and white; none where the file doesn't say"""
     luminance: tuple[Fraction, Fraction] | None = None
-    """the least and the most, in candela per square metre"""
+    """minimum and maximum, in candela per square metre"""
     content: tuple[int, int] | None = None
     """MaxCLL and MaxFALL (CTA-861.3), in candela per square metre"""
 

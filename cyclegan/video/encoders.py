@@ -24,15 +24,14 @@ class VideoEncoder:
 
     codec: str
     crf: int | None
-    """constant quality, unless asked otherwise: smaller is better and larger; none of what is
-    lossless"""
+    """default constant quality: lower is better and larger; none if lossless"""
     container: str
-    """FFmpeg's name of the kind of file"""
+    """FFmpeg's name of the container"""
     options: Mapping[str, str] = field(default_factory=dict)
     shallow: bool = False
-    """8 bits are all that it keeps"""
+    """whether it keeps 8 bits only"""
     alpha: tuple[str, str] | None = None
-    """FFmpeg's names for pixels with alpha, of 8 bits and of more; None where it is left out"""
+    """FFmpeg's pixel formats with alpha, for 8 bits and more; None if dropped"""
 
     def pixels(self, clip: Clip) -> str:
         """Return FFmpeg's name of the pixel format that is encoded."""
@@ -81,12 +80,12 @@ def encoder_of(clip: Clip, target: Path) -> VideoEncoder:
         chosen = WITH_ALPHA[ending][clip.colours.deep]
     elif clip.colours.alpha:
         log.warning(
-            "%s: its transparency is left out, a %s file can't hold it (.mov, .mkv and .webm can)",
+            "%s: its alpha channel is dropped, a %s file can't hold it (.mov, .mkv and .webm can)",
             clip.path,
             ending,
         )
     if clip.colours.deep and chosen.shallow:
-        log.warning("%s: 8 bits of its colours are kept, %s has no more", clip.path, ending)
+        log.warning("%s: its colours are reduced to 8 bits, %s has no more", clip.path, ending)
     return chosen
 
 

@@ -36,7 +36,7 @@ def check_holds_sound(clip: Clip, target: Path) -> None:
             if not _holds(target, stream):
                 raise UserError(
                     f"{target}: can't hold the input's sound ({stream.codec_context.name}): give "
-                    "the output another ending (.mkv holds most)"
+                    "the output another extension (.mkv holds most)"
                 )
 
 
@@ -47,12 +47,12 @@ def kept(source: "InputContainer", clip: Clip, target: Path) -> list["Stream"]:
         if stream.index == clip.index or _is_made_anew(stream, source):
             continue
         if stream.type == "video" and not is_cover(stream):
-            log.warning("%s: only the first of its videos is converted", clip.path)
+            log.warning("%s: only the first of its video streams is converted", clip.path)
         if _holds(target, stream):
             found.append(stream)
         else:
             log.warning(
-                "%s: its %s are left out, a %s file can't hold them",
+                "%s: its %s are dropped, a %s file can't hold them",
                 clip.path,
                 _description(stream),
                 target.suffix,

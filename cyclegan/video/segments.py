@@ -1,13 +1,17 @@
 """Finished segments of a clip in a folder, so that a clip need not be made in one go."""
 
+import os
+import platform
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import file_digest, sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cyclegan.atomic import atomic_write
+from cyclegan.video import SEGMENT_LENGTH
 from cyclegan.video.clip import Clip, Frame
 from cyclegan.video.encoders import VideoEncoder, add_stream, packer
 from cyclegan.video.stabilizer import LastFrame
@@ -17,7 +21,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-LENGTH = 48  # frames: two seconds of a film
 _DIGEST = 32  # bytes of SHA-256, behind the content of each file
 _MEMORIES = 2  # kept: where the last segment is damaged, the one before it goes on
 
@@ -27,7 +30,7 @@ Steadied = tuple[Frame, LastFrame | None]
 
 @dataclass(frozen=True)
 class Segments:
-    """Encoded frames of a clip, in files named by the number of frames up to their end.
+    """Encoded frames of a clip or of a part, in files named by the number of frames to their end.
 
     The files are NUT, which keeps times exactly; a digest behind each tells whether it is whole.
     What the stabilizer remembers after a segment lies beside it. A file that a kill left
@@ -35,30 +38,76 @@ class Segments:
     """
 
     folder: Path
+    first: int = 0
+    """number of the clip's frame that they begin with; of a segment's first"""
+    end: int | None = None
+    """number of the frame that they end before; None for the clip's end, wherever that is"""
 
     @property
     def paths(self) -> list[Path]:
         """Finished segments, in order."""
-        return sorted(self.folder.glob("*.nut"))
+        found = [path for path in self.folder.glob("*.nut") if int(path.stem) > self.first]
+        return sorted(one for one in found if self.end is None or int(one.stem) <= self.end)
 
     @property
     def frames(self) -> int:
-        """Number of finished frames."""
+        """Number of the clip's frames up to the last finished one."""
         paths = self.paths
-        return int(paths[-1].stem) if paths else 0
+        return int(paths[-1].stem) if paths else self.first
 
-    def drop_damaged(self, *, steadied: bool) -> int:
+    @property
+    def scattered(self) -> list[Path]:
+        """Finished segments behind one that is missing, which other processes made."""
+        for number, path in enumerate(paths := self.paths):
+            begin = self.first + number * SEGMENT_LENGTH
+            if not begin < int(path.stem) <= begin + SEGMENT_LENGTH:
+                return paths[number:]
+        return []
+
+    @property
+    def ends(self) -> list[int]:
+        """The names of all segments of a part, finished or not."""
+        assert self.end is not None
+        firsts = range(self.first, self.end, SEGMENT_LENGTH)
+        return [min(first + SEGMENT_LENGTH, self.end) for first in firsts]
+
+    @property
+    def gaps(self) -> "list[Segments]":
+        """What is missing of a part, as parts of their own."""
+        there, found = {int(path.stem) for path in self.paths}, list[Segments]()
+        for first, end in pairwise([self.first, *self.ends]):
+            if end not in there:
+                begun = found.pop().first if found and found[-1].end == first else first
+                found.append(replace(self, first=begun, end=end))
+        return found
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a part has all its segments and no others, and all are sound."""
+        paths = self.paths
+        return [int(path.stem) for path in paths] == self.ends and all(map(_is_whole, paths))
+
+    def drop_damaged(self, *, steadied: bool = False) -> int:
         """Remove segments that are damaged, and those after them; return how many.
 
-        With `steadied`, also remove segments without a sound memory of the stabilizer.
+        With `steadied`, also remove segments without a sound memory of the stabilizer. Those after
+        damaged ones of a part stay: it is known which frames are missing then.
         """
+        damaged = self._damaged_of_part() if self.end is not None else self._from_damaged(steadied)
+        for path in damaged:
+            path.unlink()
+        return len(damaged)
+
+    def _damaged_of_part(self) -> list[Path]:
+        named = set(self.ends)
+        return [path for path in self.paths if int(path.stem) not in named or not _is_whole(path)]
+
+    def _from_damaged(self, steadied: bool) -> list[Path]:
         paths = self.paths
         sound = next((n for n, path in enumerate(paths) if not _is_whole(path)), len(paths))
         while steadied and sound and not _is_whole(_beside(paths[sound - 1])):
             sound -= 1
-        for path in paths[sound:]:
-            path.unlink()
-        return len(paths) - sound
+        return paths[sound:]
 
     def last_time(self, clip: Clip) -> int | None:
         """Return the last finished frame's time, in the clip's time base; None without frames."""
@@ -81,16 +130,19 @@ class Segments:
         import av
 
         count, memory = 0, None
-        path = self.folder / "unfinished"
-        with av.open(str(path), "w", format="nut", options=dict(_BESIDE)) as container:
-            stream, pack = add_stream(container, clip, encoder, crf), packer(clip, encoder)
-            for frame, memory in frames:  # noqa: B007
-                container.mux(stream.encode(pack(frame)))
-                count += 1
+        path = self.folder / f"unfinished-{platform.node()}-{os.getpid()}"  # others write beside it
+        try:
+            with av.open(str(path), "w", format="nut", options=dict(_BESIDE)) as container:
+                stream, pack = add_stream(container, clip, encoder, crf), packer(clip, encoder)
+                for frame, memory in frames:  # noqa: B007
+                    container.mux(stream.encode(pack(frame)))
+                    count += 1
+                if count:
+                    container.mux(stream.encode())
             if count:
-                container.mux(stream.encode())
-        if count:
-            self._keep(path, self.folder / f"{self.frames + count:09}.nut", memory)
+                self._keep(path, self.folder / f"{self.frames + count:09}.nut", memory)
+        finally:
+            path.unlink(missing_ok=True)
         return count
 
     def _keep(self, made: Path, path: Path, memory: LastFrame | None) -> None:

@@ -30,11 +30,11 @@ class LastFrame:
     """The last frame, as it came and as it was made."""
 
     before: Array
-    """(H, W, 3) as it came"""
+    """the input, (H, W, 3)"""
     gray: Array
-    """(H, W) uint8 of it"""
+    """gray, (H, W) uint8"""
     after: _Floats
-    """(H, W, C) as it was made, in levels of its type"""
+    """the output, (H, W, C), in levels of its type"""
 
     @classmethod
     def of(cls, before: Array, after: Array) -> "LastFrame":

@@ -76,5 +76,5 @@ def test_what_does_not_fit_into_memory_is_told(
 
 
 def test_unknown_parts_are_named() -> None:
-    with pytest.raises(UsageError, match="--only stairs: no such part; there are card, ceilings"):
+    with pytest.raises(UsageError, match="--only stairs: no such part; choose from card, ceilings"):
         run([*TINY, "--only", "card,stairs"])

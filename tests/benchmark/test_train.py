@@ -64,7 +64,9 @@ def test_what_is_chosen_for_large_images_takes_less_memory(tiny: dict) -> None:
     tiny["data"] |= {"load_size": 192, "crop_size": 192}
     tiny["generator"] |= {"ngf": 32, "n_blocks": 6}
     settings = from_table(tiny, "test").table()
-    fast = Execution("cpu", 2, "bf16", channels_last=True, recompute="light", apart=True)
+    fast = Execution(
+        "cpu", 2, "bf16", channels_last=True, recompute="light", backward_per_part=True
+    )
     given = ({"settings": settings, "execution": way.table()} for way in (Execution(), fast))
     memory = measure_memory("cyclegan.benchmark.train", *given)
     assert memory.ratio < 0.75

@@ -14,7 +14,8 @@ from PIL import Image
 
 from cyclegan.conversion import ConvertSettings, manifest
 from cyclegan.conversion import job as job_module
-from cyclegan.conversion.files import LOCK, Job, claims, plan
+from cyclegan.conversion.claims import LOCK, claims
+from cyclegan.conversion.files import Job, plan
 from cyclegan.conversion.job import convert
 
 FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
@@ -138,7 +139,7 @@ def test_what_another_finished_meanwhile_is_not_made_again(
     assert "0 converted, 12 skipped (finished before), 0 failed" in capsys.readouterr().out
     assert convert(settings(pictures, out, strength=0.5)) == 1
     assert "0 converted, 0 skipped (finished before), 12 failed" in capsys.readouterr().out
-    assert "another process made it meanwhile" in caplog.text
+    assert "written meanwhile by another process" in caplog.text
     assert {name: (out / name).read_bytes() for name in before} == before
 
 

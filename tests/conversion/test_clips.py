@@ -15,10 +15,13 @@ from exporting import save_run
 from filming import film, scene, watch
 
 from cyclegan import Translator, cli
+from cyclegan.conversion.claims import claims
+from cyclegan.conversion.files import Job, parts_folder
 from cyclegan.errors import UserError
 
 FILE = str(GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth")
 BEST = ("--crf", "0", "--chroma", "444")
+SIZE = (128, 96)  # of films compared to the bit: x264 itself varies where they are narrower
 UNEVEN = [0, 512, 1700, 2048, 2560, 4000, 4001, 5000, 6000, 9000]
 
 
@@ -132,9 +135,26 @@ def test_a_finished_clip_is_skipped_and_no_other_overwritten(tmp_path: Path, cap
     assert convert(source, target) == 0
     assert convert(source, target) == 0
     assert "0 converted, 1 skipped" in capsys.readouterr().out
-    with pytest.raises(UserError, match="there already, and made from something else"):
+    with pytest.raises(UserError, match="already exists, made from another input"):
         convert(source, target, "--temporal")
     assert convert(source, target, "--temporal", "--overwrite") == 0
+
+
+def test_segments_of_a_finished_clip_are_removed_later(tmp_path: Path) -> None:
+    """A kill came between the two; what another process holds, or is of other clips, stays."""
+    source = film(tmp_path / "clip.mp4", scene(4))
+    target = tmp_path / "made.mp4"
+    assert convert(source, target) == 0
+    left, other = parts_folder(target, "0" * 64), parts_folder(tmp_path / "other.mp4", "0" * 64)
+    for folder in (left, other):
+        folder.mkdir()
+        (folder / "000004.nut").touch()
+    with claims(tmp_path, overwrite=True) as overwriting:
+        overwriting.tidy([Job(source, target, Path(target.name))])
+    assert left.exists()
+    assert convert(source, target) == 0
+    assert not left.exists()
+    assert other.exists()
 
 
 LAST = 1 << 30  # more segments than a clip has
@@ -172,7 +192,7 @@ def assert_same_film(one: Path, other: Path) -> None:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_stopped_it_goes_on_where_it_was(how: signal.Signals, tmp_path: Path) -> None:
     """All in processes of their own: one that tests may have other threads, and round otherwise."""
-    source = film(tmp_path / "clip.mp4", scene(200, (96, 72)))
+    source = film(tmp_path / "clip.mp4", scene(200, SIZE))
     whole, target = tmp_path / "whole.mp4", tmp_path / "stopped.mp4"
     assert started(source, whole, until=LAST).wait() == 0
     process = started(source, target)
@@ -208,7 +228,7 @@ def test_going_on_uses_the_finished_segments(tmp_path: Path) -> None:
 def test_steadied_and_killed_at_several_moments_it_is_what_it_would_have_been(
     tmp_path: Path,
 ) -> None:
-    source = film(tmp_path / "clip.mkv", scene(250, (96, 72)))
+    source = film(tmp_path / "clip.mkv", scene(250, SIZE))
     whole, target = tmp_path / "whole.mkv", tmp_path / "made.mkv"
     how = ("--precision", "fp32", "--temporal")
     assert convert(source, whole, *how) == 0
@@ -224,7 +244,7 @@ def test_steadied_and_killed_at_several_moments_it_is_what_it_would_have_been(
 def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     """A clip, what it becomes, and the folder of segments that a kill left of it."""
     root = tmp_path_factory.mktemp("killed")
-    source, whole = film(root / "clip.mp4", scene(150, (96, 72))), root / "whole.mp4"
+    source, whole = film(root / "clip.mp4", scene(150, SIZE)), root / "whole.mp4"
     assert convert(source, whole, "--precision", "fp32", "--temporal") == 0
     kill(started(source, root / "made.mp4", "--temporal", until=2))
     return source, whole, segments(root / "made.mp4")[0].parent
@@ -245,18 +265,18 @@ def test_a_damaged_segment_is_made_again(
     content[len(content) // 2] ^= 16
     hurt.write_bytes({"cut": content[: len(content) // 2], "emptied": b""}.get(harm, content))
     assert convert(source, target, "--precision", "fp32", "--temporal") == 0
-    assert "made.mp4: damaged segments of an earlier run are made again" in caplog.text
+    assert "made.mp4: redoing damaged segments of an earlier run" in caplog.text
     assert_same_film(whole, target)
 
 
 def test_two_processes_on_one_clip_make_one_right_file(tmp_path: Path, caplog) -> None:
-    source = film(tmp_path / "clip.mp4", scene(200, (96, 72)))
+    source = film(tmp_path / "clip.mp4", scene(200, SIZE))
     whole, target = tmp_path / "whole.mp4", tmp_path / "made.mp4"
     assert convert(source, whole, "--precision", "fp32") == 0
     process = started(source, target)
     assert convert(source, target, "--precision", "fp32") == 0
     (told,) = [one for one in caplog.messages if "made.mp4" in one]
-    assert told == f"another process makes {target} too: waiting for it"
+    assert told == f"another process is converting {target} too: waiting for it"
     assert process.wait() == 0
     assert_same_film(whole, target)
     lines = (tmp_path / "manifest.jsonl").read_text().splitlines()
@@ -291,7 +311,7 @@ def test_a_clip_that_ends_in_the_middle(tmp_path: Path, capsys, caplog) -> None:
     assert convert(folder, out) == 1
     printed = capsys.readouterr()
     assert "a_part.mkv: ends after" in caplog.text
-    assert "what there was is in" in caplog.text
+    assert "what could be decoded is in" in caplog.text
     assert "c_text.mp4: can't be read as a video" in caplog.text
     assert "2 failed" in printed.out
     assert 10 < len(watch(out / "a_part.mkv").frames) < 90

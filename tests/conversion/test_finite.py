@@ -91,7 +91,7 @@ def test_who_runs_the_server_is_told(tmp_path: Path) -> None:
 def test_sound_weights_can_overflow(tile: str) -> None:
     translator = overflowing()
     translator._tile = tile  # type: ignore[assignment]
-    words = "what the generator makes of this picture is NaN or infinite"
+    words = "the generator's output for this picture is NaN or infinite"
     with pytest.raises(UserError, match=words):
         translator.convert(torch.rand(3, 16, 16))
     with pytest.raises(UserError, match=words):

@@ -110,7 +110,7 @@ def test_files_of_text_are_told(translator: Translator, tmp_path: Path) -> None:
     smooth_image(1).save(path)
     with path.open(encoding="utf-8") as text, path.open(encoding="latin-1") as other:
         for file in (text, other, io.StringIO("x"), io.StringIO("")):
-            with pytest.raises(TypeError, match=r'gives text, .*: open the file with "rb"'):
+            with pytest.raises(TypeError, match=r'returns text, .*: open the file with "rb"'):
                 translator(file)
 
 
@@ -123,8 +123,8 @@ def closed() -> io.BytesIO:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (b"", "bytes: holds nothing"),
-        (io.BytesIO(), "BytesIO: holds nothing"),
+        (b"", "bytes: is empty"),
+        (io.BytesIO(), "BytesIO: is empty"),
         (bytearray(b"hello"), "bytearray: not an image of a known kind"),
         (closed(), r"BytesIO: can't be read \(I/O operation on closed file"),
     ],
@@ -290,9 +290,13 @@ def one_nan() -> torch.Tensor:
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        (3, TypeError, "int: a PIL image, a path, an array"),
-        (None, TypeError, "NoneType: a PIL image"),
-        (np.zeros((2, 3, 4, 5)), ValueError, r"float64 and shape \(2, 3, 4, 5\): \(H, W\) or"),
+        (3, TypeError, "int: expected a PIL image, a path, an array"),
+        (None, TypeError, "NoneType: expected a PIL image"),
+        (
+            np.zeros((2, 3, 4, 5)),
+            ValueError,
+            r"float64 and shape \(2, 3, 4, 5\): expected \(H, W\) or",
+        ),
         (np.zeros((8, 8), np.int64), ValueError, "array of int64"),
         (np.zeros((0, 8), np.uint8), ValueError, r"shape \(0, 8\)"),
         (np.zeros((8, 8, 4), np.uint8), ValueError, "4 channels: this generator takes 3"),
@@ -312,8 +316,8 @@ def one_nan() -> torch.Tensor:
         (one_nan(), ValueError, "tensor of floats from nan to nan"),
         (np.zeros((3, 8, 9), np.uint8), ValueError, r"array\.transpose\(1, 2, 0\) makes it \(H"),
         (np.zeros((2, 8, 9, 3), np.uint8), ValueError, "give a batch as a list of them"),
-        (np.zeros((8, 9, 3), np.int8), ValueError, "array of int8 .* is needed"),
-        ({"a": 3}, TypeError, "dict: a PIL image"),
+        (np.zeros((8, 9, 3), np.int8), ValueError, "array of int8 .*: expected"),
+        ({"a": 3}, TypeError, "dict: expected a PIL image"),
         (Image.new("RGB", (0, 5)), ValueError, "a picture of 0x5 pixels"),
     ],
 )
@@ -329,5 +333,5 @@ def test_pictures_for_a_generator_of_many_channels_are_arrays() -> None:
         identity(5)(smooth_image(1))
     deep = np.zeros((8, 8, 5), np.uint16)
     assert identity(5)(deep).shape == deep.shape
-    with pytest.raises(ValueError, match="batch_size 0: a number from 1"):
+    with pytest.raises(ValueError, match="batch_size 0: must be at least 1"):
         list(identity()([smooth_image(1)], batch_size=0))

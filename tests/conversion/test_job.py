@@ -126,7 +126,7 @@ def test_a_foreign_file_is_not_overwritten(pictures: Path, tmp_path: Path) -> No
     out = tmp_path / "out"
     out.mkdir()
     (out / "a.jpg").write_text("mine")
-    with pytest.raises(UserError, match=r"a\.jpg: there already"):
+    with pytest.raises(UserError, match=r"a\.jpg: already exists"):
         convert(settings(pictures, out))
     assert tree(out) == {"a.jpg"}
 
@@ -134,7 +134,7 @@ def test_a_foreign_file_is_not_overwritten(pictures: Path, tmp_path: Path) -> No
 def test_a_changed_input_is_noticed(pictures: Path, tmp_path: Path) -> None:
     convert(settings(pictures, tmp_path / "out"))
     smooth_image(77, (22, 22)).save(pictures / "a.jpg")
-    with pytest.raises(UserError, match=r"a\.jpg: there already.*1 such files"):
+    with pytest.raises(UserError, match=r"a\.jpg: already exists.*1 such files"):
         convert(settings(pictures, tmp_path / "out"))
 
 
@@ -155,7 +155,7 @@ def test_an_output_within_the_input_is_not_converted_again(
     assert caplog.text == ""
     convert(settings(pictures, pictures / "out"))
     assert tree(pictures / "out") == first
-    assert "6 files that earlier conversions made left out" in caplog.text
+    assert "skipping 6 files that earlier conversions made" in caplog.text
     capsys.readouterr()
     assert convert(settings(pictures, pictures / "deep" / "out", weights=OTHER)) == 0
     assert "6 converted, 0 skipped" in capsys.readouterr().out
@@ -194,7 +194,7 @@ def test_nothing_but_outputs_is_one_line(pictures: Path) -> None:
     for path in [path for path in pictures.rglob("*.*") if (pictures / "out") not in path.parents]:
         if path.is_file():
             path.unlink()
-    with pytest.raises(UserError, match="holds nothing but what earlier conversions made"):
+    with pytest.raises(UserError, match="contains only outputs of earlier conversions"):
         convert(settings(pictures, pictures / "out2"))
 
 
@@ -238,7 +238,7 @@ def test_what_to_convert_with_must_be_said(pictures: Path, tmp_path: Path) -> No
 def test_a_foreign_page_is_not_overwritten(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "index.html").write_text("mine")
-    with pytest.raises(UserError, match=r"index\.html: there already, and not ours"):
+    with pytest.raises(UserError, match=r"index\.html: already exists, and is not from cyclegan"):
         convert(settings(pictures, tmp_path / "out"))
     assert (tmp_path / "out" / "index.html").read_text() == "mine"
 
@@ -362,7 +362,7 @@ def test_glob_and_list_choose(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--glob \*.xyz: none of the 6 images matches"):
         convert(settings(pictures, tmp_path / "c", glob="*.xyz"))
     (tmp_path / "list.txt").write_text("../secret.png\n")
-    with pytest.raises(UserError, match="is not below"):
+    with pytest.raises(UserError, match="is not inside"):
         convert(settings(pictures, tmp_path / "c", list=tmp_path / "list.txt"))
 
 
@@ -588,7 +588,7 @@ def test_the_output_of_one_picture_may_be_a_file(
     assert convert(settings(pictures / "d.bmp", target, precision="fp32")) == 0
     assert "0 converted, 1 skipped" in capsys.readouterr().out
     mine.write_bytes(b"mine")
-    with pytest.raises(UserError, match=r"mine\.png: there already.*--overwrite"):
+    with pytest.raises(UserError, match=r"mine\.png: already exists.*--overwrite"):
         convert(settings(pictures / "a.jpg", mine))
     assert mine.read_bytes() == b"mine"
     also = {"weights": None, "name": "none", "dry_run": True}
@@ -605,9 +605,14 @@ def test_the_output_of_one_picture_may_be_a_file(
         ("", "x.jpg", {}, r"--output .*x\.jpg: --input .* is a folder: give a folder"),
         ("a.jpg", "x.mp4", {}, r"is a video, --input .*a\.jpg a picture: give a folder"),
         ("a.jpg", "x.bmp", {}, r"x\.bmp: pictures are written as \.apng, \.gif"),
-        ("a.jpg", "x.jpg", {"format": "png"}, r"--format png: --output .*x\.jpg is called"),
+        (
+            "a.jpg",
+            "x.jpg",
+            {"format": "png"},
+            r"--format png: --output .*x\.jpg has another extension",
+        ),
         ("a.jpg", "in/a.jpg", {}, "is the input itself"),
-        ("a.jpg", "x.jpg", {"direction": "both"}, "--direction both makes two: a folder"),
+        ("a.jpg", "x.jpg", {"direction": "both"}, "--direction both makes two: give a folder"),
     ],
 )
 def test_a_file_that_can_not_be_the_output(

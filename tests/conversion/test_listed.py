@@ -76,9 +76,9 @@ def test_names_of_any_bytes(source: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"a.jpg\n../secret.png\n", r"line 2: \.\./secret\.png is not below in"),
-        (b"gone.png\n\nlost.png\n", r"nothing that it names is in in \(line 1: gone\.png\)"),
-        (b"\n# none\n", "names no images"),
+        (b"a.jpg\n../secret.png\n", r"line 2: \.\./secret\.png is not inside in"),
+        (b"gone.png\n\nlost.png\n", r"nothing that it lists is in in \(line 1: gone\.png\)"),
+        (b"\n# none\n", "lists no images"),
         (bytes(range(256)) * 4, "not a text file"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "not a text file"),
         ("a.jpg".encode("utf-16") + b"\0", "damaged text"),

@@ -54,7 +54,7 @@ def test_from_storage_to_storage(
     assert "0 converted, 3 skipped" in capsys.readouterr().out
     smooth_image(9, (24, 20)).save(tmp_path / "a.png")
     bucket.put_file(str(tmp_path / "a.png"), "/bucket/a.png")
-    with pytest.raises(UserError, match=r"a\.png: there already, and made from something else"):
+    with pytest.raises(UserError, match=r"a\.png: already exists, made from another input"):
         run("memory://bucket", "memory://made")
     assert run("memory://bucket", "memory://made", overwrite=True) == 0
     assert bucket.cat_file("/made/a.png") != before_all["/made/a.png"]
@@ -157,7 +157,22 @@ def test_one_process_at_a_time_converts_from_and_to_storage(
     """They would empty what stands here for the files that the other one reads."""
     for what, url in (("input", "memory://bucket"), ("output", "memory://made")):
         with RemoteFolder.open(url, what).alone():
-            with pytest.raises(UserError, match=f"{url}: another process") as raised:
+            with pytest.raises(UserError, match=f"{url}: in use by another conversion") as raised:
                 run("memory://bucket", "memory://made")
             assert "\n" not in str(raised.value)
     assert run("memory://bucket", "memory://made") == 0
+
+
+def test_shards_go_to_storage_and_are_found_there(
+    bucket: fsspec.AbstractFileSystem, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each has its own manifest; a page is for local folders."""
+    for number in (1, 2):
+        assert run("memory://bucket", "memory://made", shard=f"{number}/2") == 0
+    assert {name for name in bucket.find("/made") if "manifest" in name} == {
+        "/made/manifest-1-of-2.jsonl",
+        "/made/manifest-2-of-2.jsonl",
+    }
+    assert "shard 2/2: 1 converted" in capsys.readouterr().out
+    assert run("memory://bucket", "memory://made") == 0
+    assert "0 converted, 3 skipped" in capsys.readouterr().out

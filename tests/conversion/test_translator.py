@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,8 @@ from cyclegan.generators import GENERATORS, ResnetSettings, UnetTransformerSetti
 from cyclegan.settings import Settings, from_table
 from cyclegan.tiling import Tiling
 from cyclegan.tiling.modes import TILES
-from cyclegan.tiling.tiles import Block, padded_side
+from cyclegan.tiling.rows import TiledPicture
+from cyclegan.tiling.tiles import Block, Tell, TileEngine, padded_side
 
 FILE = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
 
@@ -237,15 +239,30 @@ def test_memory_that_runs_out_on_the_way_is_no_end(
     image = images.to_tensor(smooth_image(5, (90, 61)))
     whole = Translator.load(FILE).convert(image)
 
+    computed: list[weakref.ref[torch.Tensor]] = []
+
     def run_out(picture: object, engine: object, tell: object) -> Iterator[Block]:
-        raise error
+        large = torch.zeros(1)
+        computed.append(weakref.ref(large))
+        raise type(error)(*error.args)
         yield
 
+    bands = TILES["exact"]
+
+    def in_bands(picture: TiledPicture, engine: TileEngine, tell: Tell) -> Iterator[Block]:
+        assert computed[-1]() is None, "what was computed in vain still takes memory"
+        return bands(picture, engine, tell)
+
     monkeypatch.setitem(TILES, "off", run_out)
+    monkeypatch.setitem(TILES, "exact", in_bands)
     assert (Translator.load(FILE).convert(image) - whole).abs().max() < 1e-5
-    assert "92x64: out of memory, goes on in bands" in caplog.text
-    with pytest.raises(UserError, match="scale down"):
+    assert "92x64: out of memory, continuing in bands" in caplog.text
+    with pytest.raises(UserError, match="--tile exact needs little, or scale down"):
         Translator.load(FILE, tile="off").convert(image)
+    monkeypatch.setitem(TILES, "exact", run_out)
+    for tile in ("auto", "exact"):  # there is no smaller way
+        with pytest.raises(UserError, match=r"are free: scale down with --load_size$"):
+            Translator.load(FILE, tile=tile).convert(image)
 
 
 def test_a_generator_that_sees_all_at_once_is_not_tiled() -> None:
@@ -253,7 +270,7 @@ def test_a_generator_that_sees_all_at_once_is_not_tiled() -> None:
     architecture = Architecture(settings, 3, 3, "instance")
     generator = Generator(architecture.build().eval(), architecture, "x", "x")
     cpu = torch.device("cpu")
-    with pytest.raises(UserError, match="--tile fast: this generator sees the whole picture"):
+    with pytest.raises(UserError, match="--tile fast: this generator needs the whole picture"):
         Translator(generator, cpu, Execution(), Tiling("fast")).convert(torch.zeros(3, 32, 32))
     assert Translator(generator, cpu, Execution()).convert(torch.zeros(3, 32, 32)).shape[0] == 3
 

@@ -105,7 +105,7 @@ def test_a_server_that_answers_is_left_alone(flags: list[str], folder: Path, por
     with dashboard(folder.parent, port) as server:
         with start(*flags) as process:
             assert first_line(process) == (
-                f"dashboard: http://localhost:{port}/env/tiny  (a server that runs already)\n"
+                f"dashboard: http://localhost:{port}/env/tiny  (a server that is already running)\n"
             )
             out, err = process.communicate(timeout=120)
         assert (process.returncode, err) == (0, "")
@@ -143,7 +143,7 @@ def test_a_signal_to_all_saves_first(
         out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number, err
     assert "dashboard: stopped" in out
-    assert "training goes on" not in err  # the server was there to the end
+    assert "training continues" not in err  # the server was there to the end
     assert is_gone(port)
     shown = json.loads((folder / "environments" / "tiny.json").read_text())["jsons"]
     images = shown["cycle"]["content"]["data"][0]["x"]
@@ -175,7 +175,7 @@ def test_scripts_are_fetched_while_it_trains(
     with start(*flags) as process:
         _, err = process.communicate(timeout=120)
     assert process.returncode == 0
-    assert err.startswith("dashboard: the page's scripts are being fetched, once\n")
+    assert err.startswith("dashboard: downloading the page's scripts, only this once\n")
     saved = tmp_path / "checkpoints" / ".dashboard" / "environments" / "tiny.json"
     assert "cycle" in json.loads(saved.read_text())["jsons"]
 
@@ -184,7 +184,7 @@ def test_another_program_at_the_port(flags: list[str], folder: Path, tmp_path: P
     handler = http.server.BaseHTTPRequestHandler
     with http.server.HTTPServer(("127.0.0.1", 0), handler) as web:
         threading.Thread(target=web.serve_forever, daemon=True).start()
-        with pytest.raises(UserError, match=r"another program .* give another --display_port"):
+        with pytest.raises(UserError, match=r"is not a Visdom server: give another --display_port"):
             cli.run([*flags, "--display_port", str(web.server_port)])
         web.shutdown()
     assert not (tmp_path / "checkpoints" / "tiny").exists()
@@ -195,8 +195,8 @@ def test_another_program_at_the_port(flags: list[str], folder: Path, tmp_path: P
     [
         (["--display_server", "http://no.such.host.invalid"], "--display_server http://no.such"),
         (["--display_server", "https://localhost"], "http://localhost only"),
-        (["--display_port", "65536"], "--display_port 65536: the last port"),
-        (["--no_visdom"], "can't go with --no_visdom"),
+        (["--display_port", "65536"], "--display_port 65536: ports end at"),
+        (["--no_visdom"], "can't be combined with --no_visdom"),
     ],
 )
 def test_what_can_not_be_shown(

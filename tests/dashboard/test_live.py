@@ -85,7 +85,7 @@ def test_a_training_is_watched(tiny_flags: list[str], assets: Path, tmp_path: Pa
             page.wait_for_selector("text=data.crop_size")
             page.wait_for_selector("text=time left")
 
-            assert eventually(lambda: slid_to(page, "epoch 2, 12 images"), seconds=60)
+            assert eventually(lambda: slid_to(page, "epoch 1, 1 images"), seconds=60)
 
             windows = page.evaluate(WINDOWS)
             assert overlapping(windows) == []

@@ -81,7 +81,7 @@ def test_without_scripts_it_says_so_and_takes_what_is_sent(
     port = free_port()
     with dashboard(checkpoints, port) as process:
         send_text(port, "first", "kept")
-        assert process.stderr.readline().endswith("being fetched, once\n")
+        assert process.stderr.readline().endswith("scripts, only this once\n")
         assert "--assets FOLDER" in process.stderr.readline()
         assert "install npm" in ask(f"http://127.0.0.1:{port}/env/first")[1]
         assert stop(process)[0] == 0
@@ -198,19 +198,19 @@ def test_the_port_has_a_dashboard_already(
     port = free_port()
     with dashboard(checkpoints, port, "--assets", str(small_assets)):
         line = refused("--checkpoints_dir", str(checkpoints), "--port", str(port))
-    assert f"a Visdom server answers at http://localhost:{port} already" in line
+    assert f"a Visdom server is already running at http://localhost:{port}" in line
     assert "--port" in line
 
 
 def test_the_port_has_another_program(checkpoints: Path, cut_off: Silence) -> None:
     line = refused("--checkpoints_dir", str(checkpoints), "--port", str(cut_off.port))
-    assert f"port {cut_off.port} is taken by another program: give another --port" in line
+    assert f"port {cut_off.port} is in use by another program: give another --port" in line
     handler = http.server.BaseHTTPRequestHandler
     with http.server.HTTPServer(("127.0.0.1", 0), handler) as web:
         threading.Thread(target=web.serve_forever, daemon=True).start()
         line = refused("--checkpoints_dir", str(checkpoints), "--port", str(web.server_port))
         web.shutdown()
-    assert "is taken by another program" in line
+    assert "is in use by another program" in line
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_the_port_has_another_program(checkpoints: Path, cut_off: Silence) -> No
     [
         (["--port", "0"], "--port 0"),
         (["--port", "65536"], "--port 65536"),
-        (["--host", "no.such.host.invalid"], "--host no.such.host.invalid: no address"),
+        (["--host", "no.such.host.invalid"], "--host no.such.host.invalid: not an address"),
         (["--host", "0.0.0.0"], "VISDOM_USERNAME and VISDOM_PASSWORD"),
         (["--checkpoints_dir", "/dev/null/x"], "--checkpoints_dir /dev/null/x: can't be written"),
         (["--assets", "nothing"], "--assets nothing: lacks css/bootstrap.min.css"),
@@ -235,12 +235,12 @@ def test_mistakes_are_one_line(
 def test_an_address_that_is_not_this_machines(checkpoints: Path, cut_off: Silence) -> None:
     login = {"VISDOM_USERNAME": "u", "VISDOM_PASSWORD": PASSWORD}
     line = refused("--host", "192.0.2.77", "--checkpoints_dir", str(checkpoints), **login)
-    assert "192.0.2.77:8097: can't be listened on" in line
+    assert "192.0.2.77:8097: can't listen there" in line
 
 
 @pytest.mark.parametrize("name", ["VISDOM_USERNAME", "VISDOM_PASSWORD"])
 def test_half_a_login(name: str, checkpoints: Path, cut_off: Silence) -> None:
-    assert "takes both" in refused("--checkpoints_dir", str(checkpoints), **{name: "x"})
+    assert "needs both" in refused("--checkpoints_dir", str(checkpoints), **{name: "x"})
 
 
 def log_in(port: int, password: str) -> str | None:

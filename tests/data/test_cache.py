@@ -160,7 +160,7 @@ def test_a_disk_that_fills_up_keeps_nothing_more(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     assert len(pixels(loader(tiny_settings, "disk"))) == 24
     assert list(own_folder.glob("*.npy")) == []
-    assert caplog.text.count("no more images are kept") == 1
+    assert caplog.text.count("no more images are cached") == 1
 
 
 def test_a_folder_that_cannot_be_made_is_told(
@@ -172,7 +172,7 @@ def test_a_folder_that_cannot_be_made_is_told(
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert len(pixels(loader(tiny_settings, "disk"))) == 24
-    assert caplog.text.count("--cache disk: no folder can be written") == 1
+    assert caplog.text.count("--cache disk: no writable folder") == 1
 
 
 def test_a_read_only_folder_is_told(
@@ -183,7 +183,7 @@ def test_a_read_only_folder_is_told(
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     assert len(pixels(loader(tiny_settings, "disk"))) == 24
-    assert caplog.text.count("--cache disk: no folder can be written") == 1
+    assert caplog.text.count("--cache disk: no writable folder") == 1
 
 
 def test_a_write_that_fails_is_told_once_and_leaves_nothing(

@@ -110,5 +110,5 @@ def test_training_images_are_not_shown_unsaid(
     from cyclegan import assemble
 
     assemble.train(tiny_settings)
-    assert "trainB: no test images beside it, so training images are shown" in caplog.text
+    assert "trainB: no test images next to it, showing training images" in caplog.text
     assert "trainA" not in caplog.text

@@ -59,11 +59,11 @@ def test_lost_processes_change_no_result(
     assert not pids(squares)
     cause = "signal 9" if number == signal.SIGKILL else "stopped by a signal"
     assert [record.message.partition(": ")[2] for record in caplog.records] == [
-        "another one takes its place",
-        "1 go on",
-        "the training process loads from here on",
+        "starting another one",
+        "continuing with 1",
+        "loading in the training process now",
     ]
-    assert caplog.text.count(f"a loading process was lost ({cause})") == 3
+    assert caplog.text.count(f"a data loader worker died ({cause})") == 3
     assert list(squares(range(5))) == [0, 1, 4, 9, 16]
 
 
@@ -165,7 +165,7 @@ def test_files_that_end_the_processes_are_named(
     monkeypatch.setattr(
         type(loader.images.a), "load", lambda self, index, seed: os.kill(os.getpid(), 9)
     )
-    with pytest.raises(LoadingError, match=r"trainA/0.png, .*trainB/0.png ended two .*signal 9"):
+    with pytest.raises(LoadingError, match=r"trainA/0.png, .*trainB/0.png killed two .*signal 9"):
         next(loader.epoch(1))
     loader.close()
 

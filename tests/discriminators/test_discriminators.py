@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from cyclegan.discriminators import DISCRIMINATORS, BasicSettings, NLayersSettings
-from cyclegan.layers.initialization import initialize
+from cyclegan.layers.convolution import initialize
 
 
 def small(name: str) -> object:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from cyclegan.discriminators import ProjectedSettings
 from cyclegan.features.table import LAYERED
-from cyclegan.layers.initialization import initialize
+from cyclegan.layers.convolution import initialize
 
 
 def build(seed: int = 0, **values: object) -> nn.Module:

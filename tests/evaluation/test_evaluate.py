@@ -111,7 +111,7 @@ def test_all_checkpoints_make_a_curve(
     assert evaluate(trained, "--images", "4") == 0
     shown = capsys.readouterr().out
     assert "KID of the unconverted" in shown
-    assert "compare it with the same numbers only" in shown
+    assert "compare it only between sets of equal size" in shown
 
 
 def test_progress_and_style_are_told(trained: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -296,7 +296,7 @@ def test_features_are_seen_by_the_device_that_converts(
     assert evaluate(trained, "--device", "cpu", "--features", "plain") == 0
     assert told[:2] == ["cpu", "plain cpu"]
     told.clear()
-    make_scorer(replace(trained, run=replace(trained.run, device="cpu")))
+    make_scorer(trained, torch.device("cpu"))
     assert told == ["efficientnet-lite0 cpu"]
 
 

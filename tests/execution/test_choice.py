@@ -33,7 +33,9 @@ def test_flags_are_obeyed(tiny_settings: Settings) -> None:
     assert (chosen.precision, chosen.compiled, chosen.recompute) == ("bf16", False, "full")
     plain = choose(ExecutionSettings(plain=True), work, CPU).execution
     assert plain.precision == "fp32"
-    assert not (plain.channels_last or plain.apart or plain.fused or plain.judged_together)
+    assert not (
+        plain.channels_last or plain.backward_per_part or plain.fused or plain.batch_discriminator
+    )
 
 
 def test_images_that_depend_on_each_other_are_not_put_together(tiny_settings: Settings) -> None:
@@ -42,8 +44,8 @@ def test_images_that_depend_on_each_other_are_not_put_together(tiny_settings: Se
     dropout = with_parts(tiny_settings, generator=replace(recipe.generator, dropout=True))
     for settings in (batch, dropout):
         chosen = choose(ExecutionSettings(compile="off"), work_of(settings, 6), CPU).execution
-        assert not chosen.batched
-        assert not chosen.judged_together
+        assert not chosen.batch_generator
+        assert not chosen.batch_discriminator
 
 
 def test_choosing_changes_neither_weights_nor_random_numbers(tiny_settings: Settings) -> None:
@@ -79,7 +81,7 @@ def test_without_a_compiler_one_line_is_said(
     chosen = choose(ExecutionSettings(compile="on"), work_of(tiny_settings, 6), CPU).execution
     assert not chosen.compiled
     assert [record.getMessage() for record in caplog.records] == [
-        "not compiled: no compiler that works on this machine (no C++ compiler)"
+        "not compiled: no working compiler on this machine (no C++ compiler)"
     ]
 
 
@@ -155,7 +157,7 @@ def test_a_gpu_computes_in_what_its_tensor_cores_multiply(
 
 def test_a_gpu_is_measured_with_what_will_run(gpu: StandIn, large: Work) -> None:
     chosen = choose(ExecutionSettings(compile="off"), large, GPU)
-    assert gpu.measured == [(chosen.execution, large)]
+    assert gpu.measured == [(replace(chosen.execution, whole_step=False), large)]
     assert chosen.seconds_per_step == gpu.seconds * large.passes
 
 
@@ -176,6 +178,19 @@ def test_a_gpu_compiles_for_minutes_of_training_and_recomputes_nothing_then(
     assert (short.compiled, short.recompute) == (False, "full")
     asked = choose(ExecutionSettings(checkpointing="on"), large, GPU).execution
     assert (asked.compiled, asked.recompute) == (True, "full")
+
+
+def test_the_steps_of_a_gpu_are_one_graph_where_that_can_be(gpu: StandIn, large: Work) -> None:
+    """Not where a scaler decides on the CPU, sizes differ, or dropout is drawn twice."""
+    asked, drawn = ExecutionSettings(compile="off"), replace(large, per_sample=False)
+    assert choose(asked, large, GPU).execution.whole_step
+    assert choose(asked, drawn, GPU).execution.whole_step
+    assert choose(ExecutionSettings(compile="on"), large, GPU).execution.whole_step
+    assert not choose(ExecutionSettings(plain=True), large, GPU).execution.whole_step
+    assert not choose(asked, replace(large, same_size=False), GPU).execution.whole_step
+    assert not choose(replace(asked, checkpointing="on"), drawn, GPU).execution.whole_step
+    assert not choose(replace(asked, precision="fp16"), large, GPU).execution.whole_step
+    assert not choose(asked, large, CPU).execution.whole_step
 
 
 @pytest.mark.parametrize(
@@ -208,13 +223,13 @@ def test_every_generators_memory_can_be_counted(name: str) -> None:
 
 
 def test_few_pixels_share_a_call_on_a_gpu(gpu: StandIn, large: Work) -> None:
-    assert choose(ExecutionSettings(), large, GPU).execution.batched
+    assert choose(ExecutionSettings(), large, GPU).execution.batch_generator
     many = replace(large, shape=(16, *large.shape[1:]))
-    assert not choose(ExecutionSettings(), many, GPU).execution.batched
-    assert choose(ExecutionSettings(batching="on"), many, GPU).execution.batched
-    assert not choose(ExecutionSettings(batching="off"), large, GPU).execution.batched
+    assert not choose(ExecutionSettings(), many, GPU).execution.batch_generator
+    assert choose(ExecutionSettings(batching="on"), many, GPU).execution.batch_generator
+    assert not choose(ExecutionSettings(batching="off"), large, GPU).execution.batch_generator
     dependent = replace(large, per_sample=False)
-    assert not choose(ExecutionSettings(batching="on"), dependent, GPU).execution.batched
+    assert not choose(ExecutionSettings(batching="on"), dependent, GPU).execution.batch_generator
 
 
 def test_pictures_that_are_measured_are_not_black(tiny_settings: Settings) -> None:
@@ -245,13 +260,13 @@ def test_a_resumed_run_computes_as_before(
     tiny_settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever a new measurement would say; a flag that changed is obeyed, and said."""
-    before = Execution("cpu", 1, "bf16", channels_last=True, judged_together=True)
+    before = Execution("cpu", 1, "bf16", channels_last=True, batch_discriminator=True)
     saved = Checkpoint(tiny_settings.table(), {}, Position(), execution=before.table())
     assert _execution(tiny_settings, CPU, 6, saved).execution == before
     assert caplog.text == ""
     plain = replace(tiny_settings, execution=ExecutionSettings(plain=True))
     assert _execution(plain, CPU, 6, saved).execution.precision == "fp32"
-    assert "computed otherwise than before: bf16, channels last" in caplog.text
+    assert "execution changed since the checkpoint: bf16, channels last" in caplog.text
 
 
 class Greedy(nn.Module):
@@ -277,7 +292,7 @@ def test_what_needs_too_much_memory_has_lost(tiny_settings: Settings) -> None:
     ):
         greedy = replace(work, network=Greedy(too_much))
         chosen = choose(ExecutionSettings(compile="off"), greedy, CPU).execution
-        images = torch.zeros(work.shape[0] * (1 + chosen.batched), *work.shape[1:])
+        images = torch.zeros(work.shape[0] * (1 + chosen.batch_generator), *work.shape[1:])
         assert not too_much(chosen.cast(images))
 
 

@@ -16,15 +16,19 @@ from cyclegan.settings import Settings
 from cyclegan.training.step import LossWatch, run_step
 
 FAST = Execution(
-    channels_last=True, recompute="light", judged_together=True, apart=True, fused=True
+    channels_last=True,
+    recompute="light",
+    batch_discriminator=True,
+    backward_per_part=True,
+    fused=True,
 )
 WAYS = {
     "fast": FAST,
-    "batched": replace(FAST, batched=True),
+    "batched": replace(FAST, batch_generator=True),
     "recomputing all": replace(FAST, recompute="full"),
-    "one backward": replace(FAST, apart=False),
+    "one backward": replace(FAST, backward_per_part=False),
     "compiled": replace(FAST, compiled=True),
-    "compiled, batched": replace(FAST, compiled=True, recompute="off", batched=True),
+    "compiled, batched": replace(FAST, compiled=True, recompute="off", batch_generator=True),
 }
 
 
@@ -44,10 +48,12 @@ def gradients(settings: Settings, execution: Execution, batch: Batch) -> dict[st
             weights.register_post_accumulate_grad_hook(
                 lambda p, key=f"{name}.{key}": seen.update({key: p.grad.clone()})
             )
-    if execution.apart:
+    if execution.backward_per_part:
         recipe.state.reserve()
     torch.manual_seed(1)
-    result = run_step(recipe.phases, recipe.state, [batch], apart=execution.apart)
+    result = run_step(
+        recipe.phases, recipe.state, [batch], backward_per_part=execution.backward_per_part
+    )
     return result.losses | seen
 
 
@@ -175,6 +181,12 @@ def test_resize_convolutions_are_trained_compiled_too(tiny_settings: Settings) -
 def test_it_is_kept_as_plain_values() -> None:
     assert from_table(FAST.table() | {"of a later version": 1}) == FAST
     assert "bf16, channels last" in replace(FAST, precision="bf16").describe()
+
+
+def test_names_of_0_1_0_are_read() -> None:
+    old = {"apart": True, "judged_together": True, "batched": True}
+    known = Execution(backward_per_part=True, batch_discriminator=True, batch_generator=True)
+    assert from_table(old) == known
 
 
 def test_the_identity_fades(tiny_settings: Settings) -> None:

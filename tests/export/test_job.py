@@ -275,14 +275,14 @@ def test_nothing_is_overwritten_unasked(runs: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     path.write_text("mine")
     args = ["--name", "instance", "--checkpoints_dir", str(runs), "--output", str(path)]
-    with pytest.raises(UserError, match=r"x\.safetensors: there already: .*--overwrite"):
+    with pytest.raises(UserError, match=r"x\.safetensors: already exists: .*--overwrite"):
         cli.run(["export", "--format", "safetensors", *args])
     assert path.read_text() == "mine"
     assert cli.run(["export", "--format", "safetensors", *args, "--overwrite"]) == 0
     assert Translator.load(path)
     (tmp_path / "y.bin").write_text("mine")
     args[-1] = str(tmp_path / "y.xml")
-    with pytest.raises(UserError, match=r"y\.bin: there already"):
+    with pytest.raises(UserError, match=r"y\.bin: already exists"):
         cli.run(["export", "--format", "openvino", *args])
 
 
@@ -299,7 +299,7 @@ def test_a_file_that_converts_otherwise_is_not_kept(
 
 def test_what_is_exported_can_t_be_exported(exported: Export) -> None:
     path = exported("instance", "torchscript")
-    with pytest.raises(UsageError, match="is exported already"):
+    with pytest.raises(UsageError, match="already exported"):
         cli.run(["export", "--format", "onnx", "--weights", str(path), "--trust_code"])
 
 

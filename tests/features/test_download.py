@@ -104,7 +104,7 @@ def test_a_damaged_download_is_told_and_leaves_nothing(
 
 def test_a_server_that_refuses(host: Host) -> None:
     host.status = 404
-    with pytest.raises(NoWeightsError, match="the server says 404"):
+    with pytest.raises(NoWeightsError, match="the server responded 404"):
         vgg.vgg19()
 
 
@@ -114,7 +114,7 @@ def test_without_a_network_the_default_is_used(
     monkeypatch.setattr(vgg, "URL", "http://127.0.0.1:9/vgg19-00000000.pth")
     assert layered_network("vgg19").name == "efficientnet-lite0"
     assert "no connection" in caplog.text
-    assert "--feature_weights FILE; efficientnet-lite0 is used instead" in caplog.text
+    assert "--feature_weights FILE; using efficientnet-lite0 instead" in caplog.text
     assert len(caplog.records) == 1
 
 
@@ -134,7 +134,7 @@ def test_that_is_told_once_a_day(
     address = f"http://127.0.0.1:{host.server_port}/vgg19-00000000.pth"
     monkeypatch.setattr(vgg, "URL", address)
     layered_network("vgg19")
-    assert "the server says 404" in caplog.text, "another reason is news"
+    assert "the server responded 404" in caplog.text, "another reason is news"
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc")  # where nothing can be kept
     for _ in range(2):
         layered_network("vgg19")
@@ -146,7 +146,7 @@ def test_a_server_that_never_answers(host: Host, monkeypatch: pytest.MonkeyPatch
     host.length = len(host.content) + 10
     wait = threading.Event()
     monkeypatch.setattr(Handler, "do_GET", lambda self: wait.wait(5))
-    with pytest.raises(NoWeightsError, match="no answer in 0 s"):
+    with pytest.raises(NoWeightsError, match="no response within 0 s"):
         vgg.vgg19()
     wait.set()
 
@@ -155,5 +155,5 @@ def test_a_file_that_was_damaged_later_says_how_to_get_another(host: Host, tmp_p
     layered_network("vgg19")
     (path,) = (tmp_path / "hub").rglob("*.pth")
     path.write_bytes(b"nothing")
-    with pytest.raises(UserError, match=r"\.pth: .*: delete it, and it is downloaded again"):
+    with pytest.raises(UserError, match=r"\.pth: .*: delete it to download it again"):
         layered_network("vgg19")

@@ -79,7 +79,7 @@ def test_without_a_network_the_way_out_is_told_and_the_default_is_used(
         FEATURES["inception"](None)
     assert "\n" not in str(error.value)
     assert feature_network("inception").name == "efficientnet-lite0"
-    assert caplog.text.count("efficientnet-lite0 is used instead") == 1
+    assert caplog.text.count("using efficientnet-lite0 instead") == 1
 
 
 def test_where_memory_is_short_halves_are_looked_at() -> None:

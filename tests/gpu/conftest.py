@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 
 BEGUN = time.monotonic()
 #: By section, which is a file's name without `test_`.
@@ -137,8 +138,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         section["skipped"][item.name] = call.excinfo.value.msg if call.excinfo else ""
     elif report.when == "call":
         section["passed"] += 1
-    into.write_text(json.dumps({"tests": item.config.stash[SECTIONS]}, indent=1) + "\n")
+    _write(into, item.path, section)
     return report
+
+
+def _write(into: Path, test: Path, section: dict[str, Any]) -> None:
+    """Other files' tests may run beside this one and write there, too."""
+    with FileLock(into.with_name(f".{into.name}.lock")):
+        there = json.loads(into.read_bytes()) if into.exists() else {}
+        there.setdefault("tests", {})[_name(test)] = section
+        into.write_text(json.dumps(there, indent=1) + "\n")
 
 
 def _said(report: pytest.TestReport) -> str:
@@ -148,4 +157,8 @@ def _said(report: pytest.TestReport) -> str:
 
 def _section(config: pytest.Config, path: Path) -> dict[str, Any]:
     empty = {"seconds": 0.0, "passed": 0, "failed": {}, "skipped": {}, "figures": {}}
-    return config.stash[SECTIONS].setdefault(path.stem.removeprefix("test_"), empty)
+    return config.stash[SECTIONS].setdefault(_name(path), empty)
+
+
+def _name(test: Path) -> str:
+    return test.stem.removeprefix("test_")

@@ -12,9 +12,9 @@ from cyclegan.data.loader import Batch
 from cyclegan.device import tune
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import Settings, from_table
-from cyclegan.training.step import run_step
+from cyclegan.training.captured import step_of
 
-FAST = Execution(judged_together=True, apart=True, fused=True)
+FAST = Execution(batch_discriminator=True, backward_per_part=True, fused=True)
 LAST = replace(FAST, channels_last=True)
 
 
@@ -41,12 +41,12 @@ WAYS = {
     "fp32 last": Way(LAST, EXACT),
     "fp32 last light": Way(replace(LAST, recompute="light"), EXACT),
     "fp32 last full": Way(replace(LAST, recompute="full"), EXACT),
-    "fp32 last batched": Way(replace(LAST, batched=True), EXACT),
+    "fp32 last batched": Way(replace(LAST, batch_generator=True), EXACT),
     "tf32": Way(FAST, TF32, tuned=True),
     "tf32 last": Way(LAST, TF32, tuned=True),
     "bf16": Way(replace(LAST, precision="bf16"), BF16, tuned=True),
     "bf16 light batched": Way(
-        replace(LAST, precision="bf16", recompute="light", batched=True), BF16, tuned=True
+        replace(LAST, precision="bf16", recompute="light", batch_generator=True), BF16, tuned=True
     ),
 }
 COMPILED = {
@@ -98,7 +98,7 @@ def gradients(
             weights.register_post_accumulate_grad_hook(
                 lambda p, key=key, own=seen[name]: own.update({key: p.grad.double().flatten()})
             )
-    if execution.apart:
+    if execution.backward_per_part:
         recipe.state.reserve()
     for group in (g for each in recipe.state.optimizers.values() for g in each.param_groups):
         group["lr"] = 0.0
@@ -106,7 +106,7 @@ def gradients(
     a, b = torch.rand(2, batch, 3, 64, 64, generator=chance, dtype=torch.float64) * 2 - 1
     images = Batch(a.to(device, dtype), b.to(device, dtype))
     for number in range(2):
-        run_step(recipe.phases, recipe.state, [images], number=number, apart=execution.apart)
+        step_of(recipe.phases, recipe.state, execution)([images], number)
     return {name: torch.cat([own[key] for key in sorted(own)]) for name, own in seen.items()}
 
 

@@ -15,15 +15,15 @@ from cyclegan.data.loader import Batch
 from cyclegan.device import tune
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import Settings, from_table
-from cyclegan.training.step import run_step
+from cyclegan.training.captured import step_of
 
-FAST = Execution(judged_together=True, apart=True, fused=True)
+FAST = Execution(batch_discriminator=True, backward_per_part=True, fused=True)
 WAYS = {
     "plain": Execution(),
     "fp32": FAST,
     "bf16": replace(FAST, channels_last=True, precision="bf16"),
     "bf16 light batched": replace(
-        FAST, channels_last=True, precision="bf16", recompute="light", batched=True
+        FAST, channels_last=True, precision="bf16", recompute="light", batch_generator=True
     ),
 }
 #: What draws on the device, and layers whose gradients are added up in any order.
@@ -65,7 +65,7 @@ def ended(
             recipe.state.load_state_dict(kept, device)
         a, b = torch.rand(2, 2, 3, 64, 64, generator=chance) * 2 - 1
         batch = Batch(a, b).to(device)
-        run_step(recipe.phases, recipe.state, [batch], number=number, apart=execution.apart)
+        step_of(recipe.phases, recipe.state, execution)([batch], number)
     return {
         f"{group}/{name}.{key}": value.detach().clone()
         for group in ("networks", "averages")

@@ -11,18 +11,19 @@ from conftest import build_recipe
 from cyclegan.data.loader import Batch
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import Settings, from_table
-from cyclegan.training.step import LossWatch, run_step
+from cyclegan.training.captured import step_of
+from cyclegan.training.step import LossWatch
 
 #: `waiting_raises` of conftest.
 Block = Callable[[], AbstractContextManager[None]]
-FAST = Execution("cuda", judged_together=True, apart=True, fused=True)
+FAST = Execution("cuda", batch_discriminator=True, backward_per_part=True, fused=True)
 BF16 = replace(FAST, channels_last=True, precision="bf16")
 WAYS = {
     "plain": Execution("cuda"),
     "fp32": FAST,
     "fp32 last": replace(FAST, channels_last=True),
     "bf16": BF16,
-    "bf16 light batched": replace(BF16, recompute="light", batched=True),
+    "bf16 light batched": replace(BF16, recompute="light", batch_generator=True),
     "fp16": replace(BF16, precision="fp16"),
 }
 
@@ -60,7 +61,7 @@ def watched(
 
     def step(number: int) -> None:
         on_gpu = [images.to(cuda)]
-        made = run_step(recipe.phases, recipe.state, on_gpu, number=number, apart=execution.apart)
+        made = step_of(recipe.phases, recipe.state, execution)(on_gpu, number)
         watch.note(made, number)
 
     for number in range(4):  # kernels are loaded, graphs made, pools filled

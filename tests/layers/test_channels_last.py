@@ -15,9 +15,11 @@ from cyclegan.layers.convolution import (
     Convolution,
     FinalConvolution,
     TransposedConvolution,
+    _padded_on_a_gpu,
     fold,
 )
 from cyclegan.layers.normalization import AtOnce, InstanceNorm
+from cyclegan.layers.padding import is_channels_last
 from cyclegan.losses.adversarial import Penalty, gradient_penalty, zero_centred_penalty
 
 # Each stands behind a convolution, whose own gradient shows what the layer passes on.
@@ -145,3 +147,21 @@ def test_folded_weights_are_cast_no_more_and_the_last_layer_stays_whole() -> Non
     fold(network, torch.bfloat16)
     assert [layer.weight.dtype for layer in network] == [torch.bfloat16, torch.float32]
     assert torch.equal(network(images), expected)
+
+
+def test_what_a_gpu_pads_changes_nothing_and_its_gradient_stays_channels_last() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(2, 8, 9, 9, dtype=torch.double).to(memory_format=torch.channels_last)
+    weight = torch.rand(21, 8, 1, 3, dtype=torch.double)
+    leaves = images.requires_grad_(), weight.requires_grad_()
+    made, known = _padded_on_a_gpu(*leaves), torch.nn.functional.conv2d(*leaves)
+    torch.testing.assert_close(made[:, :21], known)
+    assert made.shape[1] == 24
+    seen: list[Tensor] = []
+    assert made.grad_fn is not None
+    made.grad_fn.register_hook(lambda own, above: seen.extend(own))
+    gradients = torch.autograd.grad(made[:, 3:6].square().sum(), leaves)
+    expected = torch.autograd.grad(known[:, 3:6].square().sum(), leaves)
+    for one, other in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(one, other)
+    assert is_channels_last(seen[0])

@@ -52,8 +52,11 @@ def test_a_healthy_run() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"discriminator_b": 0.02}, ["discriminator B", "winning for long", "0.020", "--ndf"]),
-        ({"discriminator_a": 0.3}, ["discriminator A", "losing for long", "0.300", "--lr"]),
+        (
+            {"discriminator_b": 0.02},
+            ["discriminator B", "winning for a long time", "0.020", "--ndf"],
+        ),
+        ({"discriminator_a": 0.3}, ["discriminator A", "losing for a long time", "0.300", "--lr"]),
         ({"diversity_a_to_b": 0.03}, ["A→B", "nearly the same picture", "3%", "--lambda_A"]),
         ({"light_agreement_a_to_b": -0.6}, ["A→B", "inverted", "-0.60", "--lambda_identity"]),
         ({"waiting_for_images": 0.45}, ["waits for images", "45%", "--num_threads"]),
@@ -113,7 +116,7 @@ def test_every_rule_has_been_heard() -> None:
         light_agreement_a_to_b=-1.0, waiting_for_images=1.0, cycle_a_to_b=math.nan,
         quality=0.1, quality_best=0.3, quality_error=0.01,
         progress_a_to_b=-0.3, progress_error_a_to_b=0.1,
-        progress_b_to_a=0.01, progress_error_b_to_a=0.1, ssim_b_to_a=0.97,
+        progress_b_to_a=0.01, progress_error_b_to_a=0.1, ssim_b_to_a=0.97, rollbacks=1.0,
     )  # fmt: skip
     assert all(list(rule(everything)) for rule in RULES)
     assert "NaN" in complaints(everything)[0], "what is worst comes first"

@@ -21,14 +21,13 @@ from PIL import Image
 
 import cyclegan
 from cyclegan.atomic import UNFINISHED
-from cyclegan.errors import UserError, install
+from cyclegan.errors import UserError, format_duration, install
 from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.console import ConsoleLogger, Speed
 from cyclegan.loggers.grid import cell, grid_rows, picture_grid
 from cyclegan.loggers.jsonl import cut_back, read_records, write_table
 from cyclegan.loggers.logger import Logger, Record, RunInfo
 from cyclegan.loggers.table import LOGGERS, wanted
-from cyclegan.progress import format_duration
 from cyclegan.run import Position
 from cyclegan.translation import Translation
 
@@ -123,7 +122,7 @@ def test_plain_lines_without_a_terminal(tmp_path: Path, capsys: pytest.CaptureFi
     logger.close()
     line = capsys.readouterr().out
     for words in (
-        "run: 10 images an epoch, up to epoch 2",
+        "run: 10 images per epoch, up to epoch 2",
         str(tmp_path),
         "epoch 1/2",
         "5/20 images",

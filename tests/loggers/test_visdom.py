@@ -79,7 +79,9 @@ def test_a_training_is_shown(tiny: dict, server: Server) -> None:
     assert names >= {"generator A→B", "discriminator B"}
     assert windows["held_out"]["type"] == "image_history"
     captions = [picture["caption"] for picture in windows["held_out"]["content"]]
-    assert captions == ["epoch 1, 4 images", "epoch 2, 8 images", "epoch 2, 12 images"]
+    assert captions == [
+        *("epoch 1, 1 images", "epoch 1, 4 images", "epoch 2, 8 images", "epoch 2, 12 images")
+    ]
     assert "data.crop_size" in windows["settings"]["content"]
     assert "12 of 12 (100%)" in windows["progress"]["content"]
 
@@ -118,7 +120,7 @@ def test_a_run_that_goes_on_is_drawn_without_gap_or_doubled_points(
     assert 99.0 not in raw
     pictures = server.window("held_out", "tiny")["content"]
     assert [picture["caption"].split(", ")[1] for picture in pictures] == [
-        "4 images", "8 images", "12 images"]  # fmt: skip
+        "1 images", "4 images", "8 images", "12 images"]  # fmt: skip
 
 
 def test_points_are_appended(
@@ -208,9 +210,9 @@ def test_two_runs_of_one_name_do_not_draw_over_each_other_for_ever(
     for images in range(1, 30):
         for run in (one, other):
             run.log([images])
-            if "another training" not in caplog.text:
+            if "another run logs" not in caplog.text:
                 time.sleep(0.3)  # so that each finds the other's drawing
-    assert eventually(lambda: "another training shows itself as run" in caplog.text)
+    assert eventually(lambda: "another run logs as run" in caplog.text)
     assert caplog.text.count("--display_env") == 1
     for run in (one, other):
         run.close()
@@ -260,9 +262,9 @@ def test_without_a_server_training_goes_on_and_says_so_once(
     tiny["loggers"] |= {"visdom": True, "display_port": free_port()}
     assert assemble.train(from_table(tiny, "x")) is None
     assert [r.message for r in caplog.records if "Visdom" in r.message] == [
-        f"no Visdom server at http://localhost:{tiny['loggers']['display_port']}: training goes "
-        "on, and everything is shown when one answers (cyclegan dashboard starts one; "
-        "--no_visdom: don't ask)"
+        f"no Visdom server at http://localhost:{tiny['loggers']['display_port']}: training "
+        "continues, and everything is shown once one is running (cyclegan dashboard starts one; "
+        "--no_visdom: don't try)"
     ]
 
 
@@ -456,7 +458,7 @@ def test_a_wrong_password_is_told_once_and_a_right_one_is_taken(
         caplog.clear()
         run = Run(tmp_path / "refused", server.port)
         run.log([1])
-        assert eventually(lambda: "refuses the login" in caplog.text)
+        assert eventually(lambda: "rejects the login" in caplog.text)
         run.log([2])
         run.close()
         assert len(caplog.records) == 1

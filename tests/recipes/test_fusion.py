@@ -146,7 +146,7 @@ def test_its_execution_is_chosen_by_its_own_network() -> None:
     way = chosen.execution
     assert way == Execution("cpu", way.threads, fused=True)
     assert chosen.seconds_per_step > 0
-    with pytest.raises(UsageError, match="--precision bf16: this model is computed in float32"):
+    with pytest.raises(UsageError, match="--precision bf16: this model only runs in float32"):
         choose(ExecutionSettings(precision="bf16"), work, torch.device("cpu"))
 
 
@@ -244,7 +244,7 @@ def test_what_cannot_be_done_is_one_line(
     with pytest.raises(UserError, match=r"text\.png"):
         convert(root, tmp_path / "out", "--style", str(tmp_path / "text.png"))
     assert convert(root, tmp_path / "out", "--style", red, "--tile", "exact") == 1
-    assert "sees the whole picture at once" in caplog.text
+    assert "needs the whole picture at once" in caplog.text
 
 
 def test_other_models_take_no_style(root: Path, tmp_path: Path) -> None:

@@ -173,9 +173,9 @@ def test_rows_are_mixed_by_their_shares() -> None:
     [
         (None, "paints like checks, stripes: say which with --style_mix checks"),
         ("chekcs", "no such painting, perhaps you meant checks"),
-        ("checks=much", "much is no number"),
-        ("checks=0", "shares are 0 or more, and not all 0"),
-        ("checks=2,stripes=-1", "shares are 0 or more"),
+        ("checks=much", "much is not a number"),
+        ("checks=0", "shares must be 0 or more, and not all 0"),
+        ("checks=2,stripes=-1", "shares must be 0 or more"),
     ],
 )
 def test_a_mix_that_says_nothing(
@@ -198,7 +198,7 @@ def test_what_cannot_be_trained_is_one_line(
         train(tmp_path, painting, photographs, "--style_layers", "conv22")
     with pytest.raises(UserError, match="nothing would be painted"):
         train(tmp_path, painting, photographs, "--lambda_style", "0")
-    with pytest.raises(UserError, match="one_painting has no way back"):
+    with pytest.raises(UserError, match="one_painting converts one way only"):
         train(tmp_path, painting, photographs, "--direction", "BtoA")
     with pytest.raises(UserError, match=r"none\.png: no such folder"):
         train(tmp_path, tmp_path / "none.png", photographs)

@@ -136,7 +136,7 @@ def test_foreign_onnx_is_taken_for_what_it_looks_like(
     translator = Translator.load(path, runtime=runtime)
     told = " ".join(caplog.messages)
     assert (
-        f"{path}: no metadata of cyclegan export: taken for images (N, 3, H, W) in [-1, 1]" in told
+        f"{path}: no metadata from cyclegan export: assuming images (N, 3, H, W) in [-1, 1]" in told
     )
     negative = translator(Image.new("RGB", (13, 9), (255, 0, 100)))
     assert (negative.size, negative.getpixel((5, 5))) == ((13, 9), (0, 255, 155))
@@ -150,7 +150,7 @@ def test_foreign_onnx_is_taken_for_what_it_looks_like(
         ({"shape": ("n", 3, 256, 256)}, "takes images of 256x256 pixels only"),
         ({"shape": ("n", 2, "h", "w")}, r"its input is \(\?, 2, \?, \?\)"),
         ({"out": 4}, r"its output is \(\?, 4, \?, \?\)"),
-        ({"kind": TensorProto.FLOAT16}, "only float32 can be given"),
+        ({"kind": TensorProto.FLOAT16}, "only float32 is supported"),
     ],
 )
 def test_other_networks_are_refused(
@@ -182,9 +182,7 @@ def test_networks_of_other_programs_without_shapes_are_refused(tmp_path: Path) -
     program = torch.export.export(torch.nn.ReLU(), (torch.zeros(1, 3, 8, 8),))
     torch.export.save(program, tmp_path / "x.pt2")
     for name in ("x.torchscript", "x.pt2"):
-        assert f"{tmp_path / name}: holds no metadata of cyclegan export" in refusal(
-            tmp_path / name
-        )
+        assert f"{tmp_path / name}: no metadata from cyclegan export" in refusal(tmp_path / name)
 
 
 def test_metadata_of_another_version_or_damaged(exported: Export, tmp_path: Path) -> None:
@@ -228,9 +226,9 @@ def test_pictures_of_the_wrong_size_for_a_runtime_fail_in_one_line(
         ({"runtime": "openvino"}, r"--runtime openvino: opens \.xml, \.onnx, not .*torchscript"),
         ({"runtime": "onnxruntime"}, r"--runtime onnxruntime: opens \.onnx, not "),
         ({"direction": "BtoA"}, "--direction BtoA: .* was exported for AtoB"),
-        ({"precision": "bf16"}, "--precision bf16: .* is exported"),
-        ({"compile": "on"}, "--compile on: .* is exported"),
-        ({"device": "cuda"}, "--device cuda: .* is exported"),
+        ({"precision": "bf16"}, "--precision bf16: .* is an exported file"),
+        ({"compile": "on"}, "--compile on: .* is an exported file"),
+        ({"device": "cuda"}, "--device cuda: .* is an exported file"),
         ({"norm_statistics": "image"}, "--norm_statistics image: an exported file"),
         ({"provider": "cuda"}, "--provider cuda: goes with --runtime onnxruntime"),
     ],
@@ -271,7 +269,7 @@ def test_tensorrt_is_never_taken_unasked(exported: Export, given: list[list[str]
 def test_a_provider_that_does_not_start_is_one_line(
     exported: Export, given: list[list[str]], provider: str
 ) -> None:
-    with pytest.raises(UserError, match=f"^--provider {provider}: onnxruntime could not start it"):
+    with pytest.raises(UserError, match=f"^--provider {provider}: onnxruntime could not load it"):
         Translator.load(exported("instance", "onnx"), provider=provider)
     assert given == [[TENSORRT, CUDA, CPU][provider == "cuda" :]]
 

@@ -142,7 +142,7 @@ def test_the_flag_opens_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     args = ["--weights", path, "--input", tmp_path / "a.png", "--output", tmp_path / "out"]
     assert cli.run(["convert", *map(str, args), "--trust_code"]) == 0
     assert "1 converted" in capsys.readouterr().out
-    with pytest.raises(UsageError, match="is exported already"):
+    with pytest.raises(UsageError, match="already exported"):
         cli.run(["export", "--format", "onnx", "--weights", str(path), "--trust_code"])
 
 
@@ -174,7 +174,7 @@ def test_help_says_which_formats_are_programs(capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit):
         cli.run(["export", "--help"])
     told = " ".join(capsys.readouterr().out.replace("│", "").split())
-    assert f"{' and '.join(programs)} files are programs" in told
+    assert f"{' and '.join(programs)} files contain code" in told
 
 
 def test_an_archive_of_a_later_kind_is_passed_on(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def test_waiting_is_told_and_can_be_left(page: Any, server: Server) -> None:
         other.goto(f"{server.url}/")
         choose(other, "a.png", PICTURE)
         other.click("#convert")
-        assert said(other) == "The queue is full: try again in a while"
+        assert said(other) == "The queue is full: try again later"
         page.click("#cancel")
         page.locator("#wait").wait_for(state="hidden")
         assert page.locator("#error").is_hidden()

@@ -161,5 +161,7 @@ def test_the_judge_may_not_train(preset: Path, data: Path, tmp_path: Path) -> No
             kind = '[discriminator]\nnetD = "projected"\nprojection = "efficientnet-lite0"\n'
             text = whole.replace("[discriminator]\n", kind)
         preset.write_text(text)
-        with pytest.raises(UsageError, match=f"{key} = 'efficientnet-lite0': what judges may not"):
+        with pytest.raises(
+            UsageError, match=f"{key} = 'efficientnet-lite0': the network that judges must not"
+        ):
             run(["study", str(preset), "--dataroot", str(data), "--output", str(tmp_path / "x")])

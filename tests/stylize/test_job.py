@@ -126,7 +126,7 @@ def test_gray_pictures_take_the_painting_s_colours(here: Path) -> None:
 
 def test_what_is_there_is_not_replaced_unasked(here: Path) -> None:
     Path("out.png").write_bytes(b"mine")
-    with pytest.raises(UserError, match=r"out\.png: there already: .*--overwrite"):
+    with pytest.raises(UserError, match=r"out\.png: already exists: .*--overwrite"):
         stylize()
     assert Path("out.png").read_bytes() == b"mine"
     assert stylize("--overwrite") == 0
@@ -140,7 +140,10 @@ def test_what_is_there_is_not_replaced_unasked(here: Path) -> None:
         (["--style", "none.png"], "none.png: no such file"),
         (["--style", "text.png"], "text.png: not an image"),
         (["--content", "moving.gif"], "--content moving.gif: holds 2 pictures"),
-        (["--content", "tiny.png"], "--content tiny.png: 8x8 pixels are too few for the layers"),
+        (
+            ["--content", "tiny.png"],
+            "--content tiny.png: 8x8 pixels are too few for the chosen layers",
+        ),
         (["--content", "photo.jpg", "--output", "photo.jpg", "--overwrite"], "is --content itself"),
         (["--output", "painting.png", "--overwrite"], "is --style itself"),
         (["--output", "out.xyz"], "--output out.xyz: give a file that ends in"),
@@ -173,7 +176,7 @@ def test_vgg_by_path(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_vgg(here / "vgg.pth", layers=2, normalised=True)
     flags = ("--feature_weights", "vgg.pth", "--steps", "2", "--scales", "1", "--size", "40")
     assert stylize(flags=flags) == 0
-    with pytest.raises(UserError, match=r"relu4_1: vgg19 has no such layer.*; there are relu1_1"):
+    with pytest.raises(UserError, match=r"relu4_1: vgg19 has no such layer.*; choose from relu1_1"):
         stylize("--style_layers", "relu4_1", "--overwrite", flags=flags)
 
 
@@ -184,7 +187,7 @@ def test_without_weights_and_network_it_says_so_and_goes_on(
     monkeypatch.setattr(torch.hub, "_hub_dir", str(here / "hub"))
     monkeypatch.setattr(vgg, "URL", "http://127.0.0.1:9/vgg19-00000000.pth")
     assert stylize(flags=("--steps", "2", "--scales", "1", "--size", "40")) == 0
-    assert "give the file with --feature_weights FILE; efficientnet-lite0 is used" in caplog.text
+    assert "give the file with --feature_weights FILE; using efficientnet-lite0" in caplog.text
     assert len(caplog.records) == 1
     assert Path("out.png").exists()
 

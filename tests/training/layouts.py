@@ -11,8 +11,8 @@ from cyclegan.training.step import Recipe, run_step
 #: How weights lie, and which kernel walks through them: as --plain and as what is chosen.
 LAYOUTS = {
     "plain": Execution(),
-    "fused": Execution(apart=True, fused=True),
-    "channels last": Execution(channels_last=True, apart=True, fused=True),
+    "fused": Execution(backward_per_part=True, fused=True),
+    "channels last": Execution(channels_last=True, backward_per_part=True, fused=True),
     "channels last, one by one": Execution(channels_last=True),
 }
 
@@ -22,7 +22,7 @@ def after_a_step(settings: Settings, execution: Execution) -> Recipe:
     recipe = build_recipe(settings, execution)
     torch.manual_seed(1)
     batch = Batch(torch.rand(2, 3, 24, 24) * 2 - 1, torch.rand(2, 3, 24, 24) * 2 - 1)
-    run_step(recipe.phases, recipe.state, [batch], apart=execution.apart)
+    run_step(recipe.phases, recipe.state, [batch], backward_per_part=execution.backward_per_part)
     return recipe
 
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
+from torch import Tensor
 from training.whole_steps import STEPS, follow, state_of, with_turns
 
 from cyclegan.execution.execution import Execution
@@ -15,7 +18,7 @@ from cyclegan.training.step import StepResult
 from cyclegan.translation import Translation
 
 CPU = torch.device("cpu")
-FAST = Execution(channels_last=True, judged_together=True, apart=True, fused=True)
+FAST = Execution(channels_last=True, batch_discriminator=True, backward_per_part=True, fused=True)
 
 
 class StandIn:
@@ -66,6 +69,69 @@ def test_a_captured_step_trains_as_ever(tiny_settings: Settings) -> None:
     assert states[0].keys() == states[1].keys()
     for name, value in states[0].items():
         torch.testing.assert_close(states[1][name], value, rtol=1e-3, atol=1e-5, msg=name)
+
+
+def test_a_captured_step_has_the_weights_of_the_moment(tiny_settings: Settings) -> None:
+    """Numbers would stay what they were when the step was captured."""
+    recipe = tiny_settings.recipe
+    scheduled = replace(
+        recipe.losses, lambda_A="0 -> 9", lambda_identity="2 -> 0", lambda_r1="0 -> 1 at 0.5"
+    )
+    settings = with_turns(replace(tiny_settings, recipe=replace(recipe, losses=scheduled)))
+    _, expected = follow(settings, FAST, CPU)
+    _, losses = follow(settings, FAST, CPU, StandIn)
+    assert StandIn.captured == 2, "no further one for other weights"
+    for known, found in zip(expected, losses, strict=True):
+        assert found == pytest.approx(known, rel=1e-4)
+
+
+def test_a_run_is_captured_once_its_generators_are_pretrained(tiny_settings: Settings) -> None:
+    """Before, the pools have no images that would say how large they are."""
+    settings = with_turns(tiny_settings)
+    recipe: Any = settings.recipe
+    training = replace(recipe.training, pretrain=9)
+    settings = replace(settings, recipe=replace(recipe, training=training))
+    _, expected = follow(settings, FAST, CPU)
+    _, losses = follow(settings, FAST, CPU, StandIn)
+    assert StandIn.captured == 2, "one with the identity, one without"
+    assert "pretraining_a_to_b" in losses[4]
+    assert "cycle_a_to_b" in losses[5]
+    for known, found in zip(expected, losses, strict=True):
+        assert found == pytest.approx(known, rel=1e-4)
+
+
+def test_a_step_that_can_not_be_captured_is_computed_as_usual(
+    tiny_settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pools: list[ImagePool] = []
+    keep = ImagePool.keep_in_place
+
+    def kept(pool: ImagePool) -> None:
+        keep(pool)
+        pools.append(pool)
+
+    class Refusing(StandIn):
+        """Ends a capture that has asked a pool for images; on a GPU nothing is computed by then."""
+
+        def capture(self, compute: Callable[[], StepResult]) -> StepResult:
+            StandIn.captured += 1
+            with patch.object(Tensor, "index_copy_"):
+                pools[0].query(torch.zeros(1, 3, 24, 24))
+            raise RuntimeError("operation not permitted when stream is capturing\nand more")
+
+    settings = with_turns(tiny_settings)
+    _, expected = follow(settings, FAST, CPU)
+    monkeypatch.setattr(ImagePool, "keep_in_place", kept)
+    recipe, losses = follow(settings, FAST, CPU, Refusing)
+    assert (StandIn.captured, StandIn.replays) == (1, 0)
+    assert [record.getMessage() for record in caplog.records] == [
+        "CUDA graph capture of the training step failed, running without it, slower (operation not "
+        "permitted when stream is capturing)"
+    ]
+    for known, found in zip(expected, losses, strict=True):
+        assert found == pytest.approx(known, rel=1e-4)
+    groups = [g for each in recipe.state.optimizers.values() for g in each.param_groups]
+    assert all(isinstance(group["lr"], float) for group in groups)
 
 
 def test_the_optimizers_rates_are_numbers_again_after_capturing(tiny_settings: Settings) -> None:

@@ -74,7 +74,7 @@ def test_while_images_are_looked_at_before_training(
     assert shown.err.endswith(
         f"cyclegan: stopped by {number.name} before training; nothing is lost\n"
     )
-    assert shown.out == "go on with: the same command once more\n"
+    assert shown.out == "resume with: the same command once more\n"
 
 
 def test_while_the_execution_is_chosen(
@@ -113,3 +113,19 @@ def test_a_step_that_compiles_in_time_is_finished_and_saved() -> None:
             signal.raise_signal(signal.SIGTERM)
         assert stop.signal == signal.SIGTERM
         assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_signal_that_another_thread_was_given_ends_the_wait_for_the_compiler() -> None:
+    """The system gives it to any thread while the main one makes a process, signals blocked."""
+    never, waits = threading.Lock(), threading.Event()
+    never.acquire()
+    killer = threading.Thread(target=lambda: waits.wait() and os.kill(os.getpid(), signal.SIGTERM))
+    killer.start()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        with pytest.raises(CompilerInterrupted), StopRequest() as stop, stop.while_compiling(0.1):
+            waits.set()
+            never.acquire(timeout=20)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    killer.join()

@@ -92,6 +92,7 @@ def test_a_run_leaves_what_it_should(tiny_settings: Settings) -> None:
     assert saved.versions["torch"] == torch.__version__.partition("+")[0]
     assert [line["images"] for line in losses(folder)] == list(range(1, 13))
     assert sorted(path.name for path in (folder / "pictures/held_out").iterdir()) == [
+        "epoch_001_images_0000001.png",
         "epoch_001_images_0000004.png",
         "epoch_002_images_0000008.png",
         "epoch_002_images_0000012.png",
@@ -119,7 +120,13 @@ def test_frequencies_count_images_whatever_the_batch(tiny: dict, batch_size: int
     seen = [line["images"] for line in losses(settings.run.folder)]
     assert len(seen) == 24 // 4 if batch_size <= 4 else len(seen) >= 5
     pictures = list((settings.run.folder / "pictures/batch").iterdir())
-    assert len(pictures) == 24 // 6
+    assert len(pictures) == 1 + 24 // 6, "those of the first step, too"
+
+
+def test_without_pictures_there_are_none_at_the_start_either(tiny: dict) -> None:
+    settings = with_changes(tiny, loggers={"display_freq": 0}, training={"n_epochs": 1})
+    assemble.train(settings)
+    assert not (settings.run.folder / "pictures").exists()
 
 
 def test_the_same_seed_gives_the_same_run(tiny: dict) -> None:
@@ -142,6 +149,14 @@ VARIANTS = {
     "save within epochs": {"training": {"save_latest_freq": 2}},
     "averaged weights": {"training": {"ema_decay": 0.9}},
     "frozen features": {"discriminator": {"netD": "projected", "projection": "efficientnet-lite0"}},
+    "pretraining": {"training": {"pretrain": 7}, "data": {"batch_size": 2}},
+    "scheduled weights": {
+        "losses": {
+            "lambda_A": "0 -> 4 at 0.75",
+            "lambda_identity": "1 -> 0",
+            "lambda_r1": "0 -> 1 at 0.5",
+        }
+    },
     "what was added": {
         "losses": {
             "diffaugment": ["color", "translation", "cutout"],
@@ -174,6 +189,29 @@ def test_resuming_equals_never_stopping(
     torch.manual_seed(1234)  # whatever the new process has drawn before
     assert assemble.train(parts, resume=saved) is None
     assert_same_run(whole.run.folder, parts.run.folder)
+
+
+def test_a_schedule_that_stays_where_it_is_trains_as_a_number(tiny: dict) -> None:
+    number = with_changes(tiny, run={"name": "number"}, losses={"lambda_A": 3.0})
+    constant = with_changes(tiny, run={"name": "constant"}, losses={"lambda_A": "3 -> 3"})
+    assemble.train(number)
+    assemble.train(constant)
+    assert_same_run(number.run.folder, constant.run.folder)
+
+
+def test_a_schedule_ends_at_its_share_of_all_images(tiny: dict) -> None:
+    """Of 12 images; a rate of next to nothing leaves the differences as they are."""
+    still = {"lr": 1e-30}
+    scheduled = {"lambda_A": "1 -> 3 at 0.5", "lambda_identity": 0}
+    changing = with_changes(tiny, run={"name": "one"}, losses=scheduled, training=still)
+    steady = with_changes(
+        tiny, run={"name": "two"}, losses=scheduled | {"lambda_A": 1.0}, training=still
+    )
+    for settings in (changing, steady):
+        assemble.train(settings)
+    pairs = zip(*(losses(settings.run.folder) for settings in (changing, steady)), strict=True)
+    found = [one["cycle_a_to_b"] / other["cycle_a_to_b"] for one, other in pairs]
+    assert found == pytest.approx([1 + min(2, step / 3) for step in range(12)])
 
 
 def test_what_was_logged_after_the_checkpoint_is_cut_off(tiny: dict) -> None:
@@ -220,7 +258,7 @@ def test_unreadable_images_are_counted_once(
     (dataroot / "trainA" / "2.png").write_bytes(b"")
     assemble.train(tiny_settings)
     assert caplog.text.count("2.png can't be read") == 1
-    assert "1 unreadable images were passed over" in caplog.text
+    assert "1 unreadable images were skipped" in caplog.text
 
 
 @pytest.mark.parametrize("model", RECIPES)
@@ -228,7 +266,9 @@ def test_a_misspelt_loss_term_is_an_error_for_every_model(tiny: dict, model: str
     own = ("run", "data", "loggers")  # what all models take
     table = {name: tiny[name] for name in own} | {"losses": {"weights": {"consistancy": 1.0}}}
     settings = with_changes(table, run={"model": model})
-    with pytest.raises(UsageError, match=r"--weights consistancy: .* you meant consistency; there"):
+    with pytest.raises(
+        UsageError, match=r"--weights consistancy: .* you meant consistency; choose"
+    ):
         assemble.train(settings)
     assert not settings.run.folder.exists()
 
@@ -280,7 +320,7 @@ def test_init_weights_of_another_architecture(tiny: dict) -> None:
 def test_a_log_that_cannot_be_written_is_named(tiny_settings: Settings) -> None:
     tiny_settings.run.folder.mkdir(parents=True)
     (tiny_settings.run.folder / "pictures").touch()  # a file where the folder should be
-    with pytest.raises(UserError, match=r"pictures.*can't be written .* after 4 images.*continue"):
+    with pytest.raises(UserError, match=r"pictures.*can't be written .* after 1 images.*continue"):
         assemble.train(tiny_settings)
     assert checkpoint.load(tiny_settings.run.folder / "latest.pt").position.images == 0
 
@@ -297,3 +337,36 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_saved(
         assemble.train(tiny_settings, resume=checkpoint.load(folder / "latest.pt"))
     assert (folder / "latest.pt").read_bytes() == before
     assert not (folder / ".latest.pt.unfinished").is_symlink()
+
+
+def test_scale_lr_multiplies_the_rate_by_the_images_of_a_step_and_says_so(
+    tiny: dict[str, dict[str, object]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A step has two batches of two; a resumed run is scaled once, not again."""
+    own = {"scale_lr": True, "accumulate": 2, "lr": 0.0001, "lr_policy": "constant"}
+    settings = with_changes(tiny, training=own, data={"batch_size": 2})
+    assert assemble.train(settings) is None
+    folder = settings.run.folder
+    assert {line["learning_rate"] for line in losses(folder)} == {0.0001 * 4}
+    assert "--scale_lr: learning rate 0.0001 x 4 images = 0.0004" in caplog.text
+    longer = with_changes(tiny, training=own | {"n_epochs": 2}, data={"batch_size": 2})
+    assemble.train(longer, resume=checkpoint.load(folder / "latest.pt"))
+    assert {line["learning_rate"] for line in losses(folder)} == {0.0001 * 4}
+
+
+def test_discriminators_may_learn_at_a_rate_of_their_own(tiny: dict) -> None:
+    """After one step of Adam each weight has moved by its rate, whatever the gradient."""
+    table = with_changes(tiny, training={"lr": 1e-3, "discriminator_lr": 0.25}, loggers={})
+    moved = {}
+    for name, images in (("before", 0), ("after", 1)):
+        settings = with_changes(table.table(), run={"name": name}, data={"max_dataset_size": 1})
+        epochs = {"n_epochs": images, "n_epochs_decay": 0, "lr_policy": "constant"}
+        assemble.train(with_changes(settings.table(), training=epochs))
+        saved = checkpoint.load(settings.run.folder / "latest.pt")
+        moved[name] = saved.state["networks"]
+    for network, rate in (("generator_a_to_b", 1e-3), ("discriminator_a", 2.5e-4)):
+        steps = [
+            (moved["after"][network][key] - weights).abs().max()
+            for key, weights in moved["before"][network].items()
+        ]
+        assert max(steps).item() == pytest.approx(rate, rel=1e-2)

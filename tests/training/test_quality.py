@@ -87,7 +87,7 @@ def test_too_few_test_images_are_told(tiny: dict, caplog: pytest.LogCaptureFixtu
     tiny["quality"] = {"eval_freq": 4}
     settings = from_table(tiny, "test")
     assemble.train(settings)
-    assert "fewer than 4 pictures: the quality is not measured" in caplog.text
+    assert "fewer than 4 pictures: quality is not measured" in caplog.text
 
 
 def test_two_large_test_pictures_are_measured_by_squares(
@@ -102,7 +102,7 @@ def test_two_large_test_pictures_are_measured_by_squares(
             smooth_image(number + 50, (90, 101)).save(dataroot / folder / f"{number}.png")
     tiny["quality"] = {"eval_freq": 4}
     settings = from_table(tiny, "test")
-    scorer = direction.make_scorer(settings)
+    scorer = direction.make_scorer(settings, torch.device("cpu"))
     way = scorer.ways["a_to_b"]
     assert [tuple(batch.shape) for batch in way.sources] == [(1, 3, 100, 88)] * 2, "whole pictures"
     assert sum(map(len, way.squares(way.sources))) == 12

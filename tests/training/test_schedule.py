@@ -5,7 +5,7 @@ import torch
 from torch.optim import lr_scheduler
 
 from cyclegan.training import TrainingSettings
-from cyclegan.training.schedule import POLICIES, learning_rate
+from cyclegan.training.state import POLICIES, learning_rate
 
 
 def rates_of_torch(make: object, epochs: int) -> list[float]:

@@ -13,7 +13,7 @@ from conftest import GOLDEN, smooth_image
 from filming import film, scene
 
 from cyclegan import cli
-from cyclegan.video.clip import frames, open_clip
+from cyclegan.video.clip import frame_times, frames, open_clip
 from cyclegan.video.colours import Mastering
 
 FILE = str(GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth")
@@ -151,7 +151,7 @@ def test_covers_and_attachments_stay(ending: str, to: str, tmp_path: Path) -> No
 def test_what_the_output_cannot_hold_is_told(tmp_path: Path, caplog) -> None:
     source = with_cover(tmp_path / "clip.mkv")
     made = converted(source, ".mp4")
-    assert "clip.mkv: its attachments (letters.ttf) are left out, a .mp4 file" in caplog.text
+    assert "clip.mkv: its attachments (letters.ttf) are dropped, a .mp4 file" in caplog.text
     assert len(attached(made)) == 1  # the cover
 
 
@@ -168,7 +168,7 @@ def test_a_further_video_is_copied_whole(tmp_path: Path, caplog) -> None:
                     made.mux(packet)
     with av.open(str(converted(source, ".mkv"))) as made:
         assert len(list(made.decode(made.streams.video[1]))) == 20
-    assert "only the first of its videos is converted" in caplog.text
+    assert "only the first of its video streams is converted" in caplog.text
 
 
 HDR = "mastering-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
@@ -242,7 +242,7 @@ def test_transparency_stays(name: str, write: Write, to: str, tmp_path: Path) ->
 def test_transparency_that_the_output_cannot_hold_is_told(tmp_path: Path, caplog) -> None:
     source = transparent("libvpx-vp9", "yuva420p")(tmp_path / "clip.webm")
     converted(source, ".mp4")
-    assert "clip.webm: its transparency is left out, a .mp4 file can't hold it" in caplog.text
+    assert "clip.webm: its alpha channel is dropped, a .mp4 file can't hold it" in caplog.text
 
 
 def test_fields_become_whole_frames(tmp_path: Path, caplog, capfd) -> None:
@@ -261,6 +261,7 @@ def test_fields_become_whole_frames(tmp_path: Path, caplog, capfd) -> None:
         made.mux(stream.encode())
     clip = open_clip(source)
     assert clip.interlaced
+    assert frame_times(source) == [], "a frame is made of its neighbours, too: not for shards"
     whole = list(frames(clip))
     assert len(whole) == 10
     assert torn(whole[5].pixels) < 0.5 * torn(woven[5])
@@ -272,7 +273,7 @@ def test_fields_become_whole_frames(tmp_path: Path, caplog, capfd) -> None:
             for a, b in zip(rest, whole[start + 1 :], strict=True)
         )
     converted(source, ".mp4")
-    assert "cam.mkv: interlaced, so it is deinterlaced" in caplog.text
+    assert "cam.mkv: interlaced, deinterlacing it" in caplog.text
     assert "@ 0x" not in "".join(capfd.readouterr())  # as the library's own lines begin
 
 

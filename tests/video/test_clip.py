@@ -107,5 +107,5 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
 
     with av.open(str(tmp_path / "song.mp4"), "w") as made:
         _play(made, made.add_stream("aac", rate=48000), 0.2)
-    with pytest.raises(UserError, match=r"song\.mp4: holds no video"):
+    with pytest.raises(UserError, match=r"song\.mp4: has no video stream"):
         open_clip(tmp_path / "song.mp4")

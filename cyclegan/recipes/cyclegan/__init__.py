@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import NonNegativeInt
+from pydantic import NonNegativeInt, PositiveFloat
 from pydantic.dataclasses import dataclass
 
 from cyclegan.discriminators import BasicSettings, DiscriminatorSettings
@@ -12,7 +12,7 @@ from cyclegan.errors import UsageError
 from cyclegan.generators import GeneratorSettings, ResnetSettings
 from cyclegan.kinds import STRICT
 from cyclegan.layers import ChannelSettings, NetworkSettings
-from cyclegan.losses import LossSettings, PerceptualSettings
+from cyclegan.losses import LossSettings, PerceptualSettings, as_typed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,10 +33,16 @@ class AdversarialSettings:
     """Epochs, learning rate, image pool and checkpoints of a training with discriminators."""
 
     pool_size: NonNegativeInt = 50
-    """converted images that are kept for the discriminators"""
+    """size of the discriminators' pool of generated images"""
     discriminator_warmup: NonNegativeInt | None = None
-    """steps at the start in which only the discriminators learn; by default 1000 where
-    --init_weights brings generators without them, else 0"""
+    """initial steps that train only the discriminators; by default 1000 if --init_weights has
+    generators without them, else 0"""
+    discriminator_lr: PositiveFloat = 1.0
+    """learning rate of the discriminators, as a multiple of lr (Heusel et al. 2017, two time
+    scales)"""
+    pretrain: NonNegativeInt = 0
+    """initial images on which the generators only learn to restore squares that are painted grey,
+    of both domains, while the discriminators wait; 0: none"""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -44,7 +50,7 @@ class CycleGANSettings:
     """Two generators and two discriminators."""
 
     model: Literal["cycle_gan"] = "cycle_gan"
-    """what is trained: two generators and two discriminators"""
+    """model to train: two generators and two discriminators"""
     networks: NetworkSettings = field(default_factory=NetworkSettings)
     generator: GeneratorSettings = field(default_factory=ResnetSettings)
     discriminator: DiscriminatorSettings = field(default_factory=BasicSettings)
@@ -94,6 +100,12 @@ class CycleGANSettings:
     def check(self, channels: ChannelSettings, crop_size: int) -> None:
         """Raise UsageError where settings contradict each other."""
         self._check_channels(channels)
+        pretrain, warmup = self.training.pretrain, self.training.discriminator_warmup
+        if pretrain and warmup:
+            raise UsageError(
+                f"--pretrain {pretrain}: goes with generators that start fresh, "
+                f"--discriminator_warmup {warmup} with those that don't: give one of them as 0"
+            )
         if crop_size < self.smallest_side:
             raise UsageError(
                 f"--crop_size {crop_size} is too small for --netD {self.discriminator.netD}, "
@@ -104,19 +116,28 @@ class CycleGANSettings:
         channels.check_residual(self.generator.residual)
         if channels.input_nc == channels.output_nc:
             return
-        for flag in ("lambda_identity", "lambda_consistency"):
-            weight = getattr(self.losses, flag)
+        for flag, weight in (
+            ("lambda_identity", self.losses.lambda_identity),
+            ("lambda_consistency", self.losses.lambda_consistency),
+            ("pretrain", float(self.training.pretrain)),
+        ):
             if weight:
                 raise UsageError(
-                    f"--{flag} {weight:g}: this loss is undefined between --input_nc "
+                    f"--{flag} {as_typed(weight)}: this loss is undefined between --input_nc "
                     f"{channels.input_nc} and --output_nc {channels.output_nc}; give --{flag} 0"
                 )
 
     def starting_from(self, names: Sequence[str]) -> Self:
         """Return the settings with a warm-up of the discriminators where `names` lack them.
 
-        Fresh discriminators would teach trained generators nonsense in their first steps.
+        Fresh discriminators would teach trained generators nonsense in their first steps. Raises
+        UsageError where the generators are to be pretrained, too.
         """
+        if self.training.pretrain and any(name.startswith("generator") for name in names):
+            raise UsageError(
+                f"--pretrain {self.training.pretrain}: --init_weights has generators that are "
+                "trained already: leave one of the two out"
+            )
         if self.training.discriminator_warmup is not None or {*DISCRIMINATORS} <= {*names}:
             return self
         return replace(self, training=replace(self.training, discriminator_warmup=WARMUP))

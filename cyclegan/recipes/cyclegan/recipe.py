@@ -1,6 +1,7 @@
 """The CycleGAN recipe: its losses, networks, optimizers and phases."""
 
 import copy
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -16,8 +17,8 @@ from cyclegan.data.loader import Batch
 from cyclegan.execution.choice import Work
 from cyclegan.execution.execution import Execution
 from cyclegan.layers import ChannelSettings
-from cyclegan.layers.initialization import initialize
-from cyclegan.losses import Direction, LossSettings
+from cyclegan.layers.convolution import initialize
+from cyclegan.losses import Direction, LossSettings, product
 from cyclegan.losses.adversarial import (
     ADVERSARIAL,
     Adversary,
@@ -27,13 +28,13 @@ from cyclegan.losses.adversarial import (
     zero_centred_penalty,
 )
 from cyclegan.losses.context import LossContext
-from cyclegan.losses.objective import Objective, make_objectives, needed
+from cyclegan.losses.objective import Objective, make_objectives, needed, proceeding
 from cyclegan.losses.perceptual import Perceptual
+from cyclegan.losses.pixels import PRETRAINING, restoration, with_gaps
 from cyclegan.recipes.cyclegan import DISCRIMINATORS, CycleGANSettings
 from cyclegan.recipes.materials import Converter, Materials, Saved
 from cyclegan.training.pool import ImagePool
-from cyclegan.training.schedule import adam
-from cyclegan.training.state import Averages, TrainingState
+from cyclegan.training.state import Averages, TrainingState, adam
 from cyclegan.training.step import Part, Phase, Recipe, Translations
 from cyclegan.translation import Convert, Translation, translate
 
@@ -51,23 +52,31 @@ class CycleGAN:
 
     networks: dict[str, nn.Module]
     calls: dict[str, Convert]
-    """the networks as they are called while training"""
+    """the networks as called in training"""
     pools: dict[str, ImagePool]
     objectives: dict[Direction, Objective]
     identity_every: int
     identity_steps: int
+    pretraining: int
+    """initial steps in which the generators only restore images"""
     execution: Execution
     averages: Averages
     shown: dict[str, Convert]
-    """the generators as they convert: averaged if there is an average, and never compiled"""
+    """the generators for conversion: EMA if there is one, never compiled"""
 
     def generator_parts(self, batch: Batch, made: Translations, step: int) -> Iterator[Part]:
         """Yield the parts of each direction: its translation, and its weighted loss terms."""
+        if step < self.pretraining:
+            yield self._restored("a_to_b", batch.a, batch.b)
+            yield self._restored("b_to_a", batch.b, batch.a)
+            return
         yield from self._direction("a_to_b", "b_to_a", batch.a, batch.b, step)
         yield from self._direction("b_to_a", "a_to_b", batch.b, batch.a, step)
 
     def discriminator_parts(self, batch: Batch, made: Translations, step: int) -> Iterator[Part]:
         """Yield one part per discriminator, on the fakes made before the generators' update."""
+        if step < self.pretraining:
+            return
         yield self._discriminator_part("discriminator_b", "a_to_b", made)
         yield self._discriminator_part("discriminator_a", "b_to_a", made)
 
@@ -102,7 +111,7 @@ class CycleGAN:
         share = self.identity_share(step)
         turn = whole.needs("identity") and share > 0
         rest, identity = whole.without("identity"), whole.only("identity", times=share)
-        batched = self.execution.batched
+        batched = self.execution.batch_generator
         forward, backward = self.calls[f"generator_{direction}"], self.calls[f"generator_{back}"]
         made = translate(
             forward,
@@ -118,6 +127,18 @@ class CycleGAN:
         if turn and not batched:
             made = replace(made.detach(), identity=forward(target))
             yield _part(direction, identity(made), made)
+
+    def _restored(self, direction: Direction, *domains: Tensor) -> Part:
+        """Return the part of a generator that fills gaps in images of both domains."""
+        call = self.calls[f"generator_{direction}"]
+        gaps = [(with_gaps(images), images) for images in domains]
+        made = [Translation(given, whole, call(given), None, None) for given, whole in gaps]
+        loss = torch.stack([restoration(each) for each in made]).mean()
+        return Part({PRETRAINING.of(direction): loss}, {direction: made[0].detach()})
+
+    def turn(self, step: int) -> tuple[bool, float]:
+        """Return what distinguishes the launches of a step from those of others."""
+        return step < self.pretraining, self.identity_share(step)
 
     def identity_share(self, step: int) -> float:
         """Return the factor on the identity's weight in this step: 0 where it is left out."""
@@ -185,6 +206,7 @@ def build(settings: CycleGANSettings, materials: Materials) -> Recipe:
         objectives,
         settings.losses.identity_every,
         settings.losses.identity_steps,
+        math.ceil(settings.training.pretrain / materials.images_per_step),
         execution,
         averages,
         _shown(made | averages.networks, execution),
@@ -196,9 +218,10 @@ def build(settings: CycleGANSettings, materials: Materials) -> Recipe:
     optimizers = {phase.name: phase.optimizer for phase in phases}
     scaler = GradScaler(device.type, enabled=execution.precision == "fp16")
     state = TrainingState(made, optimizers, pools, scaler, averages)
-    if execution.apart:
+    if execution.backward_per_part:
         state.reserve()
-    return Recipe(state, phases, recipe.preview, recipe.convert)
+    begins = settings.training.pretrain
+    return Recipe(state, phases, recipe.preview, recipe.convert, begins)
 
 
 def _phases(
@@ -210,8 +233,9 @@ def _phases(
     """Return the generators' phase, and the discriminators' where there are any."""
     parts = {"generators": recipe.generator_parts, "discriminators": recipe.discriminator_parts}
     warmup = (settings.training.discriminator_warmup or 0) if "discriminators" in trained else 0
-    begins = {"generators": warmup, "discriminators": 0}
+    begins = {"generators": warmup, "discriminators": recipe.pretraining}
     training, fused = materials.training, materials.execution.fused
+    proceed = proceeding(recipe.objectives.values(), materials.steps)
     return tuple(
         Phase(
             name,
@@ -219,7 +243,9 @@ def _phases(
             networks,
             parts[name],
             begins[name],
-            recipe.identity_share,
+            recipe.turn,
+            proceed,
+            settings.training.discriminator_lr if name == "discriminators" else 1.0,
         )
         for name, networks in trained.items()
     )
@@ -257,12 +283,14 @@ def _contexts(
 
     def context(direction: Direction, source_nc: int) -> LossContext:
         generator, judge = cast(Any, networks[f"generator_{direction}"]), JUDGES[direction]
-        return LossContext(
-            lambda: _adversary(settings.losses, networks[judge], calls[judge], execution),
+        made = LossContext(
+            lambda: _adversary(settings.losses, networks[judge], calls[judge], execution, made),
             perceptual,
             lambda images: generator.encode(execution.cast(images)),
             torch.zeros(1, source_nc, 32, 32, device=materials.device),
+            device=materials.device,
         )
+        return made
 
     return {
         "a_to_b": context("a_to_b", channels.input_nc),
@@ -271,16 +299,20 @@ def _contexts(
 
 
 def _adversary(
-    losses: LossSettings, discriminator: nn.Module, score: Convert, execution: Execution
+    losses: LossSettings,
+    discriminator: nn.Module,
+    score: Convert,
+    execution: Execution,
+    context: LossContext,
 ) -> Adversary:
     objective = ADVERSARIAL[losses.gan_mode]
-    penalties: list[tuple[Penalty, float]] = []
+    penalties: list[tuple[Penalty, float | Tensor]] = []
     if objective.penalized:
-        penalties.append((gradient_penalty, losses.lambda_gp))
+        penalties.append((gradient_penalty, context.weigh(product(losses.lambda_gp))))
     if losses.lambda_r1:
-        penalties.append((zero_centred_penalty, losses.lambda_r1))
+        penalties.append((zero_centred_penalty, context.weigh(product(losses.lambda_r1))))
     augment = augmentation(losses.diffaugment)
-    together = execution.judged_together
+    together = execution.batch_discriminator
     return Adversary(discriminator, score, objective, penalties, together, augment)
 
 

@@ -29,16 +29,17 @@ class FusionNetworkSettings:
     """Fusion of content and style, and the decoder that makes a picture of it."""
 
     fusion: FusionName = "adain"
-    """how content takes on a style: adain (mean and deviation of each feature), wct (whitening and
-    colouring, how features go together) or attention (learned: each place takes what fits it)"""
+    """style fusion layer: adain (mean and standard deviation per channel), wct (whitening and
+    colouring, feature covariance) or attention (learned: each position attends to matching
+    style)"""
     fusion_layer: str = ""
-    """layer of loss_features whose maps are joined; by default relu4_1 of vgg19, block2 of
+    """layer of loss_features whose maps are fused; by default relu4_1 of vgg19, block2 of
     efficientnet-lite0 or conv3 of plain"""
     decoder_width: Width = 32
-    """feature maps of the decoder's last stage; each one before has twice as many"""
+    """channels of the decoder's last stage; doubled in each stage before it"""
     match_colors: bool = False
-    """give what is decoded the mean and covariance of the style's colours: exact on any painting,
-    where a decoder alone has them of those it was trained on"""
+    """match the output's colour mean and covariance to the style's: exact for any painting, where a
+    decoder alone has those of its training paintings"""
 
     @property
     def widest(self) -> int:
@@ -56,14 +57,14 @@ class Blueprint:
     settings: FusionNetworkSettings
     features: LayeredName
     prepared: bool
-    """whether a layer before the others prepares the colours"""
+    """whether a first layer prepares the colours"""
     multiple: int
-    """pixels of the image to each of the joined maps"""
+    """image pixels per pixel of the fused maps"""
     netG: Literal["fusion"] = "fusion"
     dropout: bool = False
     residual: bool = False
     reach: None = None
-    """statistics are those of the whole picture"""
+    """statistics are global"""
 
     @property
     def widest(self) -> int:
@@ -86,7 +87,7 @@ class FusionSettings:
     """A network that takes on any picture's style."""
 
     model: Literal["fusion"] = "fusion"
-    """what is trained: a network that takes on any picture's style"""
+    """model to train: a network for arbitrary style transfer"""
     losses: StyleLossSettings = field(default_factory=StyleLossSettings)
     perceptual: PerceptualSettings = field(default_factory=PerceptualSettings)
     fusion: FusionNetworkSettings = field(default_factory=FusionNetworkSettings)
@@ -99,7 +100,7 @@ class FusionSettings:
     guessing: ClassVar[float | None] = None
     same_sizes: ClassVar[bool] = False
     smallest_side: ClassVar[int] = 24
-    """pixels a side: in less there is no style to learn"""
+    """minimum side in pixels to learn a style from"""
 
     @property
     def frozen_networks(self) -> dict[str, str]:

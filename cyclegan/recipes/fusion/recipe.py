@@ -16,9 +16,9 @@ from cyclegan.execution.choice import Work
 from cyclegan.features import LayeredName
 from cyclegan.features.table import LAYERED
 from cyclegan.layers import ChannelSettings
-from cyclegan.losses import Direction, StyleLossSettings
+from cyclegan.losses import Direction, StyleLossSettings, as_typed
 from cyclegan.losses.context import LossContext
-from cyclegan.losses.objective import Objective, make_objective
+from cyclegan.losses.objective import Objective, make_objective, proceeding
 from cyclegan.losses.perceptual import Perceptual
 from cyclegan.recipes.fusion import Blueprint, FusionNetworkSettings, FusionSettings
 from cyclegan.recipes.fusion.network import (
@@ -28,8 +28,7 @@ from cyclegan.recipes.fusion.network import (
     fusion_network,
 )
 from cyclegan.recipes.materials import Converter, Materials, Saved, Styles, open_style
-from cyclegan.training.schedule import adam
-from cyclegan.training.state import Averages, TrainingState
+from cyclegan.training.state import Averages, TrainingState, adam
 from cyclegan.training.step import Part, Phase, Recipe, Translations
 from cyclegan.translation import Translation
 
@@ -46,7 +45,7 @@ class Fusion:
 
     network: FusionNetwork
     shown: FusionNetwork
-    """the same as it converts: averaged if there is an average"""
+    """the same for conversion: EMA if there is one"""
     objective: Objective
     device: torch.device
     paintings: Sequence[Path]
@@ -147,7 +146,7 @@ def build(settings: FusionSettings, materials: Materials) -> Recipe:
     _check_weights(settings.losses)
     seeing = Perceptual.build(perceptual, device)
     objective = make_objective(
-        settings.losses.term_weights, LossContext(make_perceptual=lambda: seeing)
+        settings.losses.term_weights, LossContext(make_perceptual=lambda: seeing, device=device)
     )
     own = objective.networks("a_to_b", device)
     recipe = Fusion(
@@ -162,7 +161,8 @@ def build(settings: FusionSettings, materials: Materials) -> Recipe:
     optimizer = adam(trained, training, fused=materials.execution.fused)
     scaler = GradScaler(device.type, enabled=False)  # all is computed in float32
     state = TrainingState({NETWORK: network} | own, {"fusion": optimizer}, {}, scaler, averages)
-    phase = Phase("fusion", optimizer, (NETWORK, *own), recipe.parts)
+    proceed = proceeding([objective], materials.steps)
+    phase = Phase("fusion", optimizer, (NETWORK, *own), recipe.parts, prepare=proceed)
     return Recipe(state, (phase,), recipe.preview, recipe.convert)
 
 
@@ -170,6 +170,7 @@ def _check_weights(losses: StyleLossSettings) -> None:
     """Raise UsageError where content or style has no weight."""
     if not (losses.lambda_content and losses.lambda_style):
         raise UsageError(
-            f"--lambda_content {losses.lambda_content:g} --lambda_style {losses.lambda_style:g}: "
-            "both are needed to join content and style; the preset fusion has weights"
+            f"--lambda_content {as_typed(losses.lambda_content)} --lambda_style "
+            f"{as_typed(losses.lambda_style)}: both are needed to join content and style; the "
+            "preset fusion has weights"
         )

@@ -24,7 +24,7 @@ class OnePaintingSettings:
     """A generator that learns one picture's style, or those of several."""
 
     model: Literal["one_painting"] = "one_painting"
-    """what is trained: a generator that learns one picture's style, or those of several"""
+    """model to train: a generator that learns the style of one or more images"""
     networks: NetworkSettings = field(default_factory=NetworkSettings)
     generator: GeneratorSettings = field(default_factory=ResnetSettings)
     losses: StyleLossSettings = field(default_factory=StyleLossSettings)
@@ -38,7 +38,7 @@ class OnePaintingSettings:
     guessing: ClassVar[float | None] = None
     same_sizes: ClassVar[bool] = False
     smallest_side: ClassVar[int] = 24
-    """pixels a side: in less there is no style to learn"""
+    """minimum side in pixels to learn a style from"""
 
     @property
     def frozen_networks(self) -> dict[str, str]:

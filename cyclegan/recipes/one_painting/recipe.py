@@ -19,16 +19,15 @@ from cyclegan.data.loader import Batch
 from cyclegan.errors import UsageError, suggest
 from cyclegan.execution.choice import Work
 from cyclegan.layers import ChannelSettings
-from cyclegan.layers.initialization import initialize
+from cyclegan.layers.convolution import initialize
 from cyclegan.layers.normalization import Scale
 from cyclegan.losses import Direction
 from cyclegan.losses.context import LossContext
-from cyclegan.losses.objective import Objective, make_objective
+from cyclegan.losses.objective import Objective, make_objective, proceeding
 from cyclegan.losses.perceptual import Perceptual
 from cyclegan.recipes.materials import Converter, Materials, Saved, Styles, open_style
 from cyclegan.recipes.one_painting import OnePaintingSettings
-from cyclegan.training.schedule import adam
-from cyclegan.training.state import Averages, TrainingState
+from cyclegan.training.state import Averages, TrainingState, adam
 from cyclegan.training.step import Part, Phase, Recipe, Translations
 from cyclegan.translation import Convert, Translation
 
@@ -114,16 +113,16 @@ def _shares(mix: str | None, names: Sequence[str]) -> list[float]:
         name, _, share = part.strip().partition("=")
         if name not in names:
             raise UsageError(
-                f"--style_mix {name}: no such painting{suggest(name, names)}; "
-                f"there are {', '.join(names)}"
+                f"--style_mix {name}: no such painting{suggest(name, names)}; choose from "
+                f"{', '.join(names)}"
             )
         try:
             asked[name] = float(share or 1)
         except ValueError:
-            raise UsageError(f"--style_mix {part}: {share} is no number") from None
+            raise UsageError(f"--style_mix {part}: {share} is not a number") from None
     total = sum(asked.values())
     if min(asked.values()) < 0 or total <= 0:
-        raise UsageError(f"--style_mix {mix}: shares are 0 or more, and not all 0")
+        raise UsageError(f"--style_mix {mix}: shares must be 0 or more, and not all 0")
     return [asked.get(name, 0.0) / total for name in names]
 
 
@@ -137,9 +136,9 @@ class Painting:
     picture: Tensor
     """(1, 3, H, W) in [-1, 1]"""
     call: Convert
-    """the generator as it is called while training"""
+    """the generator as called in training"""
     shown: Convert
-    """the generator as it converts: averaged if there is an average, and never compiled"""
+    """the generator for conversion: EMA if there is one, never compiled"""
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ class OnePainting:
     networks: dict[str, nn.Module]
     objective: Objective
     paintings: Sequence[Painting]
-    """learned in turn, step by step"""
+    """trained in turn, one per step"""
 
     def parts(self, batch: Batch, made: Translations, step: int) -> Iterator[Part]:
         """Yield the painted photographs of A and the weighted losses; B is only shown."""
@@ -231,7 +230,7 @@ def build(settings: OnePaintingSettings, materials: Materials) -> Recipe:
     pictures = [_opened(path, settings, perceptual).to(device) for path in materials.targets]
     seeing = perceptual.keeping(style=pictures)
     objective = make_objective(
-        settings.losses.term_weights, LossContext(make_perceptual=lambda: seeing)
+        settings.losses.term_weights, LossContext(make_perceptual=lambda: seeing, device=device)
     )
     own = objective.networks("a_to_b", device)
     paintings = [
@@ -247,9 +246,10 @@ def build(settings: OnePaintingSettings, materials: Materials) -> Recipe:
     optimizer = adam(made.values(), training, fused=execution.fused)
     scaler = GradScaler(device.type, enabled=execution.precision == "fp16")
     state = TrainingState(made, {"generator": optimizer}, {}, scaler, averages)
-    if execution.apart:
+    if execution.backward_per_part:
         state.reserve()
-    phase = Phase("generator", optimizer, tuple(made), recipe.parts)
+    proceed = proceeding([objective], materials.steps)
+    phase = Phase("generator", optimizer, tuple(made), recipe.parts, prepare=proceed)
     return Recipe(state, (phase,), recipe.preview, recipe.convert)
 
 

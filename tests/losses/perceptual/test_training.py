@@ -66,7 +66,7 @@ def test_the_other_terms_are_the_same_with_and_without(
         assert torch.equal(without[name], seen[name]), name
 
 
-@pytest.mark.parametrize("how", [Execution(), Execution(precision="bf16", batched=True)])
+@pytest.mark.parametrize("how", [Execution(), Execution(precision="bf16", batch_generator=True)])
 def test_they_are_float32_and_finite_in_every_execution(seeing: Settings, how: Execution) -> None:
     losses = one_step(seeing, how).losses
     for name in NAMES:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cyclegan.layers.initialization import INITS, initialize
+from cyclegan.layers.convolution import INITS, initialize
 
 
 @pytest.mark.parametrize("init_type", INITS)
