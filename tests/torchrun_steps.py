@@ -15,6 +15,7 @@ from cyclegan.device import choose_device
 from cyclegan.distributed import Group, joined
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import from_table
+from cyclegan.training import gradient_sum
 from cyclegan.training.captured import step_of
 
 TINY = {
@@ -24,11 +25,20 @@ TINY = {
 }
 #: What draws at random, looks back or comes in turns.
 CASES: dict[str, dict[str, Any]] = {
-    "contrastive": {"losses": {"lambda_nce": 1.0, "lambda_consistency": 1.0, "identity_every": 2}},
+    "contrastive": {
+        "losses": {
+            "lambda_nce": 1.0,
+            "lambda_consistency": 1.0,
+            "identity_every": 2,
+            "identity_steps": 9,
+        }
+    },
     "penalised": {
-        "losses": {"gan_mode": "wgangp", "diffaugment": ["color", "translation", "cutout"]}
+        "losses": {"gan_mode": "wgangp", "diffaugment": ["color", "translation", "cutout"]},
+        "training": {**TINY["training"], "pretrain": 3},
     },
 }
+gradient_sum.BUCKET = 4000  # bytes: some for each of these small networks
 #: Images of the batches of a step, in turn: of all processes; two are accumulated. Four processes
 #: share fewer than four images too.
 SIZES = ((4,), (2, 1), (3,))

@@ -22,7 +22,8 @@ from cyclegan.execution.choice import choose
 from cyclegan.progress import tracked
 from cyclegan.settings import Settings
 from cyclegan.training.captured import Step, step_of
-from cyclegan.training.step import Recipe, bytes_reduced
+from cyclegan.training.gradient_sum import bytes_summed
+from cyclegan.training.step import Recipe
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def run(settings: Settings, scale: ScaleSettings) -> int:
         bench = _Bench(settings, recipe, device, scale.seconds)
         compute = step_of(recipe.phases, recipe.state, execution)
         alone = {n: bench.seconds(compute, n) for n in tracked(shares, "measuring", "steps")}
-        sums = [bytes_reduced(phase.optimizer) for phase in recipe.phases]
+        sums = [bytes_summed(phase.optimizer) for phase in recipe.phases]
         plans = [predicted(alone, batch, n, link, sums) for n in fixed]
         grown = [predicted(alone, batch * n, n, link, sums) for n in scale.devices]
         figures: dict[str, Any] = {

@@ -71,7 +71,7 @@ class Objective:
         kept = self.context.networks.items()
         return {f"{name}_{direction}": network.to(device).train() for name, network in kept}
 
-    def only(self, *terms: str, times: float = 1.0) -> "Objective":
+    def only(self, *terms: str, times: float | Tensor = 1.0) -> "Objective":
         """Return the objective with the named terms only, their weights `times` as large."""
         kept = {name: weight * times for name, weight in self.weights.items() if name in terms}
         return replace(self, weights=kept)

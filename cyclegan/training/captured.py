@@ -14,8 +14,9 @@ from cyclegan.data.loader import Batch
 from cyclegan.distributed import ALONE, Group
 from cyclegan.errors import in_words
 from cyclegan.execution.execution import Execution
+from cyclegan.training.gradient_sum import GradientSum
 from cyclegan.training.state import TrainingState
-from cyclegan.training.step import Phase, Reduction, StepResult, compute_step, run_step
+from cyclegan.training.step import Phase, StepResult, compute_step, run_step
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +31,10 @@ def step_of(
 
     Those take no capture of the whole step: what they sum stays outside of graphs.
     """
-    reduce = None if group.size == 1 else Reduction(phases)
+    alone = group.size == 1
+    sums = None if alone else {one.name: GradientSum(one.optimizer, group) for one in phases}
     if (
-        reduce is None
+        sums is None
         and execution.whole_step
         and execution.backward_per_part
         and not state.scaler.is_enabled()
@@ -44,7 +46,7 @@ def step_of(
         batches,
         number=number,
         backward_per_part=execution.backward_per_part,
-        reduce=reduce,
+        sums=sums,
     )
 
 

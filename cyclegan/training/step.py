@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 
 from cyclegan.data.loader import Batch
 from cyclegan.distributed import sharing
 from cyclegan.losses import Direction
+from cyclegan.training.gradient_sum import GradientSum
 from cyclegan.training.state import TrainingState
 from cyclegan.translation import Translation
 
@@ -51,10 +51,6 @@ class Phase:
     """its learning rate, as a multiple of the run's"""
 
 
-#: Sums the gradients of a phase, in place, and its losses over processes; returns the losses.
-Reduce = Callable[[Phase, dict[str, Tensor]], dict[str, Tensor]]
-
-
 @dataclass(frozen=True)
 class Recipe:
     """Networks that are trained together: their state, the phases of a step, and conversions.
@@ -90,13 +86,13 @@ def run_step(
     *,
     number: int = 0,
     backward_per_part: bool = True,
-    reduce: Reduce | None = None,
+    sums: Mapping[str, GradientSum] | None = None,
 ) -> StepResult:
     """Compute a step, then update the averages."""
     for phase in phases:
         phase.prepare(number)
     result = compute_step(
-        phases, state, batches, number=number, backward_per_part=backward_per_part, reduce=reduce
+        phases, state, batches, number=number, backward_per_part=backward_per_part, sums=sums
     )
     state.averages.follow(state.networks, number)
     return result
@@ -109,13 +105,13 @@ def compute_step(
     *,
     number: int,
     backward_per_part: bool,
-    reduce: Reduce | None = None,
+    sums: Mapping[str, GradientSum] | None = None,
 ) -> StepResult:
     """Run the phases in order: the gradients of all parts add up, then the optimizer steps.
 
     `batches` count by their images, as if they were one. `number` is that of the step in the run.
     With `backward_per_part` each part has its own backward; else a batch's graphs are kept for one.
-    `reduce` sums over the processes that share the batches.
+    `sums` are those of the phases over the processes that share the batches.
     """
     images = sum(batch.whole for batch in batches)
     losses: dict[str, Tensor] = {}
@@ -124,9 +120,11 @@ def compute_step(
     for phase in phases:
         learns = number >= phase.begins
         _train_only(phase.trains if learns else (), state)
-        # See `reserve` of the state; what is reduced stays in place too.
-        phase.optimizer.zero_grad(set_to_none=not backward_per_part and reduce is None)
+        # See `reserve` of the state; what is summed stays in place too.
+        phase.optimizer.zero_grad(set_to_none=not backward_per_part and sums is None)
         own: dict[str, Tensor] = {}
+        if sums is not None:
+            sums[phase.name].begin((learns, phase.turn(number), len(batches)))
         for batch, translations in zip(batches, made, strict=True):
             with sharing(batch.share):
                 parts = phase.parts(batch, translations, number)
@@ -134,7 +132,7 @@ def compute_step(
                     _learn(part, batch.weight / images, state.scaler if learns else None, own)
                     translations |= part.translations
                     del part  # or the graph would live on while the next is computed
-        losses |= own if reduce is None else reduce(phase, own)
+        losses |= own if sums is None else sums[phase.name].finish(own)
         if learns:
             skipped += _update(phase.optimizer, state)
     state.scaler.update()
@@ -183,58 +181,6 @@ def _train_only(trained: Sequence[str], state: TrainingState) -> None:
     """Disable the gradients of networks whose optimizer has no turn."""
     for name, network in state.networks.items():
         network.requires_grad_(name in trained)
-
-
-class Reduction:
-    """Sum over processes, once for each phase: of its gradients and, behind them, its losses.
-
-    The gradients become views of one flat buffer, so that nothing is copied. There is no wrapper
-    around the networks: several passes share weights, phases freeze networks, penalties
-    differentiate twice, and each part has a backward of its own.
-    """
-
-    def __init__(self, phases: Sequence[Phase]) -> None:
-        self._buffers = {phase.name: _flattened(phase.optimizer) for phase in phases}
-
-    def __call__(self, phase: Phase, losses: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Sum the gradients of `phase` in place; return the sums of `losses`."""
-        buffer = self._buffers[phase.name]
-        told = buffer[-_LOSSES:]
-        if losses:
-            told[: len(losses)] = torch.stack(list(losses.values()))
-        distributed.all_reduce(buffer)
-        return dict(zip(losses, told[: len(losses)].clone().unbind(), strict=True))
-
-
-def _flattened(optimizer: Optimizer) -> Tensor:
-    """Let the gradients of an optimizer be views of one buffer, laid out as the weights; return it.
-
-    Behind them is room for losses.
-    """
-    weights = _weights(optimizer)
-    *starts, end = accumulate(map(_room, weights), initial=0)
-    buffer = torch.zeros(end + _LOSSES, device=weights[0].device, dtype=weights[0].dtype)
-    for one, start in zip(weights, starts, strict=True):
-        one.grad = buffer.as_strided(one.shape, one.stride(), start)
-    return buffer
-
-
-def bytes_reduced(optimizer: Optimizer) -> int:
-    """Return the bytes that an optimizer's step sums over processes."""
-    weights = _weights(optimizer)
-    return (sum(map(_room, weights)) + _LOSSES) * weights[0].element_size()
-
-
-def _weights(optimizer: Optimizer) -> list[Tensor]:
-    return [one for group in optimizer.param_groups for one in group["params"]]
-
-
-def _room(weight: Tensor) -> int:
-    return -(-weight.numel() // _ALIGNED) * _ALIGNED
-
-
-_LOSSES = 64  # that a phase has at most
-_ALIGNED = 16  # numbers: kernels read several at once
 
 
 #: So many updates in a row that the gradient scaler leaves out are no search for a scale any more.

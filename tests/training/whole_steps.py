@@ -81,7 +81,7 @@ def with_turns(settings: Settings) -> Settings:
         data=replace(settings.data, batch_size=2),
         recipe=replace(
             recipe,
-            losses=replace(recipe.losses, identity_every=2),
+            losses=replace(recipe.losses, identity_every=2, identity_steps=100),
             training=replace(recipe.training, pool_size=3),
         ),
         training=replace(settings.training, ema_decay=0.9),

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
@@ -63,6 +63,10 @@ class CycleGAN:
     averages: Averages
     shown: dict[str, Convert]
     """the generators for conversion: EMA if there is one, never compiled"""
+    proceed: Callable[[int], None]
+    """sets the scheduled weights of a step"""
+    identity_left: Tensor
+    """what is left of a fading identity's weight, a scalar on the device"""
 
     def generator_parts(self, batch: Batch, made: Translations, step: int) -> Iterator[Part]:
         """Yield the parts of each direction: its translation, and its weighted loss terms."""
@@ -108,9 +112,9 @@ class CycleGAN:
     ) -> Iterator[Part]:
         """Yield one part, or the identity in a part of its own where graphs are kept small."""
         whole = self.objectives[direction]
-        share = self.identity_share(step)
-        turn = whole.needs("identity") and share > 0
-        rest, identity = whole.without("identity"), whole.only("identity", times=share)
+        turn = whole.needs("identity") and self._has_identity(step)
+        times = self.identity_every * (self.identity_left if self.identity_steps else 1.0)
+        rest, identity = whole.without("identity"), whole.only("identity", times=times)
         batched = self.execution.batch_generator
         forward, backward = self.calls[f"generator_{direction}"], self.calls[f"generator_{back}"]
         made = translate(
@@ -136,16 +140,19 @@ class CycleGAN:
         loss = torch.stack([restoration(each) for each in made]).mean()
         return Part({PRETRAINING.of(direction): loss}, {direction: made[0].detach()})
 
-    def turn(self, step: int) -> tuple[bool, float]:
+    def turn(self, step: int) -> tuple[bool, bool]:
         """Return what distinguishes the launches of a step from those of others."""
-        return step < self.pretraining, self.identity_share(step)
+        return step < self.pretraining, self._has_identity(step)
 
-    def identity_share(self, step: int) -> float:
-        """Return the factor on the identity's weight in this step: 0 where it is left out."""
-        if step % self.identity_every:
-            return 0.0
-        left = 1 - step / self.identity_steps if self.identity_steps else 1.0
-        return self.identity_every * max(0.0, left)
+    def prepare(self, step: int) -> None:
+        """Set the weights that differ from step to step."""
+        self.proceed(step)
+        if self.identity_steps:
+            self.identity_left.fill_(max(0.0, 1 - step / self.identity_steps))
+
+    def _has_identity(self, step: int) -> bool:
+        faded = self.identity_steps and step >= self.identity_steps
+        return step % self.identity_every == 0 and not faded
 
     def _discriminator_part(self, name: str, direction: Direction, made: Translations) -> Part:
         translation: Translation = made[direction]
@@ -210,6 +217,8 @@ def build(settings: CycleGANSettings, materials: Materials) -> Recipe:
         execution,
         averages,
         _shown(made | averages.networks, execution),
+        proceeding(objectives.values(), materials.steps),
+        torch.ones((), device=device),
     )
     trained: dict[str, tuple[str, ...]] = {"generators": (*GENERATORS, *own)}
     if judges:
@@ -235,7 +244,6 @@ def _phases(
     warmup = (settings.training.discriminator_warmup or 0) if "discriminators" in trained else 0
     begins = {"generators": warmup, "discriminators": recipe.pretraining}
     training, fused = materials.training, materials.execution.fused
-    proceed = proceeding(recipe.objectives.values(), materials.steps)
     return tuple(
         Phase(
             name,
@@ -244,7 +252,7 @@ def _phases(
             parts[name],
             begins[name],
             recipe.turn,
-            proceed,
+            recipe.prepare,
             settings.training.discriminator_lr if name == "discriminators" else 1.0,
         )
         for name, networks in trained.items()
