@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -33,8 +34,16 @@ from cyclegan.loggers.logger import RunInfo
 from cyclegan.loggers.table import make_loggers
 from cyclegan.losses.objective import check_terms
 from cyclegan.recipes.materials import Materials
-from cyclegan.resume import check_size, initial_weights, rolled_back, take_in, take_up
-from cyclegan.run import Position, RunFolder, only_trainer
+from cyclegan.resume import (
+    check_size,
+    check_unmoved,
+    initial_weights,
+    owned,
+    rolled_back,
+    take_in,
+    take_up,
+)
+from cyclegan.run import Position, RunFolder
 from cyclegan.settings import Settings, changes, from_record
 from cyclegan.training.best import Best, QualityWatch
 from cyclegan.training.captured import step_of
@@ -76,11 +85,14 @@ def train(
     those files, or a checkpoint. Files that are programs are opened only with `trust_code`. Raises
     UserError, in one line, for anything that the user can fix.
     """
+    folder = RunFolder(settings.run.folder)
+    check: Callable[[], None] | None = partial(check_unmoved, folder, resume)
     while True:
         try:
-            return _train(settings, resume, init_weights, trust_code, group)
+            return _train(settings, resume, init_weights, trust_code, group, check)
         except DivergedError as error:
             init_weights, resume = None, rolled_back(settings, error, group)
+            check = None  # it has trained the run itself
 
 
 @_limits_told()
@@ -90,6 +102,7 @@ def _train(
     init_weights: Path | None,
     trust_code: bool,
     group: Group,
+    check: Callable[[], None] | None,
 ) -> int | None:
     check_terms(settings.recipe.losses.weights, settings.recipe.offers, settings.recipe.model)
     if resume is not None:
@@ -116,7 +129,7 @@ def _train(
             start = resume.position
             _tell_data(resume.data, loader)
         recipe.state.share(group)
-    with _owned(settings.run.folder, group):
+    with owned(RunFolder(settings.run.folder), group, check):
         try:
             with group.quiet():
                 training = _training(settings, recipe, loader, device, start, chosen, group)
@@ -129,18 +142,6 @@ def _train(
             return run_loop(training, start)
         finally:
             loader.close()
-
-
-@contextmanager
-def _owned(folder: Path, group: Group) -> Iterator[None]:
-    """Hold the run's folder while entered, in the leading process. Raises UserError."""
-    if not group.leads:
-        yield
-        return
-    _make_folder(folder)
-    with only_trainer(folder):
-        RunFolder(folder).remove_unfinished()
-        yield
 
 
 def make_recipe(
@@ -382,13 +383,6 @@ def _held_out(settings: Settings) -> Batch | None:
     except UserError as error:
         log.warning("%s: no held-out pictures are shown", error)
         return None
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: can't be written ({error.strerror})") from None
 
 
 def _tell_data(saved: dict[str, int], loader: Loader) -> None:

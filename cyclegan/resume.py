@@ -3,7 +3,8 @@
 import contextlib
 import logging
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,41 @@ def _images(path: Path) -> Iterator[int]:
     """Yield how many images a checkpoint had seen, if that much of it is sound."""
     with contextlib.suppress(UserError):
         yield checkpoint.load(path, mapped=True).position.images
+
+
+@contextmanager
+def owned(folder: RunFolder, group: Group, check: Callable[[], None] | None) -> Iterator[None]:
+    """Hold a run while entered, in the leading process of a group.
+
+    `check` is called once no other process can train it. Raises UserError.
+    """
+    if not group.leads:
+        yield
+        return
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder.path}: can't be written ({error.strerror})") from None
+    with only_trainer(folder.path):
+        if check is not None:
+            check()
+        folder.remove_unfinished()
+        yield
+
+
+def check_unmoved(folder: RunFolder, resume: Checkpoint | None) -> None:
+    """Raise UserError if another process began the run, or took it further than `resume` is.
+
+    Asked once a process owns the run, as what it was built from was read before.
+    """
+    if resume is None:
+        if not folder.is_fresh():
+            raise folder.taken()
+    elif any(images > resume.position.images for images in _images(folder.latest)):
+        raise UserError(
+            f"{folder.path}: another process has trained this run meanwhile: give the same command "
+            "once more to go on from there"
+        )
 
 
 def check_size(settings: Settings, resume: Checkpoint) -> None:

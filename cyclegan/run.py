@@ -209,6 +209,13 @@ class RunFolder:
         there = self.path.iterdir() if self.path.exists() else ()
         return all(path in beginnings or path.match(f".*{UNFINISHED}") for path in there)
 
+    def taken(self) -> UserError:
+        """Return the error of who wants to begin a new run where one is."""
+        return UserError(
+            f"{self.path}: already exists; --continue_train resumes it, another --name starts a "
+            "new run"
+        )
+
     def remove_unfinished(self) -> None:
         """Remove what a killed training was writing; only the process that trains may call this."""
         for folder in (self.path, *self.pictures.glob("*/")):

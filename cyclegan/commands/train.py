@@ -37,12 +37,9 @@ def _run(args: Sequence[str], group: Group) -> int:
     command.settings.check()
     if command.init_weights is None:  # those alone can be saved as a run
         command.settings.training.check_epochs()
-    folder = command.settings.run.folder
-    if not group.from_lead(RunFolder(folder).is_fresh):
-        raise UserError(
-            f"{folder}: already exists; --continue_train resumes it, another --name starts a new "
-            "run"
-        )
+    folder = RunFolder(command.settings.run.folder)
+    if not group.from_lead(folder.is_fresh):
+        raise folder.taken()
     return _carried_out(lambda: _begin(command, group), command, group)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from cyclegan import assemble, checkpoint
 from cyclegan.errors import UsageError, UserError
 from cyclegan.loggers.table import LOGGERS, LoggerKind
 from cyclegan.recipes import RECIPES
-from cyclegan.run import Position, RunFolder
+from cyclegan.run import Position, RunFolder, is_trained
 from cyclegan.settings import Settings, from_table
 
 
@@ -97,6 +98,29 @@ def test_a_run_leaves_what_it_should(tiny_settings: Settings) -> None:
         "epoch_002_images_0000008.png",
         "epoch_002_images_0000012.png",
     ]
+
+
+def test_a_run_that_another_process_made_meanwhile_stays(tiny_settings: Settings) -> None:
+    """Two that begin at once both find no run: the second waits for the first, here to its end."""
+    assemble.train(tiny_settings)
+    newest = RunFolder(tiny_settings.run.folder).latest
+    made = newest.read_bytes()
+    with pytest.raises(UserError, match="already exists; --continue_train resumes it"):
+        assemble.train(tiny_settings)
+    assert newest.read_bytes() == made
+    assert not is_trained(tiny_settings.run.folder)
+
+
+def test_a_run_that_another_process_took_further_meanwhile_stays(tiny_settings: Settings) -> None:
+    assemble.train(tiny_settings)
+    newest = RunFolder(tiny_settings.run.folder).latest
+    early = checkpoint.load(newest)
+    longer = replace(tiny_settings, training=replace(tiny_settings.training, n_epochs=3))
+    assemble.train(longer, resume=early)
+    made = newest.read_bytes()
+    with pytest.raises(UserError, match="another process has trained this run meanwhile: give the"):
+        assemble.train(longer, resume=early)
+    assert newest.read_bytes() == made
 
 
 def test_losses_have_names_that_say_what_they_are(tiny_settings: Settings) -> None:
