@@ -14,6 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO
 
+from cyclegan.errors import UserError
+
 
 def lock(
     file: IO[bytes] | int, *, shared: bool = False, wait: bool = False, at: int | None = None
@@ -52,6 +54,15 @@ UNFINISHED = ".unfinished"
 _LONGEST = 255  # bytes of a name, on nearly every file system
 _ROOM = 1 << 16  # bytes that fit on a disk which is not full
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def check_absent(path: Path, *, overwrite: bool) -> None:
+    """Raise UserError if something is at `path` that may not be overwritten.
+
+    Asked before work begins, and once more before its result gets that name.
+    """
+    if not overwrite and path.exists():
+        raise UserError(f"{path}: already exists: give another --output, or --overwrite")
 
 
 @contextmanager

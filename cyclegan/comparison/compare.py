@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader
 from torch import Tensor
 
 from cyclegan import checkpoint, images
-from cyclegan.atomic import atomic_write
+from cyclegan.atomic import atomic_write, check_absent
 from cyclegan.comparison import CompareSettings
 from cyclegan.conversion.translator import Translator
 from cyclegan.data import DataSettings
@@ -50,8 +50,7 @@ def compare(settings: CompareSettings) -> int:
 
 def write_page(settings: CompareSettings) -> Path:
     """Write the page; return its path. Raises UserError."""
-    if settings.output.exists() and not settings.overwrite:
-        raise UserError(f"{settings.output}: already exists: give another --output, or --overwrite")
+    check_absent(settings.output, overwrite=settings.overwrite)
     runs = [_open(run, settings) for run in settings.runs]
     labels = [run.label for run in runs]
     if len(set(labels)) < len(labels):
@@ -65,6 +64,7 @@ def write_page(settings: CompareSettings) -> Path:
     page = template.render(labels=labels, rows=rows_of_page, figures=figures, digest=digest)
     with atomic_write(settings.output) as unfinished:
         unfinished.write_text(page, encoding="utf-8", errors="replace")
+        check_absent(settings.output, overwrite=settings.overwrite)
     return settings.output
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from torch import Tensor
 
 from cyclegan import checkpoint
-from cyclegan.atomic import temporary_folder
+from cyclegan.atomic import check_absent, temporary_folder
 from cyclegan.benchmark.report import measure
 from cyclegan.classic import Architecture
 from cyclegan.conversion import weights
@@ -62,13 +62,14 @@ def export(settings: ExportSettings) -> int:
     if generator.fixed:
         raise UsageError(f"{generator.origin}: already exported: give the checkpoint it came from")
     path = _target(settings, generator, kind)
-    there = next((part for part in parts(path) if part.exists()), None)
-    if there is not None and not settings.overwrite:
-        raise UserError(f"{there}: already exists: give another --output, or --overwrite")
+    for part in parts(path):
+        check_absent(part, overwrite=settings.overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same file system, so that a file changes its name whole or not at all.
     with temporary_folder(".export-", path.parent) as folder:
         made, lines = _make(generator, settings, kind, folder / path.name)
+        for part in parts(path):
+            check_absent(part, overwrite=settings.overwrite)
         for new, final in reversed(list(zip(parts(made), parts(path), strict=True))):
             new.replace(final)
     size = sum(part.stat().st_size for part in parts(path)) / 2**20

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
+from cyclegan.atomic import check_absent
 from cyclegan.device import choose_device, limit_met
 from cyclegan.errors import UsageError, UserError, in_words
 from cyclegan.images import Encoding, Size
@@ -81,6 +82,7 @@ class Target:
     """The output file."""
 
     path: Path
+    overwrite: bool
 
     def check(self, settings: StylizeSettings) -> None:
         """Raise UsageError or UserError where the file can't or should not be written."""
@@ -93,10 +95,7 @@ class Target:
             for flag, source in (("content", settings.content), ("style", settings.style)):
                 if source.exists() and self.path.samefile(source):
                     raise UsageError(f"--output {self.path}: is --{flag} itself: give another file")
-            if not settings.overwrite:
-                raise UserError(
-                    f"{self.path}: already exists: give another --output, or --overwrite"
-                )
+            check_absent(self.path, overwrite=self.overwrite)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(self.path.parent, os.W_OK):
             raise UserError(f"{self.path}: can't be written (no permission in its folder)")
@@ -106,6 +105,7 @@ class Target:
 
         The file appears under its name whole or never.
         """
+        check_absent(self.path, overwrite=self.overwrite)
         depth = depth_to_write(self.path, like)
         pixels = depth.range.of_model(made[0].cpu().permute(1, 2, 0), depth.type)
         picture = like.repainted(pixels, depth.range)
@@ -121,7 +121,7 @@ def stylize(settings: StylizeSettings) -> int:
     A signal ends the painting with the best so far, and an exit code of its own. Raises UserError.
     """
     settings.check()
-    target = Target(settings.output)
+    target = Target(settings.output, settings.overwrite)
     target.check(settings)
     photo, painting = _pictures(settings)
     device = choose_device(settings.device)

@@ -6,6 +6,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -284,6 +285,23 @@ def test_nothing_is_overwritten_unasked(runs: Path, tmp_path: Path) -> None:
     args[-1] = str(tmp_path / "y.xml")
     with pytest.raises(UserError, match=r"y\.bin: already exists"):
         cli.run(["export", "--format", "openvino", *args])
+
+
+def test_what_appeared_meanwhile_is_not_overwritten(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, usual = tmp_path / "x.safetensors", job._make
+
+    def slow(*args: Any) -> Any:
+        path.write_text("mine")
+        return usual(*args)
+
+    monkeypatch.setattr(job, "_make", slow)
+    args = ["--name", "instance", "--checkpoints_dir", str(runs), "--output", str(path)]
+    with pytest.raises(UserError, match=r"x\.safetensors: already exists: .*--overwrite"):
+        cli.run(["export", "--format", "safetensors", *args])
+    assert path.read_text() == "mine"
+    assert [one.name for one in tmp_path.glob("*")] == ["x.safetensors"]
 
 
 def test_a_file_that_converts_otherwise_is_not_kept(

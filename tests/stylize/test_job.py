@@ -19,7 +19,9 @@ from cyclegan import cli, images
 from cyclegan.errors import UserError
 from cyclegan.features import vgg
 from cyclegan.images.document import open_document
+from cyclegan.stylize import job
 from cyclegan.stylize.job import within
+from cyclegan.stylize.optimise import fitted
 
 QUICK = ("--loss_features", "plain", "--steps", "15", "--scales", "1")
 
@@ -131,6 +133,19 @@ def test_what_is_there_is_not_replaced_unasked(here: Path) -> None:
     assert Path("out.png").read_bytes() == b"mine"
     assert stylize("--overwrite") == 0
     assert pixels("out.png").shape == (72, 100, 3)
+
+
+def test_what_appeared_meanwhile_is_not_overwritten(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(best: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        Path("out.png").write_text("mine")
+        return fitted(best, like)
+
+    monkeypatch.setattr(job, "fitted", slow)
+    with pytest.raises(UserError, match=r"out\.png: already exists: .*--overwrite"):
+        stylize()
+    assert Path("out.png").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
