@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,10 +91,12 @@ class Conversion:
     def at_random(self, *programs: Program) -> None:
         """Wait until some of its files are there, and a little longer."""
         count = self.trial.draw.randint(1, self.kind.files)
-        until(
-            lambda: len(_files(self.output)) >= count or all(one.ended() for one in programs),
-            "the first files",
-        )
+
+        def there() -> bool:
+            self.check_sizes()
+            return len(_files(self.output)) >= count or all(one.ended() for one in programs)
+
+        until(there, "the first files", every=0.001)
         later = self.trial.pause(self.kind.later)
         self.trial.tell(f"{1000 * later:.0f} ms after file {count}")
 
@@ -134,6 +137,21 @@ class Conversion:
         require(program.code == 1, f"ended with {program.code}: {program.last_line()}")
         told = any(word in program.printed() for word in words)
         require(told, f"another error: {program.printed()[-500:]}")
+
+    def check_sizes(self) -> None:
+        """Check, at any moment, that what has its name already is as large as it will be."""
+        for name, made in self.made.items():
+            path = self.output / name
+            with suppress(FileNotFoundError):
+                whole = name.endswith((".jsonl", ".html")) or path.stat().st_size == len(made)
+                require(whole, f"has its name before it is whole: {name}")
+
+    def check_whole(self) -> None:
+        """Check that each picture or clip has its name only once it is whole."""
+        for name in sorted(self.made.keys() & (there := _files(self.output)).keys()):
+            if not name.endswith((".jsonl", ".html")):
+                whole = there[name].read_bytes() == self.made[name]
+                require(whole, f"half written under its own name: {name}")
 
     def check_tidy(self) -> None:
         """Check that processes that ended by themselves have left nothing half written."""
@@ -193,6 +211,7 @@ def signalled(name: str, number: signal.Signals) -> Callable[[Trial], None]:
         struck.send(number, group=True)
         for program in programs:
             _check_stopped(program, number if program is struck else 0)
+        conversion.check_whole()
         if number != signal.SIGKILL:
             conversion.check_tidy()
         conversion.go_on()
@@ -219,6 +238,7 @@ def disk_full(name: str) -> Callable[[Trial], None]:
             for program in programs:
                 conversion.failed(program, "No space left", "can't be written")
             conversion.check_tidy()
+            conversion.check_whole()
             places.empty(disk)
             conversion.go_on()
 
@@ -233,6 +253,7 @@ def read_only(name: str) -> Callable[[Trial], None]:
         with places.read_only(conversion.output):
             for program in programs:
                 conversion.failed(program, "Read-only file system", "can't be written")
+        conversion.check_whole()
         conversion.go_on()
 
     return strike
@@ -248,6 +269,7 @@ def manifest_damaged(name: str) -> Callable[[Trial], None]:
         for program in programs:
             program.send(signal.SIGKILL)
             program.wait()
+        conversion.check_whole()
         manifests = sorted(conversion.output.glob("manifest*.jsonl"))
         how = trial.draw.choice(sorted(places.DAMAGES))
         for path in manifests:
