@@ -24,6 +24,20 @@ if TYPE_CHECKING:
     from cyclegan.training.step import Recipe
 
 GOLDEN = Path(__file__).parent / "golden"
+#: Files whose tests take longest, longest first: no worker of several shall be left with one at
+#: the end.
+LONGEST = (
+    *("test_distributed.py", "test_processes.py", "test_clips.py", "test_beside.py"),
+    *("test_faults.py", "test_fuzz.py", "test_train.py", "test_shards.py", "test_golden.py"),
+    *("test_execution.py", "test_job.py", "test_loop.py", "test_study.py", "test_install.py"),
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let workers begin with the files that take longest; alone, the order stays."""
+    if hasattr(config, "workerinput"):
+        places = {name: place for place, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 def smooth_image(seed: int, size: tuple[int, int] = (40, 36), mode: str = "RGB") -> Image.Image:
