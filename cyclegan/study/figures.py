@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import combinations
@@ -85,6 +85,22 @@ def chosen(run: Sequence[TurnEnd], half: Half, least_ssim: float) -> int:
     """Return the index of the checkpoint with the highest merit on a half."""
     liked = [merit(one.half(half).values(), least_ssim).value for one in run]
     return liked.index(max(liked))
+
+
+def ended_early(runs: Mapping[str, Sequence[Sequence[TurnEnd]]], minutes: float) -> Iterator[str]:
+    """Yield a line for each preset with runs that came to their last epoch before their time."""
+    for label, seeds in runs.items():
+        ends = [run[-1] for run in seeds if run[-1].finished]
+        spent = min((end.seconds / 60 for end in ends), default=minutes)
+        if spent < _NEARLY * minutes:
+            yield (
+                f"{label}: came to its last epoch after {spent:.2g} of {minutes:g} minutes "
+                f"({min(end.images for end in ends):,} images): a larger n_epochs, or "
+                "crops_per_image where there are few pictures, lets it train on"
+            )
+
+
+_NEARLY = 0.9  # of its time, and a run has had it
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from cyclegan.study.figures import (
     TurnEnd,
     chosen,
     differences,
+    ended_early,
     make_halves,
     of_preset,
 )
@@ -265,12 +266,14 @@ def _tell(
 ) -> None:
     found = [of_preset(label, seeds, settings.min_ssim) for label, seeds in runs.items()]
     apart = differences(runs, settings.min_ssim)
+    early = list(ended_early(runs, settings.minutes))
     if settings.json:
         told = {
             "network": network.name,
             "minutes": settings.minutes,
             "seeds": settings.seeds,
             "presets": [asdict(one) for one in found],
+            "ended_early": early,
             "differences": [asdict(one) | {"verdict": one.verdict} for one in apart],
             "pages": [str(page) for page in pages],
         }
@@ -284,6 +287,7 @@ def _tell(
         "pictures that chose no checkpoint",
         f"quality: the mean of both, less 10 times what SSIM lacks to {settings.min_ssim:g}; best "
         "on test: the same where the pictures that report have chosen, as papers do",
+        *early,
         *(one.verdict for one in apart),
         *(f"look, and vote blind: {page.resolve().as_uri()}" for page in pages),
     ]

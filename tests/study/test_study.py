@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,15 @@ from PIL import ImageOps
 from cyclegan.cli import run
 from cyclegan.errors import UsageError
 from cyclegan.metrics.distances import Kid, Progress
-from cyclegan.study.figures import HALVES, TurnEnd, chosen, differences, make_halves, of_preset
+from cyclegan.study.figures import (
+    HALVES,
+    TurnEnd,
+    chosen,
+    differences,
+    ended_early,
+    make_halves,
+    of_preset,
+)
 from cyclegan.study.turns import _Meter
 from cyclegan.training.best import Score
 
@@ -67,6 +76,7 @@ def test_a_preset_against_itself_makes_no_difference_and_a_kill_costs_a_part(
     after = json.loads((output / "study.json").read_text())["runs"]
     assert after["mine-0"] == measured["mine-0"]
     assert [one["name"] for one in told["presets"]] == ["mine", "mine_2"]
+    assert told["ended_early"] == []
     assert all(run[0]["images"] > 0 and run[0]["seconds"] >= 1.2 for run in after.values())
     (difference,) = told["differences"]
     assert difference["verdict"].startswith("mine and mine_2: no difference")
@@ -99,6 +109,15 @@ def checkpoint(choosing: float, reporting: float, error: float = 0.02) -> TurnEn
         for value in (choosing, reporting)
     ]
     return TurnEnd(60.0, 100, False, *scores)
+
+
+def test_a_run_that_came_to_its_last_epoch_before_its_time_is_told() -> None:
+    """It was trained for less than the others, whatever the head of the table says."""
+    late, early = checkpoint(0.5, 0.5), replace(checkpoint(0.5, 0.5), seconds=120.0, finished=True)
+    (line,) = ended_early({"whole": [[late]], "short": [[late], [late, early]]}, 40.0)
+    assert line.startswith("short: came to its last epoch after 2 of 40 minutes (100 images)")
+    in_time = replace(early, seconds=39.9 * 60)
+    assert list(ended_early({"whole": [[in_time]]}, 40.0)) == []
 
 
 def test_one_half_chooses_and_the_other_reports() -> None:
