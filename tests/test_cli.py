@@ -206,6 +206,8 @@ def test_overview(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_settings_prints_a_preset(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--weights luminanse: no such loss term"):
+        cli.run(["settings", "--weights", "luminanse", "2"])
     assert cli.run(["settings", "--ngf", "12"]) == 0
     (tmp_path / "mine.toml").write_text(capsys.readouterr().out)
     assert load_preset(tmp_path / "mine.toml").recipe.generator.ngf == 12

@@ -18,6 +18,7 @@ from cyclegan.data.folders import list_images
 from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.unpaired import Domain
 from cyclegan.errors import UserError
+from cyclegan.images.pillow import open_image
 from cyclegan.settings import Settings
 
 AT_MOST = 64  # images a pass
@@ -57,7 +58,7 @@ def _plain(paths: Sequence[Path], data: DataSettings) -> None:
     mode = PREPROCESS[data.preprocess]
     for path in paths:
         try:
-            with Image.open(path) as image:
+            with open_image(path) as image:
                 size = mode.scaled(image.size, data)
                 np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC))
         except OSError as error:

@@ -114,6 +114,10 @@ def settings(args: Sequence[str]) -> int:
         return 0
     command = parse_run(args, defaults_of(args), prog="cyclegan settings", about=SETTINGS)
     command.settings.check()
+    if (recipe := command.settings.recipe).losses.weights:
+        from cyclegan.losses.objective import check_terms  # it takes torch to know them
+
+        check_terms(recipe.losses.weights, recipe.offers, recipe.model)
     import tomli_w
 
     sys.stdout.write(tomli_w.dumps(command.settings.table()))
