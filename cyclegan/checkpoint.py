@@ -27,6 +27,7 @@ from typing_extensions import TypedDict
 from cyclegan.atomic import UNFINISHED, atomic_write, hidden_name
 from cyclegan.device import ran_out_of_memory
 from cyclegan.errors import UserError, in_one_line, in_words
+from cyclegan.parts import Parts
 from cyclegan.run import LATEST, PREVIOUS, Position, RunFolder
 from cyclegan.weights_file import (
     PROGRAMS,
@@ -350,7 +351,8 @@ def _neighbours(run: Path) -> str:
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that a run depends on."""
     names = ("cyclegan", "torch", "torchvision", "pillow", "numpy", "albumentations")
-    return {"python": platform.python_version()} | {name: _version(name) for name in names}
+    own = {"python": platform.python_version()} | {name: _version(name) for name in names}
+    return own | Parts.used
 
 
 def _version(package: str) -> str:

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -110,13 +110,21 @@ def parse_run(args: Sequence[str], defaults: Settings, *, prog: str, about: str)
             default = default.of_kind(part, getattr(kinds, key), f"--{key}")
     _refuse_other_kinds(rest, default)
     _refuse_other_models(rest, default)
-    start = RunCommand(settings=default)
+    # Of a dict that is not empty, tyro would make a flag of each key.
+    start = RunCommand(settings=_with_terms(default, {}))
     models = ", ".join(f"{name} ({kind.settings.__doc__})" for name, kind in RECIPES.items())
     about = f"{about}; --model is one of {models}"
     command = parse(rest, RunCommand, prog=prog, about=about, default=start)
     if command.preset != preset_of(args):
         raise UsageError(_no_preset(str(command.preset)))
-    return command
+    terms = {**default.recipe.losses.weights, **command.settings.recipe.losses.weights}
+    return replace(command, settings=_with_terms(command.settings, terms))
+
+
+def _with_terms(settings: Settings, weights: dict[str, Any]) -> Settings:
+    """Return the settings with other weights of loss terms by name."""
+    recipe: Any = settings.recipe
+    return replace(settings, recipe=replace(recipe, losses=replace(recipe.losses, weights=weights)))
 
 
 def parse(

@@ -20,6 +20,7 @@ from cyclegan.generators import GENERATORS
 from cyclegan.kinds import STRICT, Kind
 from cyclegan.layers import ChannelSettings
 from cyclegan.loggers import LoggerSettings
+from cyclegan.parts import Parts
 from cyclegan.plain import DamagedTextError, from_toml, read_text, without_bytes
 from cyclegan.recipes import RECIPES, RecipeSettings
 from cyclegan.recipes.cyclegan import CycleGANSettings
@@ -109,7 +110,7 @@ class Settings:
 
 
 #: Parts of several kinds: the key that names the kind, and the table of kinds.
-KINDS: dict[str, tuple[str, Mapping[str, Kind]]] = {
+KINDS: dict[str, tuple[str, Parts[Kind]]] = {
     "generator": ("netG", GENERATORS),
     "discriminator": ("netD", DISCRIMINATORS),
 }
@@ -195,10 +196,7 @@ def of_kind(part: str, name: str, current: Any, source: str) -> Any:
     """
     key, kinds = KINDS[part]
     if name not in kinds:
-        raise UsageError(
-            f"{source}: {key} {name!r}: unknown{suggest(name, kinds)}; choose from "
-            f"{', '.join(kinds)}"
-        )
+        raise UsageError(f"{source}: {key} {name!r}: unknown{kinds.instead_of(name)}")
     return kinds[name].over(current, key)
 
 
@@ -236,8 +234,12 @@ def models_with(key: str) -> list[str]:
     return [name for name, keys in _keys_of_models().items() if key in {own for _, own in keys}]
 
 
-@cache
 def _keys_of_models() -> dict[str, set[tuple[str, str]]]:
+    return _keys_beside(len(Parts.used))
+
+
+@cache
+def _keys_beside(others: int) -> dict[str, set[tuple[str, str]]]:
     return {name: {*flags_of(kind.settings())} for name, kind in RECIPES.items()}
 
 
@@ -274,10 +276,7 @@ def _read(table: Mapping[str, Any], source: str, model: str | None, *, recorded:
 def _recipe(model: Any, source: str) -> RecipeSettings:
     """Return the default settings of a recipe. Raises UsageError, naming those there are."""
     if model not in RECIPES:
-        raise UsageError(
-            f"{source}: model {model!r}: unknown{suggest(str(model), RECIPES)}; choose from "
-            f"{', '.join(RECIPES)}"
-        )
+        raise UsageError(f"{source}: model {model!r}: unknown{RECIPES.instead_of(str(model))}")
     recipe: RecipeSettings = RECIPES[model].settings()
     return recipe
 

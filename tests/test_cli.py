@@ -205,6 +205,18 @@ def test_overview(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run([]) == 2
 
 
+def test_weights_are_laid_over_those_of_a_preset(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    preset = tmp_path / "mine.toml"
+    preset.write_text("[losses]\nweights = {consistency = 1.0, style = 2.0}\n")
+    flags = ["--weights", "style", "0", "total_variation", "3"]
+    assert cli.run(["settings", str(preset), *flags]) == 0
+    preset.write_text(capsys.readouterr().out)
+    weights = load_preset(preset).recipe.losses.weights
+    assert weights == {"consistency": 1.0, "style": 0.0, "total_variation": 3.0}
+
+
 def test_settings_prints_a_preset(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--weights luminanse: no such loss term"):
         cli.run(["settings", "--weights", "luminanse", "2"])

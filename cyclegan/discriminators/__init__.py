@@ -1,12 +1,13 @@
 """Settings of the discriminators, by the names that `--netD` takes."""
 
-from typing import TYPE_CHECKING, Literal, Protocol, Union
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic.dataclasses import dataclass
 
 from cyclegan.features import LayeredName
 from cyclegan.kinds import STRICT, Kind
 from cyclegan.layers import Halvings, Norm, Width
+from cyclegan.parts import Parts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -142,13 +143,17 @@ def _normalized(network: "nn.Module", *, spectral: bool) -> "nn.Module":
 
 
 #: The one table of discriminators.
-DISCRIMINATORS = {
-    "basic": Kind(BasicSettings),
-    "n_layers": Kind(NLayersSettings),
-    "multiscale": Kind(MultiscaleSettings),
-    "pixel": Kind(PixelSettings),
-    "projected": Kind(ProjectedSettings),
-}
+DISCRIMINATORS = Parts(
+    "discriminators",
+    Kind,
+    {
+        "basic": Kind(BasicSettings),
+        "n_layers": Kind(NLayersSettings),
+        "multiscale": Kind(MultiscaleSettings),
+        "pixel": Kind(PixelSettings),
+        "projected": Kind(ProjectedSettings),
+    },
+)
 
 if TYPE_CHECKING:
 
@@ -161,4 +166,4 @@ if TYPE_CHECKING:
         def smallest_side(self) -> int: ...
         def build(self, input_nc: int, norm: Norm) -> nn.Module: ...
 else:
-    DiscriminatorSettings = Union[tuple({kind.settings for kind in DISCRIMINATORS.values()})]  # noqa: UP007
+    DiscriminatorSettings = Any  # of a kind in the table

@@ -1,11 +1,12 @@
 """Settings of the generators, by the names that `--netG` takes."""
 
-from typing import TYPE_CHECKING, Literal, Protocol, Union
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic.dataclasses import dataclass
 
 from cyclegan.kinds import STRICT, Kind
 from cyclegan.layers import Depth, Downsampling, Norm, Upsampling, Width
+from cyclegan.parts import Parts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -133,12 +134,16 @@ class UnetTransformerSettings:
 
 #: The one table of generators. Names that the classic scripts use for a certain size stand for the
 #: same kind and that size.
-GENERATORS = {
-    "resnet": Kind(ResnetSettings),
-    "resnet_9blocks": Kind(ResnetSettings, {"n_blocks": 9}),
-    "resnet_6blocks": Kind(ResnetSettings, {"n_blocks": 6}),
-    "unet_transformer": Kind(UnetTransformerSettings),
-}
+GENERATORS = Parts(
+    "generators",
+    Kind,
+    {
+        "resnet": Kind(ResnetSettings),
+        "resnet_9blocks": Kind(ResnetSettings, {"n_blocks": 9}),
+        "resnet_6blocks": Kind(ResnetSettings, {"n_blocks": 6}),
+        "unet_transformer": Kind(UnetTransformerSettings),
+    },
+)
 
 if TYPE_CHECKING:
 
@@ -160,4 +165,4 @@ if TYPE_CHECKING:
         def bytes_per_pixel(self, input_nc: int, output_nc: int) -> float: ...
         def build(self, input_nc: int, output_nc: int, norm: Norm) -> nn.Module: ...
 else:
-    GeneratorSettings = Union[tuple({kind.settings for kind in GENERATORS.values()})]  # noqa: UP007
+    GeneratorSettings = Any  # of a kind in the table

@@ -27,6 +27,8 @@ class LoggerSettings:
     """also log to Weights & Biases"""
     wandb_project_name: str = "CycleGAN"
     """Weights & Biases project"""
+    use_loggers: tuple[str, ...] = ()
+    """also log by these loggers, by their names in installed packages"""
 
     def check(self) -> None:
         """Raise UsageError for an invalid environment name or an address that contains a login.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cyclegan.errors import UserError, in_one_line, require_extra
+from cyclegan.errors import UsageError, UserError, in_one_line, require_extra
 from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.console import ConsoleLogger
 from cyclegan.loggers.grid import PictureLogger
@@ -15,6 +15,7 @@ from cyclegan.loggers.jsonl import JsonLinesLogger
 from cyclegan.loggers.logger import Logger, Pictures, Record, RunInfo, RunInfoLogger
 from cyclegan.loggers.report import ReportLogger
 from cyclegan.loggers.visdom import VisdomLogger
+from cyclegan.parts import Parts
 from cyclegan.run import Position, RunFolder
 
 log = logging.getLogger(__name__)
@@ -95,21 +96,29 @@ class LoggerKind:
 
 
 #: In the order in which they hear: files first, for the others show what the files hold.
-LOGGERS: dict[str, LoggerKind] = {
-    "journey.json": LoggerKind(RunInfoLogger),
-    "losses.jsonl": LoggerKind(JsonLinesLogger),
-    "pictures": LoggerKind(PictureLogger),
-    "console": LoggerKind(ConsoleLogger),
-    "report": LoggerKind(ReportLogger, lambda settings: settings.html),
-    "tensorboard": LoggerKind(TensorBoardLogger, lambda settings: settings.tensorboard),
-    "wandb": LoggerKind(WandbLogger, lambda settings: settings.use_wandb),
-    "visdom": LoggerKind(VisdomLogger, lambda settings: settings.visdom),
-}
+LOGGERS = Parts(
+    "loggers",
+    LoggerKind,
+    {
+        "journey.json": LoggerKind(RunInfoLogger),
+        "losses.jsonl": LoggerKind(JsonLinesLogger),
+        "pictures": LoggerKind(PictureLogger),
+        "console": LoggerKind(ConsoleLogger),
+        "report": LoggerKind(ReportLogger, lambda settings: settings.html),
+        "tensorboard": LoggerKind(TensorBoardLogger, lambda settings: settings.tensorboard),
+        "wandb": LoggerKind(WandbLogger, lambda settings: settings.use_wandb),
+        "visdom": LoggerKind(VisdomLogger, lambda settings: settings.visdom),
+    },
+)
 
 
 def wanted(settings: LoggerSettings) -> list[LoggerKind]:
-    """Return the kinds of loggers that the settings ask for."""
-    return [kind for kind in LOGGERS.values() if kind.wanted(settings)]
+    """Return the kinds of loggers that the settings ask for. Raises UserError."""
+    for name in settings.use_loggers:
+        if name not in LOGGERS:
+            raise UsageError(f"--use_loggers {name}: no such logger{LOGGERS.instead_of(name)}")
+    own = [kind for kind in LOGGERS.own().values() if kind.wanted(settings)]
+    return own + [LOGGERS[name] for name in settings.use_loggers]
 
 
 def make_loggers(settings: LoggerSettings, run_info: RunInfo) -> list[Logger]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from cyclegan.errors import UsageError, suggest
+from cyclegan.errors import UsageError
 from cyclegan.losses import Direction, ScheduledWeight
 from cyclegan.losses.context import Loss, LossContext
 from cyclegan.losses.terms import TERMS, Need
@@ -17,10 +17,7 @@ def check_terms(weights: Mapping[str, float | str], offered: Collection[str], mo
     """Raise UsageError for the first name that is no loss term, or needs what `model` lacks."""
     for name, weight in weights.items():
         if name not in TERMS:
-            raise UsageError(
-                f"--weights {name}: no such loss term{suggest(name, TERMS)}; choose from "
-                f"{', '.join(TERMS)}"
-            )
+            raise UsageError(f"--weights {name}: no such loss term{TERMS.instead_of(name)}")
         lacking = [need for need in TERMS[name].needs if need not in offered]
         if weight and lacking:
             raise UsageError(

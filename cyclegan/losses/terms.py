@@ -11,6 +11,7 @@ from cyclegan.losses.context import Loss, LossContext
 from cyclegan.losses.patch_nce import patch_nce
 from cyclegan.losses.perceptual import Perceptual
 from cyclegan.losses.pixels import consistency, cycle, identity, lowpass_cycle, total_variation
+from cyclegan.parts import Parts
 from cyclegan.translation import Translation
 
 
@@ -75,7 +76,7 @@ def adversarial(context: LossContext) -> Loss:
     return lambda translation: adversary.generator_loss(translation.fake)
 
 
-TERMS: dict[str, Term] = {
+_OWN = {
     "adversarial": Term(
         adversarial,
         ("discriminator",),
@@ -93,3 +94,6 @@ TERMS: dict[str, Term] = {
     "perceptual_cycle": Term(perceptual_cycle, ("cycled", "perceptual")),
     "total_variation": Term(stateless(total_variation)),
 }
+
+#: The one table of loss terms.
+TERMS = Parts("losses", Term, _OWN)

@@ -1,9 +1,10 @@
 """Recipes by the names that `--model` takes: each says what is trained together."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from cyclegan.kinds import Kind
+from cyclegan.parts import Parts
 from cyclegan.recipes.cyclegan import CycleGANSettings
 from cyclegan.recipes.fusion import FusionSettings
 from cyclegan.recipes.one_painting import OnePaintingSettings
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
     from cyclegan.training.step import Recipe
 
 #: The one table of recipes.
-RECIPES = {
-    "cycle_gan": Kind(CycleGANSettings),
-    "one_painting": Kind(OnePaintingSettings),
-    "fusion": Kind(FusionSettings),
-}
+RECIPES = Parts(
+    "recipes",
+    Kind,
+    {
+        "cycle_gan": Kind(CycleGANSettings),
+        "one_painting": Kind(OnePaintingSettings),
+        "fusion": Kind(FusionSettings),
+    },
+)
 
 if TYPE_CHECKING:
 
@@ -93,10 +98,10 @@ if TYPE_CHECKING:
             """Return the network of a checkpoint that paints in `styles`. Raises UserError."""
 
 else:
-    RecipeSettings = Union[tuple({kind.settings for kind in RECIPES.values()})]  # noqa: UP007
+    RecipeSettings = Any  # of a kind in the table
 
 
 def recipe_named(name: object) -> type[RecipeSettings]:
     """Return the settings class of a recipe; the default one's where no recipe has that name."""
-    found: type[RecipeSettings] = RECIPES.get(str(name), RECIPES["cycle_gan"]).settings
+    found: type[RecipeSettings] = RECIPES[str(name) if name in RECIPES else "cycle_gan"].settings
     return found

@@ -75,7 +75,8 @@ def from_texts(texts: Mapping[str, str], path: Path) -> Metadata | None:
             f"{path}: exported in format {told}, this version reads {FORMAT}: export it again"
         )
     try:
-        settings = _SETTINGS[from_json(own["generator"])["netG"]]
+        name = from_json(own["generator"])["netG"]
+        settings = _DESCRIBED.get(name) or GENERATORS[name].settings
         channels = int(own["input_nc"]), int(own["output_nc"])
         plain.check(channels)
         architecture = Architecture(
@@ -100,7 +101,7 @@ def required(texts: Mapping[str, str], path: Path) -> Metadata:
     return metadata
 
 
-_SETTINGS = {name: kind.settings for name, kind in GENERATORS.items()} | {
+_DESCRIBED = {
     name: described
     for recipe in RECIPES.values()
     for name, described in recipe.settings.described.items()
