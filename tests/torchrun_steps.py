@@ -39,8 +39,8 @@ CASES: dict[str, dict[str, Any]] = {
     },
 }
 gradient_sum.BUCKET = 4000  # bytes: some for each of these small networks
-#: Images of the batches of a step, in turn: of all processes; two are accumulated. Three processes
-#: share fewer than three images too.
+#: Images of the batches of a step, in turn: of all processes; two are accumulated. Four processes
+#: share fewer than four images too.
 SIZES = ((4,), (2, 1), (3,))
 STEPS = 20
 

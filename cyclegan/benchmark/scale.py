@@ -4,13 +4,15 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
+from torch.optim import Optimizer
 
 from cyclegan.assemble import make_recipe, tune_for, work_of
 from cyclegan.benchmark import ScaleSettings
@@ -19,11 +21,31 @@ from cyclegan.device import choose_device, describe, wait_for
 from cyclegan.distributed import Group, joined
 from cyclegan.errors import format_duration
 from cyclegan.execution.choice import choose
+from cyclegan.execution.execution import Execution
 from cyclegan.progress import tracked
 from cyclegan.settings import Settings
 from cyclegan.training.captured import Step, step_of
-from cyclegan.training.gradient_sum import bytes_summed
-from cyclegan.training.step import Recipe
+from cyclegan.training.gradient_sum import GradientSum, bytes_summed
+from cyclegan.training.step import Recipe, run_step
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Gradients that are summed together while others are computed."""
+
+    before: float
+    """seconds from when they are complete to the end of their phase"""
+    size: int
+    """bytes"""
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """A step of one device, measured."""
+
+    seconds: float
+    phases: tuple[tuple[Bucket, ...], ...]
+    """what each phase would sum over devices, in that order"""
 
 
 @dataclass(frozen=True)
@@ -42,6 +64,16 @@ class Link:
         workstations": 2 (n - 1) messages of size / n each.
         """
         return 2 * (devices - 1) * (self.latency + size / devices / self.bandwidth)
+
+    def exposed(self, buckets: Sequence[Bucket], devices: int) -> float:
+        """Return the seconds for which a phase waits, once computed, for the last of its sums.
+
+        A bucket is summed once it is complete and those before it are summed.
+        """
+        end = -math.inf
+        for bucket in buckets:
+            end = max(end, -bucket.before) + self.all_reduce(bucket.size, devices)
+        return max(0.0, end)
 
 
 @dataclass(frozen=True)
@@ -62,18 +94,13 @@ class Plan:
         return self.batch / self.seconds
 
 
-def predicted(
-    alone: Mapping[int, float], batch: int, devices: int, link: Link, sums: list[int]
-) -> Plan:
-    """Predict a step of `batch` images on some devices.
-
-    `alone` has the seconds of a step of one device by its images; `sums` are the bytes that a step
-    sums, one after the other, when what they are made of is computed.
-    """
+def predicted(alone: Mapping[int, StepTime], batch: int, devices: int, link: Link) -> Plan:
+    """Predict a step of `batch` images on some devices, from steps of one by its images."""
     share = math.ceil(batch / devices)
-    seconds = alone[share] + sum(link.all_reduce(size, devices) for size in sums)
+    step = alone[share]
+    seconds = step.seconds + sum(link.exposed(phase, devices) for phase in step.phases)
     one = batch if batch in alone else share
-    return Plan(devices, batch, seconds, alone[one] / one * batch / seconds / devices)
+    return Plan(devices, batch, seconds, alone[one].seconds / one * batch / seconds / devices)
 
 
 def run(settings: Settings, scale: ScaleSettings) -> int:
@@ -95,14 +122,16 @@ def run(settings: Settings, scale: ScaleSettings) -> int:
         shares = sorted({batch, *(math.ceil(batch / n) for n in (*fixed, group.size))})
         bench = _Bench(settings, recipe, device, scale.seconds)
         compute = step_of(recipe.phases, recipe.state, execution)
-        alone = {n: bench.seconds(compute, n) for n in tracked(shares, "measuring", "steps")}
+        seconds = {n: bench.seconds(compute, n) for n in tracked(shares, "measuring", "steps")}
+        # Afterwards, as gradients then lie elsewhere than where a graph was captured.
+        alone = {n: StepTime(seconds[n], bench.phases(execution, n)) for n in shares}
         sums = [bytes_summed(phase.optimizer) for phase in recipe.phases]
-        plans = [predicted(alone, batch, n, link, sums) for n in fixed]
-        grown = [predicted(alone, batch * n, n, link, sums) for n in scale.devices]
+        plans = [predicted(alone, batch, n, link) for n in fixed]
+        grown = [predicted(alone, batch * n, n, link) for n in scale.devices]
         figures: dict[str, Any] = {
             "device": describe(device),
             "execution": execution.describe(),
-            "alone": alone,
+            "alone": seconds,
             "bytes": sums,
             "fixed": [asdict(plan) for plan in plans],
             "grown": [asdict(plan) for plan in grown],
@@ -110,7 +139,7 @@ def run(settings: Settings, scale: ScaleSettings) -> int:
         if group.size > 1:
             together = step_of(recipe.phases, recipe.state, execution, group)
             measured = bench.seconds(together, batch, group)
-            foreseen = predicted(alone, batch, group.size, link, sums).seconds
+            foreseen = predicted(alone, batch, group.size, link).seconds
             figures |= {"measured": measured, "predicted": foreseen}
         if group.leads:
             _show(figures, plans, grown, scale, sums)
@@ -138,6 +167,22 @@ class _Bench:
             times.append(self._timed(compute, batch, number))
         return statistics.median(times)
 
+    def phases(self, execution: Execution, images: int) -> tuple[tuple[Bucket, ...], ...]:
+        """Return what each phase of a step of so many images would sum over devices, and when."""
+        phases, number = self.recipe.phases, max(p.begins for p in self.recipe.phases)
+        timelines = {one.name: _Timeline(one.optimizer, self.device) for one in phases}
+        for _ in range(_WARM_UP):
+            run_step(
+                phases,
+                self.recipe.state,
+                [self._noise(images, Group())],
+                number=number,
+                backward_per_part=execution.backward_per_part,
+                sums=timelines,
+            )
+            wait_for(self.device)
+        return tuple(one.buckets() for one in timelines.values())
+
     def _spent(self, begun: float, times: list[float]) -> Callable[[], bool]:
         return lambda: len(times) >= _MOST or time.perf_counter() - begun > self.limit
 
@@ -156,6 +201,39 @@ class _Bench:
 
 
 _WARM_UP, _LEAST, _MOST = 3, 5, 200  # steps
+
+
+class _Timeline(GradientSum):
+    """Gradients of one process, which are not summed: it notes when they could be."""
+
+    def __init__(self, optimizer: Optimizer, device: torch.device) -> None:
+        super().__init__(optimizer, Group())
+        self._device = device
+        self._complete: list[tuple[Any, int]] = []
+
+    def begin(self, kind: Hashable) -> None:
+        super().begin(kind)
+        self._complete = []
+
+    def _sum(self, values: Tensor) -> None:
+        self._complete.append((self._now(), values.nbytes))
+
+    def _now(self) -> Any:
+        """Return the time, of a GPU as an event: its work is launched long before it is done."""
+        if self._device.type != "cuda":
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record()
+        return event
+
+    def buckets(self) -> tuple[Bucket, ...]:
+        """Return what the last step could sum; losses are last, when all is computed."""
+        end, _ = self._complete[-1]
+        return tuple(Bucket(_between(begun, end), size) for begun, size in self._complete)
+
+
+def _between(begun: Any, end: Any) -> float:
+    return float(end - begun if isinstance(end, float) else begun.elapsed_time(end) / 1000)
 
 
 def _show(

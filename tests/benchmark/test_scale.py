@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cyclegan import cli
-from cyclegan.benchmark.scale import Link, predicted
+from cyclegan.benchmark.scale import Bucket, Link, StepTime, predicted
 from cyclegan.errors import UsageError
 
 LINK = Link(bandwidth=1e9, latency=1e-5)
@@ -18,18 +18,30 @@ def test_a_ring_sends_each_part_twice_to_all_others() -> None:
     assert LINK.all_reduce(8_000_000, 1000) == pytest.approx(2 * 999 * (1e-5 + 8e-6))
 
 
+def test_what_is_summed_meanwhile_costs_nothing() -> None:
+    """8 MB take 8 ms between two."""
+    link = Link(bandwidth=1e9, latency=0)
+    early, late, last = Bucket(0.02, 8_000_000), Bucket(0.004, 8_000_000), Bucket(0.0, 8_000_000)
+    assert link.exposed([early], 2) == 0
+    assert link.exposed([late], 2) == pytest.approx(0.004)
+    assert link.exposed([early, late], 2) == pytest.approx(0.004), "it waits for nothing"
+    assert link.exposed([late, last], 2) == pytest.approx(0.012), "the wire is busy until then"
+    assert link.exposed([early, late, last], 1) == 0
+
+
 def test_devices_share_a_batch_and_the_largest_share_decides() -> None:
-    alone = {1: 0.1, 2: 0.2, 4: 0.4}
-    whole = predicted(alone, 4, 1, LINK, [1_000_000])
+    phases = ((Bucket(0.0, 1_000_000),), (Bucket(0.0, 1_000_000),))
+    alone = {1: StepTime(0.1, phases), 2: StepTime(0.2, phases), 4: StepTime(0.4, phases)}
+    whole = predicted(alone, 4, 1, LINK)
     assert (whole.seconds, whole.speed, whole.efficiency) == pytest.approx((0.4, 10, 1))
-    three = predicted(alone, 4, 3, LINK, [1_000_000, 1_000_000])
+    three = predicted(alone, 4, 3, LINK)
     summed = 2 * LINK.all_reduce(1_000_000, 3)
     assert three.seconds == pytest.approx(0.2 + summed)
     assert three.efficiency == pytest.approx(0.4 / (0.2 + summed) / 3)
 
 
 def test_a_batch_grown_with_the_devices_costs_the_sum_only() -> None:
-    plan = predicted({4: 0.4}, 4 * 64, 64, LINK, [1_000_000])
+    plan = predicted({4: StepTime(0.4, ((Bucket(0.0, 1_000_000),),))}, 4 * 64, 64, LINK)
     assert plan.seconds == pytest.approx(0.4 + LINK.all_reduce(1_000_000, 64))
     assert plan.speed == pytest.approx(256 / plan.seconds)
 
