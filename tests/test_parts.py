@@ -18,10 +18,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     source = shutil.copytree(Path(__file__).parent / "parts_package", folder / "source")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    # scripts/environment.sh sets one for what is built in isolation.
+    env = {name: value for name, value in os.environ.items() if name != "PIP_BUILD_CONSTRAINT"}
     subprocess.run(
         [*pip, "--no-build-isolation", "--target", str(folder), str(source)],
         check=True,
         cwd=folder,
+        env=env,
     )
     return folder
 

@@ -87,7 +87,7 @@ class Server:
         return [int(x) for x in held["content"]["data"][0]["x"]] if held else []
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 30) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 120) -> bool:
     """Whether something comes true in time: the other process tells nobody when."""
     end = time.monotonic() + seconds
     while not holds():

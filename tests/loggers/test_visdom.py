@@ -305,7 +305,7 @@ def test_a_server_killed_and_started_again_shows_everything(
         run.save(2)
         assert eventually((tmp_path / "environments" / "run.json").exists)
     run.log([3])
-    assert eventually(lambda: server.x() == [1, 2, 3])
+    assert eventually(lambda: server.x() == [1, 2, 3] and "dashboard: http" in caplog.text)
     server.kill()
     run.log([4])
     assert eventually(lambda: "is gone" in caplog.text)
