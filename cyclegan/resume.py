@@ -283,6 +283,7 @@ def take_in(recipe: Recipe, given: Mapping[str, Initial]) -> None:
         )
     for name in taken:
         classic.load_into(networks[name], given[name].weights, given[name].path)
+    recipe.state.averages.restart(networks)
     fresh = [name for name in networks if name not in given]
     if fresh:
         log.warning(

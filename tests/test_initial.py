@@ -60,6 +60,18 @@ def test_one_generator_starts_a_run(
     assert saved["training"]["discriminator_warmup"] == WARMUP
 
 
+def test_averages_begin_with_the_given_weights(
+    alone: Path, tiny_flags: list[str], tmp_path: Path
+) -> None:
+    """The checkpoint before the first step shows the given networks, and no random ones."""
+    more = ["--init_weights", str(alone), "--ema_decay", "0.9", "--n_epochs", "0"]
+    assert cli.run(["train", *tiny_flags, *SHAPE, *more, "--n_epochs_decay", "0"]) == 0
+    saved = checkpoint.load(tmp_path / "checkpoints" / "tiny" / "latest.pt").state
+    assert equal(saved["averages"]["generator_a_to_b"], torch.load(GENERATOR))
+    fresh = "generator_b_to_a"
+    assert equal(saved["averages"][fresh], saved["networks"][fresh])
+
+
 @pytest.mark.parametrize(("epochs", "taught"), [(1, 0), (2, 6)])
 def test_the_discriminators_learn_alone_first(
     epochs: int, taught: int, settings: Settings, alone: Path

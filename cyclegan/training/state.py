@@ -30,6 +30,11 @@ class Averages:
     decay: float = 0.0
     """EMA decay per step"""
 
+    def restart(self, trained: Mapping[str, nn.Module]) -> None:
+        """Take over the trained weights as they are: averages of other ones mean nothing."""
+        for name, average in self.networks.items():
+            average.load_state_dict(trained[name].state_dict())
+
     @torch.no_grad()
     def follow(self, trained: Mapping[str, nn.Module], step: int) -> None:
         """Update the averages after a step, counted from 0; the first steps don't count for long.
