@@ -14,7 +14,8 @@ import torch
 
 from cyclegan.atomic import atomic_write
 from cyclegan.checkpoint import BestRow, Checkpoint, versions
-from cyclegan.data import DataSettings
+from cyclegan.conversion.weights import open_teacher
+from cyclegan.data import DataSettings, is_there
 from cyclegan.data.augment import Augmentation
 from cyclegan.data.cache import Cache, open_cache
 from cyclegan.data.check import check_sizes, told_shared
@@ -61,10 +62,9 @@ def _limits_told() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        told = limit_met(error, "give a smaller --batch_size, --crop_size or --ngf")
-        if told is None:
-            raise
-        raise UserError(told) from None
+        if told := limit_met(error, "give a smaller --batch_size, --crop_size or --ngf"):
+            raise UserError(told) from None
+        raise
 
 
 def train(
@@ -162,9 +162,12 @@ def make_recipe(
     each domain, by which weights follow their schedules. The initial weights are drawn from torch's
     global random number generator. Raises UserError.
     """
-    channels, training, seed = settings.networks, settings.training, settings.run.seed
+    run, training = settings.run, settings.training
     step = settings.data.batch_size * training.accumulate
-    materials = Materials(channels, training, execution, seed, device, targets, step, images)
+    materials = Materials(
+        settings.networks, training, execution, run.seed, device, targets, step, images,
+        partial(open_teacher, direction=run.direction),
+    )  # fmt: skip
     return settings.recipe.build(materials)
 
 
@@ -214,10 +217,7 @@ def _training(
 def _quality(
     settings: Settings, recipe: Recipe, best: BestRow | None, device: torch.device, group: Group
 ) -> QualityWatch | None:
-    """Return the quality watch; None if quality is not measured.
-
-    Images that can't be compared are warned about and do not stop the training.
-    """
+    """Return the quality watch; None if quality is not measured, with a warning if it can't be."""
     if not settings.quality.eval_freq:
         return None
     try:
@@ -332,7 +332,8 @@ _SECONDS = 20.0  # that a training waits for files to be compared
 def _folders(settings: Settings) -> tuple[Path, Path]:
     """Return the folders of A and B, swapped for BtoA: all other code knows one direction only."""
     a, b = settings.data.folder("A"), settings.data.folder("B")
-    return (a, b) if settings.run.direction == "AtoB" else (b, a)
+    source, target = (a, b) if settings.run.direction == "AtoB" else (b, a)
+    return source, target if settings.recipe.needs_targets or is_there(target) else source
 
 
 def _domain(name: str, folder: Path, channels: int, data: DataSettings) -> Domain:

@@ -55,8 +55,8 @@ class Settings:
         self.execution.check()
         self.loggers.check()
         self.networks.check()
-        if self.run.direction == "BtoA" and not self.recipe.both_ways:
-            able = (name for name, kind in RECIPES.items() if kind.settings.both_ways)
+        if self.run.direction not in self.recipe.directions:
+            able = (name for name, kind in RECIPES.items() if "BtoA" in kind.settings.directions)
             raise UsageError(
                 f"--direction BtoA goes with --model {' or '.join(able)}: {self.recipe.model} "
                 "converts one way only"

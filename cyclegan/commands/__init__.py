@@ -19,6 +19,7 @@ class Command:
 #: The one table of commands.
 COMMANDS = {
     "train": Command(train.HELP, train.run),
+    "distill": Command(train.DISTILL, train.distill),
     "runs": Command(runs.RUNS, runs.runs),
     "report": Command(runs.REPORT, runs.report),
     "convert": Command(

@@ -11,26 +11,70 @@ from pathlib import Path
 
 from cyclegan.distributed import Group, joined, restart
 from cyclegan.errors import UsageError, UserError, require_extra
-from cyclegan.flags import Glance, RunCommand, defaults_of, parse_run
+from cyclegan.flags import Glance, RunCommand, defaults_of, parse_run, preset_of
+from cyclegan.layers import ChannelSettings
 from cyclegan.run import RunFolder, RunSettings
 from cyclegan.settings import Settings, changes, from_record, is_fixed, load_record
 from cyclegan.training.interrupt import CompilerInterrupted, Interrupted, StopRequest
 
 HELP = "train two generators and two discriminators on two folders"
+DISTILL = "train a small generator that makes what a trained one makes"
 
 
 def run(args: Sequence[str]) -> int:
     """Start or resume a run; return the exit code. Raises UserError."""
+    return _interruptible(lambda group: _run(args, defaults_of(args), group))
+
+
+def distill(args: Sequence[str]) -> int:
+    """Start or resume a student's run; return the exit code. Raises UserError.
+
+    It is a run of a preset for students, with the photographs that its teacher was trained on
+    unless others are given.
+    """
+    args = args if preset_of(args) else ["student", *args]
+    glance, rest = Glance(["teacher"]).parse_known_args(args)
+    defaults = defaults_of(rest)
+    if defaults.recipe.model != "student":
+        raise UsageError(
+            f"cyclegan distill takes presets of --model student: {preset_of(rest)} is for --model "
+            f"{defaults.recipe.model}, which cyclegan train trains"
+        )
+    if glance.teacher is not None:
+        folder, _ = Glance(["checkpoints_dir"]).parse_known_args(rest)
+        named = Path(folder.checkpoints_dir or defaults.run.checkpoints_dir) / glance.teacher
+        teacher = named if named.is_dir() else Path(glance.teacher)
+        defaults = _taught(defaults, teacher)
+        rest = [*rest, "--teacher", str(teacher)]
+    return _interruptible(lambda group: _run(rest, defaults, group))
+
+
+def _taught(settings: Settings, teacher: Path) -> Settings:
+    """Return the settings of a student with the data and the channels of its teacher's run."""
+    record = RunFolder(teacher).settings
+    if not record.is_file():
+        return settings  # weights of other programs don't say what they were trained on
+    known = load_record(record).found_from(teacher)
+    places = {name: getattr(known.data, name) for name in ("dataroot", "domain_A", "domain_B")}
+    channels = ChannelSettings(known.networks.input_nc, known.networks.output_nc)
+    return replace(
+        settings,
+        run=replace(settings.run, direction=known.run.direction),
+        data=replace(settings.data, range=known.data.range, **places),
+        networks=channels,
+    )
+
+
+def _interruptible(work: Callable[[Group], int]) -> int:
     try:
         with StopRequest() as stop, stop.at_once(), joined() as group:
-            return _run(args, group)
+            return work(group)
     except Interrupted as interrupted:  # before it was known what is to be trained
         return _stopped(interrupted)
 
 
-def _run(args: Sequence[str], group: Group) -> int:
+def _run(args: Sequence[str], defaults: Settings, group: Group) -> int:
     glance, _ = Glance(["name", "checkpoints_dir"], ["continue_train"]).parse_known_args(args)
-    defaults = defaults_of(args)
     if glance.continue_train or _goes_on(glance.checkpoints_dir, glance.name, defaults, group):
         return _resume(args, glance.checkpoints_dir, glance.name, defaults, group)
     command = _parse_train(args, defaults)

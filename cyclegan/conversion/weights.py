@@ -13,7 +13,7 @@ from cyclegan.checkpoint import Checkpoint
 from cyclegan.classic import NETWORKS
 from cyclegan.conversion import NormStatistics
 from cyclegan.errors import UsageError, UserError
-from cyclegan.recipes.materials import NO_STYLES, Converter, Saved, Styles
+from cyclegan.recipes.materials import NO_STYLES, Converter, Saved, Styles, Teacher
 from cyclegan.run import FolderDirection
 from cyclegan.runtimes import Provider, Runtime, safetensors
 from cyclegan.runtimes.opened import Session
@@ -114,6 +114,43 @@ def load(
         found.direction,
         trained_side=found.trained_side,
     )
+
+
+def open_teacher(path: Path, direction: FolderDirection) -> Teacher:
+    """Return the generator of a model, on the CPU, with the discriminator of what it makes.
+
+    Raises UserError if there is no such model, or it is an exported file that a runtime computes.
+    """
+    if not path.exists():
+        raise UserError(f"--teacher {path}: no such run or weights file")
+    held = load(path, direction)
+    if held.fixed:
+        raise UserError(
+            f"--teacher {path}: an exported file with a fixed execution: give its checkpoint"
+        )
+    channels = (held.architecture.input_nc, held.architecture.output_nc)
+    return Teacher(held.network, channels, _discriminator(Path(held.origin), direction))
+
+
+def _discriminator(path: Path, direction: FolderDirection) -> nn.Module | None:
+    """Return the discriminator beside a checkpoint's generator; None where there is none."""
+    if ending_of(path) == ".safetensors":
+        return None
+    content = checkpoint.load_plain(path, mapped=True)
+    if not checkpoint.is_checkpoint(content):
+        return None
+    saved = checkpoint.from_plain(content, path)
+    settings = from_record(saved.settings, str(path))
+    forth = direction == settings.run.direction
+    recipe: Any = settings.recipe
+    weights = saved.state["networks"].get(f"discriminator_{'b' if forth else 'a'}")
+    if weights is None or not hasattr(recipe, "discriminator"):
+        return None
+    channels = settings.networks.output_nc if forth else settings.networks.input_nc
+    with torch.random.fork_rng(devices=()):
+        network: nn.Module = recipe.discriminator.build(channels, recipe.networks.norm)
+    classic.load_into(network, weights, path)
+    return network
 
 
 def use_image_statistics(network: nn.Module) -> int:

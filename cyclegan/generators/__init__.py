@@ -40,6 +40,9 @@ class ResnetSettings:
     residual: bool = False
     """predict a residual that is added to the input image: content is kept from the start; A and B
     need equal channel counts"""
+    separable: bool = False
+    """depthwise separable convolutions in the residual blocks, as in MobileNets: for small
+    generators, which a larger one teaches (cyclegan distill)"""
 
     @property
     def widest(self) -> int:
@@ -78,6 +81,7 @@ class ResnetSettings:
             upsampling=self.upsampling,
             downsampling=self.downsampling,
             residual=self.residual,
+            separable=self.separable,
         )
 
 

@@ -27,22 +27,40 @@ class ResnetBlock(nn.Module):
     reflection padding.
     """
 
-    def __init__(self, channels: int, norm: Norm, *, dropout: bool) -> None:
+    def __init__(
+        self, channels: int, norm: Norm, *, dropout: bool, separable: bool = False
+    ) -> None:
         super().__init__()
         bias = convolution_has_bias(norm)
+        convolution = _separable if separable else _whole
         self.conv_block = Chain(
             ReflectionPad(1),
-            Convolution(channels, channels, 3, bias=bias),
+            convolution(channels, bias=bias),
             NORMS[norm](channels),
             nn.ReLU(inplace=True),
             *([nn.Dropout(0.5)] if dropout else []),
             ReflectionPad(1),
-            Convolution(channels, channels, 3, bias=bias),
+            convolution(channels, bias=bias),
             NORMS[norm](channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         return x + cast(Tensor, self.conv_block(x))
+
+
+def _whole(channels: int, *, bias: bool) -> nn.Module:
+    return Convolution(channels, channels, 3, bias=bias)
+
+
+def _separable(channels: int, *, bias: bool) -> nn.Module:
+    """Return a 3x3 convolution of each channel by itself, then a 1x1 convolution of all.
+
+    Some ninth of the multiply-adds: Howard et al. 2017, "MobileNets", section 3.1.
+    """
+    return nn.Sequential(
+        Convolution(channels, channels, 3, groups=channels, bias=False),
+        Convolution(channels, channels, 1, bias=bias),
+    )
 
 
 class ResnetGenerator(nn.Module):
@@ -67,6 +85,7 @@ class ResnetGenerator(nn.Module):
         upsampling: Upsampling = "transposed",
         downsampling: Downsampling = "strided",
         residual: bool = False,
+        separable: bool = False,
     ) -> None:
         super().__init__()
         self.residual = residual
@@ -76,7 +95,10 @@ class ResnetGenerator(nn.Module):
             *_normalized(Convolution(input_nc, ngf, 7, bias=convolution_has_bias(norm)), ngf, norm),
             *halve(ngf, ngf * 2, norm),
             *halve(ngf * 2, ngf * 4, norm),
-            *(ResnetBlock(ngf * 4, norm, dropout=dropout) for _ in range(n_blocks)),
+            *(
+                ResnetBlock(ngf * 4, norm, dropout=dropout, separable=separable)
+                for _ in range(n_blocks)
+            ),
             *double(ngf * 4, ngf * 2, norm),
             *double(ngf * 2, ngf, norm),
             ReflectionPad(3),
@@ -87,6 +109,15 @@ class ResnetGenerator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = cast(Tensor, self.model(x))
         return join(y, x) if self.residual else y
+
+    def stages(self) -> list[nn.Module]:
+        """Return the layers before, amid and behind the blocks, whose maps a student learns."""
+        layers = list(self.model)
+        blocks = [place for place, layer in enumerate(layers) if isinstance(layer, ResnetBlock)]
+        if not blocks:
+            return []
+        middle = blocks[(len(blocks) - 1) // 2]
+        return [layers[place] for place in (blocks[0] - 1, middle, blocks[-1])]
 
     def encode(self, x: Tensor) -> list[Tensor]:
         """Return maps up to the middle block: the image, each size, and two in the blocks."""

@@ -45,6 +45,10 @@ class UnetTransformer(nn.Module):
         self.up = nn.ModuleList(_double_convolution(2 * wide, wide, norm) for wide in widths)
         self.last = FinalConvolution(ngf, output_nc, 1)
 
+    def stages(self) -> list[nn.Module]:
+        """Return the last layer on the way down, the bottom and what follows it."""
+        return [self.down[-1], self.bottom, self.up[-1]]
+
     def encode(self, x: Tensor) -> list[Tensor]:
         """Return the maps of each size on the way down."""
         return self._down(_padded(x))[0]

@@ -65,7 +65,9 @@ class Convolution(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         weight, bias = _like(input, self.weight, self.bias)
-        return functional.conv2d(input, weight, bias, self.stride, self.padding)
+        return functional.conv2d(
+            input, weight, bias, self.stride, self.padding, self.dilation, self.groups
+        )
 
 
 class TransposedConvolution(nn.ConvTranspose2d):

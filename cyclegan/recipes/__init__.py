@@ -8,6 +8,7 @@ from cyclegan.parts import Parts
 from cyclegan.recipes.cyclegan import CycleGANSettings
 from cyclegan.recipes.fusion import FusionSettings
 from cyclegan.recipes.one_painting import OnePaintingSettings
+from cyclegan.recipes.student import StudentSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,7 @@ RECIPES = Parts(
         "cycle_gan": Kind(CycleGANSettings),
         "one_painting": Kind(OnePaintingSettings),
         "fusion": Kind(FusionSettings),
+        "student": Kind(StudentSettings),
     },
 )
 
@@ -47,6 +49,10 @@ if TYPE_CHECKING:
 
         both_ways: ClassVar[bool]
         """whether it also converts back"""
+        directions: ClassVar[tuple[str, ...]]
+        """directions that it can be trained in"""
+        needs_targets: ClassVar[bool]
+        """whether it learns from images of B"""
         given_style: ClassVar[bool]
         """whether each conversion needs a style image"""
         fixed: ClassVar[tuple[str, ...]]

@@ -109,6 +109,17 @@ def open_style(
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """A trained generator for another to learn from, and what it was judged by."""
+
+    generator: nn.Module
+    channels: tuple[int, int]
+    """its input and output channels"""
+    discriminator: nn.Module | None = None
+    """the one of its domain; None where its file holds none"""
+
+
+@dataclass(frozen=True)
 class Materials:
     """Inputs that all recipes train with, besides their own settings."""
 
@@ -123,6 +134,8 @@ class Materials:
     """images of each domain in a step"""
     images: float = math.inf
     """images of each domain in the whole run; schedules stay at their start where it has no end"""
+    open_teacher: Callable[[Path], Teacher] | None = None
+    """opens a trained model of the run's direction"""
 
     @property
     def steps(self) -> float:

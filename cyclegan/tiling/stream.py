@@ -121,7 +121,8 @@ def _(layer: Convolution, source: Rows, scratch: Scratch) -> Rows:
     high, wide = cast(tuple[int, int], layer.padding)
 
     def convolve(part: Tensor) -> Tensor:
-        return functional.conv2d(part, weight.to(part), _like(bias, part), stride, (0, wide))
+        filters, shift = weight.to(part), _like(bias, part)
+        return functional.conv2d(part, filters, shift, stride, (0, wide), 1, layer.groups)
 
     padded = Padded(source, high, 0, "constant") if high else source
     height = (padded.shape.height - weight.shape[2]) // stride + 1

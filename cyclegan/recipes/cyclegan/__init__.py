@@ -59,6 +59,8 @@ class CycleGANSettings:
     training: AdversarialSettings = field(default_factory=AdversarialSettings)
 
     both_ways: ClassVar[bool] = True
+    directions: ClassVar[tuple[str, ...]] = ("AtoB", "BtoA")
+    needs_targets: ClassVar[bool] = True
     given_style: ClassVar[bool] = False
     fixed: ClassVar[tuple[str, ...]] = ("generator", "discriminator", "training.pool_size")
     described: ClassVar[Mapping[str, Any]] = {}

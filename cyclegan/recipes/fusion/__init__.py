@@ -93,6 +93,8 @@ class FusionSettings:
     fusion: FusionNetworkSettings = field(default_factory=FusionNetworkSettings)
 
     both_ways: ClassVar[bool] = False
+    directions: ClassVar[tuple[str, ...]] = ("AtoB",)
+    needs_targets: ClassVar[bool] = True
     given_style: ClassVar[bool] = True
     fixed: ClassVar[tuple[str, ...]] = ("fusion", "perceptual.loss_features")
     described: ClassVar[Mapping[str, Any]] = {"fusion": Blueprint}

@@ -31,6 +31,8 @@ class OnePaintingSettings:
     perceptual: PerceptualSettings = field(default_factory=PerceptualSettings)
 
     both_ways: ClassVar[bool] = False
+    directions: ClassVar[tuple[str, ...]] = ("AtoB",)
+    needs_targets: ClassVar[bool] = True
     given_style: ClassVar[bool] = False
     fixed: ClassVar[tuple[str, ...]] = ("generator",)
     described: ClassVar[Mapping[str, Any]] = {}
