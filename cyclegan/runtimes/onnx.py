@@ -35,6 +35,8 @@ def load(path: Path, provider: Provider = "auto") -> Opened:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         texts = session.get_modelmeta().custom_metadata_map
         inputs, outputs = session.get_inputs(), session.get_outputs()
+        shapes = _shapes(inputs), _shapes(outputs)
+        taken = [(value.name, value.type) for value in inputs]
     except Exception as error:  # protobuf, operators, versions, names that are no text
         raise UserError(
             f"{path}: damaged, or not an ONNX model that onnxruntime can run ({first_line(error)})"
@@ -46,12 +48,13 @@ def load(path: Path, provider: Provider = "auto") -> Opened:
         )
     if len(inputs) != 1 or not outputs:
         raise UserError(f"{path}: expected a network with one input, this takes {len(inputs)}")
-    if inputs[0].type != "tensor(float)":
-        raise UserError(f"{path}: takes {inputs[0].type}, only float32 is supported")
-    metadata = from_texts(texts, path) or assume(_shapes(inputs), _shapes(outputs), path)
+    ((name, kind),) = taken
+    if kind != "tensor(float)":
+        raise UserError(f"{path}: takes {kind}, only float32 is supported")
+    metadata = from_texts(texts, path) or assume(*shapes, path)
 
     def call(images: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {inputs[0].name: images.numpy()})[0])
+        return torch.from_numpy(session.run(None, {name: images.numpy()})[0])
 
     return Opened(call, metadata)
 

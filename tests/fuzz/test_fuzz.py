@@ -63,6 +63,10 @@ def _unreadable_texts() -> bytes:
     return dict(corpus.onnx())["x.onnx"].replace(b"RGB or grayscale", b"\xff" * 16)
 
 
+def _unreadable_side() -> bytes:
+    return dict(corpus.onnx())["bare.onnx"].replace(b"\x12\x01h", b"\x12\x01\xe8")
+
+
 #: What was found, by what went wrong: the target, a name and the content.
 FOUND: dict[str, tuple[str, str, Callable[[], bytes]]] = {
     "the bytes of a picture that needs no change": (
@@ -80,6 +84,10 @@ FOUND: dict[str, tuple[str, str, Callable[[], bytes]]] = {
         lambda: _archive(tarfile.DIRTYPE),
     ),
     "an ONNX whose texts are no text": ("networks in ONNX", "x.onnx", _unreadable_texts),
+    "an ONNX whose side is called what is no text": (
+        *("networks in ONNX", "bare.onnx"),
+        _unreadable_side,
+    ),
     "a zero byte far down a list": (
         *("lists of pictures", "x.txt"),
         lambda: b"0.png\n" * 1000 + b"a\0b\n",
