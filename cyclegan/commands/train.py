@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from cyclegan.data import is_there
 from cyclegan.distributed import Group, joined, restart
 from cyclegan.errors import UsageError, UserError, require_extra
 from cyclegan.flags import Glance, RunCommand, defaults_of, parse_run, preset_of
@@ -44,6 +45,8 @@ def distill(args: Sequence[str]) -> int:
         folder, _ = Glance(["checkpoints_dir"]).parse_known_args(rest)
         named = Path(folder.checkpoints_dir or defaults.run.checkpoints_dir) / glance.teacher
         teacher = named if named.is_dir() else Path(glance.teacher)
+        if not is_there(teacher):
+            raise UserError(f"--teacher {glance.teacher}: no such run in {named.parent}, or file")
         defaults = _taught(defaults, teacher)
         rest = [*rest, "--teacher", str(teacher)]
     return _interruptible(lambda group: _run(rest, defaults, group))

@@ -12,6 +12,7 @@ from cyclegan import checkpoint, classic
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.classic import NETWORKS
 from cyclegan.conversion import NormStatistics
+from cyclegan.data import is_there
 from cyclegan.errors import UsageError, UserError
 from cyclegan.recipes.materials import NO_STYLES, Converter, Saved, Styles, Teacher
 from cyclegan.run import FolderDirection
@@ -121,7 +122,7 @@ def open_teacher(path: Path, direction: FolderDirection) -> Teacher:
 
     Raises UserError if there is no such model, or it is an exported file that a runtime computes.
     """
-    if not path.exists():
+    if not is_there(path):
         raise UserError(f"--teacher {path}: no such run or weights file")
     held = load(path, direction)
     if held.fixed:

@@ -201,6 +201,7 @@ def test_classic_weights_are_plain(norm: str, n_blocks: int, tmp_path: Path) -> 
         ({"n_blocks": 6, "upsampling": "resize"}, "--upsampling resize"),
         ({"n_blocks": 6, "downsampling": "blurred"}, "--downsampling blurred"),
         ({"n_blocks": 6, "residual": True}, "--residual"),
+        ({"n_blocks": 6, "separable": True}, "--separable"),
         ({"n_blocks": 2}, "2 blocks"),
         ({"netG": "unet_transformer", "n_blocks": 1}, "unet_transformer"),
     ],

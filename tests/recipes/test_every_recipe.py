@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import build_recipe, smooth_image
+from exporting import save_run
 from torch import nn
 
 from cyclegan.data.loader import Batch
@@ -15,14 +16,19 @@ from cyclegan.settings import Settings, from_record, from_table
 from cyclegan.training.step import run_step
 
 
-def tiny_of(model: str, **weights: float) -> Settings:
+def tiny_of(model: str, teacher: Path, **weights: float) -> Settings:
     table = {
         "run": {"model": model},
         "generator": {"ngf": 2, "n_blocks": 1},
         "discriminator": {"ndf": 2},
         "perceptual": {"loss_features": "plain"},
         "fusion": {"fusion_layer": "conv1", "decoder_width": 4},
-        "losses": {"lambda_content": 1.0, "lambda_style": 1.0, "weights": weights},
+        "losses": {
+            "lambda_content": 1.0,
+            "lambda_style": 1.0,
+            "teacher": str(teacher),
+            "weights": weights,
+        },
     }
     return from_record(table, "test")
 
@@ -44,7 +50,8 @@ def test_a_loss_with_state_is_trained_saved_and_logged(
 ) -> None:
     smooth_image(1).save(tmp_path / "painting.png")
     monkeypatch.setitem(TERMS, "colour", Term(mean_kept))
-    recipe = build_recipe(tiny_of(model, colour=1.0), targets=[tmp_path / "painting.png"])
+    teacher = save_run(tmp_path / "teacher", {"ngf": 2, "n_blocks": 1}, {})
+    recipe = build_recipe(tiny_of(model, teacher, colour=1.0), targets=[tmp_path / "painting.png"])
     before = recipe.state.state_dict()["networks"]["colour_a_to_b"]["bias"].clone()
     losses = run_step(recipe.phases, recipe.state, [batch]).losses
     assert losses["colour_a_to_b"] > 0

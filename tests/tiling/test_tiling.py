@@ -88,6 +88,7 @@ NETWORKS = {
     "blurred": {"downsampling": "blurred", "residual": True},
     "dropout": {"dropout": True, "n_blocks": 1},
     "no blocks": {"n_blocks": 0},
+    "separable": {"separable": True},
     "batch": {"norm": "batch"},
     "batch of the image": {"norm": "batch", "image_statistics": True, "upsampling": "resize"},
     "none": {"norm": "none"},

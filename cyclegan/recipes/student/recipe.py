@@ -190,7 +190,8 @@ def build(settings: StudentSettings, materials: Materials) -> Recipe:
 
 
 def _teacher(losses: DistillationSettings, materials: Materials) -> Teacher:
-    assert losses.teacher is not None and materials.open_teacher is not None
+    assert losses.teacher is not None
+    assert materials.open_teacher is not None
     teacher = materials.open_teacher(losses.teacher)
     channels = (materials.channels.input_nc, materials.channels.output_nc)
     if teacher.channels != channels:
