@@ -100,9 +100,14 @@ def _bytes(tensor: Tensor) -> int:
     """Return the bytes of a tensor's copy. Raises ArchiveError if more than were stored."""
     if tensor.layout != torch.strided or tensor.device.type != "cpu":
         raise ArchiveError("a tensor is sparse or has no values")
+    if tensor.ndim > _MOST_DIMENSIONS:
+        raise ArchiveError(f"a tensor has {tensor.ndim} dimensions")
     if tensor.nbytes > tensor.untyped_storage().nbytes():
         raise ArchiveError(f"a tensor {tuple(tensor.shape)} repeats fewer values than it claims")
     return tensor.nbytes
+
+
+_MOST_DIMENSIONS = 64  # that torch computes with
 
 
 #: Files that are programs, by the endings that their contents call for: opening one runs whatever

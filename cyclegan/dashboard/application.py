@@ -149,10 +149,11 @@ def _ours(handler: Any, visdom: Any, checkpoints_dir: Path, login: tuple[str, st
     return listing if login is None else with_login(listing, Logins(login))
 
 
-#: What visdom's handlers raise for requests that lack something or hold something else.
+#: What visdom's handlers raise for requests that lack something, hold something else, or name an
+#: environment that has no file.
 _NONSENSE = (
-    *(ArithmeticError, AssertionError, AttributeError, LookupError, NameError),
-    *(RecursionError, TypeError, ValueError),
+    *(ArithmeticError, AssertionError, AttributeError, FileNotFoundError, LookupError),
+    *(NameError, RecursionError, TypeError, ValueError),
 )
 
 

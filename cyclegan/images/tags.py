@@ -145,8 +145,11 @@ WORDS = frozenset(
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
-    dpi = image.info.get("dpi")
-    return (float(dpi[0]), float(dpi[1])) if dpi and all(dpi) else None
+    wide, high = map(float, image.info.get("dpi") or (0, 0))
+    return (wide, high) if 0 < wide < _MOST_DPI and 0 < high < _MOST_DPI else None
+
+
+_MOST_DPI = 5e7  # PNG and BMP hold 31 bits of dots a metre
 
 
 def _jpeg(image: Image.Image) -> dict[str, Any]:

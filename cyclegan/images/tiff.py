@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -269,9 +270,20 @@ def _write_page(writer: Any, picture: Picture) -> None:
     )
 
 
-def _dots(value: Any) -> Any:
-    """Return a resolution as a fraction or a number: some programs write SHORT or FLOAT."""
-    return value[0] if isinstance(value, tuple) and len(value) == 1 else value
+def _dots(tag: Any) -> Any:
+    """Return a resolution as a fraction or a number: some programs write SHORT or FLOAT.
+
+    None for what says none, as 0/0 does.
+    """
+    parts = tag.value if isinstance(tag.value, tuple) else (tag.value,)
+    try:
+        found = Fraction(*parts)
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+    return (parts if len(parts) == 2 else parts[0]) if 0 < found < _MOST_DOTS else None
+
+
+_MOST_DOTS = 2**31  # what a tag can hold, as a fraction of 32 bits each
 
 
 def _extra(code: int, tag: Any) -> tuple[int, Any, int, Any, bool]:
@@ -288,7 +300,7 @@ _ASCII = 2  # a tag's type
 def _words(tags: Tags) -> dict[str, Any]:
     exif: Mapping[int, Any] = tags.exif or {}
     own = dict(tags.tiff)
-    dots = [own.pop(code, None) for code in (282, 283)]
+    dots = [_dots(own.pop(code)) for code in (282, 283) if code in own]
     unit = own.pop(296, None)
     words = {tag: str(exif[tag]).encode() for tag in (271, 272, 306, 315, 33432) if tag in exif}
     found = {
@@ -299,9 +311,8 @@ def _words(tags: Tags) -> dict[str, Any]:
             *(_extra(code, tag) for code, tag in own.items()),
         ],
     }
-    if all(dots) and unit:
-        resolution = [_dots(one.value) for one in dots if one]
-        return found | {"resolution": resolution, "resolutionunit": int(unit.value)}
+    if len(dots) == 2 and all(dots) and unit and isinstance(unit.value, int):
+        return found | {"resolution": dots, "resolutionunit": unit.value}
     return found | ({"resolution": tags.dpi, "resolutionunit": 2} if tags.dpi else {})
 
 

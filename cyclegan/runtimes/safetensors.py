@@ -12,7 +12,7 @@ from cyclegan.errors import UserError, require_extra
 from cyclegan.runtimes.metadata import Metadata, from_texts
 from cyclegan.runtimes.opened import first_line
 from cyclegan.runtimes.torch_files import open_exported, open_torchscript
-from cyclegan.weights_file import check_trust, ending_of
+from cyclegan.weights_file import ArchiveError, check_content, check_trust, ending_of
 
 
 def read(path: Path) -> tuple[Metadata | None, dict[str, Tensor]]:
@@ -38,7 +38,8 @@ def open_file(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             texts = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+        check_content(weights, path)
+    except (SafetensorError, OSError, ArchiveError) as error:
         raise UserError(f"{path}: damaged, or not safetensors ({first_line(error)})") from error
     return texts, weights
 

@@ -196,7 +196,7 @@ def folder_read_only(trial: Trial) -> None:
     program = run.start()
     run.at_random(program)
     with places.read_only(run.path):
-        run.failed(program, "Read-only file system")
+        run.failed(program, "Read-only file system", tidy=False)
     run.go_on()
 
 
