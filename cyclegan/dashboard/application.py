@@ -78,7 +78,8 @@ class PlainNames(UserDict[str, Any]):
     Visdom's handlers look a name up here before they build a path from it.
     """
 
-    def __init__(self, environments: Mapping[str, Any]) -> None:
+    def __init__(self, environments: Mapping[str, Any], folder: Path) -> None:
+        self._folder = folder
         super().__init__({name: env for name, env in environments.items() if is_plain(name)})
 
     def __contains__(self, name: object) -> bool:
@@ -91,7 +92,9 @@ class PlainNames(UserDict[str, Any]):
         self.data[_plain(name)] = environment
 
     def __delitem__(self, name: str) -> None:
+        """Forget an environment; handlers then delete its file, which a new one has not got yet."""
         del self.data[_plain(name)]
+        (self._folder / f"{name}.json").touch()
 
 
 def refusing_paths(escape: Callable[[str], str]) -> Callable[[str], str]:
@@ -131,7 +134,7 @@ def make_application(
         env_path=str(folder),
         user_credential=None if login is None else credential(login),
     )
-    app.state = PlainNames(app.state)
+    app.state = PlainNames(app.state, folder)
     for rule in app.wildcard_router.rules:
         rule.target = _robust(_ours(rule.target, visdom, dashboard.parent, login))
     return app, Environments(app, _save, folder, dashboard / f"saving-{port}")
@@ -149,11 +152,10 @@ def _ours(handler: Any, visdom: Any, checkpoints_dir: Path, login: tuple[str, st
     return listing if login is None else with_login(listing, Logins(login))
 
 
-#: What visdom's handlers raise for requests that lack something, hold something else, or name an
-#: environment that has no file.
+#: What visdom's handlers raise for requests that lack something or hold something else.
 _NONSENSE = (
-    *(ArithmeticError, AssertionError, AttributeError, FileNotFoundError, LookupError),
-    *(NameError, RecursionError, TypeError, ValueError),
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, NameError),
+    *(RecursionError, TypeError, ValueError),
 )
 
 

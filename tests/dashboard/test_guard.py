@@ -114,6 +114,25 @@ def test_names_that_are_paths(port: int, name: str) -> None:
     assert {"main"} <= environments(port) <= {"main", "run"}
 
 
+@pytest.mark.parametrize("by", ["post", "socket"])
+def test_an_environment_without_a_file_can_be_deleted(port: int, tmp_path: Path, by: str) -> None:
+    """As one has none that was made a moment ago."""
+    (folder,) = tmp_path.parent.glob("guarded?/.dashboard/environments")
+    text = {"win": "w", "opts": {}, "data": [{"type": "text", "content": "x"}]}
+    assert post(port, "events", {"eid": "fresh", **text}) == 200
+    assert post(port, "save", {"data": ["fresh"]}) == 200
+    (folder / "fresh.json").unlink()
+    if by == "post":
+        assert post(port, "delete_env", {"eid": "fresh"}) == 200
+    else:
+        page = websocket.create_connection(f"ws://127.0.0.1:{port}/socket", timeout=20)
+        page.send(json.dumps({"cmd": "delete_env", "eid": "fresh"}))
+        while "env_update" not in (told := page.recv()) or "fresh" in told:
+            assert told, "hung up on"
+    assert "fresh" not in environments(port)
+    assert not (folder / "fresh.json").exists()
+
+
 def test_names_that_are_paths_in_sockets(port: int, tmp_path: Path) -> None:
     victim = tmp_path / "victim.json"
     victim.write_text("{}")
@@ -133,10 +152,8 @@ def test_names_that_are_paths_in_sockets(port: int, tmp_path: Path) -> None:
 
 
 def test_files_with_other_names_are_not_loaded() -> None:
-    assert list(PlainNames({"run": 1, "../run": 2, "a\\b": 3, "my run (2), Ü": 4})) == [
-        "run",
-        "my run (2), Ü",
-    ]
+    names = {"run": 1, "../run": 2, "a\\b": 3, "my run (2), Ü": 4}
+    assert list(PlainNames(names, Path())) == ["run", "my run (2), Ü"]
 
 
 def test_large_bodies(port: int) -> None:

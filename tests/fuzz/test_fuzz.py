@@ -126,10 +126,6 @@ FOUND: dict[str, tuple[str, str, Callable[[], bytes]]] = {
         *("requests to dashboard", "x.http"),
         lambda: corpus._request("POST /win_data", b"[]", Content_Type="application/json"),
     ),
-    "an environment to delete that has no file": (
-        *("requests to dashboard", "x.http"),
-        lambda: corpus._request("POST /delete_env", b"{}", Content_Type="application/json"),
-    ),
     "a client that leaves before it is answered": (
         *("requests to serve", f"x{servers.LEAVES}"),
         lambda: dict(corpus.conversions())["convert-a.png"],
