@@ -33,7 +33,13 @@ class UnreadableImageError(UserError):
 
 def open_image(file: Path | BytesIO) -> Image.Image:
     """Open a file of one of the formats that are read here, whatever it is called."""
-    return Image.open(file, formats=_decoders())
+    image = Image.open(file, formats=_decoders())
+    # Of a row that is longer than what Pillow reads at once, it copies what it has each time.
+    image.decodermaxblock = max(image.decodermaxblock, _PIXEL * image.width)
+    return image
+
+
+_PIXEL = 4  # bytes of the largest that are stored without compression
 
 
 @cache

@@ -1,5 +1,6 @@
 """Degenerate pictures are damaged ones, with a reason; the rest of a folder is done."""
 
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -8,11 +9,13 @@ import numpy as np
 import pytest
 import tifffile
 from conftest import GOLDEN, smooth_image
+from PIL import Image
 
 from cyclegan import cli, images
 from cyclegan.conversion import ConvertSettings
 from cyclegan.conversion.job import convert
 from cyclegan.images.document import open_document
+from cyclegan.images.pillow import open_image
 
 MODEL = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
 
@@ -86,3 +89,23 @@ def test_the_rest_of_the_folder_is_done(
     assert cli.run(["data", "check", str(folder)]) == 1
     told = capsys.readouterr().out
     assert all(f"{folder / name}: " in told for name in DAMAGED)
+
+
+class _Counted(io.BytesIO):
+    """A file that counts how often it is read."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.reads += 1
+        return super().read(size)
+
+
+def test_long_rows_are_not_read_piece_by_piece() -> None:
+    """Pillow copies what it has of a row with each piece: in a square of the row's length."""
+    file = _Counted()
+    Image.new("RGB", (1_000_000, 4)).save(file, "BMP")
+    file.seek(0)
+    file.reads = 0
+    open_image(file).load()
+    assert file.reads < 20
