@@ -32,8 +32,17 @@ class UnreadableImageError(UserError):
 
 
 def open_image(file: Path | BytesIO) -> Image.Image:
-    """Open a file of one of the formats that are read here, whatever it is called."""
+    """Open a file of one of the formats that are read here, whatever it is called.
+
+    Raises what Pillow does, and UserError for a side that the format can't have.
+    """
     image = Image.open(file, formats=_decoders())
+    format = PILLOWS[image.format or ""]
+    if format.longest is not None and max(image.size) > format.longest:
+        raise UserError(
+            f"damaged: a side of {max(image.size)} pixels, where {format.name} has at most "
+            f"{format.longest}"
+        )
     # Of a row that is longer than what Pillow reads at once, it copies what it has each time.
     image.decodermaxblock = max(image.decodermaxblock, _PIXEL * image.width)
     return image

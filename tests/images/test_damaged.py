@@ -36,7 +36,17 @@ def flat_png(path: Path) -> None:
     path.write_bytes(data)
 
 
+def wide_webp(path: Path) -> None:
+    """An animation whose header says that it is wider than any can be."""
+    frames = [Image.new("RGB", (24, 20), colour) for colour in ("red", "blue")]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    content = bytearray(path.read_bytes())
+    content[24:27] = (4_194_327).to_bytes(3, "little")
+    path.write_bytes(content)
+
+
 DAMAGED = {
+    "wide.webp": wide_webp,
     "width.tif": lambda path: changed(path, 256, 0),
     "height.tif": lambda path: changed(path, 257, 0),
     "plain.tif": lambda path: changed(path, 256, 0, "uint8"),
@@ -67,7 +77,7 @@ def test_degenerate_pictures_are_damaged_with_a_reason(tmp_path: Path, name: str
         assert str(error.value).startswith(f"{tmp_path / name}: ")
         assert "None" not in str(error.value)
         assert str(error.value).count(str(tmp_path)) == 1
-    if name.startswith(("width", "height", "plain", "line")):
+    if name.startswith(("width", "height", "plain", "line", "wide")):
         with pytest.raises(images.UnreadableImageError):
             images.size(tmp_path / name)
 
