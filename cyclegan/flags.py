@@ -14,6 +14,7 @@ import tyro
 
 from cyclegan import classic_flags
 from cyclegan.errors import UsageError, suggest
+from cyclegan.hub import with_weights
 from cyclegan.recipes import RECIPES
 from cyclegan.settings import (
     KINDS,
@@ -145,7 +146,7 @@ def parse(
                 use_underscores=True,
                 **extra,
             )
-            return parsed
+            return with_weights(parsed)
     except SystemExit as end:
         if not end.code:
             raise

@@ -46,6 +46,11 @@ class RunSettings:
 
 def check_name(name: str) -> None:
     """Raise UsageError if a run's name can't be that of a folder."""
+    if name.startswith("hf:"):
+        raise UsageError(
+            f"--name {name}: a model on the hub, which this command can't take: it needs a run of "
+            "this machine; convert, serve, export and evaluate take it"
+        )
     if name in ("", ".", "..") or any(sign in name for sign in "/\\\0"):
         raise UsageError(
             f"--name {name!r}: must be a plain name without a path; --checkpoints_dir sets where "
@@ -135,6 +140,11 @@ class RunFolder:
     def evaluations(self) -> Path:
         """Results of `cyclegan evaluate`."""
         return self.path / "evaluation.json"
+
+    @property
+    def card(self) -> Path:
+        """Model card of `cyclegan card`."""
+        return self.path / "card.md"
 
     @property
     def pictures(self) -> Path:

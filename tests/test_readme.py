@@ -16,7 +16,7 @@ from cyclegan.benchmark import scale
 from cyclegan.comparison import CompareSettings
 from cyclegan.conversion import ConvertSettings
 from cyclegan.evaluation import EvaluateSettings
-from cyclegan.export import ExportSettings
+from cyclegan.export import CardSettings, ExportSettings, PushSettings
 from cyclegan.flags import defaults_of, parse, parse_run
 from cyclegan.losses.context import LossContext
 from cyclegan.losses.terms import TERMS, Term, stateless
@@ -75,6 +75,8 @@ def test_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> 
         "evaluate": EvaluateSettings,
         "compare": CompareSettings,
         "export": ExportSettings,
+        "push": PushSettings,
+        "card": CardSettings,
         "serve": ServeSettings,
         "stylize": StylizeSettings,
     }

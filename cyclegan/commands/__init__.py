@@ -28,6 +28,12 @@ COMMANDS = {
     "stylize": Command(jobs.STYLIZE, jobs.stylize),
     "serve": Command(jobs.SERVE, jobs.serve),
     "export": Command(jobs.EXPORT, jobs.export),
+    "push": Command(
+        jobs.PUSH,
+        jobs.push,
+        "the hub has all of a push or nothing; run the same command to start over",
+    ),
+    "card": Command(jobs.CARD, jobs.card),
     "evaluate": Command(jobs.EVALUATE, jobs.evaluate),
     "compare": Command(jobs.COMPARE, jobs.compare),
     "study": Command(

@@ -25,6 +25,8 @@ CONVERT = "convert images with a trained generator"
 STYLIZE = "paint one picture like another one, without training"
 SERVE = "convert pictures on a page in a browser, or over HTTP"
 EXPORT = "write a trained generator as ONNX, TorchScript, OpenVINO and others"
+PUSH = "put a trained model on the Hugging Face Hub, with a model card"
+CARD = "write the model card of a run"
 EVALUATE = "measure how good a run's pictures are, or compare folders"
 COMPARE = "show runs side by side on a page, and vote blind"
 STUDY = "compare presets after the same training time, with errors"
@@ -84,6 +86,31 @@ def export(args: Sequence[str]) -> int:
     settings.check()
     with _starting("export"):
         from cyclegan.export.job import export as job
+
+    return job(settings)
+
+
+def push(args: Sequence[str]) -> int:
+    """Push a run's generators to the hub; return the exit code. Raises UserError."""
+    from cyclegan.export import PushSettings
+
+    settings = parse(args, PushSettings, prog="cyclegan push", about=PUSH)
+    settings.check()
+    require_extra("cyclegan push", "hub", "huggingface_hub", "safetensors")
+    with _starting("push"):
+        from cyclegan.export.push import push as job
+
+    return job(settings)
+
+
+def card(args: Sequence[str]) -> int:
+    """Write a run's model card; return the exit code. Raises UserError."""
+    from cyclegan.export import CardSettings
+
+    settings = parse(args, CardSettings, prog="cyclegan card", about=CARD)
+    settings.check()
+    with _starting("card"):
+        from cyclegan.export.push import write_card as job
 
     return job(settings)
 

@@ -8,6 +8,7 @@ from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
+from cyclegan.hub import is_address
 from cyclegan.kinds import STRICT
 from cyclegan.run import FolderDirection
 
@@ -50,7 +51,11 @@ class CompareSettings:
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
 
     def check(self) -> None:
-        """Raise UsageError for fewer than two runs."""
+        """Raise UsageError for fewer than two runs, or models on the hub."""
+        for run in filter(is_address, self.runs):
+            raise UsageError(
+                f"{run}: cyclegan compare needs runs of this machine; convert takes it"
+            )
         if len(self.runs) < 2:
             given = f"only {self.runs[0]}" if self.runs else "none"
             raise UsageError(f"cyclegan compare needs at least two runs, got {given}")

@@ -95,10 +95,11 @@ class ConvertSettings:
     dataroot: Path | None = None
     """folder that holds testA and testB; the source domain's is the input"""
     name: str | None = None
-    """name of the run to convert with"""
+    """name of the run to convert with, or hf://USER/MODEL"""
     weights: Path | None = None
     """file to convert with instead: a checkpoint, a generator of the classic scripts, or what
-    cyclegan export wrote; or a folder, of a run or of the classic's files"""
+    cyclegan export wrote; a folder, of a run or of the classic's files; or a model on the Hugging
+    Face Hub, hf://USER/MODEL or hf://USER/MODEL@REVISION"""
     runtime: Runtime = "auto"
     """runtime for exported files: torch, onnxruntime or openvino; auto goes by the content"""
     provider: Provider = "auto"

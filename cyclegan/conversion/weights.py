@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cyclegan import checkpoint, classic
+from cyclegan import checkpoint, classic, hub
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.classic import NETWORKS
 from cyclegan.conversion import NormStatistics
@@ -45,9 +45,12 @@ class Generator:
 def file_of(path: Path, epoch: str, direction: FolderDirection | None) -> Path:
     """Return the file of `epoch` with the generator of `direction`, if `path` is a folder.
 
-    The folder is a run's, or one of the classic scripts' files. Raises UserError if it holds no
-    such file.
+    The folder is a run's, one of the classic scripts' files, or of a model of the hub, which `path`
+    may be the address of. Raises UserError if it holds no such file.
     """
+    path = hub.local(path)
+    if hub.is_model(path):
+        return hub.weights_in(path, direction)
     if not classic.is_folder(path):
         return checkpoint.path_of(path, epoch) if path.is_dir() else path
     files = classic.find_files(path, epoch)
@@ -76,7 +79,8 @@ def load(
 ) -> Generator:
     """Load one generator of a checkpoint, or the generator of any other file, in eval mode.
 
-    `path` may be a folder, of a run or of the classic scripts' files: `epoch` says which file.
+    `path` may be a folder, of a run or of the classic scripts' files: `epoch` says which file. It
+    may be the address of a model on the hub, hf://USER/MODEL, which is fetched.
     `average` takes the weights averaged over the training's steps, where there are any. `back`
     takes the generator of the other direction. `direction` counts by the folders of the training
     data; None is the direction that was trained. `runtime` opens exported files, "auto" goes by
@@ -84,6 +88,9 @@ def load(
     several, with their shares; `styles` are pictures for a model whose style is given. Files that
     are programs are opened only with `trust_code`. Raises UserError if the file can't be used.
     """
+    given, path = path, hub.local(path)
+    if hub.is_model(path) and back:
+        path, direction, back = hub.weights_in(path, direction, back=True), None, False
     if classic.is_folder(path) and back:
         direction, back = ("AtoB" if direction == "BtoA" else "BtoA"), False
     path = file_of(path, epoch, direction)
@@ -109,7 +116,7 @@ def load(
     return Generator(
         network,
         architecture,
-        f"{path}",
+        hub.told(given) if hub.is_address(given) else f"{path}",
         digest,
         found.values,
         found.direction,

@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from cyclegan.errors import UsageError
 from cyclegan.features import FeatureName
+from cyclegan.hub import is_address
 from cyclegan.kinds import STRICT
 
 
@@ -15,7 +16,7 @@ class EvaluateSettings:
     """Run or folders to evaluate, and the network and crops to measure with."""
 
     name: str | None = None
-    """name of the run to evaluate"""
+    """name of the run to evaluate, or hf://USER/MODEL (needs --dataroot; by default at 256 px)"""
     dataroot: Path | None = None
     """folder that holds testA, testB, trainA and trainB; by default the run's training data"""
     epoch: str = "latest"
@@ -51,6 +52,8 @@ class EvaluateSettings:
     def check(self) -> None:
         """Raise UsageError unless either a run or two folders are given."""
         folders = (self.real is not None, self.fake is not None)
+        if self.name is not None and is_address(self.name) and self.epoch != "latest":
+            raise UsageError(f"--epoch {self.epoch} goes with a run: give {self.name}@REVISION")
         if self.name is not None and any(folders):
             raise UsageError("give either --name RUN, or --real DIR and --fake DIR")
         if self.name is None and not all(folders):

@@ -52,7 +52,7 @@ class Evaluation:
 
     epoch: str
     images: int
-    """seen in training"""
+    """seen in training; 0 if unknown"""
     side: int
     crops: int
     """crops per domain; 0 if each picture was taken whole"""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from cyclegan import checkpoint
+from cyclegan.conversion import weights
 from cyclegan.conversion.translator import Translator
 from cyclegan.data.folders import list_images
 from cyclegan.data.preprocess import CenterCrop
@@ -19,9 +20,10 @@ from cyclegan.evaluation.eval_set import EvalSet, make_eval_set
 from cyclegan.evaluation.quality import Likeness, likeness
 from cyclegan.features.network import FeatureNetwork
 from cyclegan.features.table import feature_network
+from cyclegan.hub import is_address
 from cyclegan.progress import progress_bar, tracked, waiting
 from cyclegan.run import FolderDirection, RunFolder, check_name
-from cyclegan.settings import from_record
+from cyclegan.settings import Settings, from_record, from_table
 from cyclegan.translation import Convert
 
 
@@ -41,6 +43,10 @@ def evaluate(settings: EvaluateSettings) -> int:
             settings.real, settings.fake, settings.size, network, settings.crops
         )
         report.tell_folders(found, network, as_json=settings.json)
+        return 0
+    if is_address(settings.name):
+        model = evaluate_model(Path(settings.name), settings, network)
+        report.tell_model(model, network, as_json=settings.json)
         return 0
     evaluations = evaluate_run(settings.name, settings, network)
     folder = settings.checkpoints_dir / settings.name
@@ -79,11 +85,7 @@ def evaluate_run(
             f"both are measured: its losses are in {RunFolder(folder).report}, and --real DIR "
             "--fake DIR compares folders"
         )
-    content = (
-        network if network.has_maps else feature_network("efficientnet-lite0").on(network.device)
-    )
-    with waiting("looking at the real pictures"):
-        eval_set = make_eval_set(trained, settings, network, content)
+    eval_set = _eval_set(trained, settings, network)
     pictures = sum(way.pictures for way in eval_set.ways.values())
     with progress_bar() as bar:
         task = bar.add_task("evaluating", total=pictures * len(paths), unit="pictures")
@@ -96,6 +98,26 @@ def evaluate_run(
     return sorted(done, key=lambda evaluation: evaluation.images)
 
 
+def evaluate_model(path: Path, settings: EvaluateSettings, network: FeatureNetwork) -> Evaluation:
+    """Measure both directions of a model on the hub, by what its files say. Raises UserError."""
+    generator = weights.load(path, None)
+    made = generator.architecture
+    channels = {"input_nc": made.input_nc, "output_nc": made.output_nc}
+    table = {"run": {"direction": generator.direction or "AtoB"}, "networks": channels}
+    trained = from_table(table | {"data": {"range": generator.values}}, generator.origin)
+    eval_set = _eval_set(trained, settings, network)
+    with waiting("evaluating"):
+        return _measured(path, generator.origin, 0, eval_set, settings)
+
+
+def _eval_set(trained: Settings, settings: EvaluateSettings, network: FeatureNetwork) -> EvalSet:
+    content = (
+        network if network.has_maps else feature_network("efficientnet-lite0").on(network.device)
+    )
+    with waiting("looking at the real pictures"):
+        return make_eval_set(trained, settings, network, content)
+
+
 def evaluate_checkpoint(
     path: Path,
     epoch: str,
@@ -104,12 +126,24 @@ def evaluate_checkpoint(
     tick: Callable[[int], object] = lambda count: None,
 ) -> Evaluation:
     """Measure both directions of one checkpoint. Raises UserError."""
+    images = checkpoint.load(path, mapped=True).position.images
+    return _measured(path, epoch, images, eval_set, settings, tick)
+
+
+def _measured(
+    path: Path,
+    epoch: str,
+    images: int,
+    eval_set: EvalSet,
+    settings: EvaluateSettings,
+    tick: Callable[[int], object] = lambda count: None,
+) -> Evaluation:
     there, back = (converter(path, direction, settings) for direction in ("AtoB", "BtoA"))
     forth, home = eval_set.ways["AtoB"], eval_set.ways["BtoA"]
     network, content = eval_set.network, eval_set.content
     return Evaluation(
         epoch,
-        checkpoint.load(path, mapped=True).position.images,
+        images,
         eval_set.side,
         eval_set.crops,
         {

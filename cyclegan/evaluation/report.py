@@ -51,6 +51,14 @@ def tell_folders(found: Likeness, network: FeatureNetwork, *, as_json: bool) -> 
     _print(table, network, [found])
 
 
+def tell_model(evaluation: Evaluation, network: FeatureNetwork, *, as_json: bool) -> None:
+    """Print the figures of a model that is no run of this machine."""
+    if as_json:
+        sys.stdout.write(json.dumps(_row(evaluation, network)) + "\n")
+        return
+    _tell([evaluation], network)
+
+
 def tell_run(
     evaluations: Sequence[Evaluation], network: FeatureNetwork, folder: Path, *, as_json: bool
 ) -> None:
@@ -61,18 +69,24 @@ def tell_run(
         whole = tables[0] if len(tables) == 1 else {"checkpoints": tables}
         sys.stdout.write(json.dumps(whole) + "\n")
         return
+    _tell(evaluations, network)
+    if len(evaluations) > 1 and shown:
+        where = RunFolder(folder).report.resolve().as_uri()
+        console = Console(soft_wrap=True, highlight=False)
+        console.print(f"drawn as curves: {where}", markup=False)
+
+
+def _tell(evaluations: Sequence[Evaluation], network: FeatureNetwork) -> None:
     found = [one.likeness for each in evaluations for one in each.directions.values()]
     _print(_curve(evaluations) if len(evaluations) > 1 else _figures(*evaluations), network, found)
     console = Console(soft_wrap=True, highlight=False)
     console.print("progress: 0 is doing nothing, 1 like the target, below 0 worse than nothing")
-    if len(evaluations) > 1 and shown:
-        where = RunFolder(folder).report.resolve().as_uri()
-        console.print(f"drawn as curves: {where}", markup=False)
 
 
 def _figures(evaluation: Evaluation) -> Table:
     """Return a table of one checkpoint, a row for each figure."""
-    table = Table(f"epoch {evaluation.epoch}, {evaluation.images} images seen", "A→B", "B→A")
+    seen = f"epoch {evaluation.epoch}, {evaluation.images} images seen"
+    table = Table(seen if evaluation.images else evaluation.epoch, "A→B", "B→A")
     columns = [rows(measured) for measured in evaluation.directions.values()]
     for name in columns[0]:
         table.add_row(name, *(column[name] for column in columns))

@@ -15,11 +15,13 @@ class ServeSettings:
     """Models, address and limits of the conversion server."""
 
     name: tuple[str, ...] = ()
-    """runs to serve, by name; by default all in checkpoints_dir, also new ones"""
+    """runs to serve, by name, or hf://USER/MODEL; by default all in checkpoints_dir, also new
+    ones"""
     checkpoints_dir: Path = Path("checkpoints")
     """folder that holds the runs"""
     weights: tuple[Path, ...] = ()
-    """files to serve: checkpoints, or generators of the classic scripts; or folders of them"""
+    """files to serve: checkpoints, or generators of the classic scripts; folders of them; or
+    hf://USER/MODEL, models on the Hugging Face Hub"""
     trust_code: bool = False
     """allow --weights that contain code (TorchScript, torch.export): it can do anything here; only
     for files you trust"""

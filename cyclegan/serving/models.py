@@ -7,6 +7,7 @@ from typing import Any
 
 from cyclegan.data.folders import domain_names
 from cyclegan.errors import UsageError, UserError
+from cyclegan.hub import HubModel, is_address
 from cyclegan.plain import DamagedTextError, from_toml
 from cyclegan.recipes import RecipeSettings, recipe_named
 from cyclegan.run import FolderDirection, RunFolder, check_name
@@ -112,6 +113,8 @@ def _names_of_directions(settings: Mapping[str, Any]) -> dict[FolderDirection, s
 
 def _name(path: Path, files: Iterable[Path]) -> str:
     """Return a file's name, with its folder's if others share it, as the classic's files do."""
+    if is_address(path):
+        return HubModel.of(path).name
     alike = [other for other in files if other.stem == path.stem]
     return path.stem if len(alike) == 1 else f"{path.resolve().parent.name}/{path.name}"
 
