@@ -95,14 +95,6 @@ def _changed(settings: T, **values: object) -> T:
     return cast(T, replace(cast(Any, settings), **values))
 
 
-def local(path: Path) -> Path:
-    """Return the folder of a model's weights if `path` is an address, else `path`.
-
-    The model is fetched. Raises UserError.
-    """
-    return fetch_model(HubModel.of(path)) if is_address(path) else path
-
-
 @cache
 def fetch_model(model: HubModel) -> Path:
     """Fetch the model's weights, and nothing else of it; return the folder that they are in.
@@ -117,7 +109,7 @@ def fetch_model(model: HubModel) -> Path:
                 model.repo, revision=model.revision, allow_patterns=list(FETCHED)
             )
         )
-    if not is_model(folder):
+    if not (folder / WEIGHTS).is_file():
         raise UserError(
             f"{model}: holds no {WEIGHTS}, so it is no model of cyclegan push: download what it "
             "holds, and give --weights FILE"
@@ -125,16 +117,18 @@ def fetch_model(model: HubModel) -> Path:
     return folder
 
 
-def is_model(folder: Path) -> bool:
-    """Return whether a folder holds a model's weights as they are on the hub, and is no run's."""
-    return (folder / WEIGHTS).is_file() and not RunFolder(folder).is_run()
+def is_model(path: Path) -> bool:
+    """Return whether a path is an address, or a folder that holds what a model on the hub holds."""
+    return is_address(path) or ((path / WEIGHTS).is_file() and not RunFolder(path).saved())
 
 
-def weights_in(folder: Path, direction: FolderDirection | None, *, back: bool = False) -> Path:
-    """Return the file in a model's folder for a direction; None is the trained one.
+def weights_of(model: Path, direction: FolderDirection | None, *, back: bool = False) -> Path:
+    """Return the file of a model for a direction; None is the trained one.
 
-    `back` is for the other generator than that. Raises UsageError if there is none.
+    The model is fetched if `model` is its address. `back` is for the other generator than that of
+    the direction. Raises UserError.
     """
+    folder = fetch_model(HubModel.of(model)) if is_address(model) else model
     main, others = folder / WEIGHTS, [folder / name for name in OTHER.values()]
     others = [path for path in others if path.is_file()]
     asked = folder / OTHER[direction] if direction else main
@@ -142,7 +136,7 @@ def weights_in(folder: Path, direction: FolderDirection | None, *, back: bool = 
     if not back:
         return forth
     if not others:
-        raise UsageError(f"--also needs the other generator: {folder} holds one")
+        raise UsageError(f"--also needs the other generator: {told(model)} holds one")
     return main if forth in others else others[0]
 
 

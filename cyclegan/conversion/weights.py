@@ -48,9 +48,8 @@ def file_of(path: Path, epoch: str, direction: FolderDirection | None) -> Path:
     The folder is a run's, one of the classic scripts' files, or of a model of the hub, which `path`
     may be the address of. Raises UserError if it holds no such file.
     """
-    path = hub.local(path)
     if hub.is_model(path):
-        return hub.weights_in(path, direction)
+        return hub.weights_of(path, direction)
     if not classic.is_folder(path):
         return checkpoint.path_of(path, epoch) if path.is_dir() else path
     files = classic.find_files(path, epoch)
@@ -88,9 +87,9 @@ def load(
     several, with their shares; `styles` are pictures for a model whose style is given. Files that
     are programs are opened only with `trust_code`. Raises UserError if the file can't be used.
     """
-    given, path = path, hub.local(path)
+    given = path
     if hub.is_model(path) and back:
-        path, direction, back = hub.weights_in(path, direction, back=True), None, False
+        path, direction, back = hub.weights_of(path, direction, back=True), None, False
     if classic.is_folder(path) and back:
         direction, back = ("AtoB" if direction == "BtoA" else "BtoA"), False
     path = file_of(path, epoch, direction)

@@ -11,7 +11,7 @@ import pytest
 from conftest import smooth_image
 from exporting import save_run
 from hub_server import HubServer, hub_server
-from huggingface_hub import ModelCard, constants
+from huggingface_hub import ModelCard, constants, snapshot_download
 from PIL import Image
 from serving.asking import PICTURE, served
 
@@ -137,6 +137,22 @@ def test_only_the_weights_are_fetched(run: Callable[..., int], server: HubServer
     model.commit(model.files | {"latest.pt": b"pickle", "hub.py": b"evil", "more.safetensors": b""})
     Translator.load("hf://anna/tiny")
     assert sorted(server.downloads()) == ["model.safetensors", "model_BtoA.safetensors"]
+
+
+def test_a_folder_with_all_of_a_model_is_read_as_the_model(
+    run: Callable[..., int], server: HubServer
+) -> None:
+    """As git, or the hub's own program, fetches it."""
+    assert run(*PUSH) == 0
+    model = server.models["anna/tiny"]
+    digest = Translator.load("checkpoints/tiny", direction="BtoA").generator.digest
+    Path("clone").mkdir()
+    for name, held in model.files.items():
+        Path("clone", name).write_bytes(held)
+    assert Translator.load("clone", direction="BtoA").generator.digest == digest
+    model.commit(model.files | {"latest.pt": b"pickle"})
+    snapshot_download("anna/tiny")
+    assert Translator.load("hf://anna/tiny", direction="BtoA").generator.digest == digest
 
 
 def test_nothing_that_is_sent_tells_of_the_machine(
