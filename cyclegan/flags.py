@@ -53,8 +53,8 @@ class RunCommand:
     continue_train: tyro.conf.FlagCreatePairsOff[bool] = False
     """resume the run of this --name from its latest checkpoint"""
     init_weights: Path | None = None
-    """initial weights: a folder of the classic's files, one of them (latest_net_G.pth) or a
-    checkpoint; missing networks start from scratch"""
+    """initial weights: a folder of the classic's files, one of them (latest_net_G.pth), a
+    checkpoint, or hf://USER/MODEL; missing networks start from scratch"""
     trust_code: tyro.conf.FlagCreatePairsOff[bool] = False
     """allow --init_weights that contain code (TorchScript, torch.export): it can do anything here;
     only for files you trust"""

@@ -1,5 +1,6 @@
 """Models on the Hugging Face Hub: their addresses, fetching their weights, and commits to them."""
 
+import gc
 import logging
 import re
 import sys
@@ -93,6 +94,16 @@ def with_weights(settings: T) -> T:
 
 def _changed(settings: T, **values: object) -> T:
     return cast(T, replace(cast(Any, settings), **values))
+
+
+def fetched(path: Path | None) -> str:
+    """Fetch a model if `path` is its address, with bars of its own; return how users write it.
+
+    Raises UserError.
+    """
+    if path is not None and is_address(path):
+        fetch_model(HubModel.of(path))
+    return "" if path is None else told(path)
 
 
 @cache
@@ -226,6 +237,7 @@ def _told_by(what: str, *, bars: bool) -> Iterator[None]:
     try:
         if bars:
             yield
+            gc.collect()  # which closes bars that the client has left open
             return
         disable_progress_bars()
         with waiting(what):
@@ -264,7 +276,7 @@ def _endpoint() -> str:
     return str(constants.ENDPOINT)
 
 
-_BROKEN = "the connection to {endpoint} broke off: run the same command again, which goes on"
+_BROKEN = "the connection to {endpoint} broke off: run the same command again"
 #: What is told of the client's errors, by their classes, and of answers, by their status.
 _REASONS = {
     "GatedRepoError": "its owner gives access on request: ask for it on the model's page",

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cyclegan import checkpoint, classic
+from cyclegan import checkpoint, classic, hub
 from cyclegan.atomic import atomic_write
 from cyclegan.checkpoint import Checkpoint, DamagedError
 from cyclegan.classic import NETWORKS
 from cyclegan.device import ran_out_of_memory
 from cyclegan.distributed import Group
-from cyclegan.errors import UserError, in_one_line
+from cyclegan.errors import UsageError, UserError, in_one_line
 from cyclegan.loggers.jsonl import read_records
 from cyclegan.run import LATEST, RunFolder, only_trainer
 from cyclegan.runtimes.safetensors import read_tensors
@@ -230,10 +230,15 @@ class Initial:
 def initial_weights(source: Path, *, trust_code: bool) -> dict[str, Initial]:
     """Load the networks that `source` holds, by our names.
 
-    `source` is a run's folder, a folder of the classic scripts' files, a checkpoint, or a file of
-    other scripts with one network or several. Programs are opened only with `trust_code`. Raises
-    UserError.
+    `source` is a run's folder, a folder of the classic scripts' files, a checkpoint, a file of
+    other scripts with one network or several, or the address of a model on the hub. Programs are
+    opened only with `trust_code`. Raises UserError.
     """
+    if hub.is_model(source):
+        return {
+            name: Initial(read_tensors(path, trust_code=trust_code), path)
+            for name, path in _of_model(source)
+        }
     if source.is_dir() and not RunFolder(source).saved():
         return {
             name: Initial(classic.clean(read_tensors(path, trust_code=trust_code), path), path)
@@ -248,6 +253,13 @@ def initial_weights(source: Path, *, trust_code: bool) -> dict[str, Initial]:
     else:
         found = _named(content, path)
     return {name: Initial(weights, path) for name, weights in found.items()}
+
+
+def _of_model(source: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the generators of a model on the hub: the trained direction's, and the other if any."""
+    yield NETWORKS["G_A"], hub.weights_of(source, None)
+    with contextlib.suppress(UsageError):
+        yield NETWORKS["G_B"], hub.weights_of(source, None, back=True)
 
 
 def _named(content: Any, path: Path) -> dict[str, Mapping[str, Tensor]]:

@@ -167,7 +167,8 @@ class _Handler(BaseHTTPRequestHandler):
         asked = json.loads(self.body)
         name = f"{asked['organization']}/{asked['name']}"
         self._may_write(name)
-        self.server.model(name, private=asked.get("visibility") == "private")
+        private = asked.get("private") or asked.get("visibility") == "private"
+        self.server.model(name, private=private)
         self._json({"url": f"{self.server.url}/{name}"})
 
     def info(self, name: str, revision: str | None = None) -> None:

@@ -39,7 +39,7 @@ from cyclegan.device import cores, tune
 from cyclegan.distributed import started
 from cyclegan.errors import UsageError, UserError, printable, require_extra
 from cyclegan.execution import Switch
-from cyclegan.hub import told
+from cyclegan.hub import fetched
 from cyclegan.images import Encoding
 from cyclegan.progress import part, progress_bar, waiting
 from cyclegan.recipes.materials import Styles
@@ -162,7 +162,7 @@ def _one_way(settings: ConvertSettings, locations: Locations, storage: LocalStor
     if settings.dry_run:
         return _tell(jobs)
     settings.check()
-    with waiting(f"loading {settings.name or told(settings.weights or '')}"):
+    with waiting(f"loading {settings.name or fetched(settings.weights)}"):
         generator, blend = load_generator(settings.model), _blend(settings)
         blend.check(generator.architecture.input_nc, generator.architecture.output_nc)
         made_by = _digest(settings, blend, generator)

@@ -350,6 +350,22 @@ def test_other_commands_take_models_of_the_hub(
     assert json.loads(capsys.readouterr().out) == known | own
 
 
+def test_a_training_starts_from_a_model_of_the_hub(
+    run: Callable[..., int], server: HubServer, trained: Path
+) -> None:
+    assert run(*PUSH) == 0
+    shape = ["--ngf", "2", "--n_blocks", "1", "--ndf", "2", "--load_size", "28", "--crop_size"]
+    start = ["24", "--dataroot", str(trained / "data"), "--n_epochs", "0", "--n_epochs_decay", "0"]
+    args = [*shape, *start, "--no_visdom", "--eval_freq", "0", "--num_threads", "0"]
+    assert run("train", "--name", "on", "--init_weights", "hf://anna/tiny", *args) == 0
+    for direction in ("AtoB", "BtoA"):
+        first, second = (
+            Translator.load(f"checkpoints/{name}", direction=direction).generator.digest
+            for name in ("tiny", "on")
+        )
+        assert first == second
+
+
 def test_it_is_served(
     run: Callable[..., int], server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
