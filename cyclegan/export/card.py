@@ -56,6 +56,16 @@ class TrainedModel:
         """Images of each domain seen in training."""
         return self.saved.position.images
 
+    @property
+    def counts(self) -> str:
+        """A sentence on the numbers of images; empty where they are not known."""
+        data = self.saved.data
+        if {"A", "B"} - data.keys():
+            return ""
+        # The run's own A is what it translates, whatever the folder is called.
+        a, b = ("A", "B") if self.direction == "AtoB" else ("B", "A")
+        return f"{data[a]:,} images of A and {data[b]:,} of B."
+
     def pictures(self) -> Path:
         """Return the newest grid of held-out pictures up to here. Raises UserError."""
         folder = RunFolder(self.path.parent).pictures / "held_out"
@@ -111,7 +121,7 @@ class Statements:
 def card_of(model: TrainedModel, said: Statements) -> str:
     """Return the model card, Markdown below a table of metadata, as the hub reads it."""
     at, measured = model.measured()
-    shared, position = shared_settings(model.settings), model.saved.position
+    shared = shared_settings(model.settings)
     text = _TEMPLATE.render(
         title=said.title,
         address=said.address,
@@ -121,9 +131,8 @@ def card_of(model: TrainedModel, said: Statements) -> str:
         both_ways=model.back is not None,
         way=_WORDS[model.direction],
         back=model.back,
-        counts=_counts(model.saved.data),
+        counts=model.counts,
         images=model.images,
-        epoch=position.epoch,
         evaluations=model.evaluated(),
         measured=measured,
         measured_at=at,
@@ -205,13 +214,6 @@ def _differing(shared: Mapping[str, dict[str, Any]], model: str) -> Iterator[tup
         for key, value in values.items():
             if key not in plain.get(part, {}) or plain[part][key] != value:
                 yield f"{part}.{key}", value
-
-
-def _counts(data: Mapping[str, int]) -> str:
-    """Return a sentence on the numbers of images; empty where they are not known."""
-    if {"A", "B"} - data.keys():
-        return ""
-    return f"{data['A']:,} images of A and {data['B']:,} of B."
 
 
 def _estimate(found: EstimateRow, digits: int) -> str:

@@ -5,6 +5,7 @@ import re
 import shutil
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -328,6 +329,12 @@ def test_a_model_trained_the_other_way(run: Callable[..., int], server: HubServe
         there = Translator.load("hf://anna/back", direction=direction).generator
         here = Translator.load("checkpoints/back", direction=direction).generator
         assert (there.direction, there.digest) == (here.direction, here.digest)
+    saved = checkpoint.load(Path("checkpoints/back/latest.pt"))
+    checkpoint.save(replace(saved, data={"A": 3, "B": 5}), Path("checkpoints/back"))
+    assert run("card", "back") == 0
+    card = Path("checkpoints/back/card.md").read_text()
+    assert "5 images of A and 3 of B." in card, "its own A is the folder B"
+    assert "`model.safetensors` translates B to A" in card
 
 
 def test_other_commands_take_models_of_the_hub(
