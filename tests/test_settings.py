@@ -176,7 +176,7 @@ def test_each_key_stands_once(model: str) -> None:
         ),
         (
             {"run": {"model": "fusion"}, "networks": {"norm": "batch"}},
-            "my.toml: [networks] norm goes with --model cycle_gan or one_painting, not fusion",
+            "my.toml: [networks] norm goes with --model cycle_gan or one_painting or student, not fusion",
         ),
         (
             {"fusion": {"match_colors": True}},
@@ -189,7 +189,7 @@ def test_each_key_stands_once(model: str) -> None:
         (
             {"run": {"model": "fussion"}},
             "my.toml: model 'fussion': unknown, perhaps you meant fusion; choose from cycle_gan, "
-            "one_painting, fusion",
+            "one_painting, fusion, student",
         ),
     ],
 )
@@ -231,7 +231,7 @@ def test_another_model_keeps_what_both_know() -> None:
 
 def test_only_discriminators_have_a_level_of_guessing() -> None:
     levels = {model: of_model(model).recipe.guessing for model in RECIPES}
-    assert levels == {"cycle_gan": 0.25, "one_painting": None, "fusion": None}
+    assert levels == {"cycle_gan": 0.25, "one_painting": None, "fusion": None, "student": None}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])

@@ -41,6 +41,11 @@ def distill(args: Sequence[str]) -> int:
             f"cyclegan distill takes presets of --model student: {preset_of(rest)} is for --model "
             f"{defaults.recipe.model}, which cyclegan train trains"
         )
+    if glance.teacher is None and "--continue_train" not in rest:
+        raise UsageError(
+            "cyclegan distill needs a trained model to learn from: add --teacher, the name of a "
+            "run or a weights file"
+        )
     if glance.teacher is not None:
         folder, _ = Glance(["checkpoints_dir"]).parse_known_args(rest)
         named = Path(folder.checkpoints_dir or defaults.run.checkpoints_dir) / glance.teacher

@@ -190,18 +190,23 @@ def test_a_generator_without_stages_is_told(
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (["--model", "student"], "needs a trained model to learn from: add --teacher"),
+        (["student"], "needs a trained model to learn from: add --teacher, the name of a run"),
         (["student", "--teacher", "nothing"], "--teacher nothing: no such run"),
         (["quick", "--teacher", "x"], "takes presets of --model student: quick is for"),
         (["--teacher", ".", "--lambda_A", "3"], "--lambda_A goes with --model cycle_gan"),
     ],
 )
 def test_mistakes_are_told_in_a_line(args: list[str], told: str, tmp_path: Path) -> None:
-    command = "train" if args[0] == "--model" else "distill"
     with pytest.raises(UserError) as error:
-        cli.run([command, *args, "--checkpoints_dir", str(tmp_path)])
+        cli.run(["distill", *args, "--checkpoints_dir", str(tmp_path)])
     assert told in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_training_one_without_a_teacher_is_told() -> None:
+    settings = from_table({"run": {"model": "student"}, "generator": {"ngf": 4}}, "test")
+    with pytest.raises(UserError, match="--model student needs a trained model to learn from"):
+        build_recipe(settings)
 
 
 def test_other_channels_are_told(tmp_path: Path, dataroot: Path) -> None:

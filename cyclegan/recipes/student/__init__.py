@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic.dataclasses import dataclass
 
-from cyclegan.errors import UsageError
 from cyclegan.generators import GeneratorSettings, ResnetSettings
 from cyclegan.kinds import STRICT
 from cyclegan.layers import ChannelSettings, NetworkSettings
@@ -72,11 +71,6 @@ class StudentSettings:
     def check(self, channels: ChannelSettings, crop_size: int) -> None:
         """Raise UsageError where settings contradict each other."""
         channels.check_residual(self.generator.residual)
-        if self.losses.teacher is None:
-            raise UsageError(
-                "--model student needs a trained model to learn from: add --teacher, a run's "
-                "folder or a weights file; cyclegan distill takes the name of a run"
-            )
 
     def starting_from(self, names: Sequence[str]) -> Self:
         """Return the same settings: nothing depends on what else starts fresh."""

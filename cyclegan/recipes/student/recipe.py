@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from cyclegan.classic import Architecture
 from cyclegan.data.loader import Batch
-from cyclegan.errors import UserError
+from cyclegan.errors import UsageError, UserError
 from cyclegan.execution.choice import Work
 from cyclegan.execution.execution import Execution
 from cyclegan.layers import ChannelSettings
@@ -190,7 +190,11 @@ def build(settings: StudentSettings, materials: Materials) -> Recipe:
 
 
 def _teacher(losses: DistillationSettings, materials: Materials) -> Teacher:
-    assert losses.teacher is not None
+    if losses.teacher is None:
+        raise UsageError(
+            "--model student needs a trained model to learn from: add --teacher, a run's folder or "
+            "a weights file"
+        )
     assert materials.open_teacher is not None
     teacher = materials.open_teacher(losses.teacher)
     channels = (materials.channels.input_nc, materials.channels.output_nc)
