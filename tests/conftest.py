@@ -13,7 +13,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
-from PIL import Image
+import tomli_w
+from PIL import Image, ImageOps
 
 from cyclegan.settings import Settings, from_table
 
@@ -124,3 +125,25 @@ def tiny_flags(tiny: dict[str, dict[str, object]]) -> list[str]:
         for key, value in values.items():
             flags += ["--no_visdom"] if key == "visdom" else [f"--{key}", str(value)]
     return flags
+
+
+@pytest.fixture
+def judged_data(dataroot: Path) -> Path:
+    """Eight test pictures a domain, those of B posterised, and twins of A."""
+    for number in range(8):
+        for folder in ("testA", "testB", "twinsA"):
+            (dataroot / folder).mkdir(exist_ok=True)
+            image = smooth_image(number + 50 + 50 * (folder == "testB"))
+            painted = image if folder == "testA" else ImageOps.posterize(image, 1)
+            painted.save(dataroot / folder / f"{number}.png")
+    return dataroot
+
+
+@pytest.fixture
+def endless_preset(tiny: dict, tmp_path: Path) -> Path:
+    """A preset, mine.toml, whose training ends only when it is told to."""
+    path = tmp_path / "mine.toml"
+    table = {part: values for part, values in tiny.items() if part not in ("run", "loggers")}
+    table["training"] |= {"n_epochs": 10_000}
+    path.write_text(tomli_w.dumps(table))
+    return path

@@ -20,7 +20,7 @@ import cyclegan
 ROOT = Path(__file__).parents[1]
 PRESETS = sorted((ROOT / "options").glob("*.toml"))
 #: Distributions that the environment lacks, as where nobody asked for their extras.
-MISSING = ("cyclegan", "visdom", "tornado", "fastapi")
+MISSING = ("cyclegan", "visdom", "tornado", "fastapi", "optuna")
 
 #: Where nothing but that environment is imported from.
 ALONE = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -133,6 +133,13 @@ def test_what_cannot_do_without_visdom_says_what_to_type(
     assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
     assert "needs visdom, tornado (" in refused.stderr
     assert "'cyclegan[dashboard]')" in refused.stderr
+
+
+def test_a_sweep_without_optuna_says_what_to_type(away: Callable[..., Answer]) -> None:
+    refused = away("sweep", "small", "--vary", "lambda_A", "1", "10")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+    assert "cyclegan sweep: needs optuna (" in refused.stderr
+    assert "'cyclegan[sweep]')" in refused.stderr
 
 
 def test_hints_are_right_for_who_reads_them(away: Callable[..., Answer], python: Path) -> None:

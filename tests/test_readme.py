@@ -24,6 +24,7 @@ from cyclegan.run import RunSettings
 from cyclegan.serving import ServeSettings
 from cyclegan.settings import from_table
 from cyclegan.stylize import StylizeSettings
+from cyclegan.sweep import SweepSettings
 from cyclegan.translation import Translation
 
 ROOT = Path(__file__).parents[1]
@@ -79,6 +80,7 @@ def test_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> 
         "card": CardSettings,
         "serve": ServeSettings,
         "stylize": StylizeSettings,
+        "sweep": SweepSettings,
     }
     if name in others:
         parse(rest, others[name], prog="cyclegan", about="")

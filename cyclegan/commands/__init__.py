@@ -39,6 +39,9 @@ COMMANDS = {
     "study": Command(
         jobs.STUDY, jobs.study, "finished measurements are kept; run the same command to continue"
     ),
+    "sweep": Command(
+        jobs.SWEEP, jobs.sweep, "finished measurements are kept; run the same command to continue"
+    ),
     "dashboard": Command(jobs.DASHBOARD, jobs.dashboard),
     "data sample": Command(
         jobs.SAMPLE,

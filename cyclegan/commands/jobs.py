@@ -30,6 +30,7 @@ CARD = "write the model card of a run"
 EVALUATE = "measure how good a run's pictures are, or compare folders"
 COMPARE = "show runs side by side on a page, and vote blind"
 STUDY = "compare presets after the same training time, with errors"
+SWEEP = "search a preset's settings for the best pictures"
 DASHBOARD = "show training runs live in a browser (a Visdom server)"
 SAMPLE = "make a small data set that needs no download"
 DOWNLOAD = "fetch a published data set by name; without a name, list them"
@@ -146,6 +147,19 @@ def study(args: Sequence[str]) -> int:
     settings.check()
     with _starting("study"):
         from cyclegan.study.job import study as job
+
+    return job(settings)
+
+
+def sweep(args: Sequence[str]) -> int:
+    """Try settings of a preset; return the exit code. Raises UserError."""
+    from cyclegan.sweep import SweepSettings
+
+    settings = parse(args, SweepSettings, prog="cyclegan sweep", about=SWEEP)
+    settings.check()
+    require_extra("cyclegan sweep", "sweep", "optuna")
+    with _starting("sweep"):
+        from cyclegan.sweep.sweep import sweep as job
 
     return job(settings)
 

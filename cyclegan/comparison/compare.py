@@ -51,7 +51,7 @@ def compare(settings: CompareSettings) -> int:
 def write_page(settings: CompareSettings) -> Path:
     """Write the page; return its path. Raises UserError."""
     check_absent(settings.output, overwrite=settings.overwrite)
-    runs = [_open(run, settings) for run in settings.runs]
+    runs = _opened(settings)
     labels = [run.label for run in runs]
     if len(set(labels)) < len(labels):
         labels = [str(run.path) for run in runs]
@@ -66,6 +66,18 @@ def write_page(settings: CompareSettings) -> Path:
         unfinished.write_text(page, encoding="utf-8", errors="replace")
         check_absent(settings.output, overwrite=settings.overwrite)
     return settings.output
+
+
+def converted(settings: CompareSettings) -> Iterator[dict[str, object]]:
+    """Yield the rows of the page: an input, and what each run makes of it, as data URLs.
+
+    Raises UserError.
+    """
+    return _rows(_opened(settings), settings)
+
+
+def _opened(settings: CompareSettings) -> list[_Run]:
+    return [_open(run, settings) for run in settings.runs]
 
 
 def _open(given: str, settings: CompareSettings) -> _Run:

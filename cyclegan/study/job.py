@@ -52,14 +52,14 @@ def study(settings: StudySettings) -> int:
     """Train, judge, print the figures and return the exit code. Raises UserError."""
     settings.check()
     presets = {
-        label: _preset(name, settings)
+        label: as_studied(load_preset(name), name, settings)
         for label, name in zip(settings.labels, settings.presets, strict=True)
     }
     side = settings.size or max(one.data.crop_size for one in presets.values())
     network = feature_network(settings.features)
     with waiting("looking at the real pictures"):
         digest = make_halves(settings.dataroot, settings.output)
-        eval_sets = _eval_sets(next(iter(presets.values())), settings, side, network)
+        eval_sets = make_eval_sets(next(iter(presets.values())), settings, side, network)
     journal = _Journal(settings.output / NAME, _asked(presets, settings, side, digest))
     _train_all(presets, settings, journal, eval_sets)
     by_preset = {
@@ -70,9 +70,8 @@ def study(settings: StudySettings) -> int:
     return 0
 
 
-def _preset(name: str, settings: StudySettings) -> Settings:
-    """Load a preset as the study trains it. Raises UsageError where it can't be judged."""
-    given = load_preset(name)
+def as_studied(given: Settings, name: str, settings: StudySettings) -> Settings:
+    """Return a preset as a study trains it. Raises UsageError where it can't be judged."""
     given.check()
     if not given.recipe.both_ways:
         raise UsageError(
@@ -101,7 +100,7 @@ def _preset(name: str, settings: StudySettings) -> Settings:
     )
 
 
-def _eval_sets(
+def make_eval_sets(
     trained: Settings, settings: StudySettings, side: int, network: FeatureNetwork
 ) -> dict[Half, EvalSet]:
     """Return the evaluation set of each half; the whole test set decides on crops."""
@@ -191,7 +190,7 @@ def _train_all(
                 trained = presets[label]
                 trained = replace(trained, run=replace(trained.run, name=name, seed=seed))
                 with part(bar, task, f"training {name}") as tell:
-                    found = _turn(trained, run, settings, eval_sets, tell)
+                    found = train_turn(trained, run, settings, eval_sets, tell)
                 journal.add(name, found)
                 run = journal.runs[name]
                 kept = {len(run), 1 + chosen(run, "choosing", settings.min_ssim)}
@@ -199,7 +198,7 @@ def _train_all(
             bar.advance(task)
 
 
-def _turn(
+def train_turn(
     trained: Settings,
     run: Sequence[TurnEnd],
     settings: StudySettings,

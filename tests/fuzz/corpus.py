@@ -369,6 +369,7 @@ def commands() -> Made:
         "evaluate --name x --features inception --direction AtoB",
         "compare x y --count 4",
         "study small quick --minutes 5 --dataroot data",
+        "sweep small --vary lambda_A 1 10 --vary gan_mode hinge lsgan --trials 5 --dataroot data",
         "stylize --content a.jpg --style b.jpg --output c.png --size 200",
         "dashboard --port 8097 --checkpoints_dir c",
         "report x --csv",

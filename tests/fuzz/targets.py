@@ -234,6 +234,7 @@ def _parsers() -> dict[str, Callable[[list[str]], object]]:
     from cyclegan.serving import ServeSettings
     from cyclegan.study import StudySettings
     from cyclegan.stylize import StylizeSettings
+    from cyclegan.sweep import SweepSettings
 
     def run(args: list[str]) -> None:
         parse_run(args, defaults_of(args), prog="cyclegan train", about="").settings.check()
@@ -246,6 +247,7 @@ def _parsers() -> dict[str, Callable[[list[str]], object]]:
         "serve": ServeSettings, "export": ExportSettings, "evaluate": EvaluateSettings,
         "compare": CompareSettings, "study": StudySettings, "stylize": StylizeSettings,
         "dashboard": DashboardSettings, "report": ReportCommand, "runs": RunsCommand,
+        "sweep": SweepSettings,
     }  # fmt: skip
 
     def of(kind: Any, name: str) -> Callable[[list[str]], object]:

@@ -9,9 +9,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-import tomli_w
-from conftest import smooth_image
-from PIL import ImageOps
 
 from cyclegan.cli import run
 from cyclegan.errors import UsageError
@@ -29,37 +26,17 @@ from cyclegan.study.turns import _Meter
 from cyclegan.training.best import Score
 
 
-@pytest.fixture
-def data(dataroot: Path) -> Path:
-    """Eight test pictures a domain, those of B posterised, and twins of A."""
-    for number in range(8):
-        for folder in ("testA", "testB", "twinsA"):
-            (dataroot / folder).mkdir(exist_ok=True)
-            image = smooth_image(number + 50 + 50 * (folder == "testB"))
-            painted = image if folder == "testA" else ImageOps.posterize(image, 1)
-            painted.save(dataroot / folder / f"{number}.png")
-    return dataroot
-
-
-@pytest.fixture
-def preset(tiny: dict, tmp_path: Path) -> Path:
-    path = tmp_path / "mine.toml"
-    table = {part: values for part, values in tiny.items() if part not in ("run", "loggers")}
-    table["training"] |= {"n_epochs": 10_000}
-    path.write_text(tomli_w.dumps(table))
-    return path
-
-
 def test_a_preset_against_itself_makes_no_difference_and_a_kill_costs_a_part(
-    data: Path,
-    preset: Path,
+    judged_data: Path,
+    endless_preset: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     output = tmp_path / "study"
-    asked = ["study", str(preset), str(preset), "--dataroot", str(data), "--output", str(output)]
+    places = ["--dataroot", str(judged_data), "--output", str(output)]
+    asked = ["study", *2 * [str(endless_preset)], *places]
     asked += ["--seeds", "1", "--checkpoints", "1", "--minutes", "0.02", "--json"]
     study = psutil.Popen([sys.executable, "-m", "cyclegan", *asked])
     while not (output / "runs" / "mine_2-0" / "latest.pt").exists():
@@ -85,8 +62,10 @@ def test_a_preset_against_itself_makes_no_difference_and_a_kill_costs_a_part(
         run([*asked, "--minutes", "3"])
 
 
-def test_halves_are_told_apart_by_bytes_and_twins_go_along(data: Path, tmp_path: Path) -> None:
-    digest = make_halves(data, tmp_path / "one")
+def test_halves_are_told_apart_by_bytes_and_twins_go_along(
+    judged_data: Path, tmp_path: Path
+) -> None:
+    digest = make_halves(judged_data, tmp_path / "one")
     for domain in "AB":
         names = [{p.name for p in (tmp_path / "one" / half / f"test{domain}").iterdir()}
                  for half in HALVES]  # fmt: skip
@@ -97,9 +76,9 @@ def test_halves_are_told_apart_by_bytes_and_twins_go_along(data: Path, tmp_path:
     twins = {path.name for path in (folder / "twinsA").iterdir()}
     assert twins == {path.name for path in (folder / "testA").iterdir()}
     before = {path.read_bytes() for path in (folder / "testB").iterdir()}
-    for path in sorted((data / "testB").iterdir()):
+    for path in sorted((judged_data / "testB").iterdir()):
         path.rename(path.with_name(f"z{9 - int(path.stem)}.png"))
-    assert make_halves(data, tmp_path / "one") == digest
+    assert make_halves(judged_data, tmp_path / "one") == digest
     assert {path.read_bytes() for path in (folder / "testB").iterdir()} == before
 
 
@@ -168,8 +147,8 @@ def test_time_of_children_counts() -> None:
             process.kill()
 
 
-def test_the_judge_may_not_train(preset: Path, data: Path, tmp_path: Path) -> None:
-    whole = preset.read_text()
+def test_the_judge_may_not_train(endless_preset: Path, judged_data: Path, tmp_path: Path) -> None:
+    whole = endless_preset.read_text()
     for more, key in (
         ('[losses]\nlambda_style = 1.0\n[perceptual]\nloss_features = "efficientnet-lite0"\n',
          "loss_features"),
@@ -179,8 +158,9 @@ def test_the_judge_may_not_train(preset: Path, data: Path, tmp_path: Path) -> No
         if key == "projection":
             kind = '[discriminator]\nnetD = "projected"\nprojection = "efficientnet-lite0"\n'
             text = whole.replace("[discriminator]\n", kind)
-        preset.write_text(text)
+        endless_preset.write_text(text)
+        places = ["--dataroot", str(judged_data), "--output", str(tmp_path / "x")]
         with pytest.raises(
             UsageError, match=f"{key} = 'efficientnet-lite0': the network that judges must not"
         ):
-            run(["study", str(preset), "--dataroot", str(data), "--output", str(tmp_path / "x")])
+            run(["study", str(endless_preset), *places])
