@@ -89,6 +89,7 @@ class Trained(list):
 
     def __call__(self, trained: Settings, run: Sequence[TurnEnd], *_: object) -> TurnEnd:
         self.append(trained)
+        trained.run.folder.mkdir(parents=True, exist_ok=True)
         value = self.quality(trained, len(run))
         scores = {
             way: Score(Kid(0.1, 0.01), Progress(value, 0.02), 0.5) for way in ("AtoB", "BtoA")
@@ -162,9 +163,7 @@ def test_more_trials_join_and_those_below_the_median_end_early(
     assert len(swept(worse, trials=4)) == 6, "fewer are those there are"
 
 
-def test_a_training_that_fails_is_no_end_of_the_sweep(
-    swept: Swept,
-) -> None:
+def test_a_training_that_fails_is_no_end_of_the_sweep(swept: Swept, tmp_path: Path) -> None:
     def failing(trained: Settings, turn: int) -> float:
         if trained.run.name == "trial_1":
             raise UserError("trial_1: its training failed: diverged")
@@ -176,6 +175,9 @@ def test_a_training_that_fails_is_no_end_of_the_sweep(
     ]  # fmt: skip
     assert trials[1].user_attrs["why"] == "trial_1: its training failed: diverged"
     assert len(swept(failing, trials=3)) == 3, "it is not tried again"
+    best = max((trials[0], trials[2]), key=lambda one: one.value)
+    kept = [path.name for path in (tmp_path / "sweep" / "runs").iterdir()]
+    assert kept == [f"trial_{best.number}"], "checkpoints are large"
 
 
 def test_where_no_training_works_the_reason_is_told(
