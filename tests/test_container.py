@@ -84,12 +84,13 @@ def test_the_command_needs_one_writable_folder_and_ends_as_documented(
     env |= {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
     closed = [*ALONE, "sh", "-c", CLOSED, "sh", data, tmp_path]
 
+    if subprocess.run([*closed, "true"]).returncode in (1, 99):
+        pytest.skip("no file system of one's own: needs unshare, and the right to it")
+
     def start(*args: str | Path) -> subprocess.Popen[str]:
         command = [*map(str, closed), sys.executable, "-m", "cyclegan", *map(str, args)]
         return subprocess.Popen(command, env=env, text=True, stderr=subprocess.PIPE)
 
-    if start("--version").wait() in (1, 99):
-        pytest.skip("no file system of one's own: needs unshare, and the right to it")
     flags = [*tiny_flags, "--checkpoints_dir", "checkpoints", "--cache", "disk"]
     training = start("train", *flags, "--n_epochs", "100000")
     while not (data / "checkpoints" / "tiny" / "latest.pt").exists():
@@ -98,18 +99,11 @@ def test_the_command_needs_one_writable_folder_and_ends_as_documented(
     training.send_signal(signal.SIGTERM)
     assert (training.communicate()[1].count("Read-only"), training.returncode) == (0, 143)
     assert (data / ".cache" / "cyclegan" / "images").is_dir(), "XDG_CACHE_HOME"
-    converting = start(
-        "convert", "--name", "tiny", "--input", dataroot / "testA", "--output", "out"
-    )
+    photos = ["--input", dataroot / "testA", "--output", "out"]
+    converting = start("convert", "--name", "tiny", *photos)
     assert converting.wait() == 0, converting.communicate()[1]
     assert len(list((data / "out").glob("*.png"))) == 3
     assert start("train", "--no_such_flag").wait() == 2
-    outside = start(
-        "convert", "--name", "tiny", "--input", dataroot / "testA", "--output", tmp_path
-    )
-    told = outside.communicate()[1].splitlines()[-1]
-    assert told.endswith("can't be written (Read-only file system)")
-    assert outside.returncode == 1
 
 
 def test_the_documented_exit_codes_are_those_of_the_command() -> None:

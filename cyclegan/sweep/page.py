@@ -12,7 +12,7 @@ from cyclegan.comparison import CompareSettings
 from cyclegan.comparison.compare import converted
 from cyclegan.metrics.distances import Progress
 from cyclegan.run import FolderDirection
-from cyclegan.study.figures import Estimate, Half, TurnEnd, chosen
+from cyclegan.study.figures import Estimate, Half, TurnEnd, chosen, ended_early
 from cyclegan.study.turns import place
 from cyclegan.sweep import SweepSettings
 from cyclegan.sweep.space import Value
@@ -79,7 +79,9 @@ def words(values: Mapping[str, Value]) -> str:
 
 
 def shown_value(value: Value) -> str:
-    """Return a value in few digits."""
+    """Return a value as it is typed, in few digits."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -101,6 +103,7 @@ def write_page(
         best=best,
         quality={half: shown(best.quality(half)) for half in ("choosing", "reporting")},
         confirm=confirm,
+        early=list(ended_early({best.name: [best.run]}, settings.minutes)),
         charts=[_curves(results), *(_slice(results, name) for name in best.values)],
         pictures=_pictures(best, settings),
         plotly=get_plotlyjs(),
