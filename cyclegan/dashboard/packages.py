@@ -1,19 +1,11 @@
 """Pinned npm packages that hold the scripts of visdom's page, by visdom's version."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+from cyclegan.npm import Package
+
 SUMS = Path(__file__).with_name("SHA256SUMS")  # of the files as npm's registry has them
-
-
-@dataclass(frozen=True)
-class Package:
-    """An npm package and its needed files: path in visdom's static folder, path in the package."""
-
-    name: str
-    version: str
-    files: tuple[tuple[str, str], ...]
 
 
 _FONTS = tuple(

@@ -4,16 +4,14 @@ Visdom comes without the third-party scripts of its page. They are put beside a 
 files, so that nothing is written to where packages are installed.
 """
 
-import hashlib
 import html
 import importlib.util
 import re
 from importlib.metadata import version
 from pathlib import Path
 
-from cyclegan.atomic import atomic_write
-from cyclegan.dashboard.packages import PACKAGES, Package, pins
-from cyclegan.errors import UsageError
+from cyclegan.dashboard.packages import PACKAGES, pins
+from cyclegan.npm import PinnedFolder, place
 
 #: What style sheets ask for; all else is named by the pages.
 FONTS = tuple(f"fonts/glyphicons-halflings-regular.{kind}" for kind in ("woff2", "woff"))
@@ -61,8 +59,13 @@ class PageFolder:
         self._theirs = Path(spec.origin).parent / "static"
 
     @property
-    def required(self) -> list[str]:
-        """Files that the page needs and visdom does not ship, as paths below the folder."""
+    def scripts(self) -> PinnedFolder:
+        """The third-party files; there are no packages for an unknown version of visdom."""
+        packages = PACKAGES.get(".".join(self.visdom_version.split(".")[:2]), ())
+        return PinnedFolder(self.folder, packages, pins(packages), self._required())
+
+    def _required(self) -> list[str]:
+        """Return what the page needs and visdom does not ship, as paths below the folder."""
         named = [
             path
             for page in PAGES
@@ -70,30 +73,6 @@ class PageFolder:
         ]
         others = {path for path in named if ".." not in path and not (self._theirs / path).exists()}
         return sorted(others | set(FONTS))
-
-    @property
-    def packages(self) -> tuple[Package, ...]:
-        """The npm packages that hold the required files; empty for an unknown version of visdom."""
-        return PACKAGES.get(".".join(self.visdom_version.split(".")[:2]), ())
-
-    @property
-    def pins(self) -> dict[str, str]:
-        """SHA-256 of all third-party files, by path below the folder."""
-        return pins(self.packages)
-
-    def missing(self, folder: Path | None = None) -> list[str]:
-        """Return the required files that are missing from `folder` or differ from their pins.
-
-        By default `folder` is the page's own.
-        """
-        where, known = self.folder if folder is None else folder, self.pins
-        return [path for path in self.required if _digest(where / path) != known.get(path, "")]
-
-    def forged(self, folder: Path) -> list[str]:
-        """Return the files in `folder` whose bytes are not the pinned ones."""
-        return [
-            path for path, pin in self.pins.items() if _digest(folder / path) not in (pin, None)
-        ]
 
     def prepare(self) -> None:
         """Copy visdom's own files into the folder, without its pages."""
@@ -114,22 +93,6 @@ class PageFolder:
         for page in PAGES:
             place(notice(message).encode(), self.folder / page)
 
-    def take(self, source: Path) -> None:
-        """Copy the files that match their pins from `source` into the folder."""
-        for path, pin in self.pins.items():
-            if _digest(source / path) == pin:
-                place((source / path).read_bytes(), self.folder / path)
-
-    def copy(self, source: Path) -> None:
-        """Copy the page's files from `source`. Raises UsageError naming missing ones."""
-        missing = self.missing(source)
-        if missing:
-            raise UsageError(
-                f"--assets {source}: lacks {', '.join(missing)}; it should hold the same files as "
-                f"the {self.folder} of a machine where the dashboard works"
-            )
-        self.take(source)
-
 
 def notice(message: str) -> str:
     """Return a page that shows `message` and reloads every few seconds."""
@@ -142,14 +105,3 @@ def _mended(page: Path) -> bytes:
     for old, new in _MENDED:
         text = text.replace(old, new)
     return text.encode()
-
-
-def place(content: bytes, target: Path) -> None:
-    """Write a file atomically."""
-    with atomic_write(target) as unfinished:
-        unfinished.write_bytes(content)
-
-
-def _digest(path: Path) -> str | None:
-    """Return the SHA-256 of a file; None if there is no file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

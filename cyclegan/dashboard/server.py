@@ -45,8 +45,8 @@ def run(settings: DashboardSettings) -> int:
     login = read_login(settings.host)
     address.make_folder(settings.folder)
     page = PageFolder(settings.folder)
-    if settings.assets is not None and page.missing():
-        page.copy(settings.assets)
+    if settings.assets is not None and page.scripts.missing():
+        page.scripts.copy(settings.assets)
     terminal = sys.stdout
     url = address.url_of(f"http://{address.shown_host(settings.host)}", settings.port)
 
@@ -85,7 +85,7 @@ async def _serve(service: Service) -> None:
     if service.env is not None and service.env not in app.state:
         app.state[service.env] = {"jsons": {}, "reload": {}}
     tasks = [
-        asyncio.create_task(_complete(page, folder)),
+        asyncio.create_task(_complete(page)),
         asyncio.create_task(_every(SAVING, environments.save)),
         asyncio.create_task(_watch(service.is_wanted, stop)),
     ]
@@ -108,9 +108,9 @@ def _accept(app: Any, service: Service) -> None:
     )
 
 
-async def _complete(page: PageFolder, folder: Path) -> None:
+async def _complete(page: PageFolder) -> None:
     try:
-        await sources.complete(page, folder)
+        await sources.complete(page)
     except (OSError, UserError) as error:  # a full disk, say: training can still send
         log.warning("dashboard: the page's scripts can't be cached: %s", error)
 

@@ -20,7 +20,7 @@ def assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dashboard")
     page = PageFolder(folder)
     page.prepare()
-    if not asyncio.run(sources.complete(page, folder)):
+    if not asyncio.run(sources.complete(page)):
         lacking("neither unpkg.com nor npm's registry is reached")
     return page.folder
 

@@ -22,7 +22,7 @@ SMALL = "/**/"
 
 def small_scripts(folder: Path) -> Path:
     """All files that the page requires, of a few bytes each: see `pin_small_scripts`."""
-    for path in PageFolder(folder).required:
+    for path in PageFolder(folder).scripts.required:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(SMALL)
     return folder

@@ -39,7 +39,7 @@ def flags(tiny_flags: list[str], port: int, dataroot: Path) -> list[str]:
 def folder(tmp_path: Path, small_assets: Path, cut_off: Silence) -> Path:
     """The dashboard's folder of these trainings, with scripts in it: nothing is fetched."""
     folder = tmp_path / "checkpoints" / ".dashboard"
-    PageFolder(folder).copy(small_assets)
+    PageFolder(folder).scripts.copy(small_assets)
     return folder
 
 

@@ -22,10 +22,12 @@ from browser import lacking
 from dashboard.conftest import Silence
 from dashboard.serving import small_scripts
 
+from cyclegan import npm
 from cyclegan.dashboard import packages, sources
 from cyclegan.dashboard.packages import PACKAGES
 from cyclegan.dashboard.page import PageFolder
 from cyclegan.errors import UsageError
+from cyclegan.npm import PinnedFolder
 
 
 @pytest.fixture
@@ -36,32 +38,34 @@ def page(tmp_path: Path) -> PageFolder:
 
 
 def test_what_the_page_requires(page: PageFolder) -> None:
-    assert {"js/plotly-plotly.min.js", "css/bootstrap.min.css", "js/sjcl.js"} <= set(page.required)
-    assert "fonts/glyphicons-halflings-regular.woff2" in page.required
-    assert not {"js/main.js", "css/style.css", "../user/style.css"} & set(page.required)
-    assert page.missing() == page.required
+    assert {"js/plotly-plotly.min.js", "css/bootstrap.min.css", "js/sjcl.js"} <= set(
+        page.scripts.required
+    )
+    assert "fonts/glyphicons-halflings-regular.woff2" in page.scripts.required
+    assert not {"js/main.js", "css/style.css", "../user/style.css"} & set(page.scripts.required)
+    assert page.scripts.missing() == page.scripts.required
 
 
 def test_the_packages_are_those_that_visdom_pins(page: PageFolder) -> None:
     from visdom.server import build
 
     pinned = inspect.getsource(build)
-    targets = {target for package in page.packages for target, _ in package.files}
-    assert set(page.required) <= targets
+    targets = {target for package in page.scripts.packages for target, _ in package.files}
+    assert set(page.scripts.required) <= targets
     elsewhere = {
         "plotly.js-dist-min": "plotly-2.11.1",
         "d3": "d3.v3",
-        "mathjax": page.packages[-1].version,
+        "mathjax": page.scripts.packages[-1].version,
     }
-    for package in page.packages:
+    for package in page.scripts.packages:
         if package.name != "d3-selection-multi":
             assert elsewhere.get(package.name, f"{package.name}@{package.version}") in pinned
 
 
 @pytest.mark.usefixtures("small_pins")
 def test_a_folder_of_scripts(page: PageFolder, tmp_path: Path) -> None:
-    page.copy(small_scripts(tmp_path / "given"))
-    assert page.missing() == []
+    page.scripts.copy(small_scripts(tmp_path / "given"))
+    assert page.scripts.missing() == []
     page.show()
     text = (page.folder / "index.html").read_text()
     assert 'href="/user/style.css"' in text
@@ -75,33 +79,33 @@ def test_an_incomplete_folder_is_named(page: PageFolder, tmp_path: Path) -> None
     (folder / "js" / "jquery.min.js").unlink()
     (folder / "css" / "bootstrap.min.css").write_text("\n<!doctype html> please log in")
     with pytest.raises(UsageError) as error:
-        page.copy(folder)
+        page.scripts.copy(folder)
     assert f"--assets {folder}: lacks css/bootstrap.min.css, js/jquery.min.js; " in str(error.value)
-    assert page.missing() == page.required
+    assert page.scripts.missing() == page.scripts.required
 
 
 def get(page: PageFolder, **named: Any) -> bool:
-    return asyncio.run(sources.complete(page, page.folder.parent, named))
+    return asyncio.run(sources.complete(page, named))
 
 
 @pytest.mark.usefixtures("small_pins")
 def test_a_complete_folder_is_fetched_by_nobody(page: PageFolder, tmp_path: Path) -> None:
-    page.copy(small_scripts(tmp_path / "given"))
+    page.scripts.copy(small_scripts(tmp_path / "given"))
 
-    async def refuse(folder: Path, page: PageFolder) -> bool:
+    async def refuse(folder: Path, files: PinnedFolder) -> bool:
         raise AssertionError("asked")
 
     assert get(page, refuse=refuse)
     assert "plotly" in (page.folder / "index.html").read_text()
 
 
-async def half(folder: Path, page: PageFolder) -> bool:
+async def half(folder: Path, files: PinnedFolder) -> bool:
     small_scripts(folder / "static")
-    (folder / "static" / page.required[0]).unlink()
+    (folder / "static" / files.required[0]).unlink()
     return True
 
 
-async def whole(folder: Path, page: PageFolder) -> bool:
+async def whole(folder: Path, files: PinnedFolder) -> bool:
     assert list(folder.iterdir()) == []
     small_scripts(folder / "static")
     return True
@@ -113,13 +117,13 @@ def test_half_a_source_counts_for_nothing(
 ) -> None:
     caplog.set_level(logging.INFO)
     assert not get(page, half=half)
-    assert page.missing() == page.required
+    assert page.scripts.missing() == page.scripts.required
     assert get(page, half=half, whole=whole)
     assert "came from whole" in caplog.text
     assert not (page.folder.parent / "fetching").exists()
 
 
-async def forged(folder: Path, page: PageFolder) -> bool:
+async def forged(folder: Path, files: PinnedFolder) -> bool:
     small_scripts(folder / "static")
     (folder / "static" / "js" / "jquery.min.js").write_text("/**/alert(1)")
     return True
@@ -139,13 +143,13 @@ def test_a_forged_file_in_a_folder(page: PageFolder, tmp_path: Path) -> None:
     """That was given, and that was filled before: it is fetched anew."""
     given = small_scripts(tmp_path / "given")
     (given / "unknown.js").write_text("alert(1)")
-    page.copy(given)
+    page.scripts.copy(given)
     assert not (page.folder / "unknown.js").exists()
     (page.folder / "js" / "jquery.min.js").write_text("alert(1)")
-    assert page.missing() == ["js/jquery.min.js"]
+    assert page.scripts.missing() == ["js/jquery.min.js"]
     (given / "js" / "sjcl.js").write_text("alert(1)")
     with pytest.raises(UsageError, match=r"lacks js/sjcl\.js; it should hold the same files"):
-        page.copy(given)
+        page.scripts.copy(given)
     assert get(page, whole=whole)
     assert (page.folder / "js" / "jquery.min.js").read_text() == "/**/"
 
@@ -154,15 +158,15 @@ def test_a_forged_file_in_a_folder(page: PageFolder, tmp_path: Path) -> None:
 def test_an_interrupted_fetch_leaves_nothing(page: PageFolder) -> None:
     pids = []
 
-    async def endless(folder: Path, page: PageFolder) -> bool:
+    async def endless(folder: Path, files: PinnedFolder) -> bool:
         small_scripts(folder / "static")
-        async with sources._process(["/bin/sh", "-c", "sleep 100 & wait"]) as process:
+        async with npm._process(["/bin/sh", "-c", "sleep 100 & wait"]) as process:
             pids.append(process.pid)
             await process.wait()
         return True
 
     async def interrupt() -> None:
-        task = asyncio.create_task(sources.complete(page, page.folder.parent, {"endless": endless}))
+        task = asyncio.create_task(sources.complete(page, {"endless": endless}))
         while not pids:
             await asyncio.sleep(0.01)
         assert "downloading" in (page.folder / "index.html").read_text()
@@ -172,7 +176,7 @@ def test_an_interrupted_fetch_leaves_nothing(page: PageFolder) -> None:
     started = time.monotonic()
     asyncio.run(interrupt())
     assert time.monotonic() - started < 50  # the sleep, which holds a pipe, was not waited for
-    assert page.missing() == page.required
+    assert page.scripts.missing() == page.scripts.required
     assert not (page.folder.parent / "fetching").exists()
     with pytest.raises(ProcessLookupError):  # the whole group is gone, or will be in a moment
         for _ in range(100):
@@ -185,7 +189,7 @@ def test_hosts_that_accept_and_never_answer(
     scheme: str, page: PageFolder, silence: Silence
 ) -> None:
     started = time.monotonic()
-    ask = functools.partial(sources.from_unpkg, host=f"{scheme}://127.0.0.1:{silence.port}")
+    ask = functools.partial(npm.from_unpkg, host=f"{scheme}://127.0.0.1:{silence.port}")
     assert not get(page, unpkg=ask)
     assert time.monotonic() - started < 10
     assert silence.visits() >= 1
@@ -195,7 +199,7 @@ def test_no_source_is_one_clear_line(
     page: PageFolder, cut_off: Silence, caplog: pytest.LogCaptureFixture
 ) -> None:
     started = time.monotonic()
-    assert not asyncio.run(sources.complete(page, page.folder.parent))
+    assert not asyncio.run(sources.complete(page))
     assert time.monotonic() - started < 10
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     for words in ("connect to the internet", "install npm", "--assets FOLDER", page.folder.name):
@@ -265,7 +269,7 @@ def test_files_of_unpkg(
     page: PageFolder, internet: type[Stand], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    assert asyncio.run(sources.complete(page, page.folder.parent))
+    assert asyncio.run(sources.complete(page))
     assert "the page's scripts came from unpkg.com" in caplog.text
     assert internet.hosts == {"unpkg.com"}
     assert "/plotly.js-dist-min@2.11.1/plotly.min.js" in internet.asked
@@ -276,35 +280,37 @@ def test_other_bytes_from_the_internet(
     page: PageFolder, internet: type[Stand], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The stand-in's files are none of those that are known."""
-    assert not get(page, **{"unpkg.com": sources.from_unpkg})
+    assert not get(page, **{"unpkg.com": npm.from_unpkg})
     first = caplog.records[0].message
     assert "js/plotly-plotly.min.js" in first
     assert "from unpkg.com: SHA-256 mismatch" in first
-    assert page.missing() == page.required
+    assert page.scripts.missing() == page.scripts.required
 
 
 def test_hosts_that_stop_in_the_middle(page: PageFolder, internet: type[Stand]) -> None:
     internet.answer = lambda stand: time.sleep(30)
     started = time.monotonic()
-    assert not get(page, unpkg=sources.from_unpkg)
+    assert not get(page, unpkg=npm.from_unpkg)
     assert time.monotonic() - started < 10
-    assert page.missing() == page.required
+    assert page.scripts.missing() == page.scripts.required
 
 
 def test_a_file_that_is_gone_ends_the_download(page: PageFolder, internet: type[Stand]) -> None:
     internet.answer = lambda stand: stand.send_error(404)
-    assert not get(page, unpkg=sources.from_unpkg)
+    assert not get(page, unpkg=npm.from_unpkg)
     assert len(internet.asked) == 1
 
 
 def test_npm(page: PageFolder) -> None:
     """The real registry."""
-    if not get(page, npm=sources.from_npm):
+    if not get(page, npm=npm.from_npm):
         lacking("npm or its registry is not reached")
     assert "plotly.js v2.11.1" in (page.folder / "js" / "plotly-plotly.min.js").read_text()[:200]
     assert "jQuery v3.1.1" in (page.folder / "js" / "jquery.min.js").read_text()[:200]
     assert all(
-        (page.folder / target).stat().st_size for p in page.packages for target, _ in p.files
+        (page.folder / target).stat().st_size
+        for p in page.scripts.packages
+        for target, _ in p.files
     )
     assert sorted(path.name for path in page.folder.parent.iterdir()) == [
         ".fetching.lock",
@@ -334,14 +340,14 @@ def test_other_bytes_from_npm(
     (tmp_path / "npm").write_text(NPM.format(python=sys.executable))
     (tmp_path / "npm").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not get(page, npm=sources.from_npm)
+    assert not get(page, npm=npm.from_npm)
     assert "from npm: SHA-256 mismatch" in caplog.records[0].message
-    assert page.missing() == page.required
+    assert page.scripts.missing() == page.scripts.required
 
 
 def test_every_file_is_pinned(page: PageFolder) -> None:
     """Of both versions of visdom."""
-    assert set(page.required) <= page.pins.keys()
+    assert set(page.scripts.required) <= page.scripts.pins.keys()
     for found in PACKAGES.values():
         digests = packages.pins(found)
         assert digests.keys() == {target for package in found for target, _ in package.files}
@@ -354,4 +360,4 @@ def test_an_npm_that_fails(
     (tmp_path / "npm").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "npm").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not get(page, npm=sources.from_npm)
+    assert not get(page, npm=npm.from_npm)

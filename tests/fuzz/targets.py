@@ -353,21 +353,17 @@ def _cache(path: Path) -> None:
 def _package(path: Path) -> None:
     import asyncio
 
-    from cyclegan.dashboard import sources
-    from cyclegan.dashboard.packages import Package
+    from cyclegan import npm
 
-    package = Package("x", "1", (("js/x.js", "x.js"), ("css/y.css", "y.css")))
+    package = npm.Package("x", "1", (("js/x.js", "x.js"), ("css/y.css", "y.css")))
+    files = npm.PinnedFolder(path.parent / "static", (package,), {}, ["js/x.js"])
 
-    async def source(folder: Path, page: object) -> bool:
+    async def source(folder: Path, files: npm.PinnedFolder) -> bool:
         shutil.copyfile(path, folder / "x-1.tgz")
-        sources._unpack(folder, [package])
+        npm._unpack(folder, files.packages)
         return False
 
-    class Page:
-        def missing(self) -> list[str]:
-            return ["x.js"]
-
-    asyncio.run(sources._fetch(Page(), path.parent / "fetching", {"x": source}))  # type: ignore[arg-type]
+    asyncio.run(npm.fetch(files, "x", {"x": source}))
 
 
 #: The one table of targets, by the names that figures stand under.
