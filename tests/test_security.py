@@ -28,7 +28,7 @@ OPENED = {
     *VIDEO,
     *UPLOADED,
     *(ending for loaders in RUNTIMES.values() for ending in loaders),
-    *(kind.ending for kind in FORMATS.values()),
+    *(kind.ending for kind in FORMATS.values() if not kind.folder),
     *(path.suffix for path in (RUN.latest, RUN.losses, RUN.settings, RUN.run_info)),
     Path("list.txt").suffix,
 }

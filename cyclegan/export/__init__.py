@@ -1,4 +1,4 @@
-"""Export of trained generators: files for other runtimes, models on the hub, and the settings."""
+"""Export of trained generators: files for other runtimes, pages for browsers, models on the hub."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,9 @@ from cyclegan.run import FolderDirection, check_name
 RunName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
 Address = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="hf://USER/MODEL")]
 EditedCard = Literal["refuse", "keep", "replace"]
-FormatName = Literal["onnx", "torchscript", "torch-export", "classic", "safetensors", "openvino"]
+FormatName = Literal[
+    "onnx", "torchscript", "torch-export", "classic", "safetensors", "openvino", "web"
+]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -25,8 +27,9 @@ class ExportSettings:
 
     format: FormatName
     """onnx, torchscript, torch-export or openvino hold the network, for images of any size;
-    safetensors its weights; classic its weights as the classic scripts read them. torchscript and
-    torch-export files contain code: loading them requires trust (--trust_code)"""
+    safetensors its weights; classic its weights as the classic scripts read them; web is a folder
+    with a page that converts in the browser. torchscript and torch-export files contain code:
+    loading them requires trust (--trust_code)"""
     name: str | None = None
     """name of the run to export, or hf://USER/MODEL"""
     weights: Path | None = None
@@ -51,10 +54,12 @@ class ExportSettings:
     average: bool = True
     """export the moving average (EMA) of the weights, if there is one"""
     output: Path | None = None
-    """output file; by default next to the weights. An openvino .xml has a .bin next to it, every
-    other format is one file"""
+    """output file, for web a folder; by default next to the weights. An openvino .xml has a .bin
+    next to it, every other format is one file"""
     overwrite: bool = False
-    """overwrite an existing file"""
+    """overwrite an existing file, or a folder that --format web wrote"""
+    assets: Path | None = None
+    """for web: folder of onnxruntime-web's files, for machines without internet"""
     int8: bool = False
     """quantise the convolutions to int8 (onnx and openvino); needs --calibration"""
     calibration: Path | None = None
@@ -79,6 +84,8 @@ class ExportSettings:
             raise UsageError("--int8 needs --calibration DIR: a folder of images to be converted")
         if self.calibration is not None and not self.int8:
             raise UsageError(f"--calibration {self.calibration} goes with --int8")
+        if self.assets is not None and self.format != "web":
+            raise UsageError(f"--assets {self.assets} goes with --format web")
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -10,7 +10,7 @@ from torch import Tensor
 from cyclegan import checkpoint
 from cyclegan.classic import Architecture
 from cyclegan.errors import UserError, require_extra
-from cyclegan.export import FormatName, onnx, openvino
+from cyclegan.export import FormatName, onnx, openvino, web
 from cyclegan.export.network import Exportable, program, traced
 from cyclegan.generators import GENERATORS, ResnetSettings
 from cyclegan.runtimes.metadata import Metadata, pack
@@ -19,13 +19,27 @@ Quantize = Callable[[Path, Path, Sequence[Tensor], Metadata], None]
 
 
 @dataclass(frozen=True)
+class Folder:
+    """A format that is a folder: what it holds beside the network, and how it is known again."""
+
+    network: str
+    """name of the network's file in it"""
+    runtime: Callable[[Path | None], Path]
+    """--assets -> the folder of files that run the network"""
+    is_one: Callable[[Path], bool]
+    """whether a folder was written by this format, with nothing of the user's in it"""
+
+
+@dataclass(frozen=True)
 class ExportFormat:
-    """One file format; `convert` recognizes it by the ending."""
+    """One format; `convert` recognizes a file by the ending."""
 
     ending: str
     write: Callable[[Exportable, Path], None]
     quantize: Quantize | None = None
     """float32 file -> int8 file; None if not supported"""
+    folder: Folder | None = None
+    """None if it is a file"""
 
 
 def _write_torchscript(given: Exportable, path: Path) -> None:
@@ -91,4 +105,5 @@ FORMATS: Mapping[FormatName, ExportFormat] = {
     "classic": ExportFormat(".pth", _write_classic),
     "safetensors": ExportFormat(".safetensors", _write_safetensors),
     "openvino": ExportFormat(".xml", openvino.write, openvino.quantize),
+    "web": ExportFormat("_web", web.write, folder=Folder(web.NETWORK, web.runtime, web.is_web)),
 }

@@ -1,4 +1,4 @@
-"""The export job: write, read back, compare, and only then move the file into place."""
+"""The export job: write, read back, compare, and only then move the result into place."""
 
 import logging
 import sys
@@ -39,9 +39,9 @@ PAIRS = 5
 
 
 def export(settings: ExportSettings) -> int:
-    """Write the file that `settings` name; return the exit code.
+    """Write the file or folder that `settings` name; return the exit code.
 
-    Prints the file, its size and how much its pictures differ. Raises UserError; no file has
+    Prints its name, its size and how much its pictures differ. Raises UserError; nothing has
     appeared or changed then.
     """
     kind = FORMATS[settings.format]
@@ -62,22 +62,46 @@ def export(settings: ExportSettings) -> int:
     if generator.fixed:
         raise UsageError(f"{generator.origin}: already exported: give the checkpoint it came from")
     path = _target(settings, generator, kind)
-    for part in parts(path):
-        check_absent(part, overwrite=settings.overwrite)
+    _check_free(path, kind, overwrite=settings.overwrite)
+    runtime = kind.folder.runtime(settings.assets) if kind.folder else None
+    given = exportable(generator, _name(settings, generator), runtime)
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same file system, so that a file changes its name whole or not at all.
     with temporary_folder(".export-", path.parent) as folder:
-        made, lines = _make(generator, settings, kind, folder / path.name)
-        for part in parts(path):
-            check_absent(part, overwrite=settings.overwrite)
-        for new, final in reversed(list(zip(parts(made), parts(path), strict=True))):
+        made, lines = _make(generator, given, settings, kind, folder / path.name)
+        _check_free(path, kind, overwrite=settings.overwrite)
+        if path.is_dir():
+            path.rename(folder / "replaced")
+        new_and_final = zip(_parts(made, kind), _parts(path, kind), strict=True)
+        for new, final in reversed(list(new_and_final)):
             new.replace(final)
-    size = sum(part.stat().st_size for part in parts(path)) / 2**20
-    names = " and ".join(str(part) for part in parts(path))
+    size = sum(_size(part) for part in _parts(path, kind)) / 2**20
+    names = " and ".join(str(part) for part in _parts(path, kind))
     console = Console(soft_wrap=True, highlight=False)
     for line in (f"{names}: {size:.1f} MB", *lines):
         console.print(line, markup=False)
     return 0
+
+
+def _parts(path: Path, kind: ExportFormat) -> tuple[Path, ...]:
+    return (path,) if kind.folder else parts(path)
+
+
+def _check_free(path: Path, kind: ExportFormat, *, overwrite: bool) -> None:
+    """Raise UserError if something is at `path` that may not be overwritten."""
+    if kind.folder and path.exists() and not (path.is_dir() and kind.folder.is_one(path)):
+        raise UserError(
+            f"{path}: is there, and not as this format writes it: nothing in it is overwritten: "
+            "give another --output"
+        )
+    for part in _parts(path, kind):
+        check_absent(part, overwrite=overwrite)
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder."""
+    files = path.rglob("*") if path.is_dir() else (path,)
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _source(settings: ExportSettings) -> Path:
@@ -91,10 +115,11 @@ def _target(settings: ExportSettings, generator: Generator, kind: ExportFormat) 
     """Return the path to write. Raises UsageError if its ending is another format's."""
     given = settings.output
     if given is None:
-        stem = settings.name or _stem(settings.weights, Path(generator.origin))
-        words = [stem, generator.direction, "int8" if settings.int8 else None]
+        words = [_name(settings, generator), generator.direction, "int8" if settings.int8 else None]
         name = "_".join(word for word in words if word) + kind.ending
         return Path(generator.origin).parent / name
+    if kind.folder:
+        return given
     if given.is_dir():
         raise UsageError(f"--output {given} is a folder: give a file that ends in {kind.ending}")
     if given.suffix != kind.ending:
@@ -104,22 +129,28 @@ def _target(settings: ExportSettings, generator: Generator, kind: ExportFormat) 
     return given
 
 
-def _stem(weights: Path | None, file: Path) -> str:
-    """Return the file's stem; the folder's name if `weights` is one, as its files share names."""
-    return weights.resolve().name if weights is not None and weights.is_dir() else file.stem
+def _name(settings: ExportSettings, generator: Generator) -> str:
+    """Return the run's name, or the file's stem; a folder's own, as its files share names."""
+    weights = settings.weights
+    if settings.name is None and weights is not None and weights.is_dir():
+        return weights.resolve().name
+    return settings.name or Path(generator.origin).stem
 
 
 def _make(
-    generator: Generator, settings: ExportSettings, kind: ExportFormat, path: Path
+    generator: Generator,
+    given: Exportable,
+    settings: ExportSettings,
+    kind: ExportFormat,
+    path: Path,
 ) -> tuple[Path, list[str]]:
     """Write to `path` or beside it; return where, and lines on the result."""
-    given = exportable(generator)
     with progress_bar() as bar:
         task = bar.add_task(f"writing {settings.format}", total=2, unit="steps")
         with _quiet(f"--format {settings.format}"):
             kind.write(given, path)
         bar.update(task, advance=1, description="comparing")
-        levels = differing_levels(generator, path)
+        levels = differing_levels(generator, path / kind.folder.network if kind.folder else path)
         bar.update(task, advance=1)
     if not levels <= LARGEST_DIFFERENCE:
         raise UserError(

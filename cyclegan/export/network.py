@@ -4,6 +4,7 @@ import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -22,9 +23,13 @@ class Exportable:
     network: nn.Module
     """as it was loaded"""
     metadata: Metadata
+    name: str = ""
+    """of the model, for people"""
+    runtime: Path | None = None
+    """folder of files that run it, for formats that hold them too"""
 
 
-def exportable(generator: Generator) -> Exportable:
+def exportable(generator: Generator, name: str, runtime: Path | None) -> Exportable:
     """Return the generator's network with the metadata of its file."""
     metadata = Metadata(
         generator.architecture,
@@ -32,7 +37,7 @@ def exportable(generator: Generator) -> Exportable:
         values=generator.values,
         digest=generator.digest,
     )
-    return Exportable(generator.network, metadata)
+    return Exportable(generator.network, metadata, name, runtime)
 
 
 def program(given: Exportable) -> ExportedProgram:

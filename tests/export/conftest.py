@@ -1,5 +1,6 @@
-"""Exported files of tiny generators."""
+"""Exported files and pages of tiny generators."""
 
+from export.web_pages import cache, exported_page
 from exporting import exported, pictures, runs
 
-__all__ = ["exported", "pictures", "runs"]
+__all__ = ["cache", "exported", "exported_page", "pictures", "runs"]

@@ -20,7 +20,7 @@ from cyclegan.export import ExportSettings, FormatName, job
 from cyclegan.export.formats import FORMATS
 from cyclegan.runtimes.metadata import from_texts
 
-NETWORKS = [name for name in FORMATS if name != "classic"]
+NETWORKS = [name for name, kind in FORMATS.items() if name != "classic" and not kind.folder]
 
 
 def levels(first: Path, second: Path) -> int:
