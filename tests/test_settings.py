@@ -176,7 +176,8 @@ def test_each_key_stands_once(model: str) -> None:
         ),
         (
             {"run": {"model": "fusion"}, "networks": {"norm": "batch"}},
-            "my.toml: [networks] norm goes with --model cycle_gan or one_painting or student, not fusion",
+            "my.toml: [networks] norm goes with --model cycle_gan or one_painting or student, not "
+            "fusion",
         ),
         (
             {"fusion": {"match_colors": True}},

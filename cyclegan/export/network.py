@@ -29,7 +29,7 @@ class Exportable:
     """folder of files that run it, for formats that hold them too"""
 
 
-def exportable(generator: Generator, name: str, runtime: Path | None) -> Exportable:
+def exportable(generator: Generator, name: str = "", runtime: Path | None = None) -> Exportable:
     """Return the generator's network with the metadata of its file."""
     metadata = Metadata(
         generator.architecture,
