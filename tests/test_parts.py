@@ -6,10 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from conftest import GOLDEN
 from PIL import Image
 
 from cyclegan import checkpoint
+
+GENERATOR = GOLDEN / "resnet9_nopool" / "initial_net_G_A.pth"
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +69,28 @@ def test_they_train_go_on_and_convert(
     assert away.returncode != 0
     assert "netG 'brush': unknown; choose from resnet" in away.stderr
     assert "Traceback" not in away.stderr
+
+
+def test_their_formats_are_read_and_written(
+    installed: Path, dataroot: Path, tmp_path: Path
+) -> None:
+    """By their endings: a folder's files, and a named output; what is broken is told."""
+    photograph = np.asarray(Image.open(dataroot / "trainA" / "0.png").convert("RGB"))
+    (tmp_path / "in").mkdir()
+    head = np.array(photograph.shape[:2], "<u2").tobytes()
+    (tmp_path / "in" / "0.swatch").write_bytes(head + photograph.tobytes())
+    convert = ["convert", "--weights", str(GENERATOR), "--input"]
+    made = cyclegan(installed, *convert, str(tmp_path / "in"), "--output", str(tmp_path / "out"))
+    assert made.returncode == 0, made.stderr
+    plain = str(dataroot / "trainA" / "0.png")
+    made = cyclegan(installed, *convert, plain, "--output", str(tmp_path / "0.png"))
+    assert made.returncode == 0, made.stderr
+    content = (tmp_path / "out" / "0.swatch").read_bytes()
+    assert content == head + np.asarray(Image.open(tmp_path / "0.png")).tobytes()
+    broken = cyclegan(installed, *convert, plain, "--output", str(tmp_path / "0.smudge"))
+    assert broken.returncode != 0
+    assert "smudge: comes from the package brushwork, which can't be used" in broken.stderr
+    assert "Traceback" not in broken.stderr
 
 
 def test_their_settings_are_flags_with_help(installed: Path) -> None:

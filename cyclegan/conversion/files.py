@@ -19,6 +19,7 @@ from cyclegan.images.formats import (
     WRITABLE,
     by_ending,
     ending_to_write,
+    is_written,
     names_a_kind,
     spelt_as,
 )
@@ -65,7 +66,8 @@ def plan(locations: Locations, selection: Selection) -> list[Job]:
     if source.is_file():
         root, found = source.parent, [source]
     elif source.is_dir():
-        if output.suffix.lower() in VIDEO | WRITABLE and not output.exists():
+        named = is_video(output) or is_written(output.suffix.lower())
+        if named and not output.exists():
             raise UsageError(f"--output {output}: --input {source} is a folder: give a folder, too")
         root, found = source, _chosen(locations, selection)
     else:
@@ -101,12 +103,13 @@ def _named(source: Path, output: Path, format: Format | None) -> Job:
     """Return the job of one picture or video whose output is named."""
     kind, other, endings = "picture", "video", WRITABLE
     if is_video(output):
-        kind, other, endings = "video", "picture", frozenset(WRITABLE_VIDEO)
+        kind, other, endings = "video", "picture", WRITABLE_VIDEO
     if is_video(source) != is_video(output):
         raise UsageError(
             f"--output {output} is a {kind}, --input {source} a {other}: give a folder"
         )
-    if output.suffix.lower() not in endings:
+    ending = output.suffix.lower()
+    if ending not in endings and not (kind == "picture" and is_written(ending)):
         raise UsageError(f"--output {output}: {kind}s are written as {', '.join(sorted(endings))}")
     if output.suffix != _suffix(output, format):
         raise UsageError(

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from cyclegan.errors import UserError
-from cyclegan.images.formats import EXTENSIONS, found_out
+from cyclegan.images.formats import found_out, is_image
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ def _is_image(path: Path, more: Set[str]) -> bool:
     if path.name.startswith("."):
         return False
     suffix = path.suffix.lower()
-    if suffix in EXTENSIONS or suffix in more:
+    if is_image(suffix) or suffix in more:
         return True
     return suffix not in _NOTES and found_out(path) is not None
 
@@ -136,7 +136,7 @@ def _kind(path: Path, more: Set[str]) -> str | None:
     """Return how a file that is no image is counted; None if nobody would take it for one."""
     suffix = path.suffix.lower()
     if path.name.startswith("."):
-        hidden = suffix in EXTENSIONS | more and not path.name.startswith("._")
+        hidden = (is_image(suffix) or suffix in more) and not path.name.startswith("._")
         return "hidden" if hidden else None
     if suffix in _NOTES or path.name in _SYSTEMS_FILES:
         return None

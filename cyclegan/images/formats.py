@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from cyclegan.parts import Parts
+
 if TYPE_CHECKING:
     from cyclegan.images.codec import Codec
 
@@ -179,9 +181,26 @@ FORMATS = (
 PILLOWS = {one.pillows: one for one in reversed(FORMATS) if one.name not in ("NPY", "DICOM")}
 
 
+#: Formats that installed packages add, by their ending without the dot.
+ADDED = Parts("formats", ImageFormat, {})
+
+
 def by_ending(path: Path) -> ImageFormat | None:
-    """Return the format of a file by its ending."""
-    return _BY_ENDING.get(path.suffix.lower())
+    """Return the format of a file by its ending. Raises UserError for a broken one of a package."""
+    ending = path.suffix.lower()
+    if ending in _BY_ENDING:
+        return _BY_ENDING[ending]
+    return ADDED[ending[1:]] if ending[1:] in ADDED else None  # noqa: SIM401 - get imports nothing
+
+
+def is_image(ending: str) -> bool:
+    """Return whether files of an ending, in small letters, are taken for images."""
+    return ending in EXTENSIONS or ending[1:] in ADDED
+
+
+def is_written(ending: str) -> bool:
+    """Return whether conversions can be written with an ending, in small letters."""
+    return ending in WRITABLE or (ending[1:] in ADDED and ADDED[ending[1:]].instead is None)
 
 
 def by_content(path: Path) -> ImageFormat | None:

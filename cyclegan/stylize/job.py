@@ -18,7 +18,7 @@ from cyclegan.device import choose_device, limit_met
 from cyclegan.errors import UsageError, UserError, in_words
 from cyclegan.images import Encoding, Size
 from cyclegan.images.document import depth_to_write, open_document, write_document
-from cyclegan.images.formats import WRITABLE
+from cyclegan.images.formats import WRITABLE, is_written
 from cyclegan.images.picture import Document, Picture
 from cyclegan.losses import StyleLossSettings
 from cyclegan.losses.perceptual import Perceptual
@@ -86,7 +86,7 @@ class Target:
 
     def check(self, settings: StylizeSettings) -> None:
         """Raise UsageError or UserError where the file can't or should not be written."""
-        if self.path.suffix.lower() not in WRITABLE:
+        if not is_written(self.path.suffix.lower()):
             endings = ", ".join(sorted(WRITABLE))
             raise UsageError(f"--output {self.path}: give a file that ends in {endings}")
         if self.path.is_dir():

@@ -1,11 +1,20 @@
-"""A loss term, a generator and a logger that cyclegan finds by entry points."""
+"""A loss term, a generator, a logger and an image format that cyclegan finds by entry points."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import PositiveInt
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from cyclegan.images import Encoding
+from cyclegan.images.arrays import Meaning, of_array
+from cyclegan.images.codec import Codec
+from cyclegan.images.formats import ImageFormat
+from cyclegan.images.picture import Document, Picture, Range
+from cyclegan.images.tags import Tags
 from cyclegan.kinds import STRICT, Kind
 from cyclegan.loggers import LoggerSettings
 from cyclegan.loggers.logger import Logger, Record, RunInfo
@@ -63,6 +72,25 @@ class BrushSettings:
             nn.Tanh(),
         )
 
+
+def _pixels(path: Path) -> np.ndarray:
+    content = path.read_bytes()
+    height, width = np.frombuffer(content, "<u2", 2)
+    return np.frombuffer(content, np.uint8, offset=4).reshape(height, width, 3)
+
+
+def _read(path: Path, values: Range | None) -> Document:
+    return Document([of_array(_pixels(path), values, Tags(), Meaning(has_alpha=False))])
+
+
+def _write(file: Path, pictures: Iterable[Picture], like: Document, how: Encoding) -> None:
+    pixels = next(iter(pictures)).pixels
+    file.write_bytes(np.array(pixels.shape[:2], "<u2").tobytes() + pixels.tobytes())
+
+
+#: Bytes behind height and width; Pillow can't read them.
+CODEC = Codec(_read, _write, lambda path: True, lambda path: _pixels(path).shape[1::-1])
+SWATCH = ImageFormat("SWATCH", (".swatch",), codec=lambda: CODEC)
 
 BRUSH = Kind(BrushSettings)
 
