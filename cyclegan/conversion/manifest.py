@@ -94,7 +94,8 @@ def append(folder: Path, *entries: Entry, name: str = NAME) -> None:
     """Append entries; the lines of several processes stay whole."""
     lines = "".join(f"{_line(entry)}\n" for entry in entries)
     with _alone(folder / name) as file:
-        file.write(f"{'' if _ends_whole(file) else chr(10)}{lines}".encode())
+        _end_whole(file)
+        file.write(lines.encode())
 
 
 def paths(folder: Path) -> list[Path]:
@@ -162,12 +163,25 @@ def _line(entry: Entry) -> str:
     return json.dumps(content | vars(content.pop("origin")))
 
 
-def _ends_whole(file: IO[bytes]) -> bool:
-    """Return whether the last line is whole: a kill may have left half of it."""
-    if not file.seek(0, os.SEEK_END):
-        return True
-    file.seek(-1, os.SEEK_END)
-    return file.read(1) == b"\n"
+def _end_whole(file: IO[bytes]) -> None:
+    """Cut off half of a line, which a kill or a full disk may have left; end a whole one."""
+    start = max(0, file.seek(0, os.SEEK_END) - _LONGEST_LINE)
+    file.seek(start)
+    _, found, last = file.read().rpartition(b"\n")
+    if not last:
+        return
+    try:
+        json.loads(last)
+        whole = True
+    except ValueError:
+        whole = bool(start and not found)  # longer than any that is written here
+    if whole:
+        file.write(b"\n")
+    else:
+        file.truncate(file.tell() - len(last))
+
+
+_LONGEST_LINE = 1 << 16  # bytes
 
 
 def _all(folder: Path) -> list[tuple[Path, list[Entry | None]]]:

@@ -402,3 +402,17 @@ def test_what_cannot_be_merged_is_one_line(
         asked.check()
         convert(asked)
     assert not (tmp_path / "no").exists()
+
+
+def test_half_of_a_last_line_is_cut_off_and_a_whole_one_ended(tmp_path: Path) -> None:
+    """A kill or a full disk leaves half of one; an editor may leave out the last line's end."""
+    origin = manifest.Origin("in.png", 1, 1, "model")
+    whole, half = (manifest.Entry(f"{name}.png", origin, "y") for name in ("whole", "half"))
+    path = tmp_path / manifest.NAME
+    manifest.append(tmp_path, whole, half)
+    lines = path.read_bytes().splitlines()
+    for last, left in ((lines[1][:50], 1), (lines[1], 2), (b"", 1)):
+        path.write_bytes(lines[0] + b"\n" + last)
+        manifest.append(tmp_path, manifest.Entry("new.png", origin, "y"))
+        outputs = [json.loads(line)["output"] for line in path.read_text().splitlines()]
+        assert outputs == [*["whole.png", "half.png"][:left], "new.png"]
