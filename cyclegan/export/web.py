@@ -9,7 +9,6 @@ from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
 
 from cyclegan.data.cache import user_folder
 from cyclegan.errors import UserError, require_extra
@@ -116,7 +115,7 @@ def _page(given: Exportable) -> str:
         loader=PackageLoader("cyclegan.export", ""), autoescape=True
     ).get_template("web.html.j2")
     page = template.render(
-        mark=Markup(_MARK),
+        mark=_MARK,
         policy=_POLICY,
         name=given.name,
         direction=metadata.direction,
