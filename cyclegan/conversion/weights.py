@@ -42,6 +42,15 @@ class Generator:
     """side in pixels of training images; None if they were not resized, or unknown"""
 
 
+#: The model that comes with the package: a student, taught on the sample set.
+SAMPLE = Path(__file__).with_name("sample.pt")
+
+
+def shipped(path: Path) -> Path:
+    """Return the package's own model for the name `sample`, where nothing else is called so."""
+    return SAMPLE if path == Path("sample") and not is_there(path) else path
+
+
 def file_of(path: Path, epoch: str, direction: FolderDirection | None) -> Path:
     """Return the file of `epoch` with the generator of `direction`, if `path` is a folder.
 
@@ -51,7 +60,7 @@ def file_of(path: Path, epoch: str, direction: FolderDirection | None) -> Path:
     if hub.is_model(path):
         return hub.weights_of(path, direction)
     if not classic.is_folder(path):
-        return checkpoint.path_of(path, epoch) if path.is_dir() else path
+        return checkpoint.path_of(path, epoch) if path.is_dir() else shipped(path)
     files = classic.find_files(path, epoch)
     ours = NETWORKS["G_B" if direction == "BtoA" else "G_A"]
     if ours not in files:

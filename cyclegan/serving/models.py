@@ -1,10 +1,12 @@
 """The table of offered models; requests name its entries, never paths."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cyclegan.conversion.weights import SAMPLE
 from cyclegan.data.folders import domain_names
 from cyclegan.errors import UsageError, UserError
 from cyclegan.hub import HubModel, is_address
@@ -12,6 +14,8 @@ from cyclegan.plain import DamagedTextError, from_toml
 from cyclegan.recipes import RecipeSettings, recipe_named
 from cyclegan.run import FolderDirection, RunFolder, check_name
 from cyclegan.serving import ServeSettings
+
+log = logging.getLogger(__name__)
 
 #: The checkpoints that are offered of a run, and what they are called behind its name.
 EPOCHS = {"latest": "", "best": " (best)", "previous": " (previous)"}
@@ -35,7 +39,8 @@ class Model:
 def offered(settings: ServeSettings, files: Mapping[Path, bool]) -> dict[str, Model]:
     """Return the models by name; `files` tells for each weights file if it has both directions.
 
-    Raises UserError if a requested run is missing, or if there is no model at all.
+    Where there is no model at all, it is the one that comes with the package. Raises UserError if
+    a requested run is missing.
     """
     for name in settings.name:
         check_name(name)
@@ -48,10 +53,11 @@ def offered(settings: ServeSettings, files: Mapping[Path, bool]) -> dict[str, Mo
         for path, both in files.items()
     ]
     if not found:
-        raise UserError(
-            f"--checkpoints_dir {settings.checkpoints_dir}: holds no trained run: train one, "
-            "or give --weights FILE"
+        log.warning(
+            "--checkpoints_dir %s: no trained run: serving the model that comes with cyclegan",
+            settings.checkpoints_dir,
         )
+        found = [Model(SAMPLE.stem, SAMPLE)]
     models = {model.name: model for model in found}
     if len(models) < len(found):
         raise UsageError("--weights: two of the files share names, with each other or with a run")

@@ -542,7 +542,6 @@ def refused(*args: str, program: str = "from cyclegan.cli import main; main()") 
     [
         (["--name", "mien"], "--name mien: {runs}/mien holds no checkpoint"),
         (["--name", "../mine"], "--name '../mine': must be a plain name without a path"),
-        (["--checkpoints_dir", "nothing"], "--checkpoints_dir nothing: holds no trained run"),
         (["--weights", "no.pth"], "no.pth: no such file"),
         (["--host", "no.such.host.invalid"], "--host no.such.host.invalid: not an address"),
         (["--port", "0"], "--port 0"),
