@@ -304,7 +304,7 @@ def _cache(
     """
     names = "\0".join(path.name for path in paths)
     if len(set(group.gathered(sha256(names.encode(errors="surrogateescape")).digest()))) > 1:
-        raise UserError(f"{data.dataroot}: the processes of torchrun see other images there")
+        raise UserError(f"{data.dataroot}: must hold the same images for all processes of torchrun")
     removes: list[Callable[[], None]] = []
 
     def opened() -> Cache:

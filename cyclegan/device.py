@@ -29,7 +29,7 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
         if device.type == "meta":
-            raise RuntimeError("it computes nothing")
+            raise RuntimeError("it holds no data")
         if device.type == "cuda" and device.index is not None:
             torch.cuda.set_device(device)  # what compiled kernels and pinned memory go by
     except (RuntimeError, AssertionError, ImportError) as error:

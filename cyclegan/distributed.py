@@ -133,8 +133,9 @@ class Group:
         apart = [name for name in networks if len({one[name] for one in sums}) > 1]
         if apart:
             raise UserError(
-                f"{', '.join(apart)}: the weights of the {self.size} processes differ, so this is "
-                "no one training any more; the newest checkpoint is from before: resume from it"
+                f"{', '.join(apart)}: the weights of the {self.size} processes have diverged from "
+                "each other, so training has stopped; the newest checkpoint is from before: "
+                "resume from it"
             )
 
     def wait(self) -> None:
@@ -257,8 +258,8 @@ def _tells_first(store: Any, rank: int) -> bool:
 
 _CARRIERS = ("gloo", "NCCL", "onnection closed")  # in the messages of what carries tensors
 _LOST = (
-    "another process of this training ended unexpectedly; the run goes on from its newest "
-    "checkpoint: start it again with --continue_train, or let torchrun do so by --max-restarts"
+    "another process of this training exited unexpectedly; resume from the newest checkpoint with "
+    "--continue_train, or have torchrun do so with --max-restarts"
 )
 
 

@@ -279,17 +279,17 @@ def _endpoint() -> str:
 _BROKEN = "the connection to {endpoint} broke off: run the same command again"
 #: What is told of the client's errors, by their classes, and of answers, by their status.
 _REASONS = {
-    "GatedRepoError": "its owner gives access on request: ask for it on the model's page",
+    "GatedRepoError": "a gated model: request access on its page",
     "RevisionNotFoundError": "no such revision: give a branch, a tag or a commit after the @",
     "RepositoryNotFoundError": "no such model, or a private one: check how it is spelt; for a "
     "private one set HF_TOKEN, or run hf auth login",
-    "HFValidationError": "no name that a model can have: give hf://USER/MODEL",
-    "OfflineModeIsEnabled": "not in the cache, and HF_HUB_OFFLINE forbids to fetch it: unset it",
+    "HFValidationError": "not a valid model name: give hf://USER/MODEL",
+    "OfflineModeIsEnabled": "not in the cache, and HF_HUB_OFFLINE forbids downloading it: unset it",
     "ConnectError": "no connection to {endpoint}: check the network, and HF_ENDPOINT if it is set",
     "TimeoutException": "{endpoint} does not answer: try again later",
     "TransportError": _BROKEN,
     "401": "the hub asks for a valid token (401): set HF_TOKEN, or run hf auth login",
-    "403": "the token does not allow that (403): give one that may write to {owner}'s models",
+    "403": "the token does not allow that (403): give one with write access to {owner}'s models",
     "409": "changed by someone else meanwhile: run the same command again",
     "412": "changed by someone else meanwhile: run the same command again",
 }

@@ -53,12 +53,12 @@ class Parts(dict[str, T]):
         except Exception as error:  # whatever another package raises
             raise UserError(
                 f"{name}: comes from the package {package}, which can't be used "
-                f"({in_one_line(str(error))}): mend or remove it"
+                f"({in_one_line(str(error))}): fix or uninstall it"
             ) from error
         if not isinstance(part, self._kind):
             raise UserError(
-                f"{name}: comes from the package {package}, whose {point.value} is no "
-                f"{self._kind.__name__}"
+                f"{name}: comes from the package {package}, whose {point.value} is not a "
+                f"{self._kind.__name__}: fix or uninstall it"
             )
         self[name] = part
         self.used[package] = point.dist.version if point.dist else "unknown"

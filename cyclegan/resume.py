@@ -158,8 +158,8 @@ def check_unmoved(folder: RunFolder, resume: Checkpoint | None) -> None:
             raise folder.taken()
     elif any(images > resume.position.images for images in _images(folder.latest)):
         raise UserError(
-            f"{folder.path}: another process has trained this run meanwhile: give the same command "
-            "once more to go on from there"
+            f"{folder.path}: another process has trained this run in the meantime: run the same "
+            "command again to resume from there"
         )
 
 
@@ -209,7 +209,7 @@ def rolled_back(settings: Settings, error: DivergedError, group: Group) -> Check
     if group.leads:
         lowered = settings.training.rollback_lr ** (sound.rollbacks + 1)
         what = str(error).partition(";")[0]
-        log.warning("%s: back to %s, the learning rate times %g", what, sound.position, lowered)
+        log.warning("%s: rolled back to %s, learning rate times %g", what, sound.position, lowered)
     return replace(sound, rollbacks=sound.rollbacks + 1)
 
 
@@ -311,4 +311,4 @@ def _learning_alone(phases: Sequence[Phase]) -> str:
     """Return which phases learn before the others do, and for how many steps, in words."""
     warmup = max(phase.begins for phase in phases)
     first = " and ".join(phase.name for phase in phases if not phase.begins)
-    return f", and for {warmup} steps the {first} learn alone" if warmup else ""
+    return f", and only the {first} are trained for the first {warmup} steps" if warmup else ""

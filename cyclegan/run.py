@@ -28,7 +28,7 @@ class RunSettings:
     direction: FolderDirection = "AtoB"
     """AtoB, or BtoA to swap the folders"""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """the same seed gives the same run"""
+    """random seed; the same seed gives the same run"""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
     stop_exit_code: Annotated[int, Field(ge=0, le=255)] = 143
@@ -48,8 +48,8 @@ def check_name(name: str) -> None:
     """Raise UsageError if a run's name can't be that of a folder."""
     if name.startswith("hf:"):
         raise UsageError(
-            f"--name {name}: a model on the hub, which this command can't take: it needs a run of "
-            "this machine; convert, serve, export and evaluate take it"
+            f"--name {name}: a model on the hub, but this command needs a local run; convert, "
+            "serve, export and evaluate take models on the hub"
         )
     if name in ("", ".", "..") or any(sign in name for sign in "/\\\0"):
         raise UsageError(

@@ -49,7 +49,7 @@ class Settings:
         """Raise UsageError if settings contradict each other."""
         for key, value in _flat(self).items():
             if isinstance(value, int) and value > plain.LARGEST:
-                raise UsageError(f"--{key.partition('.')[2]}: a number that is too large")
+                raise UsageError(f"--{key.partition('.')[2]}: the number is too large")
         self.run.check()
         self.data.check()
         self.execution.check()

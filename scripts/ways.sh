@@ -46,4 +46,4 @@ for one in pictures:
     left += one.width + gap
 row.save(target, optimize=True)
 PYTHON
-echo "look at it: file://$PWD/results/ways.png"
+echo "open in a browser: file://$PWD/results/ways.png"

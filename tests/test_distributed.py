@@ -148,7 +148,7 @@ def test_a_killed_process_is_started_again_and_nothing_changes(
         os.kill(workers(torchrun)["1"], signal.SIGKILL)
         printed, _ = torchrun.communicate(timeout=120)
     assert torchrun.returncode == 0, printed
-    assert printed.count("another process of this training ended unexpectedly") <= 1
+    assert printed.count("another process of this training exited unexpectedly") <= 1
     assert "trained: " in printed
     assert_same_run(tmp_path / "checkpoints" / "whole", tmp_path / "checkpoints" / "tiny")
 
@@ -165,7 +165,7 @@ def test_two_failures_at_one_place_end_the_run(flags: list[str]) -> None:
     assert torchrun.returncode != 0
     # By one of the two, and once: torchrun starts them three times more.
     assert printed.count("failed twice at the same place (epoch ") == 1
-    assert printed.count("ended unexpectedly") == 0
+    assert printed.count("exited unexpectedly") == 0
 
 
 def test_a_signal_to_one_process_saves_and_ends_all(flags: list[str], tmp_path: Path) -> None:
@@ -206,7 +206,9 @@ def test_more_processes_than_images_are_refused() -> None:
 
 def test_batch_norm_is_refused_where_it_can_not_be_synchronised() -> None:
     settings = from_table({"networks": {"norm": "batch"}, "generator": {"ngf": 2}}, "test")
-    with pytest.raises(UserError, match="--norm batch: 2 processes without CUDA can't share"):
+    with pytest.raises(
+        UserError, match="--norm batch: 2 processes can't synchronise batch statistics"
+    ):
         build_recipe(settings).state.share(Group(size=2))
 
 

@@ -53,7 +53,7 @@ def test_one_generator_starts_a_run(
     assert equal(networks(run)["generator_a_to_b"], torch.load(GENERATOR))
     told = (
         f"{alone}: holds generator_a_to_b; generator_b_to_a, discriminator_b, discriminator_a "
-        f"start from scratch, and for {WARMUP} steps the discriminators learn alone"
+        f"start from scratch, and only the discriminators are trained for the first {WARMUP} steps"
     )
     assert told in caplog.text
     saved = checkpoint.load(run / "latest.pt").settings

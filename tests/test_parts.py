@@ -106,7 +106,7 @@ def test_their_settings_are_flags_with_help(installed: Path) -> None:
         ("unfinished", "unfinished: comes from the package brushwork, which can't be used"),
         (
             "misplaced",
-            "comes from the package brushwork, whose brushwork:BRUSH is no Term",
+            "comes from the package brushwork, whose brushwork:BRUSH is not a Term",
         ),
         ("luminanse", "no such loss term, perhaps you meant luminance; choose from adversarial"),
     ],

@@ -22,22 +22,23 @@ class BenchmarkSettings:
 
 @dataclass(frozen=True, config=STRICT)
 class ScaleSettings:
-    """Devices that a plan is made for, what connects them, and what they cost."""
+    """Device counts to plan for, their interconnect and their price."""
 
     devices: tuple[PositiveInt, ...] = (1, 2, 4, 8, 64)
     """numbers of devices to plan for"""
     bandwidth: PositiveFloat = 10.0
-    """gigabytes a second that a device sends to the next, and receives at the same time"""
+    """bandwidth between devices in GB/s, in each direction at once"""
     latency: NonNegativeFloat = 20.0
-    """microseconds until the first byte of a message is there"""
+    """latency of a message in microseconds"""
     price: NonNegativeFloat = 0.0
-    """of an hour of a device, in any currency; 0: no costs are shown"""
+    """price of a device per hour, in any currency; 0: no costs are shown"""
     pictures: PositiveInt = 10_000_000
-    """pictures to convert by shards"""
+    """images to convert in shards"""
     seconds_per_picture: NonNegativeFloat = 0.0
-    """of a conversion on one device (cyclegan benchmark convert); 0: none is planned"""
+    """conversion time per image in seconds on one device, from cyclegan benchmark convert; 0: no
+    conversion is planned"""
     seconds: PositiveFloat = 20.0
-    """time budget of measuring a step, for each number of images"""
+    """time budget in seconds for measuring a step, for each number of images"""
     json: bool = False
     """print the figures as JSON"""
 

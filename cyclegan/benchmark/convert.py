@@ -84,7 +84,7 @@ def run(settings: ConvertSettings, benchmark: BenchmarkSettings) -> int:
         (
             arithmetic.describe("for the first image"),
             f"mean difference of the pictures: {levels:.2f} of 255 levels",
-            f"chosen, {len(rated)} images at a stretch: {rate:.3g} a second, files and all",
+            f"chosen, {len(rated)} images in a row: {rate:.3g} a second, file I/O included",
         ),
         figures,
     ).show(json_only=benchmark.json)
@@ -143,7 +143,7 @@ def _within(jobs: Sequence[Job], most: float) -> Sequence[Job]:
 
 def _rate(convert: TimedConversion, jobs: Sequence[Job]) -> float:
     """Return images per second, from reading the first file to writing the last."""
-    with waiting(f"converting {len(jobs)} images at a stretch"):
+    with waiting(f"converting {len(jobs)} images in a row"):
         begun = time.perf_counter()
         convert(jobs)
     return len(jobs) / (time.perf_counter() - begun)

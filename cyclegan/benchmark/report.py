@@ -51,7 +51,7 @@ def measure(
     With `settle` each runs twice in its turn and the second run counts: the first pays for what the
     other left in memory, which a training with one execution never meets.
     """
-    with waiting("measuring: once without counting"):
+    with waiting("warming up"):
         plain()
         chosen()
     rounds = tracked(range(pairs), "measuring", "pairs")

@@ -31,7 +31,7 @@ COMMANDS = {
     "push": Command(
         jobs.PUSH,
         jobs.push,
-        "the hub has all of a push or nothing; run the same command to start over",
+        "a push is all or nothing; run the same command to start over",
     ),
     "card": Command(jobs.CARD, jobs.card),
     "evaluate": Command(jobs.EVALUATE, jobs.evaluate),
@@ -51,7 +51,7 @@ COMMANDS = {
     "data download": Command(
         jobs.DOWNLOAD,
         jobs.data_download,
-        "what has come is kept; run the same command to continue",
+        "the partial download is kept; run the same command to resume it",
     ),
     "data check": Command(jobs.CHECK, jobs.data_check),
     "benchmark train": Command(jobs.BENCHMARK_TRAIN, jobs.benchmark_train),

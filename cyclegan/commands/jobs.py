@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from cyclegan.benchmark import BenchmarkSettings
 
 CONVERT = "convert images with a trained generator"
-STYLIZE = "paint one picture like another one, without training"
-SERVE = "convert pictures on a page in a browser, or over HTTP"
-EXPORT = "write a trained generator as ONNX, TorchScript, OpenVINO and others"
-PUSH = "put a trained model on the Hugging Face Hub, with a model card"
+STYLIZE = "transfer the style of one image to another by optimisation, without training"
+SERVE = "serve a web page and an HTTP API that convert images"
+EXPORT = "export a trained generator to ONNX, TorchScript, OpenVINO and other formats"
+PUSH = "upload a trained model to the Hugging Face Hub, with a model card"
 CARD = "write the model card of a run"
-EVALUATE = "measure how good a run's pictures are, or compare folders"
-COMPARE = "show runs side by side on a page, and vote blind"
-STUDY = "compare presets after the same training time, with errors"
-SWEEP = "search a preset's settings for the best pictures"
+EVALUATE = "measure the quality of a run's conversions, or compare two folders of images"
+COMPARE = "compare runs side by side on a page, with blind voting"
+STUDY = "compare presets trained for the same time, with error estimates"
+SWEEP = "tune a preset's settings (hyperparameter search)"
 DASHBOARD = "show training runs live in a browser (a Visdom server)"
-SAMPLE = "make a small data set that needs no download"
-DOWNLOAD = "fetch a published data set by name; without a name, list them"
-CHECK = "look for what can't be trained on"
+SAMPLE = "create a small sample data set, without a download"
+DOWNLOAD = "download a published data set by name; without a name, list them"
+CHECK = "check a data set for images that can't be trained on"
 
 
 def _starting(command: str) -> AbstractContextManager[None]:
@@ -198,11 +198,11 @@ class DownloadCommand:
     """Flags of `data download`."""
 
     name: Annotated[str | None, tyro.conf.Positional] = None
-    """name of the data set"""
+    """name of the data set; by default all are listed"""
     folder: Annotated[Path | None, tyro.conf.Positional] = None
-    """folder to make; datasets/NAME if it is left out"""
+    """folder to create; by default datasets/NAME"""
     source: str | None = None
-    """address of another server that has the archives, in place of their authors'"""
+    """URL of a mirror to download the archives from"""
 
 
 def data_download(args: Sequence[str]) -> int:
@@ -227,11 +227,11 @@ def data_check(args: Sequence[str]) -> int:
     return check(folder)
 
 
-BENCHMARK_TRAIN = "measure training here: time, memory, plan"
-BENCHMARK_SCALE = "predict training on many devices, from steps measured here"
-BENCHMARK_LOAD = "measure loading here: decoding, scaling, the cache"
-BENCHMARK_CONVERT = "measure conversion here: time, memory"
-BENCHMARK_DEVICE = "measure what a device reaches: arithmetic, steps, conversion"
+BENCHMARK_TRAIN = "benchmark training on this machine: time, memory, estimate of the planned run"
+BENCHMARK_SCALE = "predict multi-device training time from steps measured on this machine"
+BENCHMARK_LOAD = "benchmark data loading on this machine: decoding, resizing, cache"
+BENCHMARK_CONVERT = "benchmark conversion on this machine: time, memory"
+BENCHMARK_DEVICE = "benchmark a device: arithmetic throughput, training steps, conversion"
 
 
 def benchmark_train(args: Sequence[str]) -> int:

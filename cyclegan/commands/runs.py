@@ -19,7 +19,7 @@ from cyclegan.run import RunFolder, RunSettings, check_name
 from cyclegan.runs import RunSummary, list_runs
 from cyclegan.settings import presets
 
-RUNS = "list the runs: running, finished or stopped, how far, how good"
+RUNS = "list the runs with their status, progress and quality"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _fields(one: RunSummary) -> dict[str, object]:
     return asdict(one) | {"progress": one.progress}
 
 
-REPORT = "write a page about a run that needs no server; --csv: a table of what it logged"
+REPORT = "write a self-contained HTML report of a run; --csv: its logged values as a table"
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,11 @@ def report(args: Sequence[str]) -> int:
     from cyclegan.training.training_logger import LOGGED
 
     path = write_report(folder.path, LOGGED)
-    sys.stdout.write(f"look at it: {path.resolve().as_uri()}\n")
+    sys.stdout.write(f"open in a browser: {path.resolve().as_uri()}\n")
     return 0
 
 
-SETTINGS = "print the resolved settings as a TOML preset; --list: the presets there are"
+SETTINGS = "print the resolved settings as a TOML preset; --list: the available presets"
 
 
 def settings(args: Sequence[str]) -> int:

@@ -19,7 +19,7 @@ from cyclegan.settings import Settings, changes, from_record, is_fixed, load_rec
 from cyclegan.training.interrupt import CompilerInterrupted, Interrupted, StopRequest
 
 HELP = "train two generators and two discriminators on two folders"
-DISTILL = "train a small generator that makes what a trained one makes"
+DISTILL = "distill a trained generator into a smaller one"
 
 
 def run(args: Sequence[str]) -> int:
@@ -266,7 +266,7 @@ def _stopped(interrupted: Interrupted, run: RunSettings | None = None) -> int:
     sys.stderr.write(f"cyclegan: stopped by {name} before training; nothing is lost\n")
     if run is not None and RunFolder(run.folder).latest.is_file():
         return _saved(interrupted.number, run)
-    sys.stdout.write("resume with: the same command once more\n")
+    sys.stdout.write("resume with: the same command again\n")
     return _exit_code(interrupted.number, run or RunSettings())
 
 

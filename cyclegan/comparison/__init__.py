@@ -32,7 +32,7 @@ class CompareSettings:
     """folder that holds testA, testB, trainA and trainB; by default the first run's training
     data"""
     output: Path = Path("comparison.html")
-    """the page"""
+    """HTML page to write"""
     images: PositiveInt = 24
     """images to show, spread evenly over the folder"""
     size: PositiveInt | None = None
@@ -54,7 +54,7 @@ class CompareSettings:
         """Raise UsageError for fewer than two runs, or models on the hub."""
         for run in filter(is_address, self.runs):
             raise UsageError(
-                f"{run}: cyclegan compare needs runs of this machine; convert takes it"
+                f"{run}: cyclegan compare needs local runs; convert also takes models on the hub"
             )
         if len(self.runs) < 2:
             given = f"only {self.runs[0]}" if self.runs else "none"

@@ -44,7 +44,7 @@ def compare(settings: CompareSettings) -> int:
     """Write the page, print where it is, and return the exit code. Raises UserError."""
     settings.check()
     page = write_page(settings)
-    sys.stdout.write(f"look at it: {page.resolve().as_uri()}\n")
+    sys.stdout.write(f"open in a browser: {page.resolve().as_uri()}\n")
     return 0
 
 

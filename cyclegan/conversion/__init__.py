@@ -129,8 +129,8 @@ class ConvertSettings:
     average: bool = True
     """convert with the moving average (EMA) of the weights, if there is one"""
     precision: PrecisionChoice = "auto"
-    """compute precision of the generator; auto picks bf16 on CPUs and GPUs built for it (pixels
-    differ by less than a level), and in resumed jobs what they began with"""
+    """compute precision of the generator; auto picks bf16 on CPUs and GPUs with hardware support
+    for it (pixels differ by less than a level); resumed jobs keep theirs"""
     compile: Switch = "auto"
     """compile the generator; auto: for many images of one size"""
     range: tuple[float, float] | None = None
@@ -168,8 +168,8 @@ class ConvertSettings:
     dry_run: bool = False
     """print the planned inputs and outputs, write nothing"""
     shard: str | None = None
-    """convert only share i of n equal ones, given as i/n (1/4): for several processes or machines;
-    auto takes both from SLURM's job array. Under torchrun each process takes its share by itself"""
+    """convert only shard i of n, given as i/n (1/4), for several processes or machines; auto takes
+    both from SLURM's job array. Under torchrun each process takes its own shard"""
     merge: bool = False
     """convert nothing: join the manifests of the shards in --output and write its page, as the
     last shard does when all are finished"""

@@ -80,13 +80,13 @@ class Blend:
         """Raise UsageError if the blend needs channels that the generator hasn't."""
         if self.strength != 1 and input_nc != output_nc:
             raise UsageError(
-                f"--strength {self.strength}: the generator makes {output_nc} channels of "
-                f"{input_nc}, which can't be mixed"
+                f"--strength {self.strength}: the generator maps {input_nc} channels to "
+                f"{output_nc}, so its output can't be blended with the input"
             )
         if self.mask is not None and input_nc != output_nc:
             raise UsageError(
-                f"--mask {self.mask.path}: the generator makes {output_nc} channels of "
-                f"{input_nc}, which can't be mixed"
+                f"--mask {self.mask.path}: the generator maps {input_nc} channels to {output_nc}, "
+                "so its output can't be blended with the input"
             )
         if (self.keep_luminance or self.keep_color) and (input_nc, output_nc) != (3, 3):
             flag = "--keep_luminance" if self.keep_luminance else "--keep_color"

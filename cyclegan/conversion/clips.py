@@ -136,7 +136,7 @@ class ClipConverter:
         try:
             self._fill_part(work, part)
         except DamagedClipError as error:
-            log.warning("%s", f"{error}: making the whole of it here, not a part")
+            log.warning("%s", f"{error}: converting the whole video here instead of a part")
             damage.append(error)
         with self.output.claims.whole(work.job, wait=bool(damage)) as held:
             if held and not work.segments.folder.exists():
@@ -171,7 +171,9 @@ class ClipConverter:
                 )
         if self.also:
             also = ",".join(self.also)
-            raise UserError(f"{job.source}: --also {also} is for pictures: leave it out")
+            raise UserError(
+                f"{job.source}: --also {also} works on images, not on videos: leave it out"
+            )
 
     def _segments(self, job: Job) -> Segments:
         """Return the segments of the same input, model and options."""
@@ -269,5 +271,7 @@ def _told(
         for shown in times:
             frame = next(coming, None)
             if frame is None or frame.time != shown:
-                raise DamagedClipError(f"{clip.path}: its frames are not as its packets tell")
+                raise DamagedClipError(
+                    f"{clip.path}: its frames don't match the timestamps of its packets"
+                )
             yield frame

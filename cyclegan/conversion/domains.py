@@ -71,7 +71,7 @@ def _advice(given: Path, sides: Sides) -> str:
     way_out = f"--direction {other} converts them"
     if not sides.both_ways:
         way_out = f"give images like those of {sides.source}"
-    made = f"judging by the folder, these are what {sides.direction} generates"
+    made = f"judging by the folder, these look like outputs of {sides.direction}"
     return f"--input {given}: {made}: {way_out}"
 
 

@@ -127,7 +127,7 @@ def convert(settings: ConvertSettings) -> int:
     if settings.direction == "both":
         if settings.input is not None and folder_of(settings.locations) != settings.target:
             raise UsageError(
-                f"--output {settings.target}: --direction both makes two: give a folder"
+                f"--output {settings.target}: --direction both writes two outputs: give a folder"
             )
         each = [replace(settings, direction=way, output=settings.target / way) for way in _WAYS]
     codes = []
@@ -384,8 +384,8 @@ def _report(
             console.print(line, markup=False)
     if rest is not None and rest.left:
         console.print(
-            f"{rest.left} of the whole are not finished yet: the last shard writes the page, or "
-            "cyclegan convert --merge"
+            f"{rest.left} files of the whole job are not finished yet: the last shard writes the "
+            "page, or cyclegan convert --merge"
         )
     console.print(
         f"{'' if shard is None else f'shard {shard}: '}{done.converted} converted, "

@@ -74,7 +74,7 @@ def read(folder: Path) -> dict[str, Entry]:
         lost = entries.count(None)
         if lost:
             log.warning(
-                "%s: %d damaged lines, their entries are lost; --overwrite writes it again",
+                "%s: %d damaged lines, their entries are lost; --overwrite rewrites it",
                 *(path, lost),
             )
         found |= {entry.output: entry for entry in entries if entry is not None}

@@ -63,8 +63,8 @@ class Shard:
             return inner
         if not all(value.isdecimal() for value in (task, first, count)):
             raise UsageError(
-                f"--shard auto: {_ARRAY}ID, {_ARRAY}MIN and {_ARRAY}COUNT are not set, and it is "
-                "not torchrun that runs this: give --shard i/n"
+                f"--shard auto: {_ARRAY}ID, {_ARRAY}MIN and {_ARRAY}COUNT are not set, and this "
+                "is not running under torchrun: give --shard i/n"
             )
         stride = max(1, int(step)) if step.isdecimal() else 1
         place, left = divmod(int(task) - int(first), stride)

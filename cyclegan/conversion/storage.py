@@ -112,7 +112,7 @@ class RemoteFolder:
                 try:
                     _stand_in(self.local / name, info)
                 except OSError as error:  # a long name, or one that a folder has
-                    log.warning("%s/%s: left out (%s)", self.url, name, in_words(error))
+                    log.warning("%s/%s: skipped (%s)", self.url, name, in_words(error))
         for path in self.local.rglob("*"):
             if path.is_file() and path.relative_to(self.local).as_posix() not in names:
                 path.unlink()
@@ -221,13 +221,13 @@ def mirrored(
             if folder is not None:
                 at_end.enter_context(folder.alone())
         if source is not None:
-            with waiting(f"looking into {source.url}"):
+            with waiting(f"listing {source.url}"):
                 found = source.mirror()
             if not found:
                 raise UserError(f"--input {source.url}: not found, or not reachable")
             locations = replace(locations, source=source.local)
         if target is not None:
-            with waiting(f"looking into {target.url}"):
+            with waiting(f"listing {target.url}"):
                 target.mirror()
                 target.get_notes()
             at_end.callback(target.put_notes, notes)

@@ -292,7 +292,9 @@ def _check_direction(
     held: FolderDirection | None, asked: FolderDirection | None, path: Path
 ) -> None:
     if None not in (held, asked) and held != asked:
-        raise UsageError(f"--direction {asked}: {path} was exported for {held}: export the other")
+        raise UsageError(
+            f"--direction {asked}: {path} was exported for {held}: export the other direction"
+        )
 
 
 def _of_checkpoint(

@@ -341,7 +341,10 @@ def merge(folder: Path, title: str) -> int:
         failed = len(entries) - len(jobs)
     _tell(f"{count} shards joined: {len(jobs)} converted, {failed} failed")
     for path in parts:
-        _tell(f"{path}: frames of a video that lacks others: run the shards that make them again")
+        _tell(
+            f"{path}: segments of a video whose other parts are missing: rerun the shards that "
+            "convert them"
+        )
     return 0
 
 

@@ -32,7 +32,7 @@ def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[None
             "--dashboard shows what is sent to it: it can't be combined with --no_visdom"
         )
     if loggers.display_port > 65535:
-        raise UsageError(f"--display_port {loggers.display_port}: ports end at 65535")
+        raise UsageError(f"--display_port {loggers.display_port}: the highest port is 65535")
     server, page = address.server_of(loggers), address.page_of(loggers, run)
     answer = address.who_answers(server)
     if answer == "visdom":
@@ -52,7 +52,7 @@ def dashboard_beside(loggers: LoggerSettings, run: RunSettings) -> Iterator[None
             yield
     finally:
         _stop(process)
-        _tell(f"dashboard: stopped; see it again with: {_again(loggers, run)}\n")
+        _tell(f"dashboard: stopped; reopen it with: {_again(loggers, run)}\n")
 
 
 def _start(loggers: LoggerSettings, run: RunSettings) -> "subprocess.Popen[bytes]":

@@ -156,7 +156,7 @@ def with_waiting(handler: Any) -> Any:
             handler.get(self, name)
             return
         self.set_status(404)
-        self.write(notice(f"nothing has been sent as {name} yet: this page looks again"))
+        self.write(notice(f"nothing has been logged as {name} yet: this page reloads by itself"))
 
     return type("WaitingHandler", (handler,), {"get": get})
 

@@ -11,7 +11,7 @@ FETCHING = "downloading the page's scripts, only this once"
 NOTHING = (
     "the page stays empty: its scripts could not be fetched; connect to the internet or install "
     "npm and start it again, or give --assets FOLDER (cyclegan dashboard) with a copy of {name} "
-    "from a machine where it works; training can send to it all the same"
+    "from a machine where it works; training can log to it all the same"
 )
 
 

@@ -95,7 +95,7 @@ def _probed(further: Mapping[str, Any], side: int, channels: int) -> albumentati
     if result.dtype != probe.dtype or not kept:
         raise UsageError(
             f"[[data.augment]] {name}: turns {probe.dtype} images of {probe.shape} into "
-            f"{result.dtype} of {result.shape}; choose one that keeps size and type"
+            f"{result.dtype} of {result.shape}; choose one that keeps shape and dtype"
         )
     return transform
 

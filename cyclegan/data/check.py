@@ -95,7 +95,7 @@ def check_folder(folder: Path) -> FolderReport:
     contents = look_into(folder).check()
     sizes: Counter[tuple[int, int]] = Counter()
     unreadable = []
-    for path in tracked(contents.images, f"looking through {folder.name}", "images"):
+    for path in tracked(contents.images, f"checking {folder.name}", "images"):
         try:
             sizes[_decoded(path)] += 1
         except images.UnreadableImageError as error:

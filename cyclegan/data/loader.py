@@ -156,9 +156,9 @@ class Loader:
         paths = [str(path) for place in error.task for path in self.images.paths_of(place)]
         more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
         return (
-            f"loading {', '.join(paths[:4])}{more} killed two data loader workers ({error.cause}): "
-            "leave out the file that does it; if memory ran out, give --num_threads 1, or 0 to "
-            "load in the training process"
+            f"loading {', '.join(paths[:4])}{more} killed two data loader workers "
+            f"({error.cause}): leave out the file that causes it; if memory ran out, give "
+            "--num_threads 1, or 0 to load in the training process"
         )
 
     def close(self) -> None:

@@ -77,8 +77,8 @@ def download(name: str, folder: Path, source: str = SOURCE) -> int:
         fetch_resumed(url, archive, _ROOM * known.megabytes * 1_000_000)
     except OSError as error:
         raise UserError(
-            f"{url}: can't be downloaded ({in_words(error)}); the same command goes on from what "
-            "has come"
+            f"{url}: can't be downloaded ({in_words(error)}); run the same command to resume the "
+            "download"
         ) from error
     try:
         digest = _verified(archive, url)
@@ -103,8 +103,7 @@ def _known(name: str) -> PublishedDataset:
         raise UserError(f"{name}: {_BY_ITS_OWNERS[name]}")
     if name not in DATASETS:
         raise UsageError(
-            f"{name}: no data set that is known{suggest(name, DATASETS)}: cyclegan data download "
-            "lists all"
+            f"{name}: no such data set{suggest(name, DATASETS)}: cyclegan data download lists all"
         )
     return DATASETS[name]
 
@@ -117,8 +116,8 @@ def _verified(archive: Path, url: str) -> str:
     before = _recorded().get(url, digest)
     if digest != before:
         raise _UnusableArchiveError(
-            f"{url}: SHA-256 {digest[:12]}..., but {before[:12]}... at the first download: damaged "
-            f"on the way, or changed; to accept it, remove its line in {_records()}"
+            f"{url}: SHA-256 {digest[:12]}..., but {before[:12]}... at the first download: "
+            f"damaged in transit, or changed; to accept it, remove its line in {_records()}"
         )
     return digest
 
@@ -160,7 +159,8 @@ def _unpacked(archive: Path, folder: Path, url: str, about: str) -> int:
         begun.rename(folder)
     except (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise _UnusableArchiveError(
-            f"{url}: damaged, or no archive of images ({in_words(error)}); nothing was unpacked"
+            f"{url}: damaged, or not an archive of images ({in_words(error)}); nothing was "
+            "extracted"
         ) from error
     except OSError as error:
         raise UserError(f"{folder}: can't be written ({in_words(error)})") from error

@@ -66,7 +66,7 @@ class NLayersSettings(_CommonSettings):
 
 @dataclass(frozen=True, config=STRICT)
 class MultiscaleSettings(_CommonSettings):
-    """PatchGANs at several sizes of the image."""
+    """PatchGANs at several scales of the image."""
 
     netD: Literal["multiscale"] = "multiscale"
     n_layers_D: Halvings = 3
@@ -91,7 +91,7 @@ class MultiscaleSettings(_CommonSettings):
 
 @dataclass(frozen=True, config=STRICT)
 class PixelSettings(_CommonSettings):
-    """A discriminator that judges every pixel by itself."""
+    """A 1x1 PatchGAN, which classifies each pixel independently."""
 
     netD: Literal["pixel"] = "pixel"
 
@@ -110,7 +110,7 @@ class PixelSettings(_CommonSettings):
 
 @dataclass(frozen=True, config=STRICT)
 class ProjectedSettings(_CommonSettings):
-    """A PatchGAN beside discriminators on the maps of a frozen network."""
+    """A PatchGAN plus discriminator heads on feature maps of a frozen network."""
 
     netD: Literal["projected"] = "projected"
     spectral_norm: bool = False

@@ -141,7 +141,7 @@ def _twins(paths: Sequence[Path], test: Path, folder: Path) -> list[Path]:
     lacking = [str(name) for name in names if name not in known]
     if lacking:
         log.warning(
-            "%s: no twin of %s in it: pictures are compared with the other domain's",
+            "%s: no twin of %s in it: comparing with the other domain's images instead",
             *(folder, ", ".join(lacking[:3]) + (", ..." if len(lacking) > 3 else "")),
         )
         return []

@@ -64,7 +64,7 @@ def compare_folders(
     return likeness(
         *(
             vectors_of(paths, view_of(paths, square, count), network)
-            for paths in tracked(sets, "looking at the pictures", "folders")
+            for paths in tracked(sets, "extracting features", "folders")
         )
     )
 
@@ -82,8 +82,8 @@ def evaluate_run(
     if not trained.recipe.both_ways:
         raise UsageError(
             f"--name {name}: a run of --model {trained.recipe.model} converts one way only, and "
-            f"both are measured: its losses are in {RunFolder(folder).report}, and --real DIR "
-            "--fake DIR compares folders"
+            f"evaluate measures both directions: its losses are in {RunFolder(folder).report}, and "
+            "--real DIR --fake DIR compares folders"
         )
     eval_set = _eval_set(trained, settings, network)
     pictures = sum(way.pictures for way in eval_set.ways.values())
@@ -114,7 +114,7 @@ def _eval_set(trained: Settings, settings: EvaluateSettings, network: FeatureNet
     content = (
         network if network.has_maps else feature_network("efficientnet-lite0").on(network.device)
     )
-    with waiting("looking at the real pictures"):
+    with waiting("extracting features of real images"):
         return make_eval_set(trained, settings, network, content)
 
 

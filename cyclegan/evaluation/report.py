@@ -80,7 +80,10 @@ def _tell(evaluations: Sequence[Evaluation], network: FeatureNetwork) -> None:
     found = [one.likeness for each in evaluations for one in each.directions.values()]
     _print(_curve(evaluations) if len(evaluations) > 1 else _figures(*evaluations), network, found)
     console = Console(soft_wrap=True, highlight=False)
-    console.print("progress: 0 is doing nothing, 1 like the target, below 0 worse than nothing")
+    console.print(
+        "progress: 0 is the unconverted input, 1 is like the target domain, below 0 is worse than "
+        "the input"
+    )
 
 
 def _figures(evaluation: Evaluation) -> Table:

@@ -165,7 +165,7 @@ def _first_pass(base: Execution, work: Work, device: torch.device) -> float:
     """Return the seconds of a pass. Raises MemoryError where it does not fit."""
     one = _pass(base, work, device, 1)
     if one == math.inf:
-        raise MemoryError("not one batch fits")
+        raise MemoryError("a single batch does not fit")
     return one
 
 

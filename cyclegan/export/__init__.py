@@ -90,12 +90,12 @@ class ExportSettings:
 
 @dataclass(frozen=True, config=STRICT)
 class CardSettings:
-    """The run to describe, what only its user knows of it, and where the card goes."""
+    """Run to describe, details for its model card, and output file."""
 
     name: RunName
     """name of the run"""
     license: str | None = None
-    """licence of the weights, as the hub calls it, for example cc-by-4.0"""
+    """licence of the weights, by its identifier on the hub, for example cc-by-4.0"""
     trained_on: str | None = None
     """what the pictures of both domains are and where they are from, in your words"""
     pictures: bool = False
@@ -117,14 +117,14 @@ class CardSettings:
 
 @dataclass(frozen=True, config=STRICT)
 class PushSettings:
-    """The run to push, the model on the hub, and what only the user knows of it."""
+    """Run to push, target model on the hub, and details for its model card."""
 
     name: RunName
     """name of the run"""
     target: Address
     """model on the Hugging Face Hub; made if it is not there. Its address may end in @BRANCH"""
     license: str
-    """licence of the weights, as the hub calls it, for example cc-by-4.0"""
+    """licence of the weights, by its identifier on the hub, for example cc-by-4.0"""
     trained_on: str
     """what the pictures of both domains are and where they are from, in your words"""
     pictures: bool = False

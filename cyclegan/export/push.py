@@ -109,8 +109,8 @@ def check_private(files: Iterable[Path], model: TrainedModel) -> None:
         for path in files:
             if sign.search(path.read_bytes()):
                 raise UserError(
-                    f"{path.name}: would tell the path {place}, and is not pushed: reword what "
-                    "--trained_on says"
+                    f"{path.name}: would reveal the local path {place}, so nothing is pushed: "
+                    "reword --trained_on"
                 )
 
 

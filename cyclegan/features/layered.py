@@ -128,8 +128,8 @@ class LayeredNetwork:
             if stage.name in layers and min(height, width) < stage.smallest:
                 raise UserError(
                     f"pictures of {width}x{height} pixels are too small for layer {stage.name} of "
-                    f"{self.name}, which needs {stage.smallest} a side: larger ones, or earlier "
-                    "layers"
+                    f"{self.name}, which needs {stage.smallest} a side: give larger ones, or "
+                    "earlier layers"
                 )
 
     def modules(self) -> tuple[nn.Module, ...]:

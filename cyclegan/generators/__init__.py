@@ -41,8 +41,8 @@ class ResnetSettings:
     """predict a residual that is added to the input image: content is kept from the start; A and B
     need equal channel counts"""
     separable: bool = False
-    """depthwise separable convolutions in the residual blocks, as in MobileNets: for small
-    generators, which a larger one teaches (cyclegan distill)"""
+    """depthwise separable convolutions in the residual blocks, as in MobileNets: for small student
+    generators (cyclegan distill)"""
 
     @property
     def widest(self) -> int:
@@ -87,7 +87,7 @@ class ResnetSettings:
 
 @dataclass(frozen=True, config=STRICT)
 class UnetTransformerSettings:
-    """The U-Net with a transformer at its bottom, UVCGAN's generator."""
+    """The U-Net with a transformer bottleneck, UVCGAN's generator."""
 
     netG: Literal["unet_transformer"] = "unet_transformer"
     """generator architecture: resnet (also the classic's resnet_9blocks and resnet_6blocks) or

@@ -125,7 +125,7 @@ def reason(path: Path, error: Exception) -> str:
     if path.is_file() and path.stat().st_size == 0:
         return "empty file"
     if isinstance(error, UnidentifiedImageError):
-        return "not an image of a known kind"
+        return "not an image in a supported format"
     return f"damaged image ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
 
 

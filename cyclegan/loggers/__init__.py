@@ -28,7 +28,7 @@ class LoggerSettings:
     wandb_project_name: str = "CycleGAN"
     """Weights & Biases project"""
     use_loggers: tuple[str, ...] = ()
-    """also log by these loggers, by their names in installed packages"""
+    """additional loggers from installed packages, by name"""
 
     def check(self) -> None:
         """Raise UsageError for an invalid environment name or an address that contains a login.

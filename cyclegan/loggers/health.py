@@ -122,9 +122,9 @@ def rolled_back(recent: Recent) -> Iterator[str]:
     times = recent.last(ROLLBACKS, 1)
     if times:
         yield (
-            f"The training diverged and went back to a checkpoint, {times[0]:.0f} time"
-            f"{'s' * (times[0] > 1)} so far; it goes on at a lower learning rate. A smaller --lr "
-            "from the start saves the time."
+            f"The training diverged and was rolled back to a checkpoint,{times[0]:.0f} "
+            f"time{'s' * (times[0] > 1)} so far; it continues at a lower learning rate. A smaller "
+            "--lr from the start saves the time."
         )
 
 
@@ -145,7 +145,8 @@ def discriminator_loses(recent: Recent) -> Iterator[str]:
         if recent.guessing is not None and mean > 1.05 * recent.guessing:
             yield (
                 f"The {recent.label(name)} has been losing for a long time (loss {mean:.3f}, "
-                f"guessing is {recent.guessing:.2f}): the pictures may drift. A smaller --lr helps."
+                f"chance level {recent.guessing:.2f}): the pictures may drift. A smaller --lr "
+                "helps."
             )
 
 
@@ -155,9 +156,9 @@ def outputs_collapse(recent: Recent) -> Iterator[str]:
         values = recent.last(name, 2)
         if values and max(values) < 0.1:
             yield (
-                f"{_arrow(name)}: all held-out images become nearly the same picture "
-                f"({max(values):.0%} of their differences are left). Go back to an earlier "
-                "checkpoint, with a larger --lambda_A and --lambda_B."
+                f"{_arrow(name)}: mode collapse: all held-out images become nearly the same "
+                f"picture ({max(values):.0%} of their differences are left). Go back to an "
+                "earlier checkpoint, with a larger --lambda_A and --lambda_B."
             )
 
 
@@ -178,9 +179,9 @@ def worse_than_nothing(recent: Recent) -> Iterator[str]:
     for name, values, errors in _progress(recent):
         if recent.late and all(map(_below(0.0), values, errors)):
             yield (
-                f"{_arrow(name)}: the pictures are worse than doing nothing, less like the other "
-                f"domain than the unconverted ones (progress {values[-1]:.2f} ± {errors[-1]:.2f}; "
-                "0 is nothing done). A longer run may fix it, --epoch best converts with the best "
+                f"{_arrow(name)}: the conversions are worse than the unconverted input: less like "
+                f"the other domain (progress {values[-1]:.2f} ± {errors[-1]:.2f}; 0 is the "
+                "input). A longer run may fix it, --epoch best converts with the best "
                 "checkpoint; else another preset, or more images."
             )
 
@@ -191,8 +192,8 @@ def does_nothing(recent: Recent) -> Iterator[str]:
         kept = recent.measured(name.replace("progress", "ssim"), MEASURED)
         if recent.late and kept and min(kept) > 0.9 and all(map(_below(0.25), values, errors)):
             yield (
-                f"{_arrow(name)}: hardly anything is done, the pictures come out as they went in "
-                f"(SSIM to the input {kept[-1]:.2f}, progress {values[-1]:.2f} ± "
+                f"{_arrow(name)}: the generator changes almost nothing: its outputs look like "
+                f"their inputs (SSIM to the input {kept[-1]:.2f}, progress {values[-1]:.2f} ± "
                 f"{errors[-1]:.2f}). A smaller --lambda_A, --lambda_B and --lambda_identity, or "
                 "--no-residual, lets them change."
             )
@@ -217,7 +218,7 @@ def images_come_slowly(recent: Recent) -> Iterator[str]:
     if values and fmean(values) > 0.3:
         yield (
             f"The GPU (or CPU) waits for images, {fmean(values):.0%} of the time: raise "
-            "--num_threads, or make smaller copies of the images."
+            "--num_threads, or downscale the images beforehand."
         )
 
 

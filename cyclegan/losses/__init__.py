@@ -132,7 +132,7 @@ class LossSettings:
     lambda_tv: Weight = 0.0
     """weight of the output's total variation loss: smooths neighbouring pixels"""
     weights: dict[str, TermWeight] = field(default_factory=dict)
-    """weights of additional loss terms by name in the table, the same in both directions"""
+    """weights of additional loss terms by name, the same in both directions"""
 
     @property
     def guessing(self) -> float | None:
@@ -165,7 +165,7 @@ class LossSettings:
 
 @dataclass(frozen=True, config=STRICT)
 class StyleLossSettings:
-    """Loss terms of recipes that know content and style only, and their weights.
+    """Content and style loss terms, and their weights.
 
     Each weight is a number, or a schedule over the run: "1 -> 10 at 0.5" rises from 1 to 10 in its
     first half, and stays.
@@ -205,7 +205,7 @@ _GUESSING: dict[GanMode, float | None] = {
 
 @dataclass(frozen=True, config=STRICT)
 class PerceptualSettings:
-    """Network through which content and style are seen, and its layers."""
+    """Feature network of the content and style losses, and its layers."""
 
     loss_features: LayeredName = "vgg19"
     """feature network of the content and style losses: vgg19 (downloaded once, 548 MB),

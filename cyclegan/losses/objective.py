@@ -28,11 +28,11 @@ def check_terms(weights: Mapping[str, float | str], offered: Collection[str], mo
 
 #: What terms need, as a person calls it.
 _WORDS: dict[Need, str] = {
-    "cycled": "images that are translated back",
-    "identity": "images of B put through the generator",
+    "cycled": "cycle reconstructions (images translated back)",
+    "identity": "identity images (B through the generator)",
     "discriminator": "a discriminator",
     "encoder": "a generator's encoder",
-    "perceptual": "a network that sees content and style",
+    "perceptual": "a perceptual feature network",
 }
 
 

@@ -46,7 +46,7 @@ class Styles:
                 "give one for each"
             )
         if self.weights and not sum(self.weights):
-            raise UsageError("--style_weights: all are 0: at least one must be larger")
+            raise UsageError("--style_weights: all are 0: at least one must be above 0")
         once = self._each_once()
         return [open_style(file, side, channels) for file in once.files], once.weights
 

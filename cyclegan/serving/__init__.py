@@ -38,7 +38,8 @@ class ServeSettings:
     queue: Annotated[int, Field(ge=0)] = 8
     """images that may wait while one is converted; further ones are told to retry later"""
     precision: PrecisionChoice = "auto"
-    """compute precision of the generators; auto picks bf16 on CPUs and GPUs built for it"""
+    """compute precision of the generators; auto picks bf16 on CPUs and GPUs with hardware support
+    for it"""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda, cuda:1 or mps"""
 

@@ -58,17 +58,17 @@ ABOUT = """Converts pictures with trained generators.
 
     curl -F file=@holiday.jpg -F model=NAME http://localhost:8000/api/convert -o converted.jpg
 
-Every mistake is told in one line: `{"detail": "..."}`.
+Errors are one line: `{"detail": "..."}`.
 """
 #: What an answer that is no picture means.
 _REFUSALS = {
     404: "no such model",
     408: "the upload took too long",
     413: "more bytes or pixels than are allowed",
-    415: "no picture of a known kind",
-    422: "a value that is not understood, or a picture that can't be converted",
+    415: "not an image in a supported format",
+    422: "an invalid value, or an image that can't be converted",
     500: "the model can't be loaded, or the conversion failed",
-    503: "the queue is full: Retry-After says when to come again",
+    503: "the queue is full: Retry-After says when to retry",
 }
 _STATUS: dict[type[UserError], int] = {
     NoPictureError: 415,

@@ -46,7 +46,7 @@ class ModelOffered(BaseModel):
 class Place(BaseModel):
     """A place in the queue."""
 
-    ahead: int = Field(description="how many come before; 0 is being converted")
+    ahead: int = Field(description="position in the queue; 0: being converted")
     seconds: float | None = Field(description="that it takes still, where that is known")
 
 
@@ -111,21 +111,28 @@ class Endpoints:
         file: Annotated[UploadFile, File(description=_KINDS)],
         style: Annotated[
             UploadFile | None,
-            File(description=f"for models that need one, whose style is taken on: {_KINDS}"),
+            File(description=f"style image, for models that need one: {_KINDS}"),
         ] = None,
-        model: Annotated[str | None, Form(description="a name; by default the first")] = None,
+        model: Annotated[
+            str | None, Form(description="name of the model; by default the first")
+        ] = None,
         direction: Annotated[
-            FolderDirection | None, Form(description="by default the one that was trained")
+            FolderDirection | None, Form(description="by default the trained direction")
         ] = None,
         strength: Annotated[
-            float, Form(ge=0, le=1, description="how much of the conversion is taken over")
+            float,
+            Form(ge=0, le=1, description="blending strength: 0 gives the input, 1 the conversion"),
         ] = 1.0,
         load_size: Annotated[
             int | None,
             Form(ge=1, le=_LONGEST, description="pixels to scale the shorter side to"),
         ] = None,
         ticket: Annotated[
-            str | None, Form(max_length=64, description="any word, to ask for one's place by")
+            str | None,
+            Form(
+                max_length=64,
+                description="any ID of the client's choice, to poll the queue position with",
+            ),
         ] = None,
     ) -> Response:
         """Convert a picture; the response is the file that `cyclegan convert` makes of it."""

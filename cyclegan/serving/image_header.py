@@ -45,7 +45,7 @@ def count_pixels(path: Path, most: int, shorter: int | None) -> int:
     except MemoryError:
         raise TooLargeError("it takes too much memory to decode: make it smaller") from None
     except UnidentifiedImageError:
-        raise NoPictureError(f"no picture of a known kind ({', '.join(KINDS)})") from None
+        raise NoPictureError(f"not an image in a supported format ({', '.join(KINDS)})") from None
     except UserError:
         raise
     except Exception:  # decoders raise nearly every kind

@@ -60,7 +60,9 @@ def offered(settings: ServeSettings, files: Mapping[Path, bool]) -> dict[str, Mo
         found = [Model(SAMPLE.stem, SAMPLE)]
     models = {model.name: model for model in found}
     if len(models) < len(found):
-        raise UsageError("--weights: two of the files share names, with each other or with a run")
+        raise UsageError(
+            "--weights: two files have the same name, or a file has the name of a run: rename one"
+        )
     return models
 
 

@@ -35,9 +35,9 @@ class StudySettings:
     """runs per preset"""
     minutes: PositiveFloat = 10.0
     """training budget of each run in CPU minutes: user and system time of all its processes,
-    without measuring and startup; on a GPU, whose work no CPU counts, wall-clock minutes"""
+    without evaluation and startup; on a GPU, wall-clock minutes"""
     checkpoints: PositiveInt = 5
-    """parts these minutes are split into, with presets in turn; each ends with a candidate
+    """parts to split the budget into, presets taking turns; each ends with a candidate
     checkpoint"""
     size: PositiveInt | None = None
     """side in pixels to compare images at; by default the presets' largest crop_size"""

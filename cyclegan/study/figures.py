@@ -94,9 +94,9 @@ def ended_early(runs: Mapping[str, Sequence[Sequence[TurnEnd]]], minutes: float)
         spent = min((end.seconds / 60 for end in ends), default=minutes)
         if spent < _NEARLY * minutes:
             yield (
-                f"{label}: came to its last epoch after {spent:.2g} of {minutes:g} minutes "
-                f"({min(end.images for end in ends):,} images): a larger n_epochs, or "
-                "crops_per_image where there are few pictures, lets it train on"
+                f"{label}: reached its last epoch after {spent:.2g} of {minutes:g} minutes "
+                f"({min(end.images for end in ends):,} images): give a larger n_epochs, or "
+                "crops_per_image for a small data set, to use all of them"
             )
 
 

@@ -57,7 +57,7 @@ def study(settings: StudySettings) -> int:
     }
     side = settings.size or max(one.data.crop_size for one in presets.values())
     network = feature_network(settings.features)
-    with waiting("looking at the real pictures"):
+    with waiting("extracting features of real images"):
         digest = make_halves(settings.dataroot, settings.output)
         eval_sets = make_eval_sets(next(iter(presets.values())), settings, side, network)
     journal = _Journal(settings.output / NAME, _asked(presets, settings, side, digest))
@@ -75,13 +75,14 @@ def as_studied(given: Settings, name: str, settings: StudySettings) -> Settings:
     given.check()
     if not given.recipe.both_ways:
         raise UsageError(
-            f"{name}: --model {given.recipe.model} converts one way only, and a study measures both"
+            f"{name}: --model {given.recipe.model} converts one way only, and a study measures "
+            "both directions"
         )
     for key, network in given.recipe.frozen_networks.items():
         if network == settings.features:
             raise UsageError(
-                f"{name}: {key} = {network!r}: the network that judges must not train: give "
-                "another network there, or another judge with --features"
+                f"{name}: {key} = {network!r}: the evaluation network must not be trained with: "
+                "give another network there, or another --features"
             )
     return replace(
         given,
@@ -155,7 +156,8 @@ class _Journal:
         for key in sorted(asked.keys() | self._asked.keys()):
             if asked.get(key) != self._asked.get(key) and not _is_further(key, asked, self._asked):
                 raise UsageError(
-                    f"{self._path}: a study with another {key}: give another --output, or the same"
+                    f"{self._path}: a study with another {key}: give another --output, or the "
+                    f"same {key}"
                 )
 
 
@@ -282,13 +284,14 @@ def _tell(
     console.print(_table(found))
     lines = [
         f"progress (0: nothing done, 1: like the target) of {settings.seeds} seeds after "
-        f"{settings.minutes:g} minutes each, judged by {network.name} on the half of the test "
-        "pictures that chose no checkpoint",
-        f"quality: the mean of both, less 10 times what SSIM lacks to {settings.min_ssim:g}; best "
-        "on test: the same where the pictures that report have chosen, as papers do",
+        f"{settings.minutes:g} minutes each, measured with {network.name} on the half of the test "
+        "images that no checkpoint was selected on",
+        "quality: the mean of both directions, minus 10 times the shortfall of SSIM below "
+        f"{settings.min_ssim:g}; best on test: the same with the checkpoint selected on the "
+        "reported images, as papers do",
         *early,
         *(one.verdict for one in apart),
-        *(f"look, and vote blind: {page.resolve().as_uri()}" for page in pages),
+        *(f"open in a browser, for blind voting: {page.resolve().as_uri()}" for page in pages),
     ]
     console.print("\n".join(lines), markup=False)
 

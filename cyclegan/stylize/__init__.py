@@ -62,4 +62,7 @@ class StylizeSettings:
     def check(self) -> None:
         """Raise UsageError where neither content nor style has a weight."""
         if not (self.lambda_content or self.lambda_style):
-            raise UsageError("--lambda_content 0 and --lambda_style 0: nothing is left to paint")
+            raise UsageError(
+                "--lambda_content 0 and --lambda_style 0: nothing to optimise; give at least one "
+                "a weight"
+            )

@@ -32,23 +32,23 @@ class SweepSettings:
     """preset to improve: a name (cyclegan settings --list has them) or a TOML file"""
     vary: Vary = ()
     """a setting by its flag's name, and its values: two numbers are the ends of a range (searched
-    by factors where the larger is ten times the smaller), anything else is a choice; can be given
-    several times"""
+    on a log scale if the larger is at least ten times the smaller), anything else is a choice; can
+    be given several times"""
     dataroot: Path | None = None
     """folder that holds trainA, trainB, testA and testB (and twinsA and twinsB, if any); by default
     the preset's"""
     output: Path = Path("sweep")
     """folder of the sweep; an existing sweep is resumed"""
     trials: PositiveInt = 20
-    """settings to try, those of the preset included"""
+    """number of trials, the preset itself included"""
     minutes: PositiveFloat = 5.0
     """training budget of each trial in CPU minutes, as in study; on a GPU wall-clock minutes"""
     checkpoints: PositiveInt = 5
-    """parts these minutes are split into; each ends with a measurement"""
+    """parts to split the budget into; each ends with an evaluation"""
     prune: bool = True
-    """end a trial early that is below the median of the others after as many parts"""
+    """stop a trial early if it is below the median of the others after the same part"""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """the same seed and the same measurements suggest the same settings"""
+    """random seed of the search; the same seed and measurements suggest the same settings"""
     size: PositiveInt | None = None
     """side in pixels to compare images at; by default the preset's crop_size"""
     crops: NonNegativeInt | None = None

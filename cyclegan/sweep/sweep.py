@@ -76,7 +76,7 @@ def sweep(settings: SweepSettings) -> int:
     with only_trainer(settings.output):
         network = feature_network(settings.features)
         side = settings.size or trained.data.crop_size
-        with waiting("looking at the real pictures"):
+        with waiting("extracting features of real images"):
             digest = make_halves(dataroot, settings.output)
             eval_sets = make_eval_sets(trained, study, side, network)
         asked = _asked(trained, settings, side, digest)
@@ -114,7 +114,7 @@ def _open(path: Path, asked: dict[str, Any]) -> optuna.Study:
     for key in asked:
         if before.get(key) != asked[key]:
             raise UsageError(
-                f"{path}: a sweep with another {key}: give another --output, or the same"
+                f"{path}: a sweep with another {key}: give another --output, or the same {key}"
             )
     return trials
 
@@ -256,10 +256,10 @@ def _tell(plan: _Plan, trials: optuna.Study) -> None:
         *(f"{one.name}: {words(one.values)}: {one.outcome}" for one in results),
         *ended_early({best.name: [best.run]}, settings.minutes),
         f"best: {best.name}, {words(best.values)}, quality {shown(best.quality('choosing'))}; on "
-        f"the pictures that chose nothing {shown(best.quality('reporting'))}",
-        f"a single seed each: confirm it by {confirm}",
+        f"the test images not used for selection {shown(best.quality('reporting'))}",
+        f"one seed per trial: confirm it with {confirm}",
         f"preset: {preset}",
-        f"look at it: {page.resolve().as_uri()}",
+        f"open in a browser: {page.resolve().as_uri()}",
     ]
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 

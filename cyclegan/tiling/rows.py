@@ -276,7 +276,7 @@ class Scratch:
                 raise
             raise UserError(
                 f"{self.folder}: full ({error.strerror}): --scratch DIR names another folder for "
-                "what memory should not hold, --tile fast needs none"
+                "scratch files, --tile fast needs none"
             ) from None
 
     def _write(self, source: Rows, see: Callable[[Tensor], None]) -> "Stored":

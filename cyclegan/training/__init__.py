@@ -83,7 +83,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True, config=STRICT)
 class QualitySettings:
-    """Measurements of quality while training, and what follows from them."""
+    """Evaluation during training, the choice of best.pt, and early stopping."""
 
     eval_freq: NonNegativeInt = 2000
     """images between evaluations of progress and content preservation, which take at most 3 % of

@@ -92,8 +92,8 @@ class TrainingState:
             if any(isinstance(part, nn.BatchNorm2d) for part in network.modules()):
                 if self.device.type != "cuda":
                     raise UserError(
-                        f"--norm batch: {group.size} processes without CUDA can't share the "
-                        "statistics of a batch: take --norm instance, or start one process"
+                        f"--norm batch: {group.size} processes can't synchronise batch statistics "
+                        "without CUDA: give --norm instance, or start one process"
                     )
                 nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         self.load_state_dict(group.from_lead(self.state_dict), self.device)

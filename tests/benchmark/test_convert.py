@@ -46,4 +46,4 @@ def test_the_same_precision_is_the_same_picture(
     assert run(["benchmark", "convert", *args, "--precision", "fp32"]) == 0
     shown = capsys.readouterr().out
     assert "mean difference of the pictures: 0.0" in shown
-    assert "chosen, 4 images at a stretch: " in shown
+    assert "chosen, 4 images in a row: " in shown

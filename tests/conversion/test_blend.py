@@ -62,7 +62,5 @@ def test_masks_of_other_pixels_are_other_masks(tmp_path: Path) -> None:
 def test_bad_masks_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nothing\.png"):
         Mask.read(tmp_path / "nothing.png")
-    with pytest.raises(
-        UsageError, match=r"--mask .*mask\.png: the generator makes 1 channels of 3"
-    ):
+    with pytest.raises(UsageError, match=r"--mask .*mask\.png: the generator maps 3 channels to 1"):
         Blend(mask=half(tmp_path / "mask.png")).check(3, 1)

@@ -100,7 +100,7 @@ def test_two_shards_make_the_file_that_one_process_makes(
     assert f"clip.mp4: {frames} are made; the last shard joins all" in (
         told := capsys.readouterr().out
     )
-    assert "1 of the whole are not finished yet" in told
+    assert "1 files of the whole job are not finished yet" in told
     assert not (out / "clip.mp4").exists()
     assert convert(clips.settings(out, last)) == 0
     assert written == OWN[first] + OWN[last], "disjoint, and together all"
@@ -203,7 +203,7 @@ def test_merging_says_what_is_missing(clips: Clips, tmp_path: Path, capsys) -> N
     capsys.readouterr()
     assert cli.run(merge) == 0
     told = capsys.readouterr().out
-    assert ".parts: frames of a video that lacks others: run the shards that make them" in told
+    assert ".parts: segments of a video whose other parts are missing: rerun the shards" in told
     assert convert(asked(source, out, shard="2/2", **glob)) == 0
     assert cli.run(merge) == 0
     assert (out / "clip.mp4").read_bytes() == clips.whole
@@ -240,7 +240,7 @@ def test_a_clip_that_cannot_be_decoded_ends_as_in_one_process(
     assert convert(clips.settings(out, shard)) == 1
     (line,) = [one for one in caplog.messages if "what could be decoded is in" in one]
     assert "clip.mp4: parts of it can't be decoded (" in line
-    assert "making the whole of it here" in caplog.text
+    assert "converting the whole video here" in caplog.text
     assert tree(out) == FINISHED
     assert (out / "clip.mp4").read_bytes() == clips.whole
 

@@ -125,7 +125,7 @@ def closed() -> io.BytesIO:
     [
         (b"", "bytes: is empty"),
         (io.BytesIO(), "BytesIO: is empty"),
-        (bytearray(b"hello"), "bytearray: not an image of a known kind"),
+        (bytearray(b"hello"), "bytearray: not an image in a supported format"),
         (closed(), r"BytesIO: can't be read \(I/O operation on closed file"),
     ],
 )

@@ -390,7 +390,7 @@ def test_failures_are_in_the_manifest(pictures: Path, tmp_path: Path) -> None:
     convert(settings(pictures, tmp_path / "out"))
     lines = (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()
     entries = {entry["output"]: entry for entry in map(json.loads, lines)}
-    assert entries["bad.png"]["error"].endswith("bad.png: not an image of a known kind")
+    assert entries["bad.png"]["error"].endswith("bad.png: not an image in a supported format")
     good = entries["d.png"]
     assert (good["width"], good["height"], good["error"]) == (23, 17, None)
     assert good["seconds"] > 0
@@ -612,7 +612,12 @@ def test_the_output_of_one_picture_may_be_a_file(
             r"--format png: --output .*x\.jpg has another extension",
         ),
         ("a.jpg", "in/a.jpg", {}, "is the input itself"),
-        ("a.jpg", "x.jpg", {"direction": "both"}, "--direction both makes two: give a folder"),
+        (
+            "a.jpg",
+            "x.jpg",
+            {"direction": "both"},
+            "--direction both writes two outputs: give a folder",
+        ),
     ],
 )
 def test_a_file_that_can_not_be_the_output(

@@ -155,7 +155,7 @@ def test_the_last_shard_ends_the_whole(
     assert "shard 1/2: 3 converted, 0 skipped (finished before), 0 failed" in (
         told := capsys.readouterr().out
     )
-    assert f"{COUNT - 3} of the whole are not finished yet" in told
+    assert f"{COUNT - 3} files of the whole job are not finished yet" in told
     assert tree(out) - first.keys() == {"manifest-1-of-2.jsonl"}
     assert convert(settings(pictures, out, shard="1/2")) == 0
     assert "shard 1/2: 0 converted, 3 skipped" in capsys.readouterr().out

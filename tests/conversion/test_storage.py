@@ -73,7 +73,7 @@ def test_bad_files_fail_alone(
 ) -> None:
     bucket.pipe_file("/bucket/bad.png", b"no image")
     assert run("memory://bucket", "memory://made") == 1
-    assert "bad.png: not an image of a known kind" in caplog.text
+    assert "bad.png: not an image in a supported format" in caplog.text
     assert len(bucket.find("/made")) == 4
     lines = bucket.cat_file("/made/manifest.jsonl").decode().splitlines()
     assert [json.loads(line)["output"] for line in lines if json.loads(line)["error"]] == [
@@ -140,7 +140,7 @@ def test_what_has_no_place_here_is_told(
     bucket.pipe_file(f"/bucket/{'x' * 300}.png", b"a longer name than files have here")
     assert run("memory://bucket", str(tmp_path / "out")) == 0
     assert (tmp_path / "out" / "a.png").is_file()
-    assert "xxx.png: left out (File name too long)" in caplog.text
+    assert "xxx.png: skipped (File name too long)" in caplog.text
 
 
 def test_a_root_that_cannot_be_written_is_told_before_any_work(

@@ -62,7 +62,7 @@ def test_a_run_is_shown_and_kept(flags: list[str], folder: Path, port: int) -> N
         out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err) == (0, "", "")
     where = f"--checkpoints_dir {folder.parent} --port {port}"
-    assert last == f"dashboard: stopped; see it again with: cyclegan dashboard {where}\n"
+    assert last == f"dashboard: stopped; reopen it with: cyclegan dashboard {where}\n"
     saved = json.loads((folder / "environments" / "tiny.json").read_text())["jsons"]
     curve = saved["cycle"]["content"]["data"][0]
     assert len(curve["y"]) == 12  # 6 images, 2 epochs, every image

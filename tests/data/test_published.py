@@ -162,8 +162,8 @@ def test_what_came_is_kept_for_the_same_command(
 ) -> None:
     host.pieces = [50_000, 0, 0, 0]
     assert refused(host) == (
-        f"{host.url}/{NAME}.zip: can't be downloaded (the connection broke off); the same "
-        "command goes on from what has come"
+        f"{host.url}/{NAME}.zip: can't be downloaded (the connection broke off); run the "
+        "same command to resume the download"
     )
     assert left(tmp_path) == [f".{NAME}.zip.part", f".{NAME}.zip.part.version"]
     assert fetch(host) == 0
@@ -320,7 +320,7 @@ def test_what_is_no_sound_archive_leaves_nothing(
     host: Host, tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
 ) -> None:
     host.content = UNUSABLE[what]
-    assert "damaged, or no archive of images" in refused(host)
+    assert "damaged, or not an archive of images" in refused(host)
     assert left(tmp_path) == []
 
 

@@ -141,7 +141,7 @@ def test_progress_and_style_are_told(trained: Settings, capsys: pytest.CaptureFi
     (root / "twinsA" / "1.jpg").unlink()
     assert evaluate(trained, "--crops", "12") == 0
     shown = capsys.readouterr().out
-    assert "progress: 0 is doing nothing, 1 like the target" in shown
+    assert "progress: 0 is the unconverted input, 1 is like the target" in shown
     (counts,) = (line for line in shown.splitlines() if "pictures, real ones" in line)
     assert "12, 12 (twins)" in counts
     (distance,) = (line for line in shown.splitlines() if "style: distance left" in line)

@@ -196,7 +196,9 @@ def test_a_path_in_the_users_own_words_is_not_pushed(
     run: Callable[..., int], server: HubServer
 ) -> None:
     words = f"Photographs in {Path.cwd()}/photos"
-    with pytest.raises(UserError, match=r"^README.md: would tell the path .*reword what --trained"):
+    with pytest.raises(
+        UserError, match=r"^README.md: would reveal the local path .*reword --trained"
+    ):
         run(*PUSH[:-1], words)
     assert server.models == {}
 
@@ -441,9 +443,9 @@ PULLS: list[tuple[str, Prepare, str]] = [
     ("hf://anna/tiny@v9", _nothing, "hf://anna/tiny@v9: no such revision"),
     ("hf://tiny", _nothing, "hf://tiny: not the address of a model: give hf://USER/MODEL"),
     ("hf://anna/tiny/x.pt", _nothing, "hf://anna/tiny/x.pt: not the address of a model"),
-    ("hf://anna/ti--ny", _nothing, "hf://anna/ti--ny: no name that a model can have"),
+    ("hf://anna/ti--ny", _nothing, "hf://anna/ti--ny: not a valid model name"),
     ("hf://anna/tiny", _token("hf_old"), r"hf://anna/tiny: the hub asks for a valid token \(401\)"),
-    ("hf://anna/tiny", _gated, "hf://anna/tiny: its owner gives access on request"),
+    ("hf://anna/tiny", _gated, "hf://anna/tiny: a gated model: request access"),
     ("hf://anna/tiny", _holds(other=b"x"), "hf://anna/tiny: holds no model.safetensors"),
     ("hf://anna/tiny", _holds(model_safetensors=b"<html>"), "model.safetensors: a web page, not"),
     ("hf://anna/tiny", _answers_500, r"hf://anna/tiny: the hub answered 500 \(Internal error\)"),
@@ -556,7 +558,7 @@ def test_without_a_network_both_ways_are_told_in_one_line(
     ids=" ".join,
 )
 def test_what_needs_a_run_says_so(run: Callable[..., int], args: list[str]) -> None:
-    with pytest.raises(UserError, match=r"hf://anna/tiny: .*(run|runs) of this machine") as error:
+    with pytest.raises(UserError, match=r"hf://anna/tiny: .*local (run|runs)") as error:
         run(*args)
     assert "\n" not in str(error.value)
 

@@ -112,7 +112,7 @@ class Run:
         expected = 128 + number if code is None else code
         require(ended in (expected, 0, -number), f"ended with {ended}: {program.printed()[-500:]}")
         if ended > 0:
-            words = ("saved; resume with: cyclegan train --name", "same command once more")
+            words = ("saved; resume with: cyclegan train --name", "same command again")
             require(any(word in program.printed() for word in words), "no word of how to go on")
         self._check_tidy()
 

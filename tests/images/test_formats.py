@@ -145,9 +145,9 @@ def test_programs_are_not_run(tmp_path: Path) -> None:
     """EPS is drawn by an interpreter, whatever the file is called."""
     smooth_image(1).save(tmp_path / "x.eps")
     (tmp_path / "x.eps").rename(tmp_path / "x.png")
-    with pytest.raises(images.UnreadableImageError, match="not an image of a known kind"):
+    with pytest.raises(images.UnreadableImageError, match="not an image in a supported format"):
         images.read(tmp_path / "x.png", 3)
-    with pytest.raises(images.UnreadableImageError, match="not an image of a known kind"):
+    with pytest.raises(images.UnreadableImageError, match="not an image in a supported format"):
         open_document(tmp_path / "x.png")
 
 

@@ -148,7 +148,7 @@ def measured(progress: float, error: float, ssim: float = 0.5) -> dict[str, floa
 
 def test_worse_than_doing_nothing_is_said_late_and_where_it_is_sure() -> None:
     (text,) = said(**measured(-0.3, 0.1))
-    assert text.startswith("B→A: the pictures are worse than doing nothing")
+    assert text.startswith("B→A: the conversions are worse than the unconverted input")
     assert "progress -0.30 ± 0.10" in text
     assert said(**measured(-0.3, 0.2)) == [], "noise"
     assert complaints(recent(planned=2 * LONG + 1, **measured(-0.3, 0.1))) == [], "early"
@@ -159,7 +159,7 @@ def test_worse_than_doing_nothing_is_said_late_and_where_it_is_sure() -> None:
 
 def test_doing_nothing_is_said_late_and_where_it_is_sure() -> None:
     (text,) = said(**measured(0.02, 0.05, ssim=0.97))
-    assert text.startswith("B→A: hardly anything is done")
+    assert text.startswith("B→A: the generator changes almost nothing")
     assert "SSIM to the input 0.97, progress 0.02 ± 0.05" in text
     assert said(**measured(0.02, 0.2, ssim=0.97)) == [], "noise"
     assert said(**measured(0.5, 0.05, ssim=0.97)) == [], "little changed and all of it right"

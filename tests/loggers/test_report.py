@@ -64,7 +64,7 @@ def test_the_command_makes_the_same_from_the_files(
     page = (folder / "report.html").read_text()
     for name in ("charts", "grids"):
         assert constant(page, name) == constant(made, name)
-    assert capsys.readouterr().out == f"look at it: {(folder / 'report.html').as_uri()}\n"
+    assert capsys.readouterr().out == f"open in a browser: {(folder / 'report.html').as_uri()}\n"
 
 
 @pytest.mark.parametrize(

@@ -174,8 +174,8 @@ def test_a_term_that_needs_what_a_model_lacks_says_so() -> None:
     with pytest.raises(UsageError) as error:
         check_terms({"perceptual_cycle": 1.0}, ("perceptual",), "fusion")
     assert str(error.value) == (
-        "--weights perceptual_cycle: needs images that are translated back, which --model fusion "
-        "does not have: leave it out"
+        "--weights perceptual_cycle: needs cycle reconstructions (images translated back), "
+        "which --model fusion does not have: leave it out"
     )
     check_terms({"consistency": 1.0, "style": 1.0, "cycle": 0.0}, ("perceptual",), "fusion")
 

@@ -133,7 +133,7 @@ def test_each_picture_is_shown_in_the_style_beside_it_and_each_style_in_its_own(
 
 def test_content_and_style_both_need_a_weight() -> None:
     for name in ("lambda_content", "lambda_style"):
-        with pytest.raises(UsageError, match="both are needed"):
+        with pytest.raises(UsageError, match="both must be above 0"):
             build_recipe(settings_of(**{name: 0.0}))
 
 
@@ -286,7 +286,7 @@ def test_weights_alone_are_no_fusion_model(
 
 def test_what_it_has_no_way_back_for_is_said_at_once(root: Path) -> None:
     run = ["--name", "fused", "--checkpoints_dir", str(root / "runs")]
-    with pytest.raises(UserError, match="converts one way only, and both are measured"):
+    with pytest.raises(UserError, match="converts one way only, and evaluate measures both"):
         cli.run(["evaluate", *run])
     with pytest.raises(UserError, match=r"--direction BtoA: .* converts one way only, AtoB"):
         cli.run(["convert", *run, "--direction", "BtoA", "--input", str(root), "--output", "b"])

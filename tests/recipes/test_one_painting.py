@@ -196,7 +196,7 @@ def test_what_cannot_be_trained_is_one_line(
         train(tmp_path, tmp_path / "small.png", photographs, *deep)
     with pytest.raises(UserError, match="no such layer, perhaps you meant conv2"):
         train(tmp_path, painting, photographs, "--style_layers", "conv22")
-    with pytest.raises(UserError, match="nothing would be painted"):
+    with pytest.raises(UserError, match="no style would be learned"):
         train(tmp_path, painting, photographs, "--lambda_style", "0")
     with pytest.raises(UserError, match="one_painting converts one way only"):
         train(tmp_path, painting, photographs, "--direction", "BtoA")

@@ -182,7 +182,7 @@ def test_a_generator_without_stages_is_told(
     monkeypatch.delattr(ResnetGenerator, "stages")
     settings = student_of(taught.run.folder)
     with pytest.raises(
-        UserError, match=r"ResnetGenerator does not say .* give --lambda_features 0"
+        UserError, match=r"ResnetGenerator does not declare .* give --lambda_features 0"
     ):
         build_recipe(settings)
 

@@ -197,9 +197,9 @@ def said(page: Any) -> str:
 
 def test_mistakes_are_told_in_a_line(page: Any) -> None:
     choices = {
-        "notes.txt": (b"hello", "notes.txt is no picture of a known kind"),
+        "notes.txt": (b"hello", "notes.txt is not an image in a supported format"),
         "large.png": (PICTURE + bytes(1_100_000), "large.png has 1.1 MB; up to 1 MB are allowed"),
-        "broken.png": (b"hello", "broken.png: no picture of a known kind"),
+        "broken.png": (b"hello", "broken.png: not an image in a supported format"),
         "cut.tif": (encoded(smooth_image(1), "TIFF")[:900], "cut.tif: "),
     }
     for name, (content, words) in choices.items():

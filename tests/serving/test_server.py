@@ -141,7 +141,7 @@ def test_a_picture_takes_on_the_style_that_comes_with_it(
         ("styled", None, 422, "styled needs a style picture: send it as style"),
         ("mine", ("x.png", PAINTING), 422, "mine has its style from training: send none"),
         ("styled", ("x.txt", PAINTING), 415, "no style: its name should end in .png"),
-        ("styled", ("x.png", b"hello"), 415, "the style: no picture of a known kind"),
+        ("styled", ("x.png", b"hello"), 415, "the style: not an image in a supported format"),
         ("styled", ("x.png", PAINTING[:-200]), 422, "x.png: damaged image"),
         ("styled", ("x.png", encoded(Image.new("L", (9, 9)))), 422, "x.png: 9x9 pixels are too"),
         ("styled", ("x.png", claiming(20_000)), 413, "the style: it has 81.9"),
@@ -213,8 +213,8 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(
 @pytest.mark.parametrize(
     ("content", "name", "status", "words"),
     [
-        (b"", "empty.png", 415, "no picture of a known kind"),
-        (b"hello", "text.png", 415, "no picture of a known kind (PNG, JPEG"),
+        (b"", "empty.png", 415, "not an image in a supported format"),
+        (b"hello", "text.png", 415, "not an image in a supported format (PNG, JPEG"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "x.png", 415, "no picture"),
         (PICTURE, "picture.txt", 415, "its name should end in .png, .jpg"),
         (PICTURE, "picture", 415, "its name should end in"),

@@ -94,7 +94,7 @@ def test_a_run_that_came_to_its_last_epoch_before_its_time_is_told() -> None:
     """It was trained for less than the others, whatever the head of the table says."""
     late, early = checkpoint(0.5, 0.5), replace(checkpoint(0.5, 0.5), seconds=120.0, finished=True)
     (line,) = ended_early({"whole": [[late]], "short": [[late], [late, early]]}, 40.0)
-    assert line.startswith("short: came to its last epoch after 2 of 40 minutes (100 images)")
+    assert line.startswith("short: reached its last epoch after 2 of 40 minutes (100 images)")
     in_time = replace(early, seconds=39.9 * 60)
     assert list(ended_early({"whole": [[in_time]]}, 40.0)) == []
 
@@ -161,6 +161,6 @@ def test_the_judge_may_not_train(endless_preset: Path, judged_data: Path, tmp_pa
         endless_preset.write_text(text)
         places = ["--dataroot", str(judged_data), "--output", str(tmp_path / "x")]
         with pytest.raises(
-            UsageError, match=f"{key} = 'efficientnet-lite0': the network that judges must not"
+            UsageError, match=f"{key} = 'efficientnet-lite0': the evaluation network must not"
         ):
             run(["study", str(endless_preset), *places])

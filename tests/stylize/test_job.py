@@ -168,7 +168,7 @@ def test_what_appeared_meanwhile_is_not_overwritten(
         (["--content_layers", "relu4_2"], "--content_layers relu4_2: plain has no such layer"),
         (["--feature_weights", "text.png"], "text.png: "),
         (["--feature_weights", "none.pth"], "none.pth: no such file"),
-        (["--lambda_content", "0", "--lambda_style", "0"], "nothing is left to paint"),
+        (["--lambda_content", "0", "--lambda_style", "0"], "nothing to optimise"),
         (["--method", "sgd"], "--method"),
         (["--steps", "0"], "--steps 0: "),
     ],

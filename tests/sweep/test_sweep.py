@@ -261,7 +261,9 @@ def test_the_judge_may_not_train(endless_preset: Path, judged_data: Path, tmp_pa
         file.write('[losses]\nlambda_style = 1.0\n[perceptual]\nloss_features = "plain"\n')
     choices = ["--vary", "loss_features", "plain", "efficientnet-lite0"]
     places = ["--dataroot", str(judged_data), "--output", str(tmp_path / "x")]
-    with pytest.raises(UsageError, match=r"^--vary loss_features: .* that judges must not train"):
+    with pytest.raises(
+        UsageError, match=r"^--vary loss_features: .* the evaluation network must not"
+    ):
         run(["sweep", str(endless_preset), *choices, *places])
 
 

@@ -41,7 +41,7 @@ def test_it_goes_back_and_on_at_a_lower_rate(tiny: dict, caplog: pytest.LogCaptu
     assert logged[-1]["learning_rate"] == pytest.approx(1e-6)
     assert logged[-1]["rollbacks"] == 1
     recent = Recent(records=read_records(settings.run.folder / "losses.jsonl"))
-    assert any("went back to a checkpoint, 1 time so far" in x for x in complaints(recent))
+    assert any("was rolled back to a checkpoint, 1 time so far" in x for x in complaints(recent))
 
 
 def test_not_more_often_than_asked(tiny: dict, caplog: pytest.LogCaptureFixture) -> None:
@@ -120,6 +120,6 @@ def test_measurements_before_a_rollback_say_nothing_of_those_after(tmp_path: Pat
 
     recent = Recent(records=[measured(90)], planned=100)
     recent.add(measured(95, rollbacks=1.0))
-    assert not [text for text in complaints(recent) if "worse than doing nothing" in text]
+    assert not [text for text in complaints(recent) if "worse than the unconverted input" in text]
     recent.add(measured(99, rollbacks=1.0))
-    assert [text for text in complaints(recent) if "worse than doing nothing" in text]
+    assert [text for text in complaints(recent) if "worse than the unconverted input" in text]

@@ -74,7 +74,7 @@ def test_while_images_are_looked_at_before_training(
     assert shown.err.endswith(
         f"cyclegan: stopped by {number.name} before training; nothing is lost\n"
     )
-    assert shown.out == "resume with: the same command once more\n"
+    assert shown.out == "resume with: the same command again\n"
 
 
 def test_while_the_execution_is_chosen(

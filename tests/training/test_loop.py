@@ -118,7 +118,9 @@ def test_a_run_that_another_process_took_further_meanwhile_stays(tiny_settings: 
     longer = replace(tiny_settings, training=replace(tiny_settings.training, n_epochs=3))
     assemble.train(longer, resume=early)
     made = newest.read_bytes()
-    with pytest.raises(UserError, match="another process has trained this run meanwhile: give the"):
+    with pytest.raises(
+        UserError, match="another process has trained this run in the meantime: run the same"
+    ):
         assemble.train(longer, resume=early)
     assert newest.read_bytes() == made
 

@@ -38,11 +38,11 @@ class AdversarialSettings:
     """initial steps that train only the discriminators; by default 1000 if --init_weights has
     generators without them, else 0"""
     discriminator_lr: PositiveFloat = 1.0
-    """learning rate of the discriminators, as a multiple of lr (Heusel et al. 2017, two time
-    scales)"""
+    """learning rate of the discriminators, as a multiple of lr (two time-scale update rule, Heusel
+    et al. 2017)"""
     pretrain: NonNegativeInt = 0
-    """initial images on which the generators only learn to restore squares that are painted grey,
-    of both domains, while the discriminators wait; 0: none"""
+    """images of each domain on which the generators are pretrained first, to inpaint greyed-out
+    squares, while the discriminators wait; 0: none"""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -105,8 +105,8 @@ class CycleGANSettings:
         pretrain, warmup = self.training.pretrain, self.training.discriminator_warmup
         if pretrain and warmup:
             raise UsageError(
-                f"--pretrain {pretrain}: goes with generators that start fresh, "
-                f"--discriminator_warmup {warmup} with those that don't: give one of them as 0"
+                f"--pretrain {pretrain} is for generators that start from scratch, "
+                f"--discriminator_warmup {warmup} for pretrained ones: set one of them to 0"
             )
         if crop_size < self.smallest_side:
             raise UsageError(
@@ -137,8 +137,8 @@ class CycleGANSettings:
         """
         if self.training.pretrain and any(name.startswith("generator") for name in names):
             raise UsageError(
-                f"--pretrain {self.training.pretrain}: --init_weights has generators that are "
-                "trained already: leave one of the two out"
+                f"--pretrain {self.training.pretrain}: the generators of --init_weights are "
+                "already trained: leave one of the two out"
             )
         if self.training.discriminator_warmup is not None or {*DISCRIMINATORS} <= {*names}:
             return self

@@ -26,7 +26,7 @@ _WIDEST = 64  # feature maps of VGG-19 at full size
 
 @dataclass(frozen=True, config=STRICT)
 class FusionNetworkSettings:
-    """Fusion of content and style, and the decoder that makes a picture of it."""
+    """Fusion of content and style features, and the decoder."""
 
     fusion: FusionName = "adain"
     """style fusion layer: adain (mean and standard deviation per channel), wct (whitening and
@@ -38,8 +38,8 @@ class FusionNetworkSettings:
     decoder_width: Width = 32
     """channels of the decoder's last stage; doubled in each stage before it"""
     match_colors: bool = False
-    """match the output's colour mean and covariance to the style's: exact for any painting, where a
-    decoder alone has those of its training paintings"""
+    """match the output's colour mean and covariance to the style's: exact for any painting, while a
+    decoder alone tends towards those of its training paintings"""
 
     @property
     def widest(self) -> int:

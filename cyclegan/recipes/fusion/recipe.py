@@ -171,6 +171,6 @@ def _check_weights(losses: StyleLossSettings) -> None:
     if not (losses.lambda_content and losses.lambda_style):
         raise UsageError(
             f"--lambda_content {as_typed(losses.lambda_content)} --lambda_style "
-            f"{as_typed(losses.lambda_style)}: both are needed to join content and style; the "
-            "preset fusion has weights"
+            f"{as_typed(losses.lambda_style)}: both must be above 0; the preset fusion has "
+            "suitable weights"
         )

@@ -215,7 +215,8 @@ def build(settings: OnePaintingSettings, materials: Materials) -> Recipe:
     device, execution, training = materials.device, materials.execution, materials.training
     if not settings.losses.lambda_style:
         raise UsageError(
-            "--lambda_style 0: nothing would be painted; the preset one_painting has weights"
+            "--lambda_style 0: no style would be learned; the preset one_painting has suitable "
+            "weights"
         )
     perceptual = Perceptual.build(settings.perceptual, device)
     made = _networks(settings, materials)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, config=STRICT)
 class DistillationSettings:
-    """The teacher, and what a student's pictures are compared by with the teacher's.
+    """The teacher, and the distillation losses of its student.
 
     Each weight is a number, or a schedule over the run: "1 -> 10 at 0.5" rises from 1 to 10 in its
     first half, and stays.
@@ -31,14 +31,15 @@ class DistillationSettings:
     teacher: Path | None = None
     """model to learn from: a run's folder, a checkpoint, or a weights file of another program"""
     lambda_pixels: Weight = 10.0
-    """weight of the difference to the teacher's pictures, pixel by pixel"""
+    """weight of the pixel-wise difference to the teacher's outputs"""
     lambda_features: Weight = 1.0
-    """weight of the difference to the maps within the teacher, relative to their size"""
+    """weight of the difference to the teacher's intermediate feature maps, relative to their
+    magnitude"""
     lambda_discriminator: Weight = 1.0
-    """weight of the difference between both pictures' maps within the teacher's discriminator,
-    relative to their size; left out where the teacher has none"""
+    """weight of the difference between both outputs' feature maps in the teacher's discriminator,
+    relative to their magnitude; left out if the teacher has no discriminator"""
     weights: dict[str, TermWeight] = field(default_factory=dict)
-    """weights of additional loss terms by name in the table"""
+    """weights of additional loss terms by name"""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -234,7 +234,7 @@ def _stages(
         if stages is None:
             raise UserError(
                 f"--lambda_features {as_typed(losses.lambda_features)}: {type(network).__name__} "
-                "does not say which of its maps to compare: give --lambda_features 0"
+                "does not declare which of its feature maps to compare: give --lambda_features 0"
             )
         found.append(stages())
     few = min(map(len, found))
