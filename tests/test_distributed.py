@@ -222,7 +222,7 @@ def test_weights_that_drift_apart_are_named(monkeypatch: pytest.MonkeyPatch) -> 
     with torch.no_grad():
         theirs.bias[0] = theirs.bias[0].nextafter(torch.tensor(2.0))
     both[1] = {"generator": _checksum(theirs)}
-    with pytest.raises(UserError, match="generator: the weights of the 2 processes differ"):
+    with pytest.raises(UserError, match="generator: the weights of the 2 processes have diverged"):
         group.check_alike({"generator": network})
 
 

@@ -195,7 +195,7 @@ def test_another_program_at_the_port(flags: list[str], folder: Path, tmp_path: P
     [
         (["--display_server", "http://no.such.host.invalid"], "--display_server http://no.such"),
         (["--display_server", "https://localhost"], "http://localhost only"),
-        (["--display_port", "65536"], "--display_port 65536: ports end at"),
+        (["--display_port", "65536"], "--display_port 65536: the highest port is"),
         (["--no_visdom"], "can't be combined with --no_visdom"),
     ],
 )

@@ -109,9 +109,9 @@ def test_a_run_is_not_judged_before_it_is_pretrained(
 
 def test_what_does_not_go_together(settings: Settings) -> None:
     training = AdversarialSettings(pretrain=8, discriminator_warmup=5)
-    with pytest.raises(UsageError, match=r"--pretrain 8: .* --discriminator_warmup 5"):
+    with pytest.raises(UsageError, match=r"--pretrain 8 .* --discriminator_warmup 5"):
         with_parts(settings, training=training).check()
-    with pytest.raises(UsageError, match="--pretrain 9: --init_weights"):
+    with pytest.raises(UsageError, match="--pretrain 9: the generators of --init_weights"):
         settings.recipe.starting_from(["generator_a_to_b"])
     losses = replace(settings.recipe.losses, lambda_identity=0.0)
     grey = replace(settings.networks, input_nc=1)
