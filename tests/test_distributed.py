@@ -127,7 +127,7 @@ def distances(one: Mapping[str, Any], several: Mapping[str, Any], case: str) -> 
 
 def test_any_number_of_processes_computes_the_same(tmp_path: Path) -> None:
     """Also with pools, contrastive loss, penalty, augmentation, average, accumulation, turns."""
-    one, *others = (steps(processes, tmp_path) for processes in (1, 2, 4))
+    one, *others = (steps(processes, tmp_path) for processes in (1, 3))
     for several, case in product(others, CASES):
         found = distances(one, several, case)
         assert found.learnt > 0.5
@@ -192,7 +192,7 @@ def test_all_processes_roll_back_together(flags: list[str], tmp_path: Path) -> N
     rolls_back = ["--on_divergence", "rollback", "--rollback_lr", "1e-36"]
     code, printed = train(2, *flags, *diverges, *rolls_back)
     assert code == 0, printed
-    assert printed.count("the learning rate times 1e-36") == 1
+    assert printed.count("learning rate times 1e-36") == 1
     saved = checkpoint.load(tmp_path / "checkpoints" / "tiny" / "latest.pt")
     assert (saved.rollbacks, saved.position.epoch) == (1, 3)
     assert not [line for line in printed.splitlines() if "Traceback" in line]

@@ -20,6 +20,8 @@ from cyclegan.tiling import TileMode, Tiling
 ConvertDirections = Literal["AtoB", "BtoA", "both"]
 Also = Literal["cycled", "identity", "cycled,identity"]
 NormStatistics = Literal["trained", "image"]
+#: The model that comes with the package: a student, taught on the sample set.
+SAMPLE = Path(__file__).with_name("sample.pt")
 if TYPE_CHECKING:
     Format = str
 else:  # the formats that can be written are those of the one table of them

@@ -93,8 +93,8 @@ def computed(folder: Path, made_by: str) -> Entry | None:
 def append(folder: Path, *entries: Entry, name: str = NAME) -> None:
     """Append entries; the lines of several processes stay whole."""
     lines = "".join(f"{_line(entry)}\n" for entry in entries)
-    with _alone(folder / name) as file:
-        _end_whole(file)
+    with _alone(folder / name) as (file, locked):
+        _end_whole(file, cut=locked)
         file.write(lines.encode())
 
 
@@ -120,7 +120,7 @@ def joined(folder: Path) -> Iterator[int]:
         if not parts:
             yield 0
             return
-        files = {path: held.enter_context(_alone(path)) for path in (*parts, folder / NAME)}
+        files = {path: held.enter_context(_alone(path))[0] for path in (*parts, folder / NAME)}
         order = sorted(files, key=lambda path: path.stat().st_mtime_ns)
         lines = [line for path in order for line in _whole_lines(files[path])]
         with atomic_write(folder / NAME) as unfinished:
@@ -131,17 +131,20 @@ def joined(folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[IO[bytes]]:
-    """Open a manifest, locked; one that was joined while this waited is begun anew."""
+def _alone(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
+    """Open a manifest, and tell whether it is locked, as not every file system has locks.
+
+    One that was joined while this waited is begun anew.
+    """
     while True:
         with path.open("a+b") as file:
             try:
                 lock(file, wait=True)  # released when closed
-            except OSError:  # not every file system has locks
-                yield file
+            except OSError:
+                yield file, False
                 return
             if _is_at(file, path):
-                yield file
+                yield file, True
                 return
 
 
@@ -163,8 +166,11 @@ def _line(entry: Entry) -> str:
     return json.dumps(content | vars(content.pop("origin")))
 
 
-def _end_whole(file: IO[bytes]) -> None:
-    """Cut off half of a line, which a kill or a full disk may have left; end a whole one."""
+def _end_whole(file: IO[bytes], *, cut: bool) -> None:
+    """Cut off half of a line, which a kill or a full disk may have left; end a whole one.
+
+    Without `cut` half of one is ended, too: another process may be writing it.
+    """
     start = max(0, file.seek(0, os.SEEK_END) - _LONGEST_LINE)
     file.seek(start)
     _, found, last = file.read().rpartition(b"\n")
@@ -174,7 +180,7 @@ def _end_whole(file: IO[bytes]) -> None:
         json.loads(last)
         whole = True
     except ValueError:
-        whole = bool(start and not found)  # longer than any that is written here
+        whole = not cut or bool(start and not found)  # longer than any that is written here
     if whole:
         file.write(b"\n")
     else:

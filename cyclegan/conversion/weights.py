@@ -11,7 +11,7 @@ from torch import nn
 from cyclegan import checkpoint, classic, hub
 from cyclegan.checkpoint import Checkpoint
 from cyclegan.classic import NETWORKS
-from cyclegan.conversion import NormStatistics
+from cyclegan.conversion import SAMPLE, NormStatistics
 from cyclegan.data import is_there
 from cyclegan.errors import UsageError, UserError
 from cyclegan.recipes.materials import NO_STYLES, Converter, Saved, Styles, Teacher
@@ -40,10 +40,6 @@ class Generator:
     """an exported file with a fixed execution: nothing to choose"""
     trained_side: int | None = None
     """side in pixels of training images; None if they were not resized, or unknown"""
-
-
-#: The model that comes with the package: a student, taught on the sample set.
-SAMPLE = Path(__file__).with_name("sample.pt")
 
 
 def shipped(path: Path) -> Path:

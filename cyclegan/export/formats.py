@@ -93,6 +93,7 @@ def _unknown(architecture: Architecture) -> str | None:
         f"--upsampling {generator.upsampling}": generator.upsampling != "transposed",
         f"--downsampling {generator.downsampling}": generator.downsampling != "strided",
         "--residual": generator.residual,
+        "--separable": generator.separable,
     }
     return next((way for way, differs in ways.items() if differs), None)
 

@@ -122,7 +122,7 @@ def rolled_back(recent: Recent) -> Iterator[str]:
     times = recent.last(ROLLBACKS, 1)
     if times:
         yield (
-            f"The training diverged and was rolled back to a checkpoint,{times[0]:.0f} "
+            f"The training diverged and was rolled back to a checkpoint, {times[0]:.0f} "
             f"time{'s' * (times[0] > 1)} so far; it continues at a lower learning rate. A smaller "
             "--lr from the start saves the time."
         )

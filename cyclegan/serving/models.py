@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cyclegan.conversion.weights import SAMPLE
+from cyclegan.conversion import SAMPLE
 from cyclegan.data.folders import domain_names
 from cyclegan.errors import UsageError, UserError
 from cyclegan.hub import HubModel, is_address

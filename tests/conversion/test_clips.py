@@ -324,7 +324,7 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path, caplog, monkeypatch) ->
         convert(GOLDEN / "resnet9_nopool" / "inputs.npz", tmp_path / "x.mp4")
     with pytest.raises(UserError, match="is the input itself"):
         convert(source, source)
-    with pytest.raises(UserError, match="--direction both makes two"):
+    with pytest.raises(UserError, match="--direction both writes two"):
         cli.run(
             [
                 "convert",
@@ -344,7 +344,7 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path, caplog, monkeypatch) ->
     with pytest.raises(UserError, match="can't be written \\(Not a directory\\)"):
         convert(source, tmp_path / "file" / "x.mp4")
     assert convert(source, tmp_path / "x.mp4", "--also", "cycled") == 1
-    assert "is for pictures" in caplog.text
+    assert "works on images, not on videos" in caplog.text
     monkeypatch.setattr("cyclegan.errors.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"needs av \(.*pip install .*\[video\]'?\)"):
         convert(source, tmp_path / "y.mp4")

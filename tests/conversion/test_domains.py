@@ -99,13 +99,22 @@ def test_training_images_where_there_are_no_others(convert: Convert, data: Path)
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ("--name forth --input data/testB", "what AtoB generates: --direction BtoA converts them"),
-        ("--name forth --input data/trainB/trainB.png", "what AtoB generates"),
-        ("--name forth --input other/valB", "what AtoB generates"),
-        ("--name forth --input other/B_test", "what AtoB generates"),
-        ("--name back --input data/testA", "what BtoA generates: --direction AtoB converts them"),
-        ("--name single --input data/testB", "what AtoB generates: give images like those of"),
-        ("--weights classic --direction BtoA --input other/trainA", "what BtoA generates"),
+        (
+            "--name forth --input data/testB",
+            "look like outputs of AtoB: --direction BtoA converts them",
+        ),
+        ("--name forth --input data/trainB/trainB.png", "look like outputs of AtoB"),
+        ("--name forth --input other/valB", "look like outputs of AtoB"),
+        ("--name forth --input other/B_test", "look like outputs of AtoB"),
+        (
+            "--name back --input data/testA",
+            "look like outputs of BtoA: --direction AtoB converts them",
+        ),
+        (
+            "--name single --input data/testB",
+            "look like outputs of AtoB: give images like those of",
+        ),
+        ("--weights classic --direction BtoA --input other/trainA", "look like outputs of BtoA"),
         ("--name forth --input data/testA", ""),
         ("--name forth --input data/testB --direction BtoA", ""),
         ("--name forth --input data/testB --direction both", ""),
@@ -138,7 +147,7 @@ def test_domains_of_any_name(convert: Convert, tmp_path: Path) -> None:
     assert "photos/test/1.png -> results/named/1.png" in printed
     for given, mixed_up in {"paintings": 1, "elsewhere/paintings": 1, "photos/train": 0}.items():
         _, told = convert("--name", "named", "--input", given, "--output", "out")
-        assert told.count("what AtoB generates") == mixed_up
+        assert told.count("look like outputs of AtoB") == mixed_up
 
 
 def test_files_of_the_classic_by_the_name_of_their_folder(convert: Convert, tmp_path: Path) -> None:

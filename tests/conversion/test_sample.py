@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from cyclegan import Translator, cli
-from cyclegan.conversion.weights import SAMPLE
+from cyclegan.conversion import SAMPLE
 from cyclegan.errors import UserError
 from cyclegan.serving import ServeSettings
 from cyclegan.serving.models import offered
