@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from cyclegan import images
 from cyclegan.classic import Architecture, Weights
 from cyclegan.errors import UsageError, UserError
+from cyclegan.execution.choice import Work
 from cyclegan.execution.execution import Execution
-from cyclegan.layers import ChannelSettings
+from cyclegan.generators import GeneratorSettings
+from cyclegan.layers import ChannelSettings, Norm
 from cyclegan.training import TrainingSettings
 
 _SMALLEST = 16  # pixels a side: in less there is no style to see
@@ -168,3 +170,26 @@ class Converter:
     weights: Weights
     finish: Callable[[nn.Module], nn.Module] | None = None
     """final step after loading weights, such as setting its styles"""
+
+    @classmethod
+    def as_trained(cls, generator: GeneratorSettings, norm: Norm, saved: Saved) -> "Converter":
+        """Return the wanted generator of a checkpoint, as it was trained."""
+        return cls(Architecture(generator, *saved.channels, norm), saved.weights)
+
+
+def generator_work(
+    generator: GeneratorSettings,
+    norm: Norm,
+    channels: ChannelSettings,
+    batch: int,
+    side: int,
+    passes: float,
+) -> Work:
+    """Return the workload of a generator, by whose passes a step is measured."""
+    return Work(
+        generator.build(channels.input_nc, channels.output_nc, norm),
+        (batch, channels.input_nc, side, side),
+        passes,
+        per_sample=norm != "batch" and not generator.dropout,
+        widest=generator.widest,
+    )

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
 
-from cyclegan.classic import Architecture
 from cyclegan.data.loader import Batch
 from cyclegan.execution.choice import Work
 from cyclegan.execution.execution import Execution
@@ -32,7 +31,7 @@ from cyclegan.losses.objective import Objective, make_objectives, needed, procee
 from cyclegan.losses.perceptual import Perceptual
 from cyclegan.losses.pixels import PRETRAINING, restoration, with_gaps
 from cyclegan.recipes.cyclegan import DISCRIMINATORS, CycleGANSettings
-from cyclegan.recipes.materials import Converter, Materials, Saved
+from cyclegan.recipes.materials import Converter, Materials, Saved, generator_work
 from cyclegan.training.pool import ImagePool
 from cyclegan.training.state import Averages, TrainingState, adam
 from cyclegan.training.step import Part, Phase, Recipe, Translations
@@ -168,20 +167,13 @@ def _part(direction: Direction, losses: dict[str, Tensor], made: Translation) ->
 
 def probe(settings: CycleGANSettings, channels: ChannelSettings, batch: int, side: int) -> Work:
     """Return the workload of one generator, by whose passes a step is measured."""
-    generator, norm = settings.generator, settings.networks.norm
-    return Work(
-        generator.build(channels.input_nc, channels.output_nc, norm),
-        (batch, channels.input_nc, side, side),
-        PASSES,
-        per_sample=norm != "batch" and not generator.dropout,
-        widest=generator.widest,
-    )
+    norm = settings.networks.norm
+    return generator_work(settings.generator, norm, channels, batch, side, PASSES)
 
 
 def converter(settings: CycleGANSettings, saved: Saved) -> Converter:
     """Return the wanted generator, as it was trained."""
-    norm = settings.networks.norm
-    return Converter(Architecture(settings.generator, *saved.channels, norm), saved.weights)
+    return Converter.as_trained(settings.generator, settings.networks.norm, saved)
 
 
 def build(settings: CycleGANSettings, materials: Materials) -> Recipe:

@@ -25,7 +25,14 @@ from cyclegan.losses import Direction
 from cyclegan.losses.context import LossContext
 from cyclegan.losses.objective import Objective, make_objective, proceeding
 from cyclegan.losses.perceptual import Perceptual
-from cyclegan.recipes.materials import Converter, Materials, Saved, Styles, open_style
+from cyclegan.recipes.materials import (
+    Converter,
+    Materials,
+    Saved,
+    Styles,
+    generator_work,
+    open_style,
+)
 from cyclegan.recipes.one_painting import OnePaintingSettings
 from cyclegan.training.state import Averages, TrainingState, adam
 from cyclegan.training.step import Part, Phase, Recipe, Translations
@@ -184,14 +191,8 @@ class OnePainting:
 
 def probe(settings: OnePaintingSettings, channels: ChannelSettings, batch: int, side: int) -> Work:
     """Return the workload of the generator, by whose passes a step is measured."""
-    generator, norm = settings.generator, settings.networks.norm
-    return Work(
-        generator.build(channels.input_nc, channels.output_nc, norm),
-        (batch, channels.input_nc, side, side),
-        passes=1 + settings.perceptual.share,
-        per_sample=norm != "batch" and not generator.dropout,
-        widest=generator.widest,
-    )
+    norm, passes = settings.networks.norm, 1 + settings.perceptual.share
+    return generator_work(settings.generator, norm, channels, batch, side, passes)
 
 
 def converter(settings: OnePaintingSettings, saved: Saved, styles: Styles) -> Converter:
@@ -202,8 +203,7 @@ def converter(settings: OnePaintingSettings, saved: Saved, styles: Styles) -> Co
         architecture = Architecture(settings.generator, *saved.channels, "instance_affine")
         return Converter(architecture, weights)
     styles.refuse_mix(saved.path)
-    norm = settings.networks.norm
-    return Converter(Architecture(settings.generator, *saved.channels, norm), saved.weights)
+    return Converter.as_trained(settings.generator, settings.networks.norm, saved)
 
 
 def build(settings: OnePaintingSettings, materials: Materials) -> Recipe:

@@ -2,14 +2,13 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.nn import functional
 
-from cyclegan.classic import Architecture
 from cyclegan.data.loader import Batch
 from cyclegan.errors import UsageError, UserError
 from cyclegan.execution.choice import Work
@@ -19,7 +18,7 @@ from cyclegan.layers.convolution import Convolution, initialize
 from cyclegan.losses import Direction, as_typed, product
 from cyclegan.losses.context import LossContext
 from cyclegan.losses.objective import Objective, make_objective, proceeding
-from cyclegan.recipes.materials import Converter, Materials, Saved, Teacher
+from cyclegan.recipes.materials import Converter, Materials, Saved, Teacher, generator_work
 from cyclegan.recipes.student import DistillationSettings, StudentSettings
 from cyclegan.training.state import Averages, TrainingState, adam
 from cyclegan.training.step import Part, Phase, Recipe, Translations
@@ -137,21 +136,14 @@ _SMALLEST = 1e-4
 
 def probe(settings: StudentSettings, channels: ChannelSettings, batch: int, side: int) -> Work:
     """Return the workload of the student, whose maps are compared, so it is never compiled."""
-    generator, norm = settings.generator, settings.networks.norm
-    return Work(
-        generator.build(channels.input_nc, channels.output_nc, norm),
-        (batch, channels.input_nc, side, side),
-        PASSES,
-        per_sample=norm != "batch" and not generator.dropout,
-        widest=generator.widest,
-        adapts=False,
-    )
+    norm = settings.networks.norm
+    work = generator_work(settings.generator, norm, channels, batch, side, PASSES)
+    return replace(work, adapts=False)
 
 
 def converter(settings: StudentSettings, saved: Saved) -> Converter:
     """Return the student's generator."""
-    norm = settings.networks.norm
-    return Converter(Architecture(settings.generator, *saved.channels, norm), saved.weights)
+    return Converter.as_trained(settings.generator, settings.networks.norm, saved)
 
 
 def build(settings: StudentSettings, materials: Materials) -> Recipe:
