@@ -1,5 +1,6 @@
 """The command line: flags of the field, one-line errors, quick answers."""
 
+import gc
 import re
 import resource
 import subprocess
@@ -163,6 +164,7 @@ def test_mistyped_flags_are_one_line(args: list[str], words: list[str]) -> None:
     assert all(word in str(error.value) for word in words), error.value
     assert "\n" not in str(error.value)
     assert "│" not in str(error.value)
+    assert gc.isenabled()  # off only while flags are parsed
 
 
 @pytest.mark.parametrize("spelling", ["--n_epochs", "--n-epochs"])
