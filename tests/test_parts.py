@@ -71,6 +71,36 @@ def test_they_train_go_on_and_convert(
     assert "Traceback" not in away.stderr
 
 
+def test_their_recipe_trains_goes_on_and_converts(
+    installed: Path, tiny_flags: list[str], dataroot: Path, tmp_path: Path
+) -> None:
+    for name in ("--ndf", "--pool_size"):  # it has no discriminator
+        place = tiny_flags.index(name)
+        del tiny_flags[place : place + 2]
+    train = ["train", "--model", "grayscale", *tiny_flags, "--lambda_gray", "2 -> 3 at 0.5"]
+    first = cyclegan(installed, *train, "--weights", "luminance", "2")
+    assert first.returncode == 0, first.stderr
+    run = tmp_path / "checkpoints" / "tiny"
+    saved = checkpoint.load(run / "latest.pt")
+    assert saved.versions["brushwork"] == "1.2"
+    assert saved.settings["losses"]["lambda_gray"] == "2 -> 3 at 0.5"
+    assert list(saved.state["networks"]) == ["generator_a_to_b"]
+    more = cyclegan(installed, "train", *tiny_flags, "--continue_train", "--n_epochs", "2")
+    assert more.returncode == 0, more.stderr
+    assert checkpoint.load(run / "latest.pt").position.images > saved.position.images
+    convert = ["convert", "--name", "tiny", "--checkpoints_dir", str(run.parent)]
+    convert += ["--input", str(dataroot / "trainA" / "0.png"), "--output", str(tmp_path / "o.png")]
+    made = cyclegan(installed, *convert)
+    assert made.returncode == 0, made.stderr
+    assert Image.open(tmp_path / "o.png").size == Image.open(dataroot / "trainA" / "0.png").size
+    refused = cyclegan(installed, "train", "--lambda_gray", "2")
+    assert refused.returncode == 2
+    away = cyclegan(None, *convert, "--overwrite")
+    assert away.returncode != 0
+    assert "grayscale" in away.stderr
+    assert "Traceback" not in away.stderr
+
+
 def test_their_formats_are_read_and_written(
     installed: Path, dataroot: Path, tmp_path: Path
 ) -> None:
