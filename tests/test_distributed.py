@@ -140,11 +140,11 @@ def test_a_killed_process_is_started_again_and_nothing_changes(
     flags: list[str], tmp_path: Path
 ) -> None:
     """torchrun starts all again; they go on from the newest checkpoint by themselves."""
-    flags = [*flags, "--n_epochs", "20", "--n_epochs_decay", "0", "--save_latest_freq", "6"]
+    flags = [*flags, "--n_epochs", "10", "--n_epochs_decay", "0", "--save_latest_freq", "6"]
     code, printed = train(2, *flags, "--name", "whole")
     assert code == 0, printed
     with start(2, "-m", "cyclegan", "train", *flags, restarts=2) as torchrun:
-        wait_for(torchrun, " 30/120 images")
+        wait_for(torchrun, " 18/60 images")
         os.kill(workers(torchrun)["1"], signal.SIGKILL)
         printed, _ = torchrun.communicate(timeout=120)
     assert torchrun.returncode == 0, printed

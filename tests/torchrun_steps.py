@@ -42,7 +42,7 @@ gradient_sum.BUCKET = 4000  # bytes: some for each of these small networks
 #: Images of the batches of a step, in turn: of all processes; two are accumulated. Four processes
 #: share fewer than four images too.
 SIZES = ((4,), (2, 1), (3,))
-STEPS = 20
+STEPS = 12
 
 
 def batch(number: int, images: int, group: Group, device: torch.device) -> Batch:
