@@ -6,12 +6,22 @@ files, so that nothing is written to where packages are installed.
 
 import html
 import importlib.util
+import logging
 import re
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 from cyclegan.dashboard.packages import PACKAGES, pins
-from cyclegan.npm import PinnedFolder, place
+from cyclegan.npm import SOURCES, PinnedFolder, Source, fetch, place
+
+log = logging.getLogger(__name__)
+FETCHING = "downloading the page's scripts, only this once"
+NOTHING = (
+    "the page stays empty: its scripts could not be fetched; connect to the internet or install "
+    "npm and start it again, or give --assets FOLDER (cyclegan dashboard) with a copy of {name} "
+    "from a machine where it works; training can log to it all the same"
+)
 
 #: What style sheets ask for; all else is named by the pages.
 FONTS = tuple(f"fonts/glyphicons-halflings-regular.{kind}" for kind in ("woff2", "woff"))
@@ -82,6 +92,24 @@ class PageFolder:
                 place(content, self.folder / path.relative_to(self._theirs))
         if not (self._theirs / "error.html").exists():
             place(_ERROR.encode(), self.folder / "error.html")
+
+    async def complete(self, sources: Mapping[str, Source] = SOURCES) -> bool:
+        """Show the page after fetching the scripts it lacks; return whether it is complete.
+
+        Logs a line when fetching starts and one when it fails.
+        """
+        scripts = self.scripts
+        if scripts.missing():
+            log.info("dashboard: %s", FETCHING)
+            self.tell(f"{FETCHING}; this shows what training sends as soon as they are there")
+            await fetch(scripts, "dashboard", sources)
+        if scripts.missing():
+            nothing = NOTHING.format(name=self.folder)
+            log.warning("dashboard: %s", nothing)
+            self.tell(nothing)
+            return False
+        self.show()
+        return True
 
     def show(self) -> None:
         """Put visdom's pages into the folder, to be served from now on."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cyclegan.dashboard import DashboardSettings, address, sources
+from cyclegan.dashboard import DashboardSettings, address
 from cyclegan.dashboard.application import make_application
 from cyclegan.dashboard.guard import Origins, RequestGuard
 from cyclegan.dashboard.login import PASSWORD, read_login
@@ -110,7 +110,7 @@ def _accept(app: Any, service: Service) -> None:
 
 async def _complete(page: PageFolder) -> None:
     try:
-        await sources.complete(page)
+        await page.complete()
     except (OSError, UserError) as error:  # a full disk, say: training can still send
         log.warning("dashboard: the page's scripts can't be cached: %s", error)
 

@@ -10,7 +10,6 @@ import pytest
 from browser import lacking
 from dashboard.serving import pin_small_scripts, small_scripts
 
-from cyclegan.dashboard import sources
 from cyclegan.dashboard.page import PageFolder
 
 
@@ -20,7 +19,7 @@ def assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dashboard")
     page = PageFolder(folder)
     page.prepare()
-    if not asyncio.run(sources.complete(page)):
+    if not asyncio.run(page.complete()):
         lacking("neither unpkg.com nor npm's registry is reached")
     return page.folder
 

@@ -23,7 +23,7 @@ from dashboard.conftest import Silence
 from dashboard.serving import small_scripts
 
 from cyclegan import npm
-from cyclegan.dashboard import packages, sources
+from cyclegan.dashboard import packages
 from cyclegan.dashboard.packages import PACKAGES
 from cyclegan.dashboard.page import PageFolder
 from cyclegan.errors import UsageError
@@ -85,7 +85,7 @@ def test_an_incomplete_folder_is_named(page: PageFolder, tmp_path: Path) -> None
 
 
 def get(page: PageFolder, **named: Any) -> bool:
-    return asyncio.run(sources.complete(page, named))
+    return asyncio.run(page.complete(named))
 
 
 @pytest.mark.usefixtures("small_pins")
@@ -166,7 +166,7 @@ def test_an_interrupted_fetch_leaves_nothing(page: PageFolder) -> None:
         return True
 
     async def interrupt() -> None:
-        task = asyncio.create_task(sources.complete(page, {"endless": endless}))
+        task = asyncio.create_task(page.complete({"endless": endless}))
         while not pids:
             await asyncio.sleep(0.01)
         assert "downloading" in (page.folder / "index.html").read_text()
@@ -199,7 +199,7 @@ def test_no_source_is_one_clear_line(
     page: PageFolder, cut_off: Silence, caplog: pytest.LogCaptureFixture
 ) -> None:
     started = time.monotonic()
-    assert not asyncio.run(sources.complete(page))
+    assert not asyncio.run(page.complete())
     assert time.monotonic() - started < 10
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
     for words in ("connect to the internet", "install npm", "--assets FOLDER", page.folder.name):
@@ -269,7 +269,7 @@ def test_files_of_unpkg(
     page: PageFolder, internet: type[Stand], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    assert asyncio.run(sources.complete(page))
+    assert asyncio.run(page.complete())
     assert "the page's scripts came from unpkg.com" in caplog.text
     assert internet.hosts == {"unpkg.com"}
     assert "/plotly.js-dist-min@2.11.1/plotly.min.js" in internet.asked
