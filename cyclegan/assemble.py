@@ -17,10 +17,11 @@ from cyclegan.checkpoint import BestRow, Checkpoint, versions
 from cyclegan.conversion.weights import open_teacher
 from cyclegan.data import DataSettings, is_there
 from cyclegan.data.augment import Augmentation
+from cyclegan.data.batch import Batch
 from cyclegan.data.cache import Cache, open_cache
 from cyclegan.data.check import check_sizes, told_shared
 from cyclegan.data.folders import folder_of_test_images, list_images
-from cyclegan.data.loader import Batch, Loader, held_out
+from cyclegan.data.loader import Loader, held_out
 from cyclegan.data.preprocess import PREPROCESS
 from cyclegan.data.unpaired import DATASETS, Domain
 from cyclegan.device import choose_device, describe, limit_met, tune

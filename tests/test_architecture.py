@@ -250,6 +250,10 @@ def test_the_command_line_imports_nothing_heavy() -> None:
 
 
 def test_conversion_needs_torch_only() -> None:
-    loaded = modules_after("import cyclegan.conversion.job")
+    """Also a run's checkpoint: its recipe says what converts."""
+    recipes = sorted(
+        name for name in MODULES if re.fullmatch(r"cyclegan\.recipes\..+\.recipe", name)
+    )
+    loaded = modules_after(f"import cyclegan.conversion.job, {', '.join(recipes)}")
     assert "torch" in loaded
     assert not {"torchvision", "albumentations", "cv2", "visdom"} & loaded

@@ -9,7 +9,7 @@ from conftest import GOLDEN
 from traces import EXECUTIONS, LOSSES, RUNS, STEADY, load, traced
 
 from cyclegan import classic
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.execution.execution import Execution
 from cyclegan.training import TrainingSettings
 from cyclegan.training.state import learning_rate

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from cyclegan.assemble import make_recipe
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.device import choose_device
 from cyclegan.distributed import Group, joined
 from cyclegan.execution.execution import Execution

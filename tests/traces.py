@@ -10,7 +10,7 @@ import torch
 from conftest import GOLDEN, build_recipe
 
 from cyclegan import classic
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import from_table
 from cyclegan.training.state import TrainingState

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from cyclegan.assemble import make_recipe, tune_for, work_of
 from cyclegan.benchmark import ScaleSettings
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.device import choose_device, describe, wait_for
 from cyclegan.distributed import Group, joined
 from cyclegan.errors import format_duration

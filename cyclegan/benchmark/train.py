@@ -20,8 +20,8 @@ from cyclegan.benchmark.report import (
     measure_memory,
     resident_peak,
 )
+from cyclegan.data.batch import Batch
 from cyclegan.data.folders import list_images
-from cyclegan.data.loader import Batch
 from cyclegan.device import choose_device, wait_for
 from cyclegan.errors import format_duration
 from cyclegan.execution.choice import choose

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import cv2
 import torch
@@ -12,11 +11,12 @@ from torch import Tensor
 
 from cyclegan import images
 from cyclegan.data import DataSettings
+from cyclegan.data.batch import Batch
 from cyclegan.data.folders import list_images
 from cyclegan.data.preprocess import CenterCrop
 from cyclegan.data.processes import DeadlyTaskError, LoadingProcesses
 from cyclegan.data.unpaired import LoadedImage, SamplePlace, UnpairedImages
-from cyclegan.distributed import ALONE, BatchShare, Group
+from cyclegan.distributed import ALONE, Group
 from cyclegan.errors import UserError, in_one_line
 
 SamplePlaces = Sequence[SamplePlace]
@@ -31,48 +31,6 @@ class Failure:
     """Error of a data loader worker, as text: an exception would drag its traceback along."""
 
     text: str
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Images of both domains, (N, C, H, W) in [-1, 1]; the domains' sizes may differ."""
-
-    a: Tensor
-    b: Tensor
-    unreadable: frozenset[Path] = frozenset()
-    """files that were skipped"""
-    share: BatchShare | None = None
-    """what it is of a batch of several processes"""
-
-    def __len__(self) -> int:
-        return self.a.shape[0]
-
-    @property
-    def whole(self) -> int:
-        """Images of each domain in the batch of all processes."""
-        return len(self) if self.share is None else self.share.whole
-
-    @property
-    def weight(self) -> int:
-        """Images of each domain that count towards that."""
-        return len(self) if self.share is None or self.share.counts else 0
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the tensors as arrays: torch would send its tensors through /dev/shm."""
-        return _from_arrays, (self.a.numpy(), self.b.numpy(), self.unreadable)
-
-    def to(self, device: torch.device) -> "Batch":
-        """Return the batch on another device; copies from pinned memory are asynchronous."""
-        a, b = (images.to(device, non_blocking=True) for images in (self.a, self.b))
-        return replace(self, a=a, b=b)
-
-    def pin_memory(self) -> "Batch":
-        """Return the batch in pinned memory, which a GPU reads while the CPU goes on."""
-        return replace(self, a=self.a.pin_memory(), b=self.b.pin_memory())
-
-
-def _from_arrays(a: Any, b: Any, unreadable: frozenset[Path]) -> Batch:
-    return Batch(torch.from_numpy(a), torch.from_numpy(b), unreadable)
 
 
 class Loader:

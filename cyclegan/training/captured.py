@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.distributed import ALONE, Group
 from cyclegan.errors import in_words
 from cyclegan.execution.execution import Execution

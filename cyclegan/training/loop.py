@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from cyclegan.checkpoint import Checkpoint
-from cyclegan.data.loader import Batch, Loader, LoadingError
+from cyclegan.data.batch import Batch
+from cyclegan.data.loader import Loader, LoadingError
 from cyclegan.distributed import ALONE, Group
 from cyclegan.errors import UserError
 from cyclegan.execution.execution import Execution

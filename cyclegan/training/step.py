@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.distributed import sharing
 from cyclegan.losses import Direction
 from cyclegan.training.gradient_sum import GradientSum

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.device import memory_in_use
 from cyclegan.logged import Logged, catalogue
 from cyclegan.loggers import LoggerSettings

@@ -11,7 +11,7 @@ from cyclegan import assemble
 from cyclegan.benchmark import train
 from cyclegan.benchmark.report import measure, measure_memory
 from cyclegan.cli import run
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.errors import UsageError
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import from_table

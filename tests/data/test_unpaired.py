@@ -11,8 +11,9 @@ from cyclegan import assemble
 from cyclegan.benchmark import train
 from cyclegan.data import DataSettings
 from cyclegan.data.augment import Augmentation
+from cyclegan.data.batch import Batch
 from cyclegan.data.folders import list_images
-from cyclegan.data.loader import Batch, Loader
+from cyclegan.data.loader import Loader
 from cyclegan.data.unpaired import Domain, UnpairedImages
 from cyclegan.errors import UserError
 from cyclegan.settings import Settings

@@ -11,7 +11,7 @@ from conftest import build_recipe, with_parts
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.execution.execution import Execution, from_table
 from cyclegan.settings import Settings
 from cyclegan.training.step import LossWatch, run_step

@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import build_recipe
 
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.device import tune
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import Settings, from_table

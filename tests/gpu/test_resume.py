@@ -11,7 +11,7 @@ from conftest import build_recipe
 
 from cyclegan import checkpoint
 from cyclegan.cli import run
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.device import tune
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import Settings, from_table

@@ -8,7 +8,7 @@ import torch
 from conftest import build_recipe, with_parts
 from torch import nn
 
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.errors import UsageError
 from cyclegan.flags import parse_run
 from cyclegan.losses import LossSettings, StyleLossSettings, product

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.amp import GradScaler
 
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.execution.choice import Work
 from cyclegan.generators import GeneratorSettings, ResnetSettings
 from cyclegan.kinds import STRICT, Kind

@@ -8,7 +8,7 @@ from conftest import build_recipe, smooth_image
 from exporting import save_run
 from torch import nn
 
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.losses.context import Loss, LossContext
 from cyclegan.losses.terms import TERMS, Term
 from cyclegan.recipes import RECIPES

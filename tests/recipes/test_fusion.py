@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cyclegan import checkpoint, cli
 from cyclegan.assemble import work_of
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.errors import UsageError, UserError
 from cyclegan.execution import ExecutionSettings
 from cyclegan.execution.choice import choose

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from cyclegan import Translator, checkpoint, cli
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.errors import UserError
 from cyclegan.generators import ResnetSettings
 from cyclegan.layers.normalization import Scale

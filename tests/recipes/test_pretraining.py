@@ -8,7 +8,7 @@ import torch
 from conftest import build_recipe, smooth_image, with_parts
 
 from cyclegan import assemble
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.errors import UsageError
 from cyclegan.images import to_tensor
 from cyclegan.loggers.health import Recent, complaints

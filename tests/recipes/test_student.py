@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cyclegan import Translator, assemble, checkpoint, cli
 from cyclegan.conversion.weights import open_teacher
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.errors import UserError
 from cyclegan.generators import ResnetSettings, UnetTransformerSettings
 from cyclegan.generators.resnet import ResnetGenerator

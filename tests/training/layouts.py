@@ -3,7 +3,7 @@
 import torch
 from conftest import build_recipe
 
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import Settings
 from cyclegan.training.step import Recipe, run_step

@@ -8,7 +8,7 @@ from conftest import build_recipe, smooth_image
 from torch import nn
 
 from cyclegan import Translator, assemble, checkpoint
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.errors import UserError
 from cyclegan.settings import Settings, from_table
 from cyclegan.training.state import Averages

@@ -5,7 +5,7 @@ from conftest import build_recipe
 from torch import nn
 from torch.amp import GradScaler
 
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.settings import Settings
 from cyclegan.training.state import TrainingState
 from cyclegan.training.step import Part, Phase, run_step

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from conftest import build_recipe
 
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import Settings
 from cyclegan.training.captured import CapturedStep, Graph, Step

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.amp import GradScaler
 
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.execution.choice import Work
 from cyclegan.execution.execution import Execution
 from cyclegan.layers import ChannelSettings

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 
 from cyclegan.classic import Architecture
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.errors import UsageError
 from cyclegan.execution.choice import Work
 from cyclegan.features import LayeredName

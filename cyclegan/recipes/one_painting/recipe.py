@@ -15,7 +15,7 @@ from torch.amp import GradScaler
 from torch.func import functional_call
 
 from cyclegan.classic import Architecture
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.errors import UsageError, suggest
 from cyclegan.execution.choice import Work
 from cyclegan.layers import ChannelSettings

@@ -11,7 +11,7 @@ from feature_weights import save_vgg
 from torch import Tensor
 
 from cyclegan import assemble, checkpoint
-from cyclegan.data.loader import Batch
+from cyclegan.data.batch import Batch
 from cyclegan.errors import UsageError
 from cyclegan.execution.execution import Execution
 from cyclegan.flags import parse_run
