@@ -44,7 +44,7 @@ class Generator:
 
 def shipped(path: Path) -> Path:
     """Return the package's own model for the name `sample`, where nothing else is called so."""
-    return SAMPLE if path == Path("sample") and not is_there(path) else path
+    return SAMPLE if path == Path(SAMPLE.stem) and not is_there(path) else path
 
 
 def file_of(path: Path, epoch: str, direction: FolderDirection | None) -> Path:
@@ -56,7 +56,7 @@ def file_of(path: Path, epoch: str, direction: FolderDirection | None) -> Path:
     if hub.is_model(path):
         return hub.weights_of(path, direction)
     if not classic.is_folder(path):
-        return checkpoint.path_of(path, epoch) if path.is_dir() else shipped(path)
+        return _of_run(path, epoch) if path.is_dir() else shipped(path)
     files = classic.find_files(path, epoch)
     ours = NETWORKS["G_B" if direction == "BtoA" else "G_A"]
     if ours not in files:
@@ -66,6 +66,18 @@ def file_of(path: Path, epoch: str, direction: FolderDirection | None) -> Path:
             f"give --weights {other}"
         )
     return files[ours]
+
+
+def _of_run(folder: Path, epoch: str) -> Path:
+    try:
+        return checkpoint.path_of(folder, epoch)
+    except UserError as error:
+        if folder != Path(SAMPLE.stem):
+            raise
+        raise UserError(
+            f"{error}; {folder} is also the model that comes with the package, where no folder is "
+            "called so: convert from another place, or rename the folder"
+        ) from error
 
 
 def load(
