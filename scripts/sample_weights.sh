@@ -42,7 +42,5 @@ train painted "${sample[@]}"
 train painted_on "${sample[@]}" --init_weights checkpoints/painted/latest.pt \
   --lambda_consistency 6 --n_epochs 1 --n_epochs_decay 3
 halved checkpoints/painted_on/latest.pt datasets/painted.pt painted
-if [ ! -f checkpoints/sample/latest.pt ]; then
-  .venv/bin/cyclegan distill student --teacher datasets/painted.pt --dataroot datasets/sample --name sample --eval_freq 0
-fi
+train sample student --teacher datasets/painted.pt --dataroot datasets/sample --eval_freq 0
 halved checkpoints/sample/latest.pt cyclegan/conversion/sample.pt sample
