@@ -125,6 +125,10 @@ class Group:
         signal, *granted = told.tolist()
         return signal or None, [bool(one) for one in granted]
 
+    def any(self, own: bool) -> bool:
+        """Return whether it is so in any process."""
+        return bool(self.agreed(int(own))[0])
+
     def check_alike(self, networks: "Mapping[str, nn.Module]") -> None:
         """Raise UserError, naming the network, where the processes' weights differ in any bit."""
         if self.size == 1:

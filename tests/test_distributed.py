@@ -168,6 +168,37 @@ def test_two_failures_at_one_place_end_the_run(flags: list[str]) -> None:
     assert printed.count("exited unexpectedly") == 0
 
 
+#: The training of one of two processes, whose images are gone after three steps.
+ONE_CAN_NOT_LOAD = """
+import os
+from cyclegan import cli
+from cyclegan.data import loader
+
+load, done = loader._Load.__call__, []
+
+def fails(self, places):
+    done.append(places)
+    gone = os.environ["RANK"] == "1" and len(done) > 3
+    return loader.Failure("all images are gone") if gone else load(self, places)
+
+loader._Load.__call__ = fails
+cli.main()
+"""
+
+
+def test_where_one_process_can_not_load_all_save_and_end(flags: list[str], tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(ONE_CAN_NOT_LOAD)
+    with start(2, str(tmp_path / "program.py"), "train", *flags, "--cache", "off") as torchrun:
+        try:
+            printed, _ = torchrun.communicate(timeout=90)
+        finally:
+            torchrun.terminate()
+    assert torchrun.returncode != 0
+    assert printed.count("all images are gone") == 1
+    saved = checkpoint.load(tmp_path / "checkpoints" / "tiny" / "latest.pt").position
+    assert saved.images == 6
+
+
 def test_a_signal_to_one_process_saves_and_ends_all(flags: list[str], tmp_path: Path) -> None:
     """Then one process goes on where two were, and two where one was."""
     flags = [*flags, "--lr_policy", "constant", "--n_epochs_decay", "0"]

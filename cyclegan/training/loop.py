@@ -199,8 +199,9 @@ def _epoch(course: Course, position: Position) -> Position:
     # Processes end after the same step: none of them may leave while it waits.
     fed = course.stop.waited_for(fed) if training.group.size == 1 else fed
     waited = course.logger.waited_for(fed)
+    grouped = _grouped(waited, training.settings.accumulate)
     try:
-        for batches in _grouped(waited, training.settings.accumulate):
+        for batches in _loaded_by_all(grouped, training.group):
             position = _step(course, position, batches, rate)
             if course.ends:
                 return position
@@ -265,6 +266,23 @@ def _grouped(batches: Iterable[Batch], count: int) -> Iterator[list[Batch]]:
     iterator = iter(batches)
     while group := list(islice(iterator, count)):
         yield group
+
+
+def _loaded_by_all(groups: Iterator[list[Batch]], group: Group) -> Iterator[list[Batch]]:
+    """Yield what is loaded. Raises LoadingError in all processes where one of them can't load."""
+    while True:
+        failure = ""
+        try:
+            batches = next(groups, None)
+        except LoadingError as error:
+            if group.size == 1:
+                raise
+            failure = str(error)
+        if group.any(failure != ""):
+            raise LoadingError(next(filter(None, group.gathered(failure))))
+        if batches is None:
+            return
+        yield batches
 
 
 def _look(course: Course, quality: QualityWatch, position: Position) -> None:
