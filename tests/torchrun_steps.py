@@ -97,6 +97,7 @@ def trained(
 def main(folder: Path, name: str = "cpu") -> None:
     """Train each case in both precisions."""
     made: dict[str, Any] = {}
+    torch.backends.cudnn.allow_tf32 = False  # float32 is compared
     with joined() as group:
         device = choose_device(group.device_of(name))
         for case in CASES:

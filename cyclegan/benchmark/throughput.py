@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -190,6 +190,8 @@ def _of_batch(batch: int, bench: Bench) -> Figures:
         "tuned": (settings, plain),
         "chosen": (settings, chosen),
     }
+    if chosen.whole_step:
+        wanted["graph per network"] = (settings, replace(chosen, whole_step=False))
     found: Figures = {}
     ways: dict[str, StepVariant] = {}
     for name, (given, execution) in wanted.items():

@@ -45,6 +45,7 @@ class Compiled:
         self._eager: Callable[[Tensor], Tensor] = network
         self._graphs = graphs
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # "no CUDA"
+        _allow_many_networks()
         if not graphs:
             _compile_backward_at_once()
         mode = "reduce-overhead" if graphs else "default"
@@ -137,6 +138,16 @@ def _cache_folder() -> Path:
     return Path(cache_dir())
 
 
+def _allow_many_networks() -> None:
+    """Let a process compile more networks than torch does before it goes on eagerly.
+
+    It counts all that ever passed through the same `forward`, in one training or in several.
+    """
+    from torch._dynamo import config
+
+    config.cache_size_limit = max(_PROGRAMS, config.cache_size_limit)
+
+
 def _compile_backward_at_once() -> None:
     """Compile gradients before a step computes anything, so that a failure can be handled."""
     from torch._functorch import config
@@ -160,6 +171,7 @@ def _cause(error: BaseException) -> str:
 
 
 _AT_ONCE = "force_non_lazy_backward_lowering"
+_PROGRAMS = 256  # of one function; torch's own limit is 8
 _SHAPES = 2  # with one call for two batches, a network sees batches of two sizes
 
 

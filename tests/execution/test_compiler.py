@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch._inductor import config
 from torch._inductor.utils import clear_inductor_caches
 
-from cyclegan.execution.execution import Compiled, compiler_works
+from cyclegan.execution.execution import Cast, Compiled, compiler_works
 
 CPU = torch.device("cpu")
 
@@ -97,6 +98,23 @@ def test_a_damaged_cache_is_left_for_another_one(
         assert f"using {folder}_2 instead" in warning
         assert len(kernels(tmp_path / "cache_2")) == 2
     assert {path.name for path in tmp_path.iterdir()} == {"cache", "cache_2"}
+
+
+def test_many_networks_of_one_process_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notebook trains one after the other; torch gives up after eight of one `forward`."""
+    seen: list[object] = []
+
+    def counted(module: torch.fx.GraphModule, _: object) -> Callable[..., object]:
+        seen.append(module)
+        return module.forward
+
+    plain = partial(torch.compile, backend=counted, dynamic=False)
+    monkeypatch.setattr(torch, "compile", lambda network, **_: plain(network))
+    torch._dynamo.reset()
+    for width in range(1, 13):
+        network = Cast(nn.Linear(width, width), None, torch.preserve_format)
+        Compiled(network, graphs=False)(torch.ones(2, width))
+    assert len(seen) == 12
 
 
 def test_without_a_compiler_a_network_is_computed_all_the_same(

@@ -2,13 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import Any
 from unittest.mock import patch
 
 import pytest
 import torch
 from torch import Tensor
-from training.whole_steps import STEPS, follow, state_of, with_turns
+from training.whole_steps import (
+    STEPS,
+    follow,
+    state_of,
+    with_pretraining,
+    with_schedule,
+    with_turns,
+)
 
 from cyclegan.execution.execution import Execution
 from cyclegan.settings import Settings
@@ -73,11 +79,7 @@ def test_a_captured_step_trains_as_ever(tiny_settings: Settings) -> None:
 
 def test_a_captured_step_has_the_weights_of_the_moment(tiny_settings: Settings) -> None:
     """Numbers would stay what they were when the step was captured."""
-    recipe = tiny_settings.recipe
-    scheduled = replace(
-        recipe.losses, lambda_A="0 -> 9", lambda_identity="2 -> 0", lambda_r1="0 -> 1 at 0.5"
-    )
-    settings = with_turns(replace(tiny_settings, recipe=replace(recipe, losses=scheduled)))
+    settings = with_schedule(tiny_settings)
     _, expected = follow(settings, FAST, CPU)
     _, losses = follow(settings, FAST, CPU, StandIn)
     assert StandIn.captured == 2, "no further one for other weights"
@@ -87,10 +89,7 @@ def test_a_captured_step_has_the_weights_of_the_moment(tiny_settings: Settings) 
 
 def test_a_run_is_captured_once_its_generators_are_pretrained(tiny_settings: Settings) -> None:
     """Before, the pools have no images that would say how large they are."""
-    settings = with_turns(tiny_settings)
-    recipe: Any = settings.recipe
-    training = replace(recipe.training, pretrain=9)
-    settings = replace(settings, recipe=replace(recipe, training=training))
+    settings = with_pretraining(tiny_settings)
     _, expected = follow(settings, FAST, CPU)
     _, losses = follow(settings, FAST, CPU, StandIn)
     assert StandIn.captured == 2, "one with the identity, one without"

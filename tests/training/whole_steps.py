@@ -86,3 +86,19 @@ def with_turns(settings: Settings) -> Settings:
         ),
         training=replace(settings.training, ema_decay=0.9),
     )
+
+
+def with_schedule(settings: Settings) -> Settings:
+    """With turns, and weights that rise, fall and begin at nothing."""
+    recipe = settings.recipe
+    losses = replace(
+        recipe.losses, lambda_A="0 -> 9", lambda_identity="2 -> 0", lambda_r1="0 -> 1 at 0.5"
+    )
+    return with_turns(replace(settings, recipe=replace(recipe, losses=losses)))
+
+
+def with_pretraining(settings: Settings) -> Settings:
+    """With turns, after some images that the generators only repeat."""
+    turning = with_turns(settings)
+    training = replace(turning.recipe.training, pretrain=9)
+    return replace(turning, recipe=replace(turning.recipe, training=training))
