@@ -1,8 +1,10 @@
 """The weights that the demo goes on from: small, whole, opened by the plain install."""
 
 import re
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,9 @@ import torch
 from PIL import Image
 
 from cyclegan import checkpoint
-from cyclegan.settings import from_record, load_preset
+from cyclegan.checkpoint import Checkpoint
+from cyclegan.run import Position
+from cyclegan.settings import Settings, from_record, load_preset
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT / "datasets" / "painted.pt"
@@ -63,3 +67,38 @@ def test_they_paint_without_the_packages_that_trained_them(tmp_path: Path) -> No
     assert np.corrcoef(*small)[0, 1] > 0.8
     sky = np.s_[20:100, 300:500]
     assert np.diff(made[sky], axis=0).std() > 3 * np.diff(seen[sky], axis=0).std()
+
+
+def test_the_script_halves_averages_and_leaves_out_this_machine(
+    tiny_settings: Settings, tmp_path: Path
+) -> None:
+    """The generators' averages, not their last weights."""
+    made = {name: {"weight": torch.ones(2)} for name in ("generator_a_to_b", "discriminator_b")}
+    state = {
+        "networks": made | {"style_network": {"weight": torch.ones(2)}},
+        "averages": {"generator_a_to_b": {"weight": torch.full((2,), 3.0)}},
+    }
+    path = checkpoint.save(Checkpoint(tiny_settings.table(), state, Position()), tmp_path)
+    script()["halve"](str(path), str(tmp_path / "halved.pt"), "small")
+    saved = checkpoint.load(tmp_path / "halved.pt")
+    assert {name: one["weight"].tolist() for name, one in saved.state["networks"].items()} == {
+        "generator_a_to_b": [3, 3],
+        "discriminator_b": [1, 1],
+    }
+    assert saved.state["networks"]["generator_a_to_b"]["weight"].dtype == torch.float16
+    assert str(tmp_path) not in str(saved.settings["run"]) + str(saved.settings["data"])
+
+
+def test_the_script_recolours_photographs_and_no_paintings(dataroot: Path, tmp_path: Path) -> None:
+    script()["recolour"](str(dataroot), str(tmp_path / "colours"))
+    names = sorted(path.stem for path in (dataroot / "trainA").iterdir())
+    made = sorted(path.stem for path in (tmp_path / "colours" / "trainA").iterdir())
+    assert made == sorted(n + more for n in names for more in ("", "_0", "_1", "_2", "_3"))
+    first = [Image.open(tmp_path / "colours" / "trainA" / f"{names[0]}{k}.jpg") for k in ("", "_1")]
+    assert np.abs(np.subtract(*(np.asarray(one, np.float32) for one in first))).mean() > 5
+    assert (tmp_path / "colours" / "trainB").resolve() == (dataroot / "trainB").resolve()
+
+
+def script() -> dict[str, Callable[..., None]]:
+    """The functions that scripts/sample_weights.sh calls."""
+    return runpy.run_path(str(ROOT / "scripts" / "sample_weights.py"))
