@@ -47,7 +47,7 @@ def test_a_part_that_does_not_fit_is_left_out(
     assert run(["benchmark", "device", "--device", "cpu", "--seconds", "10", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert "torch" in found["card"]
-    assert found["steps"] == {"left out": "10 s left, needs 45"}
+    assert found["steps"] == {"left out": "10 s left, needs 90"}
 
 
 def test_one_that_fails_does_not_end_the_others(

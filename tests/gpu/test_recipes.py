@@ -75,7 +75,7 @@ def test_every_recipe(
 ) -> None:
     if compiled:
         needs_seconds(90)
-        if model in NEVER_CAPTURED or device.type == "cpu":
+        if model in NEVER_CAPTURED:
             pytest.skip("its networks are never compiled")
     monkeypatch.chdir(tmp_path)
     how = ["--device", device.type, "--compile", "on" if compiled else "off"]
